@@ -1,0 +1,111 @@
+#![doc = include_str!("../README.md")]
+
+use std::{
+    collections::HashMap,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// The environment variable that arms fail points, as `name=kill[@n]` separated by commas.
+pub const VARIABLE: &str = "MUSTER_FAIL_POINTS";
+
+static ARMED: OnceLock<HashMap<String, Trap>> = OnceLock::new();
+
+/// One armed fail point: the process dies on its `nth` passage.
+#[derive(Debug)]
+struct Trap {
+    nth: u64,
+    passed: AtomicU64,
+}
+
+/// A specification that cannot be understood.
+#[derive(Debug, PartialEq, Eq)]
+pub struct InvalidSpecification(String);
+
+impl std::fmt::Display for InvalidSpecification {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` is not a fail point: write `name=kill` or `name=kill@3`, separated by commas", self.0)
+    }
+}
+
+impl std::error::Error for InvalidSpecification {}
+
+/// Arms the fail points of `specification` for the life of the process.
+///
+/// Called once at start-up; later calls have no effect.
+///
+/// # Errors
+/// Says which part of the specification is wrong. Nothing is armed then.
+pub fn arm(specification: &str) -> Result<(), InvalidSpecification> {
+    let traps = parse(specification)?;
+    ARMED.get_or_init(|| traps);
+    Ok(())
+}
+
+/// Marks a point between two writes where a test may kill the process.
+///
+/// Costs one load of an unset `OnceLock` unless fail points are armed.
+pub fn hit(name: &str) {
+    let Some(trap) = ARMED.get().and_then(|armed| armed.get(name)) else {
+        return;
+    };
+    if trap.passed.fetch_add(1, Ordering::Relaxed) + 1 == trap.nth {
+        die(name);
+    }
+}
+
+/// Ends this process as `kill -9` would: no destructor, no flush, no signal handler runs.
+fn die(name: &str) {
+    tracing::warn!(fail_point = name, "fail point reached, the process kills itself");
+    kill(Pid::this(), Signal::SIGKILL).expect("a process may always signal itself");
+    loop {
+        std::thread::park();
+    }
+}
+
+fn parse(specification: &str) -> Result<HashMap<String, Trap>, InvalidSpecification> {
+    specification
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(|part| parse_one(part).ok_or_else(|| InvalidSpecification(part.to_owned())))
+        .collect()
+}
+
+fn parse_one(part: &str) -> Option<(String, Trap)> {
+    let (name, action) = part.split_once('=')?;
+    let nth = match action.strip_prefix("kill")? {
+        "" => 1,
+        count => count.strip_prefix('@')?.parse().ok().filter(|n| *n > 0)?,
+    };
+    (!name.is_empty()).then(|| (name.to_owned(), Trap { nth, passed: AtomicU64::new(0) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_specification_names_points_and_passages() {
+        let traps = parse("orders.created=kill, outbox.published=kill@3").expect("valid");
+        assert_eq!(traps["orders.created"].nth, 1);
+        assert_eq!(traps["outbox.published"].nth, 3);
+    }
+
+    #[test]
+    fn nonsense_is_refused_and_named() {
+        for bad in ["x", "x=", "=kill", "x=explode", "x=kill@", "x=kill@0", "x=kill@many"] {
+            assert_eq!(parse(bad).expect_err("invalid"), InvalidSpecification(bad.to_owned()));
+        }
+    }
+
+    #[test]
+    fn an_unarmed_point_does_nothing() {
+        hit("nobody.armed.this");
+    }
+}

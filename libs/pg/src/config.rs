@@ -1,0 +1,59 @@
+//! How a service reaches its database, and how long it waits for anything there.
+
+use std::time::Duration;
+
+use clap::Args;
+use secrecy::SecretString;
+
+/// Database settings of a service.
+///
+/// The timeouts nest: a statement ends before its transaction does, and a lock before its statement.
+#[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "a field's name is the name of its environment variable")]
+pub struct Config {
+    /// Connection URL, `postgres://role:password@host:port/database`.
+    #[arg(long, env, hide_env_values = true)]
+    pub database_url: SecretString,
+
+    /// Connections at most. More than about twice the server's cores only moves the queue into the server.
+    #[arg(long, env, default_value_t = 10)]
+    pub database_pool_size: usize,
+
+    /// How long to wait for a free connection, or for a new one, in milliseconds.
+    #[arg(long, env, default_value_t = 1_000)]
+    pub database_acquire_timeout_ms: u64,
+
+    /// How long one statement may wait for a lock, in milliseconds.
+    #[arg(long, env, default_value_t = 1_000)]
+    pub database_lock_timeout_ms: u64,
+
+    /// How long one statement may run, in milliseconds.
+    #[arg(long, env, default_value_t = 2_000)]
+    pub database_statement_timeout_ms: u64,
+
+    /// How long a whole transaction may take as seen from here, retries excluded, in milliseconds.
+    ///
+    /// This is what ends the wait for a server that went silent without closing its connections.
+    #[arg(long, env, default_value_t = 3_000)]
+    pub database_transaction_timeout_ms: u64,
+}
+
+impl Config {
+    pub(crate) fn acquire_timeout(&self) -> Duration {
+        Duration::from_millis(self.database_acquire_timeout_ms)
+    }
+
+    pub(crate) fn transaction_timeout(&self) -> Duration {
+        Duration::from_millis(self.database_transaction_timeout_ms)
+    }
+
+    /// The `options` that make the server enforce these timeouts on every connection.
+    pub(crate) fn server_options(&self) -> String {
+        format!(
+            "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
+            self.database_statement_timeout_ms,
+            self.database_lock_timeout_ms,
+            self.database_transaction_timeout_ms,
+        )
+    }
+}

@@ -1,0 +1,140 @@
+//! What can go wrong, as decisions a caller can take. Classified by SQLSTATE, never by message text.
+
+use std::error::Error as _;
+
+use deadpool_postgres::PoolError;
+use thiserror::Error;
+use tokio_postgres::error::SqlState;
+
+/// A failure of the database or of the way to it.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// No connection, a lost one, or a server that is shutting down, full or too slow: try again later.
+    #[error("the database is unavailable")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+
+    /// The connection was lost during COMMIT: the transaction may or may not have happened.
+    #[error("the connection was lost during COMMIT, so its outcome is unknown")]
+    CommitUnknown(#[source] tokio_postgres::Error),
+
+    /// Another transaction holds the lock that this one needs.
+    #[error("another transaction holds the lock")]
+    Locked(#[source] tokio_postgres::Error),
+
+    /// The transaction lost against a concurrent one (serialization failure or deadlock) and may be run again.
+    #[error("the transaction conflicted with a concurrent one")]
+    Conflict(#[source] tokio_postgres::Error),
+
+    /// A constraint refused the write.
+    #[error("constraint {constraint} refused the write")]
+    Constraint {
+        /// The constraint's name in the schema.
+        constraint: String,
+        /// What the server said.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+
+    /// A write touched another number of rows than it must.
+    #[error("{statement} touched {touched} rows instead of {expected}")]
+    UnexpectedRowCount {
+        /// The statement, as it was written.
+        statement: &'static str,
+        /// Rows it should have touched.
+        expected: u64,
+        /// Rows it touched.
+        touched: u64,
+    },
+
+    /// Anything else: a mistake in a statement or in the schema.
+    #[error("the database refused a statement")]
+    Refused(#[source] tokio_postgres::Error),
+
+    /// A migration failed, or the schema is not the one that this program knows.
+    #[error("the schema cannot be brought up to date")]
+    Migration(#[source] Box<refinery::Error>),
+}
+
+impl Error {
+    /// Whether the same call may succeed later without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::CommitUnknown(_) | Self::Locked(_) | Self::Conflict(_) => true,
+            Self::Constraint { .. }
+            | Self::UnexpectedRowCount { .. }
+            | Self::Refused(_)
+            | Self::Migration(_) => false,
+        }
+    }
+
+    /// The constraint that refused a write.
+    pub fn constraint(&self) -> Option<&str> {
+        match self {
+            Self::Constraint { constraint, .. } => Some(constraint),
+            _ => None,
+        }
+    }
+
+    /// The label under which this failure is counted.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::CommitUnknown(_) => "commit_unknown",
+            Self::Locked(_) => "locked",
+            Self::Conflict(_) => "conflict",
+            Self::Constraint { .. } => "constraint",
+            Self::UnexpectedRowCount { .. } => "unexpected_row_count",
+            Self::Refused(_) => "refused",
+            Self::Migration(_) => "migration",
+        }
+    }
+
+    pub(crate) fn from_commit(error: tokio_postgres::Error) -> Self {
+        if error.as_db_error().is_none() { Self::CommitUnknown(error) } else { error.into() }
+    }
+}
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let Some(answer) = error.as_db_error() else {
+            return if is_connection_failure(&error) {
+                Self::Unavailable(Box::new(error))
+            } else {
+                Self::Refused(error)
+            };
+        };
+        match answer.code() {
+            &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => Self::Conflict(error),
+            &SqlState::LOCK_NOT_AVAILABLE => Self::Locked(error),
+            code if is_unavailable(code) => Self::Unavailable(Box::new(error)),
+            code if code.code().starts_with("23") => {
+                let constraint = answer.constraint().unwrap_or_default().to_owned();
+                Self::Constraint { constraint, source: error }
+            }
+            _ => Self::Refused(error),
+        }
+    }
+}
+
+impl From<PoolError> for Error {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) => error.into(),
+            other => Self::Unavailable(Box::new(other)),
+        }
+    }
+}
+
+/// Classes 08 (connection), 53 (resources), 57 (operator intervention, statement timeout included) and 25P03
+/// (idle in transaction) pass by themselves; so does a read-only server, which a failover leaves behind.
+/// <https://www.postgresql.org/docs/15/errcodes-appendix.html>
+fn is_unavailable(code: &SqlState) -> bool {
+    let code = code.code();
+    ["08", "53", "57"].iter().any(|class| code.starts_with(class)) || code == "25P03" || code == "25006"
+}
+
+/// Whether a failure without an answer from the server is one of the connection: it is closed, broken or timed out.
+/// Those carry an I/O error or nothing as their source; a value that does not fit its column carries a conversion error.
+fn is_connection_failure(error: &tokio_postgres::Error) -> bool {
+    error.source().is_none_or(<dyn std::error::Error>::is::<std::io::Error>)
+}

@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod error;
+mod metrics;
+mod migrate;
+mod pool;
+mod tx;
+
+pub use config::Config;
+pub use error::Error;
+pub use migrate::{Migration, Schema, migrate};
+pub use pool::{Pool, connect};
+pub use tx::{Tx, TxError, TxFuture, run_tx};
+
+pub use tokio_postgres::{Row, types};

@@ -1,0 +1,35 @@
+//! Every metric of this library.
+
+use std::sync::LazyLock;
+
+use prometheus::{
+    HistogramVec, IntCounterVec, IntGaugeVec, register_histogram_vec, register_int_counter_vec,
+    register_int_gauge_vec,
+};
+
+/// Time from asking for a connection to the end of COMMIT, by transaction name and outcome.
+pub(crate) static TX_DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
+    register_histogram_vec!(
+        "pg_transaction_duration_seconds",
+        "Duration of transactions, waiting for a connection included.",
+        &["transaction", "outcome"],
+        vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0]
+    )
+    .expect("the metric is registered once")
+});
+
+/// Transactions that were run again after a conflict with a concurrent one.
+pub(crate) static TX_RETRIES: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "pg_transaction_retries_total",
+        "Transactions run again after a serialization failure or deadlock.",
+        &["transaction"]
+    )
+    .expect("the metric is registered once")
+});
+
+/// Connections by what they do: `open`, `idle`, `waiting` (callers without one) and the configured `max`.
+pub(crate) static POOL: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    register_int_gauge_vec!("pg_pool_connections", "Connections of the pool by state.", &["state"])
+        .expect("the metric is registered once")
+});

@@ -1,0 +1,70 @@
+//! Migrations, run by one process at a time, before anything else touches the database.
+
+use std::{error::Error as StdError, time::Duration};
+
+use refinery::Runner;
+use tokio::time::sleep;
+
+use crate::{Error, Pool};
+
+/// One step of a schema: `("V1__create_orders", include_str!("…"))`. Immutable once released.
+pub type Migration = (&'static str, &'static str);
+
+/// A schema with a history of its own. A library that owns tables brings its own, and so evolves on its own.
+pub type Schema = (&'static str, &'static [Migration]);
+
+/// Serialises migrations of this database; "MUSTER" on a telephone keypad.
+const LOCK: i64 = 687_837;
+
+/// How long to wait for another process that migrates, and for one migration to run.
+const SESSION: &str = "SET lock_timeout = '60s'; SET statement_timeout = '60s'; \
+                       SET idle_in_transaction_session_timeout = '60s'";
+
+/// Longest pause between attempts to reach a database that is not there yet.
+const MAX_PAUSE_MS: u64 = 2_000;
+
+/// Brings the schemas up to date and opens the pool: until then every transaction is refused as unavailable.
+///
+/// Waits for a database that cannot be reached, for as long as it takes; drop the future to give up.
+///
+/// # Errors
+/// Refuses a database whose history this program does not know: a changed, missing or newer migration.
+pub async fn migrate(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
+    while let Err(error) = attempt(pool, schemas).await {
+        if !error.is_transient() {
+            return Err(error);
+        }
+        tracing::warn!(
+            error = &error as &dyn StdError,
+            "the schema cannot be brought up to date yet, trying again"
+        );
+        sleep(Duration::from_millis(rand::random_range(100..=MAX_PAUSE_MS))).await;
+    }
+    pool.open();
+    Ok(())
+}
+
+async fn attempt(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
+    // The session is not given back to the pool: its lock and its settings end with it, however this ends.
+    let mut session = pool.unchecked().await?;
+    session.batch_execute(SESSION).await?;
+    session.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
+    for (name, migrations) in schemas {
+        let steps = migrations
+            .iter()
+            .map(|(step, sql)| refinery::Migration::unapplied(step, sql))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Error::Migration(Box::new(error)))?;
+        let report = Runner::new(&steps)
+            .set_abort_divergent(true)
+            .set_abort_missing(true)
+            .set_migration_table_name(format!("{name}_migrations"))
+            .run_async(&mut *session)
+            .await
+            .map_err(|error| Error::Migration(Box::new(error)))?;
+        for step in report.applied_migrations() {
+            tracing::info!(schema = name, migration = %step, "migration applied");
+        }
+    }
+    Ok(())
+}

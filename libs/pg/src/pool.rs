@@ -1,0 +1,110 @@
+//! The connection pool.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use deadpool_postgres::{ClientWrapper, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
+use secrecy::ExposeSecret;
+use tokio_postgres::NoTls;
+
+use crate::{Config, Error, metrics};
+
+/// A pool of connections to one database. Clones share it.
+#[derive(Clone)]
+pub struct Pool {
+    inner: deadpool_postgres::Pool,
+    transaction_timeout: Duration,
+    migrated: Arc<AtomicBool>,
+}
+
+/// Makes a pool without connecting yet; [`migrate`](crate::migrate) opens it for use.
+///
+/// `application_name` is what the server shows in `pg_stat_activity`.
+///
+/// # Errors
+/// The URL cannot be understood.
+pub fn connect(config: &Config, application_name: &str) -> Result<Pool, Error> {
+    let mut server: tokio_postgres::Config =
+        config.database_url.expose_secret().parse().map_err(Error::Refused)?;
+    server
+        .application_name(application_name)
+        .options(config.server_options())
+        .connect_timeout(config.acquire_timeout())
+        .tcp_user_timeout(config.transaction_timeout());
+    let manager = deadpool_postgres::Manager::from_config(
+        server,
+        NoTls,
+        ManagerConfig { recycling_method: RecyclingMethod::Fast },
+    );
+    let wait = Some(config.acquire_timeout());
+    let inner = deadpool_postgres::Pool::builder(manager)
+        .max_size(config.database_pool_size)
+        .timeouts(Timeouts { wait, create: wait, recycle: wait })
+        .runtime(Runtime::Tokio1)
+        .build()
+        .expect("a runtime is set, which is all that the builder checks");
+    Ok(Pool { inner, transaction_timeout: config.transaction_timeout(), migrated: Arc::default() })
+}
+
+impl Pool {
+    /// Asks the server for a trivial answer: the readiness check.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let client = self.get().await?;
+        client.simple_query("SELECT 1").await?;
+        Ok(())
+    }
+
+    /// Closes the pool: waiting callers fail, connections end as they come back.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+
+    /// How many connections the pool may open.
+    pub fn max_size(&self) -> usize {
+        self.inner.status().max_size
+    }
+
+    /// A session of its own, never given back to the pool: for session-level locks, which must end with their owner.
+    pub async fn dedicated(&self) -> Result<ClientWrapper, Error> {
+        self.get().await.map(Object::take)
+    }
+
+    pub(crate) async fn get(&self) -> Result<Object, Error> {
+        if !self.migrated.load(Ordering::Acquire) {
+            return Err(Error::Unavailable("the schema is not up to date yet".into()));
+        }
+        let object = self.inner.get().await;
+        self.observe();
+        Ok(object?)
+    }
+
+    /// A session for migrations, which run before the pool is open.
+    pub(crate) async fn unchecked(&self) -> Result<ClientWrapper, Error> {
+        Ok(Object::take(self.inner.get().await?))
+    }
+
+    pub(crate) fn open(&self) {
+        self.migrated.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn transaction_timeout(&self) -> Duration {
+        self.transaction_timeout
+    }
+
+    fn observe(&self) {
+        let status = self.inner.status();
+        for (state, count) in [
+            ("open", status.size),
+            ("idle", status.available),
+            ("waiting", status.waiting),
+            ("max", status.max_size),
+        ] {
+            metrics::POOL.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+}

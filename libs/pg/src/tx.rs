@@ -1,0 +1,154 @@
+//! Named transactions with a bounded retry.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    time::{Duration, Instant},
+};
+
+use deadpool_postgres::Object;
+use tokio_postgres::{Row, types::ToSql};
+
+use crate::{Error, Pool, metrics};
+
+/// Runs of one transaction at most, the first included.
+const ATTEMPTS: u32 = 4;
+
+/// An open transaction.
+///
+/// Statements are prepared once per connection, and are literals: no SQL is built from strings.
+pub struct Tx<'a> {
+    inner: deadpool_postgres::Transaction<'a>,
+}
+
+/// An error of a transaction's closure.
+pub trait TxError: From<Error> {
+    /// The database failure behind this error, if there is one: it decides whether the transaction is run again.
+    fn database(&self) -> Option<&Error>;
+}
+
+impl TxError for Error {
+    fn database(&self) -> Option<&Error> {
+        Some(self)
+    }
+}
+
+impl Tx<'_> {
+    /// Returns all rows.
+    pub async fn query(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
+        let statement = self.inner.prepare_cached(sql).await?;
+        Ok(self.inner.query(&statement, params).await?)
+    }
+
+    /// Returns the one row.
+    pub async fn query_one(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
+        let row = self.query_opt(sql, params).await?;
+        row.ok_or(Error::UnexpectedRowCount { statement: sql, expected: 1, touched: 0 })
+    }
+
+    /// Returns the one row, if it is there.
+    pub async fn query_opt(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>, Error> {
+        let mut rows = self.query(sql, params).await?;
+        match rows.len() {
+            0 | 1 => Ok(rows.pop()),
+            many => Err(Error::UnexpectedRowCount { statement: sql, expected: 1, touched: many as u64 }),
+        }
+    }
+
+    /// Returns how many rows were touched.
+    pub async fn execute(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
+        let statement = self.inner.prepare_cached(sql).await?;
+        Ok(self.inner.execute(&statement, params).await?)
+    }
+
+    /// Executes a statement that must touch exactly `expected` rows.
+    pub async fn execute_exactly(
+        &self,
+        expected: u64,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<(), Error> {
+        match self.execute(sql, params).await? {
+            touched if touched == expected => Ok(()),
+            touched => Err(Error::UnexpectedRowCount { statement: sql, expected, touched }),
+        }
+    }
+}
+
+/// What the closure of a transaction returns: its future, boxed.
+pub type TxFuture<'t, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 't>>;
+
+/// Runs `work` in one READ COMMITTED transaction and commits it when it returns `Ok`.
+///
+/// `name` labels the metrics. A serialization failure or deadlock runs the transaction again, a few times, after a
+/// jittered pause; nothing else is retried here.
+///
+/// What the closure needs comes through `context` instead of being captured: only so can the compiler prove, for every
+/// lifetime at once, that the returned future may move between threads (rust-lang/rust#110338).
+pub async fn run_tx<C, T, E, F>(pool: &Pool, name: &'static str, context: &C, work: F) -> Result<T, E>
+where
+    C: Sync + ?Sized,
+    E: TxError,
+    F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, T, E>,
+{
+    let started = Instant::now();
+    let mut attempt = 1;
+    loop {
+        let result = attempt_tx(pool, context, &work).await;
+        let failure = result.as_ref().err().and_then(TxError::database);
+        if matches!(failure, Some(Error::Conflict(_))) && attempt < ATTEMPTS {
+            metrics::TX_RETRIES.with_label_values(&[name]).inc();
+            tokio::time::sleep(pause_before(attempt)).await;
+            attempt += 1;
+            continue;
+        }
+        let outcome = match (&result, failure) {
+            (Ok(_), _) => "committed",
+            (Err(_), Some(error)) => error.label(),
+            (Err(_), None) => "rolled_back",
+        };
+        metrics::TX_DURATION.with_label_values(&[name, outcome]).observe(started.elapsed().as_secs_f64());
+        return result;
+    }
+}
+
+async fn attempt_tx<C, T, E, F>(pool: &Pool, context: &C, work: &F) -> Result<T, E>
+where
+    C: Sync + ?Sized,
+    E: TxError,
+    F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, T, E>,
+{
+    let mut connection = pool.get().await?;
+    let running = in_tx(&mut connection, context, work);
+    let timed_out = match tokio::time::timeout(pool.transaction_timeout(), running).await {
+        Ok(result) => return result,
+        Err(timed_out) => timed_out,
+    };
+    // Nobody knows what state this connection is in: it leaves the pool and is closed.
+    drop(Object::take(connection));
+    Err(Error::Unavailable(Box::new(timed_out)).into())
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one transaction entry")]
+async fn in_tx<C, T, E, F>(connection: &mut Object, context: &C, work: &F) -> Result<T, E>
+where
+    C: Sync + ?Sized,
+    E: TxError,
+    F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, T, E>,
+{
+    let inner = connection.transaction().await.map_err(Error::from)?;
+    let tx = Tx { inner };
+    let value = work(&tx, context).await?;
+    tx.inner.commit().await.map_err(Error::from_commit)?;
+    Ok(value)
+}
+
+/// Full jitter below an exponential bound: 20, 40, 80 ms.
+fn pause_before(attempt: u32) -> Duration {
+    let bound_ms = 20_u64 << (attempt - 1);
+    Duration::from_millis(rand::random_range(1..=bound_ms))
+}
