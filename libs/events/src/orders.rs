@@ -1,0 +1,119 @@
+//! Events of the aggregate "order", on the topic `orders.events`.
+
+use std::sync::LazyLock;
+
+use chrono::{DateTime, Utc, serde::ts_microseconds};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Event, EventType};
+
+/// One line of an order, with the price at which it was ordered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderLine {
+    /// Stock keeping unit in the tenant's catalogue.
+    pub sku: String,
+    /// Product name at the time of the order.
+    pub name: String,
+    /// Pieces, at least 1.
+    pub quantity: i32,
+    /// Price of one piece in the currency's minor unit.
+    pub unit_price_minor: i64,
+}
+
+/// An order was accepted and waits for its stock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderPlaced {
+    /// The order; also the message key.
+    #[serde(with = "uuid::serde::hyphenated")]
+    pub order_id: Uuid,
+    /// Whose order it is.
+    pub tenant: String,
+    /// Where the customer wants to hear about it. Personal data: never logged.
+    pub customer_email: String,
+    /// At least one.
+    pub lines: Vec<OrderLine>,
+    /// Sum over the lines in the currency's minor unit.
+    pub total_minor: i64,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// When it was accepted.
+    #[serde(with = "ts_microseconds")]
+    pub placed_at: DateTime<Utc>,
+}
+
+/// The stock of an order is reserved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderConfirmed {
+    /// The order; also the message key.
+    #[serde(with = "uuid::serde::hyphenated")]
+    pub order_id: Uuid,
+    /// Whose order it is.
+    pub tenant: String,
+    /// Where the customer wants to hear about it. Personal data: never logged.
+    pub customer_email: String,
+    /// At least one.
+    pub lines: Vec<OrderLine>,
+    /// Sum over the lines in the currency's minor unit.
+    pub total_minor: i64,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Public page of the order. A capability: never logged.
+    pub tracking_url: String,
+    /// When it was confirmed.
+    #[serde(with = "ts_microseconds")]
+    pub confirmed_at: DateTime<Utc>,
+}
+
+/// An order cannot be fulfilled. Final.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRejected {
+    /// The order; also the message key.
+    #[serde(with = "uuid::serde::hyphenated")]
+    pub order_id: Uuid,
+    /// Whose order it is.
+    pub tenant: String,
+    /// Where the customer wants to hear about it. Personal data: never logged.
+    pub customer_email: String,
+    /// At least one.
+    pub lines: Vec<OrderLine>,
+    /// Sum over the lines in the currency's minor unit.
+    pub total_minor: i64,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Why, for the customer to read.
+    pub reason: String,
+    /// Public page of the order. A capability: never logged.
+    pub tracking_url: String,
+    /// When it was rejected.
+    #[serde(with = "ts_microseconds")]
+    pub rejected_at: DateTime<Utc>,
+}
+
+/// Ties a Rust type to its newest released schema.
+macro_rules! released {
+    ($($type:ident = $file:literal;)+) => {$(
+        impl Event for $type {
+            fn event_type() -> &'static EventType {
+                static TYPE: LazyLock<EventType> = LazyLock::new(|| {
+                    EventType::released(
+                        include_str!(concat!("../schemas/orders/", $file)),
+                        concat!("muster.orders.", stringify!($type)),
+                    )
+                });
+                &TYPE
+            }
+        }
+    )+};
+}
+
+released! {
+    OrderPlaced = "OrderPlaced.v1.avsc";
+    OrderConfirmed = "OrderConfirmed.v1.avsc";
+    OrderRejected = "OrderRejected.v1.avsc";
+}
+
+/// Every type of event on the topic.
+pub fn event_types() -> [&'static EventType; 3] {
+    [OrderPlaced::event_type(), OrderConfirmed::event_type(), OrderRejected::event_type()]
+}

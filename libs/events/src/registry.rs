@@ -1,0 +1,158 @@
+//! Client of a Confluent-compatible schema registry.
+//!
+//! <https://docs.confluent.io/platform/current/schema-registry/develop/api.html>
+
+use std::time::Duration;
+
+use clap::Args;
+use reqwest::{Client, RequestBuilder, StatusCode};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use thiserror::Error;
+
+/// How long one call may take.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A consumer that reads with any version can read what was written with every earlier one.
+const COMPATIBILITY: &str = "BACKWARD_TRANSITIVE";
+
+/// Where the schema registry is.
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    /// Base URL of the Confluent API, such as `http://registry:8081` or Apicurio's `…/apis/ccompat/v7`.
+    #[arg(long, env)]
+    pub schema_registry_url: String,
+}
+
+/// A schema registry.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    base: String,
+    http: Client,
+}
+
+/// Why the registry did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum RegistryError {
+    /// It cannot be reached or does not answer properly: try again later.
+    #[error("the schema registry is unavailable")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The schema would break consumers that read released versions.
+    #[error(
+        "the registry refuses the schema of {subject} as incompatible with its earlier versions: {reason}"
+    )]
+    Incompatible {
+        /// Whose versions.
+        subject: String,
+        /// What the registry says.
+        reason: String,
+    },
+    /// It does not know what it was asked for.
+    #[error("the registry does not know {0}")]
+    Unknown(String),
+    /// It understood and refused.
+    #[error("the registry refused: {status}: {reason}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// What the registry says.
+        reason: String,
+    },
+}
+
+impl RegistryError {
+    /// Whether the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NewVersion<'a> {
+    schema: &'a str,
+    schema_type: &'static str,
+}
+
+#[derive(Deserialize)]
+struct Registered {
+    id: u32,
+}
+
+#[derive(Deserialize)]
+struct Text {
+    schema: String,
+}
+
+impl Registry {
+    /// Makes a client; nothing is asked yet.
+    pub fn new(config: &Config) -> Self {
+        let http = Client::builder()
+            .timeout(TIMEOUT)
+            .connect_timeout(TIMEOUT)
+            .build()
+            .expect("a client without TLS settings can be built");
+        Self { base: config.schema_registry_url.trim_end_matches('/').to_owned(), http }
+    }
+
+    /// The readiness check: whether the registry answers.
+    pub async fn ping(&self) -> Result<(), RegistryError> {
+        let _subjects: serde_json::Value = self.call("subjects", self.http.get(self.url("subjects"))).await?;
+        Ok(())
+    }
+
+    /// Makes `schema` a version of `subject`, or finds that it is one; returns its id.
+    ///
+    /// The subject's compatibility is set before, so that even a second version that arrives with this call is checked.
+    pub async fn register(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
+        let is_new = match self.require_compatibility(subject).await {
+            Ok(()) => false,
+            Err(RegistryError::Unknown(_)) => true,
+            Err(error) => return Err(error),
+        };
+        let request = self.http.post(self.url(&format!("subjects/{subject}/versions")));
+        let version = NewVersion { schema, schema_type: "AVRO" };
+        let registered: Registered = self.call(subject, request.json(&version)).await?;
+        if is_new {
+            self.require_compatibility(subject).await?;
+        }
+        Ok(registered.id)
+    }
+
+    /// Returns the schema with this id.
+    pub async fn schema(&self, id: u32) -> Result<String, RegistryError> {
+        let text: Text =
+            self.call(&format!("schema {id}"), self.http.get(self.url(&format!("schemas/ids/{id}")))).await?;
+        Ok(text.schema)
+    }
+
+    async fn require_compatibility(&self, subject: &str) -> Result<(), RegistryError> {
+        let request = self.http.put(self.url(&format!("config/{subject}")));
+        let body = serde_json::json!({ "compatibility": COMPATIBILITY });
+        let _config: serde_json::Value = self.call(subject, request.json(&body)).await?;
+        Ok(())
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/{path}", self.base)
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        request: RequestBuilder,
+    ) -> Result<T, RegistryError> {
+        let unavailable = |error: reqwest::Error| RegistryError::Unavailable(Box::new(error));
+        let response = request.send().await.map_err(unavailable)?;
+        let status = response.status();
+        if status.is_success() {
+            return response.json().await.map_err(unavailable);
+        }
+        let reason = response.text().await.map_err(unavailable)?;
+        Err(match status {
+            StatusCode::NOT_FOUND => RegistryError::Unknown(what.to_owned()),
+            StatusCode::CONFLICT => RegistryError::Incompatible { subject: what.to_owned(), reason },
+            status if status.is_server_error() => RegistryError::Unavailable(reason.into()),
+            status => RegistryError::Refused { status: status.as_u16(), reason },
+        })
+    }
+}
