@@ -4,6 +4,8 @@ use clap::Args;
 
 /// How to reach the Kafka cluster.
 #[derive(Args, Clone, Debug)]
+#[group(skip)]
+#[command(about = None, long_about = None)]
 pub struct KafkaConfig {
     /// Brokers to start from, `host:port` separated by commas.
     #[arg(long, env)]

@@ -17,6 +17,8 @@ const COMPATIBILITY: &str = "BACKWARD_TRANSITIVE";
 
 /// Where the schema registry is.
 #[derive(Args, Clone, Debug)]
+#[group(skip)]
+#[command(about = None, long_about = None)]
 pub struct Config {
     /// Base URL of the Confluent API, such as `http://registry:8081` or Apicurio's `…/apis/ccompat/v7`.
     #[arg(long, env)]

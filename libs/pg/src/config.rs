@@ -9,6 +9,8 @@ use secrecy::SecretString;
 ///
 /// The timeouts nest: a statement ends before its transaction does, and a lock before its statement.
 #[derive(Args, Clone, Debug)]
+#[group(skip)]
+#[command(about = None, long_about = None)]
 #[expect(clippy::struct_field_names, reason = "a field's name is the name of its environment variable")]
 pub struct Config {
     /// Connection URL, `postgres://role:password@host:port/database`.

@@ -10,9 +10,9 @@ use std::{
 
 use deadpool_postgres::{ClientWrapper, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
 use secrecy::ExposeSecret;
-use tokio_postgres::NoTls;
+use tokio::runtime::Handle;
 
-use crate::{Config, Error, metrics};
+use crate::{Config, Error, connect::OnRuntime, metrics};
 
 /// A pool of connections to one database. Clones share it.
 #[derive(Clone)]
@@ -26,6 +26,8 @@ pub struct Pool {
 ///
 /// `application_name` is what the server shows in `pg_stat_activity`.
 ///
+/// Called inside the runtime in which the connections are to live.
+///
 /// # Errors
 /// The URL cannot be understood.
 pub fn connect(config: &Config, application_name: &str) -> Result<Pool, Error> {
@@ -36,9 +38,9 @@ pub fn connect(config: &Config, application_name: &str) -> Result<Pool, Error> {
         .options(config.server_options())
         .connect_timeout(config.acquire_timeout())
         .tcp_user_timeout(config.transaction_timeout());
-    let manager = deadpool_postgres::Manager::from_config(
+    let manager = deadpool_postgres::Manager::from_connect(
         server,
-        NoTls,
+        OnRuntime(Handle::current()),
         ManagerConfig { recycling_method: RecyclingMethod::Fast },
     );
     let wait = Some(config.acquire_timeout());
