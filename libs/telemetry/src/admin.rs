@@ -1,0 +1,83 @@
+//! The admin port: metrics, liveness and readiness, apart from the API so that clients never reach them.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+
+use actix_web::{
+    App, HttpResponse, HttpServer,
+    dev::ServerHandle,
+    web::{self, Data},
+};
+use prometheus::{Encoder as _, TextEncoder};
+use serde_json::json;
+
+use crate::{Readiness, task};
+
+/// How long the admin server waits for its own last answer.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The running admin server.
+#[derive(Debug)]
+pub struct Admin {
+    address: SocketAddr,
+    server: ServerHandle,
+}
+
+impl Admin {
+    /// Binds the port and serves `/metrics`, `/live` and `/ready` on it, inside the current tokio runtime.
+    pub fn start(address: SocketAddr, readiness: Readiness) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(Data::new(readiness.clone()))
+                .route("/metrics", web::get().to(metrics))
+                .route("/live", web::get().to(live))
+                .route("/ready", web::get().to(ready))
+                .default_service(web::to(HttpResponse::NotFound))
+        })
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(STOP_TIMEOUT.as_secs())
+        .listen(listener)?
+        .run();
+        let handle = server.handle();
+        task::spawn("admin", server);
+        Ok(Self { address, server: handle })
+    }
+
+    /// Returns the address it is bound to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops serving.
+    pub async fn stop(self) {
+        self.server.stop(true).await;
+    }
+}
+
+async fn metrics() -> HttpResponse {
+    let mut text = Vec::new();
+    match TextEncoder::new().encode(&prometheus::gather(), &mut text) {
+        Ok(()) => HttpResponse::Ok().content_type(prometheus::TEXT_FORMAT).body(text),
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be rendered");
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}
+
+async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": "alive"}))
+}
+
+async fn ready(readiness: Data<Readiness>) -> HttpResponse {
+    let report = readiness.report().await;
+    let mut response =
+        if report.status.is_ready() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.json(report)
+}

@@ -1,0 +1,170 @@
+//! One span and one measurement for each request, whatever becomes of it.
+
+use std::{
+    future::{Ready, ready},
+    sync::LazyLock,
+    time::Instant,
+};
+
+use actix_web::{
+    Error,
+    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+    http::{Method, StatusCode},
+};
+use futures::future::LocalBoxFuture;
+use prometheus::{HistogramVec, IntGauge, histogram_opts, register_histogram_vec, register_int_gauge};
+use tracing::{Instrument as _, Span, field::Empty};
+
+use crate::{LATENCY_BUCKETS, semconv, trace};
+
+static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
+    let opts = histogram_opts!(
+        "http_server_request_duration_seconds",
+        "Time from the request's head to the response's.",
+        LATENCY_BUCKETS.to_vec()
+    );
+    register_histogram_vec!(opts, &["method", "route", "status"]).expect("the metric is registered here only")
+});
+
+static IN_FLIGHT: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!("http_server_requests_in_flight", "Requests that have no response yet.")
+        .expect("the metric is registered here only")
+});
+
+/// The status that a request is counted under when its client went away before there was a response.
+const CLIENT_CLOSED_REQUEST: &str = "499";
+
+/// Gives each request a server span, continues the caller's trace in it, and measures it.
+///
+/// Wrap it last, so that it is outermost: it has to see the response that the client gets.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestTelemetry;
+
+impl<S, B> Transform<S, ServiceRequest> for RequestTelemetry
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+    B: 'static,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type Transform = RequestTelemetryService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(RequestTelemetryService { service }))
+    }
+}
+
+/// The service that [`RequestTelemetry`] makes.
+#[derive(Debug)]
+pub struct RequestTelemetryService<S> {
+    service: S,
+}
+
+impl<S, B> Service<ServiceRequest> for RequestTelemetryService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+    B: 'static,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<ServiceResponse<B>, Error>>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let method = known_method(request.method());
+        let route = request.match_pattern();
+        let span = server_span(method, route.as_deref());
+        trace::continue_from(&span, request.headers());
+        let mut measurement = Measurement::start(method, route);
+        let handled = span.in_scope(|| self.service.call(request));
+        Box::pin(
+            async move {
+                let outcome = handled.await;
+                let status = match &outcome {
+                    Ok(response) => response.status(),
+                    Err(error) => error.as_response_error().status_code(),
+                };
+                record_status(&Span::current(), status);
+                measurement.finish(status);
+                outcome
+            }
+            .instrument(span),
+        )
+    }
+}
+
+fn server_span(method: &'static str, route: Option<&str>) -> Span {
+    let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
+    tracing::info_span!(
+        "http request",
+        otel.name = name,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        { semconv::HTTP_REQUEST_METHOD } = method,
+        { semconv::HTTP_ROUTE } = route,
+        { semconv::HTTP_RESPONSE_STATUS_CODE } = Empty,
+        { semconv::ERROR_TYPE } = Empty,
+        request_id = Empty,
+    )
+}
+
+/// A server span is an error when the server failed; a client's mistake is not one (semantic conventions for HTTP).
+fn record_status(span: &Span, status: StatusCode) {
+    span.record(semconv::HTTP_RESPONSE_STATUS_CODE, status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+        span.record(semconv::ERROR_TYPE, status.as_str());
+    }
+}
+
+/// Clients can send any text as a method, and a label must not take any text.
+fn known_method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "_OTHER",
+    }
+}
+
+/// Measures on drop, so that a request whose client went away is counted too.
+struct Measurement {
+    method: &'static str,
+    route: Option<String>,
+    started: Instant,
+    status: Option<StatusCode>,
+}
+
+impl Measurement {
+    fn start(method: &'static str, route: Option<String>) -> Self {
+        IN_FLIGHT.inc();
+        Self { method, route, started: Instant::now(), status: None }
+    }
+
+    fn finish(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+}
+
+impl Drop for Measurement {
+    fn drop(&mut self) {
+        IN_FLIGHT.dec();
+        let route = self.route.as_deref().unwrap_or("unmatched");
+        let status = self.status.as_ref().map_or(CLIENT_CLOSED_REQUEST, StatusCode::as_str);
+        DURATION
+            .with_label_values(&[self.method, route, status])
+            .observe(self.started.elapsed().as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+#![doc = include_str!("../README.md")]
+
+mod admin;
+mod config;
+mod http;
+mod log;
+mod metrics;
+mod otlp;
+mod panic;
+mod readiness;
+pub mod semconv;
+pub mod task;
+pub mod trace;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+pub use admin::Admin;
+pub use config::{Config, Environment, LogFormat, TracesExporter};
+pub use http::{RequestTelemetry, RequestTelemetryService};
+pub use metrics::LATENCY_BUCKETS;
+pub use readiness::{Readiness, Report, Status};
+
+/// Names a service in its logs, spans and metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceInfo {
+    /// The name of the service.
+    pub name: &'static str,
+    /// The version of its build.
+    pub version: &'static str,
+}
+
+/// The running telemetry of this process.
+#[derive(Debug)]
+#[must_use = "spans in the queue are lost unless shutdown is awaited"]
+pub struct Telemetry {
+    provider: Option<SdkTracerProvider>,
+}
+
+/// Installs logs, traces, metrics and the panic hook, once, inside the runtime that will outlive all others.
+pub fn init(info: ServiceInfo, config: &Config) -> anyhow::Result<Telemetry> {
+    let provider = otlp::provider(info, config)?;
+    let spans = provider.as_ref().map(|provider| {
+        tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer(info.name))
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_tracked_inactivity(false)
+            .with_filter(span_filter())
+    });
+    tracing_subscriber::registry()
+        .with(spans)
+        .with(log::layer(config.log_format))
+        .try_init()
+        .context("telemetry::init was called twice in this process")?;
+    panic::install_hook();
+    metrics::register(info).context("the metrics of this process are registered already")?;
+    Ok(Telemetry { provider })
+}
+
+impl Telemetry {
+    /// Sends the spans that are still queued, for no longer than the timeout.
+    pub async fn shutdown(self, timeout: Duration) {
+        let Some(provider) = self.provider else { return };
+        // The SDK blocks until the exporter is done, so this needs a thread of its own.
+        let flush = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(timeout));
+        let outcome = match tokio::time::timeout(timeout, flush).await {
+            Ok(Ok(sent)) => sent.map_err(|error| error.to_string()),
+            Ok(Err(panicked)) => Err(panicked.to_string()),
+            Err(_) => Err(format!("not done within {} ms", timeout.as_millis())),
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(error, "the last spans were not sent");
+        }
+    }
+}
+
+/// Keeps out of the traces what would feed on itself (the exporter's client), what says nothing, and spans that
+/// last as long as the process.
+fn span_filter() -> Targets {
+    Targets::new().with_default(LevelFilter::INFO).with_targets(
+        ["hyper", "hyper_util", "h2", "tower", "reqwest", "opentelemetry", task::TARGET]
+            .map(|target| (target, LevelFilter::OFF)),
+    )
+}

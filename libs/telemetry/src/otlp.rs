@@ -1,0 +1,113 @@
+//! The way of a finished span out of the process.
+
+use std::sync::{
+    LazyLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+use anyhow::Context as _;
+use opentelemetry::{Key, KeyValue};
+use opentelemetry_sdk::{
+    Resource,
+    error::OTelSdkResult,
+    runtime,
+    trace::{
+        BatchConfigBuilder, SdkTracerProvider, SpanData, SpanExporter,
+        span_processor_with_async_runtime::BatchSpanProcessor,
+    },
+};
+use prometheus::{IntCounterVec, register_int_counter_vec};
+
+use crate::{Config, ServiceInfo, TracesExporter};
+
+static SPANS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "otel_spans_total",
+        "Spans handed to the trace store, by outcome.",
+        &["outcome"]
+    )
+    .expect("the metric is registered here only")
+});
+
+/// Makes the provider of tracers: none at all when tracing is off, one that sends nothing when nobody listens.
+pub(crate) fn provider(info: ServiceInfo, config: &Config) -> anyhow::Result<Option<SdkTracerProvider>> {
+    if config.otel_sdk_disabled {
+        return Ok(None);
+    }
+    let provider = SdkTracerProvider::builder().with_resource(resource(info, config));
+    let provider = match config.otel_traces_exporter {
+        TracesExporter::None => provider,
+        TracesExporter::Otlp => provider.with_span_processor(processor(config)?),
+    };
+    Ok(Some(provider.build()))
+}
+
+/// The SDK's default processor exports on a thread without a reactor, where an async HTTP client panics; this one
+/// exports on the runtime that calls it.
+fn processor(config: &Config) -> anyhow::Result<BatchSpanProcessor<runtime::Tokio>> {
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_http()
+        .build()
+        .context("cannot make the OTLP exporter; check OTEL_EXPORTER_OTLP_ENDPOINT")?;
+    let batches = BatchConfigBuilder::default().with_scheduled_delay(config.schedule_delay()).build();
+    Ok(BatchSpanProcessor::builder(ObservedExporter::new(exporter), runtime::Tokio)
+        .with_batch_config(batches)
+        .build())
+}
+
+fn resource(info: ServiceInfo, config: &Config) -> Resource {
+    let service_name = Key::from_static_str("service.name");
+    let mut builder = Resource::builder().with_attribute(KeyValue::new("service.version", info.version));
+    let detected = Resource::builder().build().get(&service_name);
+    // The SDK falls back to a name that says that there is none; ours is better, an operator's is best.
+    let unnamed = detected.is_none_or(|name| name.as_str().starts_with("unknown_service"));
+    if let Some(name) = &config.otel_service_name {
+        builder = builder.with_service_name(name.clone());
+    } else if unnamed {
+        builder = builder.with_service_name(info.name);
+    }
+    builder.build()
+}
+
+/// Counts what is sent and lost, and says when that changes: an outage of the trace store is two log lines, not a flood.
+#[derive(Debug)]
+struct ObservedExporter<E> {
+    inner: E,
+    failing: AtomicBool,
+}
+
+impl<E> ObservedExporter<E> {
+    fn new(inner: E) -> Self {
+        Self { inner, failing: AtomicBool::new(false) }
+    }
+
+    fn observe(&self, result: &OTelSdkResult, spans: u64) {
+        let outcome = if result.is_ok() { "sent" } else { "lost" };
+        SPANS.with_label_values(&[outcome]).inc_by(spans);
+        let was_failing = self.failing.swap(result.is_err(), Ordering::Relaxed);
+        match result {
+            Err(error) if !was_failing => {
+                tracing::warn!(%error, "spans cannot be sent; requests are not affected, traces will be incomplete");
+            }
+            Ok(()) if was_failing => tracing::info!("spans are being sent again"),
+            Ok(()) | Err(_) => {}
+        }
+    }
+}
+
+impl<E: SpanExporter> SpanExporter for ObservedExporter<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len() as u64;
+        let result = self.inner.export(batch).await;
+        self.observe(&result, spans);
+        result
+    }
+
+    fn shutdown(&self) -> OTelSdkResult {
+        self.inner.shutdown()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}

@@ -1,0 +1,273 @@
+//! Whether this process should get traffic, and what stands in the way.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures::future::{BoxFuture, join_all};
+use serde::Serialize;
+
+/// How long one check may take: shorter than any prober waits.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long an answer is good for, so that probing costs the dependencies the same however often it is done.
+const CACHE_FOR: Duration = Duration::from_millis(500);
+
+/// A dependency and how to ask for it.
+#[derive(Clone)]
+struct Dependency {
+    name: &'static str,
+    need: Need,
+    check: Arc<Check>,
+}
+
+type Check = dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync;
+
+/// The readiness of one process: a phase, and a check for each dependency. Clones are the same one.
+#[derive(Clone, Default)]
+pub struct Readiness(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    started: AtomicBool,
+    draining: AtomicBool,
+    checks: Mutex<Vec<Dependency>>,
+    /// Held while the checks run, so that there is one run at a time and the others take its answer.
+    latest: tokio::sync::Mutex<Option<(Instant, BTreeMap<&'static str, String>)>>,
+}
+
+/// Why a process is ready or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Send traffic.
+    Ready,
+    /// Not yet: start-up is not finished.
+    Starting,
+    /// No more: the process is about to end.
+    Draining,
+    /// Send traffic, although a dependency does not answer: it is missed later, not by the request.
+    Degraded,
+    /// Not now: a dependency does not answer.
+    Unavailable,
+}
+
+impl Status {
+    /// Whether traffic should be sent.
+    pub fn is_ready(self) -> bool {
+        match self {
+            Self::Ready | Self::Degraded => true,
+            Self::Starting | Self::Draining | Self::Unavailable => false,
+        }
+    }
+}
+
+/// What the service can do without a dependency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    Required,
+    Deferrable,
+}
+
+/// The answer of `/ready`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Ready, or why not.
+    pub status: Status,
+    /// `ok`, or what is wrong, for each dependency.
+    pub checks: BTreeMap<&'static str, String>,
+}
+
+impl Readiness {
+    /// Makes one that is starting and has no checks.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the check of a dependency without which requests fail; its error says what is wrong, in words for an
+    /// operator.
+    pub fn add<F>(&self, name: &'static str, check: F)
+    where
+        F: Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
+    {
+        self.checks().push(Dependency { name, need: Need::Required, check: Arc::new(check) });
+    }
+
+    /// Adds the check of a dependency that requests do not need: while it is down the service stays in rotation, and
+    /// says that it is degraded.
+    pub fn add_deferrable<F>(&self, name: &'static str, check: F)
+    where
+        F: Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
+    {
+        self.checks().push(Dependency { name, need: Need::Deferrable, check: Arc::new(check) });
+    }
+
+    /// Says that start-up is finished.
+    pub fn set_started(&self) {
+        self.0.started.store(true, Ordering::Relaxed);
+    }
+
+    /// Says that the process is about to end; there is no way back.
+    pub fn set_draining(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Runs the checks, or takes the answer of a moment ago.
+    pub async fn report(&self) -> Report {
+        let checks = self.check_all().await;
+        Report { status: self.status(&checks), checks }
+    }
+
+    fn status(&self, checks: &BTreeMap<&'static str, String>) -> Status {
+        if self.0.draining.load(Ordering::Relaxed) {
+            return Status::Draining;
+        }
+        if !self.0.started.load(Ordering::Relaxed) {
+            return Status::Starting;
+        }
+        let dependencies = self.checks();
+        let down = |need: Need| {
+            dependencies
+                .iter()
+                .any(|it| it.need == need && checks.get(it.name).is_some_and(|outcome| outcome != "ok"))
+        };
+        if down(Need::Required) {
+            Status::Unavailable
+        } else if down(Need::Deferrable) {
+            Status::Degraded
+        } else {
+            Status::Ready
+        }
+    }
+
+    async fn check_all(&self) -> BTreeMap<&'static str, String> {
+        let mut latest = self.0.latest.lock().await;
+        if let Some((at, outcomes)) = &*latest
+            && at.elapsed() < CACHE_FOR
+        {
+            return outcomes.clone();
+        }
+        let checks = self.checks().clone();
+        let outcomes: BTreeMap<_, _> =
+            join_all(checks.iter().map(|dependency| run(dependency.name, &*dependency.check)))
+                .await
+                .into_iter()
+                .collect();
+        log_changes(latest.as_ref().map(|(_, outcomes)| outcomes), &outcomes);
+        *latest = Some((Instant::now(), outcomes.clone()));
+        outcomes
+    }
+
+    fn checks(&self) -> std::sync::MutexGuard<'_, Vec<Dependency>> {
+        self.0.checks.lock().expect("nothing panics while it holds the list of checks")
+    }
+}
+
+async fn run(name: &'static str, check: &Check) -> (&'static str, String) {
+    let outcome = match tokio::time::timeout(CHECK_TIMEOUT, check()).await {
+        Ok(Ok(())) => "ok".to_owned(),
+        Ok(Err(problem)) => problem,
+        Err(_) => format!("no answer within {} ms", CHECK_TIMEOUT.as_millis()),
+    };
+    (name, outcome)
+}
+
+/// Logs when a dependency goes or comes back, once each; a prober asks all the time.
+fn log_changes(before: Option<&BTreeMap<&'static str, String>>, now: &BTreeMap<&'static str, String>) {
+    for (dependency, outcome) in now {
+        let was_ok = before.and_then(|before| before.get(dependency)).is_none_or(|outcome| outcome == "ok");
+        match (was_ok, outcome == "ok") {
+            (true, false) => tracing::warn!(dependency, problem = outcome, "a dependency is unavailable"),
+            (false, true) => tracing::info!(dependency, "a dependency is available again"),
+            (true, true) | (false, false) => {}
+        }
+    }
+}
+
+impl fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readiness")
+            .field("started", &self.0.started)
+            .field("draining", &self.0.draining)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use futures::{FutureExt as _, future::pending};
+
+    use super::*;
+
+    fn started() -> Readiness {
+        let readiness = Readiness::new();
+        readiness.set_started();
+        readiness
+    }
+
+    #[tokio::test]
+    async fn a_process_starts_serves_and_drains() {
+        let readiness = Readiness::new();
+        assert_eq!(readiness.report().await.status, Status::Starting);
+        readiness.set_started();
+        assert_eq!(readiness.report().await.status, Status::Ready);
+        readiness.set_draining();
+        assert_eq!(readiness.report().await.status, Status::Draining);
+    }
+
+    #[tokio::test]
+    async fn the_report_says_which_dependency_is_down() {
+        let readiness = started();
+        readiness.add("postgres", || async { Ok(()) }.boxed());
+        readiness.add("kafka", || async { Err("no broker answers".to_owned()) }.boxed());
+        let report = readiness.report().await;
+        assert_eq!(report.status, Status::Unavailable);
+        assert_eq!(
+            (report.checks["postgres"].as_str(), report.checks["kafka"].as_str()),
+            ("ok", "no broker answers")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_dependency_that_can_wait_leaves_the_service_in_rotation() {
+        let readiness = started();
+        readiness.add_deferrable("kafka", || async { Err("no broker answers".to_owned()) }.boxed());
+        let report = readiness.report().await;
+        assert_eq!(report.status, Status::Degraded);
+        assert!(report.status.is_ready());
+        assert_eq!(report.checks["kafka"], "no broker answers");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn checks_run_at_the_same_time_and_for_one_second_at_most() {
+        let readiness = started();
+        for name in ["a", "b", "c"] {
+            readiness.add(name, || pending().boxed());
+        }
+        let asked = tokio::time::Instant::now();
+        let report = readiness.report().await;
+        assert_eq!(asked.elapsed(), CHECK_TIMEOUT);
+        assert!(report.checks.values().all(|outcome| outcome == "no answer within 1000 ms"), "{report:?}");
+    }
+
+    #[tokio::test]
+    async fn many_probers_cost_one_check() {
+        let readiness = started();
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&runs);
+        readiness.add("postgres", move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async { Ok(()) }.boxed()
+        });
+        join_all((0..20).map(|_| readiness.report())).await;
+        assert_eq!(runs.load(Ordering::Relaxed), 1);
+    }
+}
