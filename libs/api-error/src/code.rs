@@ -1,0 +1,122 @@
+//! The table of error codes: the one place where a code, its status and its meaning are stated.
+//!
+//! The enum, the wire names, the statuses and the list of all codes come from this table, so they cannot drift apart.
+//! A code is a contract with clients: it may be added, never renamed or moved to another status.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use serde::{Serialize, Serializer};
+
+/// Declares one row per code: variant, wire name, status, whether a retry can help, title.
+macro_rules! codes {
+    ($($variant:ident, $name:literal, $status:literal, retryable: $retryable:literal, $title:literal;)+) => {
+        /// What went wrong, as a client program sees it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $(#[doc = concat!($title, " (`", $name, "`, status ", stringify!($status), ").")] $variant,)+
+        }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Returns the name on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+
+            /// Returns the status of the response that carries this code.
+            pub fn status(self) -> StatusCode {
+                let status = match self {
+                    $(Self::$variant => const { error_status($status) },)+
+                };
+                StatusCode::from_u16(status).expect("error_status admits valid statuses only")
+            }
+
+            /// Returns whether the same request can succeed later, unchanged.
+            pub const fn retryable(self) -> bool {
+                match self {
+                    $(Self::$variant => $retryable,)+
+                }
+            }
+
+            /// Returns a short summary that is the same for every occurrence.
+            pub const fn title(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $title,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidRequest, "invalid_request", 400, retryable: false, "Invalid request";
+    MalformedJson, "malformed_json", 400, retryable: false, "Malformed JSON";
+    MissingIdempotencyKey, "missing_idempotency_key", 400, retryable: false, "Missing idempotency key";
+    InvalidIdempotencyKey, "invalid_idempotency_key", 400, retryable: false, "Invalid idempotency key";
+    Unauthenticated, "unauthenticated", 401, retryable: false, "Authentication required";
+    Forbidden, "forbidden", 403, retryable: false, "Not allowed";
+    NotFound, "not_found", 404, retryable: false, "Not found";
+    MethodNotAllowed, "method_not_allowed", 405, retryable: false, "Method not allowed";
+    RequestTimeout, "request_timeout", 408, retryable: true, "Request body too slow";
+    Conflict, "conflict", 409, retryable: false, "Conflict";
+    RequestInProgress, "request_in_progress", 409, retryable: true, "Request in progress";
+    PayloadTooLarge, "payload_too_large", 413, retryable: false, "Request body too large";
+    UnsupportedMediaType, "unsupported_media_type", 415, retryable: false, "Unsupported media type";
+    IdempotencyKeyReused, "idempotency_key_reused", 422, retryable: false, "Idempotency key reused";
+    UnknownSku, "unknown_sku", 422, retryable: false, "Unknown SKU";
+    Internal, "internal", 500, retryable: false, "Internal error";
+    Unavailable, "unavailable", 503, retryable: true, "Temporarily unavailable";
+    DeadlineExceeded, "deadline_exceeded", 503, retryable: true, "Deadline exceeded";
+}
+
+/// Refuses, at compile time, a row whose status is not an error.
+const fn error_status(status: u16) -> u16 {
+    assert!(status >= 400 && status <= 599, "an error code needs a 4xx or 5xx status");
+    status
+}
+
+impl Code {
+    /// Returns the only text that a 5xx response may carry; the cause stays in the log.
+    pub(crate) fn server_message(self) -> &'static str {
+        if self.retryable() {
+            "The service cannot answer right now. Send the same request again after the time in Retry-After."
+        } else {
+            "The service failed to handle this request. Report it with the request_id; sending it again may not help."
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_an_error_status_and_a_name_of_its_own() {
+        let mut names = HashSet::new();
+        for code in Code::ALL {
+            assert!(code.status().is_client_error() || code.status().is_server_error(), "{code}");
+            assert!(names.insert(code.as_str()), "{code} is in the table twice");
+            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{code}");
+            assert!(!code.title().is_empty(), "{code}");
+        }
+    }
+}

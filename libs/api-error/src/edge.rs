@@ -1,0 +1,197 @@
+//! The middleware at the edge: request id, deadline, panics, and the one place where an error becomes a response.
+
+use std::{
+    any::Any,
+    fmt,
+    future::{Ready, ready},
+    panic::AssertUnwindSafe,
+    rc::Rc,
+    time::Duration,
+};
+
+use actix_web::{
+    Error, HttpMessage, HttpResponse, ResponseError,
+    body::{BodySize, EitherBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+    http::{StatusCode, header},
+};
+use futures::{FutureExt, future::LocalBoxFuture};
+
+use crate::{
+    ApiError, Code, RequestId, accept,
+    body::{Answer, Occurrence},
+    request_id, translate,
+};
+
+/// Wraps an application so that every failure in it comes out as one envelope.
+///
+/// A handler that takes longer than the deadline is dropped and answered with 503 `deadline_exceeded`,
+/// so handlers must be cancel-safe. They have to be anyway: actix drops them when a connection is reset.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    deadline: Duration,
+}
+
+impl Edge {
+    /// Makes the middleware; the deadline is for a handler and the extractors before it.
+    pub fn new(deadline: Duration) -> Self {
+        Self { deadline }
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Edge
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Transform = EdgeService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(EdgeService { service: Rc::new(service), deadline: self.deadline }))
+    }
+}
+
+/// The service that [`Edge`] makes.
+#[derive(Debug)]
+pub struct EdgeService<S> {
+    service: Rc<S>,
+    deadline: Duration,
+}
+
+impl<S, B> Service<ServiceRequest> for EdgeService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let id = RequestId::of(request.headers());
+        tracing::Span::current().record("request_id", id.as_str());
+        let occurrence = Occurrence {
+            request_id: id.to_string(),
+            path: request.path().to_owned(),
+            problem: accept::wants_problem(request.headers()),
+        };
+        request.extensions_mut().insert(id.clone());
+
+        let service = Rc::clone(&self.service);
+        let deadline = self.deadline;
+        Box::pin(async move {
+            let handled = AssertUnwindSafe(async move { service.call(request).await }).catch_unwind();
+            // The request moved into the handler, so a failure without a response goes up as an error that renders itself.
+            match tokio::time::timeout(deadline, handled).await {
+                Ok(Ok(Ok(response))) => Ok(finish(response, &occurrence, &id)),
+                Ok(Ok(Err(error))) => Err(match error.as_error::<ApiError>() {
+                    Some(error) => Failure::raise(error, &occurrence, id),
+                    None => Failure::raise(&translate::from_actix(&error), &occurrence, id),
+                }),
+                Ok(Err(panic)) => Err(Failure::raise(&from_panic(&*panic), &occurrence, id)),
+                Err(_) => Err(Failure::raise(&deadline_exceeded(deadline), &occurrence, id)),
+            }
+        })
+    }
+}
+
+/// Puts the request id on the response, and the envelope into it when it is a failure without a body of its own.
+fn finish<B: MessageBody + 'static>(
+    response: ServiceResponse<B>,
+    occurrence: &Occurrence,
+    id: &RequestId,
+) -> ServiceResponse<EitherBody<B>> {
+    let Some(answer) = answer(response.response(), occurrence) else {
+        return with_id(response.map_into_left_body(), id);
+    };
+    let (request, response) = response.into_parts();
+    with_id(ServiceResponse::new(request, answer.put_into(response)).map_into_right_body(), id)
+}
+
+/// Returns the envelope for a response that needs one.
+fn answer<B: MessageBody>(response: &HttpResponse<B>, occurrence: &Occurrence) -> Option<Answer> {
+    if let Some(error) = response.error() {
+        return Some(match error.as_error::<ApiError>() {
+            Some(error) => report_and_answer(error, occurrence),
+            None => report_and_answer(&translate::from_actix(error), occurrence),
+        });
+    }
+    is_bare_failure(response)
+        .then(|| report_and_answer(&translate::from_status(response.status()), occurrence))
+}
+
+/// A failure that nobody gave a body: actix's own 404 and 405, or a handler that returned a status only.
+fn is_bare_failure<B: MessageBody>(response: &HttpResponse<B>) -> bool {
+    let status = response.status();
+    (status.is_client_error() || status.is_server_error())
+        && matches!(response.body().size(), BodySize::None | BodySize::Sized(0))
+        && !response.headers().contains_key(header::CONTENT_TYPE)
+}
+
+fn with_id<B>(mut response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<B> {
+    response.headers_mut().insert(request_id::HEADER, id.header_value());
+    response
+}
+
+/// Logs a failure, once, and renders it. A 4xx is the client's business, so it is only a debug line here.
+fn report_and_answer(error: &ApiError, occurrence: &Occurrence) -> Answer {
+    let (code, status, cause) = (error.code().as_str(), error.code().status().as_u16(), error.chain());
+    if error.code().status().is_server_error() {
+        tracing::error!(code, status, error = cause, "request failed");
+    } else {
+        tracing::debug!(code, status, error = cause, "request refused");
+    }
+    occurrence.answer(error)
+}
+
+fn deadline_exceeded(deadline: Duration) -> ApiError {
+    let message = format!("the handler did not answer within {} ms", deadline.as_millis());
+    ApiError::new(Code::DeadlineExceeded, message)
+}
+
+/// The panic hook has said where; this says what, for the line of the failed request.
+fn from_panic(payload: &(dyn Any + Send)) -> ApiError {
+    let message = payload
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is not text".to_owned());
+    ApiError::internal(format!("the handler panicked: {message}"))
+}
+
+/// A rendered failure on its way up as an error, because the request that a response needs is gone.
+#[derive(Debug)]
+struct Failure {
+    answer: Answer,
+    id: RequestId,
+}
+
+impl Failure {
+    fn raise(error: &ApiError, occurrence: &Occurrence, id: RequestId) -> Error {
+        Self { answer: report_and_answer(error, occurrence), id }.into()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "request {} failed with status {}", self.id, self.answer.status)
+    }
+}
+
+impl ResponseError for Failure {
+    fn status_code(&self) -> StatusCode {
+        self.answer.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = self.answer.clone().put_into(HttpResponse::new(self.answer.status));
+        response.headers_mut().insert(request_id::HEADER, self.id.header_value());
+        response
+    }
+}

@@ -1,0 +1,155 @@
+//! The error that handlers return.
+
+use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{HeaderName, HeaderValue},
+    },
+};
+use serde::Serialize;
+
+use crate::{Code, body::Occurrence};
+
+type Source = Box<dyn StdError + Send + Sync + 'static>;
+
+/// What a retryable error asks for when its maker says nothing: long enough not to be hammered, short enough to be waited for.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// One place in the request, and what is wrong there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Detail {
+    /// A JSON pointer (RFC 6901) into the request body, or the name of the parameter or header.
+    pub pointer: String,
+    /// What is wrong, and what would be right.
+    pub message: Cow<'static, str>,
+}
+
+/// An error on its way to a client.
+///
+/// The message of a 4xx code is sent. The message of a 5xx code, and every source, is for the log only.
+#[derive(Debug)]
+pub struct ApiError(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    code: Code,
+    message: Cow<'static, str>,
+    details: Vec<Detail>,
+    retry_after: Option<Duration>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    source: Option<Source>,
+}
+
+impl ApiError {
+    /// Makes an error; the message says what the client should do about it.
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Parts {
+            code,
+            message: message.into(),
+            details: Vec::new(),
+            retry_after: code.retryable().then_some(DEFAULT_RETRY_AFTER),
+            headers: Vec::new(),
+            source: None,
+        }))
+    }
+
+    /// Makes the 503 of a dependency that does not answer; its name goes to the log, not to the client.
+    pub fn unavailable(dependency: &str) -> Self {
+        Self::new(Code::Unavailable, format!("{dependency} is unavailable"))
+    }
+
+    /// Makes the 500 for a failure that no client can do anything about.
+    pub fn internal(source: impl Into<Source>) -> Self {
+        Self::new(Code::Internal, "the request failed").with_source(source)
+    }
+
+    /// Adds one place in the request that is wrong.
+    #[must_use]
+    pub fn with_detail(mut self, pointer: impl Into<String>, message: impl Into<Cow<'static, str>>) -> Self {
+        self.0.details.push(Detail { pointer: pointer.into(), message: message.into() });
+        self
+    }
+
+    /// Sets `Retry-After`, rounded up to whole seconds.
+    #[must_use]
+    pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
+        self.0.retry_after = Some(retry_after);
+        self
+    }
+
+    /// Adds a response header.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.push((name, value));
+        self
+    }
+
+    /// Keeps the cause for the log; it is never sent.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Source>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Returns the code.
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// Returns the places in the request that are wrong.
+    pub fn details(&self) -> &[Detail] {
+        &self.0.details
+    }
+
+    /// Returns the text for the client: the message of a 4xx, the code's public text for a 5xx.
+    pub fn public_message(&self) -> &str {
+        if self.0.code.status().is_server_error() { self.0.code.server_message() } else { &self.0.message }
+    }
+
+    /// Returns the headers that belong to this error.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + '_ {
+        let retry_after = self.0.retry_after.map(|delay| {
+            let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+            (actix_web::http::header::RETRY_AFTER, HeaderValue::from(seconds))
+        });
+        retry_after.into_iter().chain(self.0.headers.iter().cloned())
+    }
+
+    /// Returns the message and every source below it, joined by colons.
+    pub(crate) fn chain(&self) -> String {
+        let mut chain = self.0.message.to_string();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            chain.push_str(": ");
+            chain.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        chain
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.code, self.0.message)
+    }
+}
+
+impl StdError for ApiError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.code().status()
+    }
+
+    /// Renders without knowing the request. [`Edge`](crate::Edge) renders again with its id and `Accept`.
+    fn error_response(&self) -> HttpResponse {
+        Occurrence::default().answer(self).put_into(HttpResponse::new(self.status_code()))
+    }
+}

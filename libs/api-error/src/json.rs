@@ -1,0 +1,149 @@
+//! The JSON body extractor: bounded in size and time, strict about what it takes, exact about what is wrong.
+
+use std::{ops::Deref, time::Duration};
+
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::header,
+    web::{Bytes, BytesMut},
+};
+use futures::{FutureExt, StreamExt, future::LocalBoxFuture};
+use serde::de::DeserializeOwned;
+
+use crate::{ApiError, Code};
+
+mod decode;
+
+/// How much body [`Json`] reads, and for how long; put another one into `app_data` to change it.
+///
+/// The time has to be shorter than the deadline of [`Edge`](crate::Edge), or a slow client looks like a slow service.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonLimit {
+    /// The largest body, in bytes.
+    pub max_bytes: usize,
+    /// How long the whole body may take to arrive.
+    pub read_timeout: Duration,
+}
+
+impl Default for JsonLimit {
+    fn default() -> Self {
+        Self { max_bytes: 64 * 1024, read_timeout: Duration::from_secs(3) }
+    }
+}
+
+/// A request body of `application/json`, parsed, with its raw bytes kept for fingerprints and signatures.
+///
+/// Put `#[serde(deny_unknown_fields)]` on `T`; the extractor cannot.
+#[derive(Clone, Debug)]
+pub struct Json<T> {
+    value: T,
+    raw: Bytes,
+}
+
+impl<T> Json<T> {
+    /// Returns the body as it came.
+    pub fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// Returns the parsed value and the body as it came.
+    pub fn into_parts(self) -> (T, Bytes) {
+        (self.value, self.raw)
+    }
+
+    /// Returns the parsed value.
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+}
+
+impl<T> Deref for Json<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let limit = request.app_data::<JsonLimit>().copied().unwrap_or_default();
+        let checked = check_headers(request, limit.max_bytes);
+        let payload = payload.take();
+        async move {
+            checked?;
+            let Ok(raw) = tokio::time::timeout(limit.read_timeout, read(payload, limit.max_bytes)).await
+            else {
+                return Err(too_slow(limit.read_timeout));
+            };
+            let raw = raw?;
+            Ok(Self { value: decode::decode(&raw)?, raw })
+        }
+        .boxed_local()
+    }
+}
+
+/// Refuses, before a byte of the body is read, what cannot be accepted anyway.
+fn check_headers(request: &HttpRequest, max_bytes: usize) -> Result<(), ApiError> {
+    if !is_json(request) {
+        return Err(ApiError::new(
+            Code::UnsupportedMediaType,
+            "Send the body with Content-Type: application/json.",
+        ));
+    }
+    if request.headers().get_all(header::CONTENT_ENCODING).any(|coding| coding != "identity") {
+        return Err(ApiError::new(
+            Code::UnsupportedMediaType,
+            "Send the body without a Content-Encoding; compressed requests are not taken.",
+        ));
+    }
+    let declared =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: usize| length > max_bytes) {
+        return Err(too_large(max_bytes));
+    }
+    Ok(())
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let Ok(Some(mime)) = request.mime_type() else {
+        return false;
+    };
+    mime.essence_str() == "application/json"
+        && mime.get_param("charset").is_none_or(|charset| charset == "utf-8")
+}
+
+async fn read(mut payload: Payload, max_bytes: usize) -> Result<Bytes, ApiError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| {
+            ApiError::new(
+                Code::InvalidRequest,
+                "The request body ended before it was complete. Send it again.",
+            )
+            .with_source(error.to_string())
+        })?;
+        if body.len() + chunk.len() > max_bytes {
+            return Err(too_large(max_bytes));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn too_large(max_bytes: usize) -> ApiError {
+    ApiError::new(
+        Code::PayloadTooLarge,
+        format!("The request body is larger than {max_bytes} bytes. Send less."),
+    )
+}
+
+fn too_slow(read_timeout: Duration) -> ApiError {
+    let message =
+        format!("The request body did not arrive within {} ms. Send it again.", read_timeout.as_millis());
+    ApiError::new(Code::RequestTimeout, message)
+}

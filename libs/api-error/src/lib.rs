@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+#![deny(clippy::wildcard_enum_match_arm)]
+
+mod accept;
+mod body;
+mod code;
+#[cfg(feature = "pg")]
+mod database;
+mod edge;
+mod error;
+mod json;
+mod request_id;
+mod routes;
+mod translate;
+
+pub use code::Code;
+pub use edge::{Edge, EdgeService};
+pub use error::{ApiError, Detail};
+pub use json::{Json, JsonLimit};
+pub use request_id::RequestId;
+pub use routes::{configure, method_not_allowed};

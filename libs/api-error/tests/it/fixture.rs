@@ -1,0 +1,142 @@
+//! An application with one route for each way to fail, and a client for it.
+
+use std::{net::SocketAddr, time::Duration};
+
+use actix_web::{
+    App, HttpRequest, HttpResponse, HttpServer,
+    dev::{ServiceFactory, ServiceRequest},
+    error::ErrorBadRequest,
+    http::StatusCode,
+    web,
+};
+use api_error::{ApiError, Code, Edge, Json, JsonLimit, RequestId, method_not_allowed};
+use reqwest::{Client, RequestBuilder, Response};
+use serde::Deserialize;
+use serde_json::Value;
+
+pub(crate) const MAX_BYTES: usize = 1_024;
+pub(crate) const DEADLINE: Duration = Duration::from_millis(800);
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_millis(200);
+pub(crate) const SECRET: &str = "password=hunter2.";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only parsing them matters")]
+pub(crate) struct Order {
+    customer_email: String,
+    lines: Vec<Line>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only parsing them matters")]
+pub(crate) struct Line {
+    sku: String,
+    quantity: u32,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "only parsing them matters")]
+pub(crate) struct Page {
+    size: u8,
+}
+
+pub(crate) fn app() -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = actix_web::dev::ServiceResponse<impl actix_web::body::MessageBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .configure(api_error::configure)
+        .app_data(JsonLimit { max_bytes: MAX_BYTES, read_timeout: READ_TIMEOUT })
+        .configure(routes)
+        .wrap(Edge::new(DEADLINE))
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            web::resource("/orders")
+                .route(
+                    web::post().to(async |order: Json<Order>| HttpResponse::Ok().body(order.raw().clone())),
+                )
+                .default_service(method_not_allowed("POST")),
+        )
+        .route("/items/{id}", web::get().to(async |_: web::Path<u32>| HttpResponse::Ok()))
+        .route("/pages", web::get().to(async |_: web::Query<Page>| HttpResponse::Ok()))
+        .route("/id", web::get().to(async |id: RequestId| id.to_string()))
+        .route("/codes/{name}", web::get().to(raise))
+        .route("/panic", web::get().to(panicking))
+        .route("/slow", web::get().to(async || std::future::pending::<HttpResponse>().await))
+        .route("/broken", web::get().to(async || Err::<HttpResponse, _>(ApiError::internal(SECRET))))
+        .route("/foreign", web::get().to(async || Err::<HttpResponse, _>(ErrorBadRequest("a text of actix"))))
+        .route("/bare", web::get().to(async || HttpResponse::new(StatusCode::CONFLICT)))
+        .route(
+            "/html",
+            web::get().to(async || HttpResponse::NotFound().content_type("text/html").body("<p>gone")),
+        );
+}
+
+async fn raise(name: web::Path<String>) -> Result<HttpResponse, ApiError> {
+    let code = Code::ALL.iter().find(|code| code.as_str() == name.as_str()).unwrap();
+    Err(ApiError::new(*code, SECRET).with_detail("/there", "is wrong").with_source(SECRET))
+}
+
+async fn panicking(request: HttpRequest) -> HttpResponse {
+    assert_ne!(request.path(), "/panic", "{SECRET}");
+    HttpResponse::NoContent().finish()
+}
+
+pub(crate) struct Server {
+    pub address: SocketAddr,
+    client: Client,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let server = HttpServer::new(app).workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+        let address = server.addrs()[0];
+        actix_web::rt::spawn(server.run());
+        Self { address, client: Client::builder().timeout(Duration::from_secs(10)).build().unwrap() }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(self.url(path))
+    }
+
+    pub(crate) fn method(&self, method: &str, path: &str) -> RequestBuilder {
+        self.client.request(method.parse().unwrap(), self.url(path))
+    }
+
+    pub(crate) fn order(&self, body: impl Into<reqwest::Body>) -> RequestBuilder {
+        self.client.post(self.url("/orders")).header("content-type", "application/json").body(body)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+/// Checks what every failure has in common, and returns its body.
+pub(crate) async fn failure(request: RequestBuilder, status: u16, code: &str) -> Value {
+    let response = request.send().await.unwrap();
+    let id = header(&response, "x-request-id").unwrap();
+    assert_eq!(response.status(), status, "{code}");
+    assert_eq!(header(&response, "content-type").unwrap(), "application/json", "{code}");
+    let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+    assert_eq!(body["code"], code);
+    assert_eq!(body["request_id"], id);
+    assert!(body["message"].as_str().unwrap().ends_with('.'), "{body}");
+    assert!(!body.to_string().contains("hunter2") || status < 500, "{body}");
+    let members: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(members, ["code", "details", "message", "request_id"]);
+    body
+}
+
+pub(crate) fn header(response: &Response, name: &str) -> Option<String> {
+    response.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+}
