@@ -1,0 +1,175 @@
+//! The authenticated caller, as an extractor: a handler that names it cannot be reached without a valid token.
+
+use std::{
+    collections::BTreeSet,
+    error::Error as _,
+    future::{Ready, ready},
+};
+
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::header::{self, HeaderValue},
+};
+use api_error::{ApiError, Code};
+
+use crate::{Rejection, Tenant, Verifier};
+
+/// Who calls, for which tenant, with which scopes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The caller's name, as the token's issuer knows it.
+    pub subject: String,
+    /// The tenant whose data the caller may see.
+    pub tenant: Tenant,
+    /// What the caller may do.
+    pub scopes: BTreeSet<String>,
+}
+
+impl Caller {
+    /// Refuses, with a 403 that names the scope, a caller who does not have it.
+    pub fn require(&self, scope: &str) -> Result<(), ApiError> {
+        if self.scopes.contains(scope) {
+            return Ok(());
+        }
+        let challenge = format!("Bearer realm=\"muster\", error=\"insufficient_scope\", scope=\"{scope}\"");
+        let challenge = HeaderValue::from_str(&challenge).expect("scopes are constants of visible ASCII");
+        Err(ApiError::new(Code::Forbidden, format!("This needs a token with the scope {scope}."))
+            .with_header(header::WWW_AUTHENTICATE, challenge))
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(authenticate(request))
+    }
+}
+
+fn authenticate(request: &HttpRequest) -> Result<Caller, ApiError> {
+    let verifier = request
+        .app_data::<Verifier>()
+        .ok_or_else(|| ApiError::internal("no auth::Verifier in the application's data"))?;
+    let mut headers = request.headers().get_all(header::AUTHORIZATION);
+    let Some(header) = headers.next() else {
+        return Err(missing());
+    };
+    if headers.next().is_some() {
+        return Err(invalid());
+    }
+    let token = bearer(header).ok_or_else(invalid)?;
+    verifier.verify(token).map_err(|rejection| refuse(&rejection))
+}
+
+/// Returns the token of a `Bearer` credential; the scheme is case-insensitive (RFC 9110).
+fn bearer(header: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
+}
+
+/// The reason is for the operator: told to the caller, it would help to forge a better token.
+fn refuse(rejection: &Rejection) -> ApiError {
+    let cause = rejection.source().map(ToString::to_string);
+    tracing::debug!(reason = %rejection, cause, "bearer token refused");
+    invalid()
+}
+
+fn missing() -> ApiError {
+    ApiError::new(Code::Unauthenticated, "Send a bearer token: Authorization: Bearer <token>.")
+        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"muster\""))
+}
+
+fn invalid() -> ApiError {
+    ApiError::new(Code::Unauthenticated, "The bearer token is invalid or expired. Get a new one.")
+        .with_header(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer realm=\"muster\", error=\"invalid_token\""),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use actix_web::{App, HttpResponse, test, web};
+    use serde_json::Value;
+    use telemetry::Environment;
+
+    use super::*;
+    use crate::{Jwks, SigningKey, TokenRequest};
+
+    async fn protected(caller: Caller) -> Result<HttpResponse, ApiError> {
+        caller.require("orders:write")?;
+        Ok(HttpResponse::Ok().finish())
+    }
+
+    /// Sends a request with these Authorization headers; returns status, challenge and body.
+    async fn send(key: &SigningKey, authorization: &[&str]) -> (u16, String, Value) {
+        let verifier = Verifier::new(Jwks { keys: vec![key.public_jwk(None)] }, Environment::Local).unwrap();
+        let app = App::new().app_data(verifier).route("/", web::get().to(protected));
+        let app = test::init_service(app).await;
+        let mut request = test::TestRequest::get().uri("/");
+        for value in authorization {
+            request = request.append_header((header::AUTHORIZATION, *value));
+        }
+        let response = test::call_service(&app, request.to_request()).await;
+        let challenge = response.headers().get(header::WWW_AUTHENTICATE).cloned();
+        let challenge = challenge.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        let status = response.status().as_u16();
+        let body = test::read_body(response).await;
+        (status, challenge, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    fn token(key: &SigningKey, scope: &str) -> String {
+        let request = TokenRequest {
+            subject: "ada".to_owned(),
+            tenant: "acme".parse().unwrap(),
+            scopes: vec![scope.to_owned()],
+            ttl: Duration::from_mins(1),
+        };
+        key.sign(&request).unwrap()
+    }
+
+    #[actix_web::test]
+    async fn a_good_token_gets_in_whatever_the_case_of_the_scheme() {
+        let key = SigningKey::generate("k");
+        for scheme in ["Bearer", "bearer", "BEARER"] {
+            let credential = format!("{scheme} {}", token(&key, "orders:write"));
+            assert_eq!(send(&key, &[&credential]).await.0, 200, "{scheme}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn no_token_is_challenged_without_an_error() {
+        let (status, challenge, body) = send(&SigningKey::generate("k"), &[]).await;
+        assert_eq!((status, challenge.as_str()), (401, "Bearer realm=\"muster\""));
+        assert_eq!(body["code"], "unauthenticated");
+    }
+
+    #[actix_web::test]
+    async fn every_bad_token_gets_the_same_answer() {
+        let key = SigningKey::generate("k");
+        let good = format!("Bearer {}", token(&key, "orders:write"));
+        let forged = format!("Bearer {}", token(&SigningKey::generate("k"), "orders:write"));
+        let mut answers = Vec::new();
+        for credentials in [&["Bearer"][..], &["Bearer junk"], &["Basic YTpi"], &[&forged], &[&good, &good]] {
+            let answer = send(&key, credentials).await;
+            assert_eq!(answer.0, 401, "{credentials:?}");
+            answers.push(answer);
+        }
+        assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
+        assert!(answers[0].1.contains("invalid_token"), "{answers:?}");
+    }
+
+    #[actix_web::test]
+    async fn a_missing_scope_is_403_and_named() {
+        let key = SigningKey::generate("k");
+        let credential = format!("Bearer {}", token(&key, "orders:read"));
+        let (status, challenge, body) = send(&key, &[&credential]).await;
+        assert_eq!((status, &body["code"]), (403, &Value::from("forbidden")));
+        assert!(challenge.contains("insufficient_scope") && challenge.contains("scope=\"orders:write\""));
+        assert!(body["message"].as_str().unwrap().contains("orders:write"));
+    }
+}

@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+
+use std::path::PathBuf;
+
+mod caller;
+mod claims;
+mod error;
+mod jwk;
+mod signing;
+mod tenant;
+mod verifier;
+
+pub use caller::Caller;
+pub use claims::TokenRequest;
+pub use error::{AuthError, Rejection};
+pub use jwk::{Jwk, Jwks};
+pub use signing::SigningKey;
+pub use tenant::{InvalidTenant, Tenant};
+pub use verifier::Verifier;
+
+/// What a service has to be told about its callers.
+#[derive(Clone, Debug, clap::Args)]
+// clap names a group after the type, and every crate has a `Config`; and it would take this text for that of the program.
+#[group(skip)]
+#[command(about = None, long_about = None)]
+pub struct Config {
+    /// File with the JWK Set (RFC 7517) whose keys may sign bearer tokens.
+    #[arg(long, env = "AUTH_JWKS_FILE", value_name = "PATH")]
+    pub auth_jwks_file: PathBuf,
+}

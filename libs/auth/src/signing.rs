@@ -1,0 +1,109 @@
+//! The private half of a key, and the tokens it makes.
+
+use std::fmt;
+
+use ed25519_dalek::pkcs8::EncodePrivateKey;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    AuthError, Jwk, TokenRequest,
+    claims::{AUDIENCE, Claims, ISSUER, MAX_LIFETIME},
+    jwk::{decode_key, encode_key},
+};
+
+/// An Ed25519 key that signs tokens. Its `Debug` shows the id only.
+#[derive(Clone)]
+pub struct SigningKey {
+    kid: String,
+    key: ed25519_dalek::SigningKey,
+}
+
+/// A private JWK (RFC 8037, appendix A.1).
+#[derive(Serialize, Deserialize)]
+struct PrivateJwk {
+    kty: String,
+    crv: String,
+    kid: String,
+    x: String,
+    d: String,
+}
+
+impl SigningKey {
+    /// Makes a new key.
+    pub fn generate(kid: impl Into<String>) -> Self {
+        Self { kid: kid.into(), key: ed25519_dalek::SigningKey::from_bytes(&rand::random()) }
+    }
+
+    /// Reads a private JWK.
+    pub fn from_jwk_json(json: &str) -> Result<Self, AuthError> {
+        let jwk: PrivateJwk = serde_json::from_str(json).map_err(AuthError::NotJwk)?;
+        let unusable = |problem| AuthError::UnusableKey { kid: jwk.kid.clone(), problem };
+        if jwk.kty != "OKP" || jwk.crv != "Ed25519" {
+            return Err(unusable("kty must be OKP and crv Ed25519"));
+        }
+        let secret =
+            decode_key(&jwk.d).ok_or_else(|| unusable("d must be 32 bytes in base64url without padding"))?;
+        let key = ed25519_dalek::SigningKey::from_bytes(&secret);
+        if encode_key(key.verifying_key().as_bytes()) != jwk.x {
+            return Err(unusable("x is not the public half of d"));
+        }
+        Ok(Self { kid: jwk.kid, key })
+    }
+
+    /// Writes the private JWK. Keep it where only the signer can read it.
+    pub fn to_jwk_json(&self) -> String {
+        let jwk = PrivateJwk {
+            kty: "OKP".to_owned(),
+            crv: "Ed25519".to_owned(),
+            kid: self.kid.clone(),
+            x: encode_key(self.key.verifying_key().as_bytes()),
+            d: encode_key(self.key.as_bytes()),
+        };
+        serde_json::to_string(&jwk).expect("a struct of strings always serialises")
+    }
+
+    /// Returns the id.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// Returns the public half, limited to the scopes that tokens of this key may carry.
+    pub fn public_jwk(&self, scopes: Option<Vec<String>>) -> Jwk {
+        Jwk::public(self.kid.clone(), encode_key(self.key.verifying_key().as_bytes()), scopes)
+    }
+
+    /// Makes a token that is good from now on.
+    pub fn sign(&self, request: &TokenRequest) -> Result<String, AuthError> {
+        if request.ttl.as_secs() == 0 || request.ttl > MAX_LIFETIME {
+            return Err(AuthError::Lifetime);
+        }
+        let now = jsonwebtoken::get_current_timestamp();
+        self.sign_claims(&Claims {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: request.subject.clone(),
+            tenant: request.tenant.clone(),
+            scope: request.scopes.join(" "),
+            iat: now,
+            nbf: now,
+            exp: now + request.ttl.as_secs(),
+            jti: Uuid::now_v7().to_string(),
+        })
+    }
+
+    /// Signs claims as they are; only tests have a reason to sign others than [`SigningKey::sign`] makes.
+    pub(crate) fn sign_claims(&self, claims: &impl Serialize) -> Result<String, AuthError> {
+        let der = self.key.to_pkcs8_der().expect("an Ed25519 key always has a PKCS #8 form");
+        let header = Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::EdDSA) };
+        jsonwebtoken::encode(&header, claims, &EncodingKey::from_ed_der(der.as_bytes()))
+            .map_err(AuthError::Signing)
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey").field("kid", &self.kid).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,212 @@
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{SigningKey, TokenRequest};
+
+const HOUR: u64 = 3_600;
+
+fn request(scopes: &[&str]) -> TokenRequest {
+    TokenRequest {
+        subject: "ada".to_owned(),
+        tenant: "acme".parse().unwrap(),
+        scopes: scopes.iter().map(ToString::to_string).collect(),
+        ttl: Duration::from_secs(HOUR),
+    }
+}
+
+fn verifier(key: &SigningKey) -> Verifier {
+    Verifier::new(Jwks { keys: vec![key.public_jwk(None)] }, Environment::Local).unwrap()
+}
+
+/// The claims of a good token, to be changed.
+fn claims() -> Value {
+    let now = jsonwebtoken::get_current_timestamp();
+    json!({
+        "iss": "muster", "aud": "muster", "sub": "ada", "tenant": "acme", "scope": "orders:read",
+        "iat": now, "nbf": now, "exp": now + HOUR, "jti": "1",
+    })
+}
+
+fn verify_changed(change: impl FnOnce(&mut Value, u64)) -> Result<Caller, Rejection> {
+    let key = SigningKey::generate("k");
+    let mut claims = claims();
+    change(&mut claims, jsonwebtoken::get_current_timestamp());
+    verifier(&key).verify(&key.sign_claims(&claims).unwrap())
+}
+
+#[test]
+fn a_token_of_ours_says_who_calls() {
+    let key = SigningKey::generate("k");
+    let caller =
+        verifier(&key).verify(&key.sign(&request(&["orders:write", "orders:read"])).unwrap()).unwrap();
+    assert_eq!((caller.subject.as_str(), caller.tenant.as_str()), ("ada", "acme"));
+    assert!(caller.require("orders:write").is_ok() && caller.require("orders:read").is_ok());
+    assert!(caller.require("orders").is_err() && caller.require("links:write").is_err());
+}
+
+#[test]
+fn a_key_survives_being_written_and_read() {
+    let key = SigningKey::generate("k");
+    let read = SigningKey::from_jwk_json(&key.to_jwk_json()).unwrap();
+    assert!(verifier(&key).verify(&read.sign(&request(&[])).unwrap()).is_ok());
+    assert!(
+        !format!("{key:?}")
+            .contains(&serde_json::from_str::<Value>(&key.to_jwk_json()).unwrap()["d"].to_string())
+    );
+}
+
+#[test]
+fn an_unsigned_token_is_refused() {
+    let key = SigningKey::generate("k");
+    let encode = |part: &Value| {
+        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+        URL_SAFE_NO_PAD.encode(part.to_string())
+    };
+    for alg in ["none", "None", "NONE"] {
+        let token = format!("{}.{}.", encode(&json!({"alg": alg, "kid": "k"})), encode(&claims()));
+        assert!(matches!(verifier(&key).verify(&token), Err(Rejection::Malformed(_))), "{alg}");
+    }
+    let stripped = key.sign_claims(&claims()).unwrap();
+    let (unsigned, _) = stripped.rsplit_once('.').unwrap();
+    assert!(verifier(&key).verify(&format!("{unsigned}.")).is_err());
+}
+
+#[test]
+fn the_public_key_is_no_hmac_secret() {
+    let key = SigningKey::generate("k");
+    let public = crate::jwk::decode_key(&key.public_jwk(None).x).unwrap();
+    let header = Header { kid: Some("k".to_owned()), ..Header::new(Algorithm::HS256) };
+    for secret in [public.to_vec(), key.public_jwk(None).x.into_bytes()] {
+        let token = jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(&secret)).unwrap();
+        assert!(matches!(verifier(&key).verify(&token), Err(Rejection::Invalid(_))));
+    }
+}
+
+#[test]
+fn another_key_of_the_same_or_of_an_unknown_id_is_refused() {
+    let verifier = verifier(&SigningKey::generate("k"));
+    let same_id = SigningKey::generate("k").sign(&request(&[])).unwrap();
+    assert!(matches!(verifier.verify(&same_id), Err(Rejection::Invalid(_))));
+    let other_id = SigningKey::generate("other").sign(&request(&[])).unwrap();
+    assert!(matches!(verifier.verify(&other_id), Err(Rejection::UnknownKey)));
+}
+
+#[test]
+fn a_changed_claim_breaks_the_signature() {
+    let key = SigningKey::generate("k");
+    let good = key.sign(&request(&["orders:read"])).unwrap();
+    let other = key.sign(&request(&["orders:write"])).unwrap();
+    let parts: Vec<_> = good.split('.').zip(other.split('.')).collect();
+    let forged = format!("{}.{}.{}", parts[0].0, parts[1].1, parts[2].0);
+    assert!(matches!(verifier(&key).verify(&forged), Err(Rejection::Invalid(_))));
+}
+
+#[test]
+fn time_is_checked_with_thirty_seconds_of_leeway() {
+    assert!(verify_changed(|claims, now| claims["exp"] = (now - 10).into()).is_ok());
+    assert!(verify_changed(|claims, now| claims["nbf"] = (now + 20).into()).is_ok());
+    for wrong in [
+        verify_changed(|claims, now| claims["exp"] = (now - 60).into()),
+        verify_changed(|claims, now| claims["nbf"] = (now + 60).into()),
+        verify_changed(|claims, now| claims["iat"] = (now + 60).into()),
+        verify_changed(|claims, now| claims["exp"] = (now + 25 * HOUR).into()),
+        verify_changed(|claims, now| {
+            claims["iat"] = (now - 23 * HOUR).into();
+            claims["exp"] = (now + 2 * HOUR).into();
+        }),
+    ] {
+        assert!(wrong.is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn every_claim_is_required_and_must_be_ours() {
+    for claim in ["iss", "aud", "sub", "tenant", "scope", "iat", "nbf", "exp", "jti"] {
+        let without = verify_changed(|claims, _| drop(claims.as_object_mut().unwrap().remove(claim)));
+        assert!(matches!(without, Err(Rejection::Invalid(_))), "{claim}: {without:?}");
+    }
+    for (claim, value) in [("iss", "other"), ("aud", "other"), ("tenant", "Not A Tenant"), ("tenant", "")] {
+        let changed = verify_changed(|claims, _| claims[claim] = value.into());
+        assert!(matches!(changed, Err(Rejection::Invalid(_))), "{claim}: {changed:?}");
+    }
+}
+
+#[test]
+fn a_key_grants_its_own_scopes_and_no_others() {
+    let key = SigningKey::generate("links");
+    let only_links = Jwks { keys: vec![key.public_jwk(Some(vec!["links:write".to_owned()]))] };
+    let verifier = Verifier::new(only_links, Environment::Local).unwrap();
+    assert!(verifier.verify(&key.sign(&request(&["links:write"])).unwrap()).is_ok());
+    let too_much = verifier.verify(&key.sign(&request(&["links:write", "orders:write"])).unwrap());
+    assert!(matches!(too_much, Err(Rejection::ScopeNotGranted { scope, .. }) if scope == "orders:write"));
+}
+
+#[test]
+fn garbage_is_refused_and_length_is_bounded() {
+    let verifier = verifier(&SigningKey::generate("k"));
+    for garbage in ["", ".", "..", "a.b.c", "Bearer x", "\u{0}", "eyJhbGciOiJFZERTQSJ9.e30."] {
+        assert!(verifier.verify(garbage).is_err(), "{garbage:?}");
+    }
+    assert!(matches!(verifier.verify(&"a".repeat(8 * 1024 + 1)), Err(Rejection::TooLong)));
+}
+
+#[test]
+fn critical_headers_are_not_understood() {
+    let key = SigningKey::generate("k");
+    let der = ed25519_dalek::pkcs8::EncodePrivateKey::to_pkcs8_der(&ed25519_dalek::SigningKey::from_bytes(
+        &[7; 32],
+    ));
+    let header = Header {
+        kid: Some("k".to_owned()),
+        crit: Some(vec!["b64".to_owned()]),
+        ..Header::new(Algorithm::EdDSA)
+    };
+    let token =
+        jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_ed_der(der.unwrap().as_bytes())).unwrap();
+    assert!(matches!(verifier(&key).verify(&token), Err(Rejection::Critical)));
+}
+
+#[test]
+fn no_token_is_made_that_no_verifier_would_take() {
+    let key = SigningKey::generate("k");
+    for ttl in [Duration::ZERO, Duration::from_millis(900), Duration::from_hours(25)] {
+        let request = TokenRequest { ttl, ..request(&[]) };
+        assert!(matches!(key.sign(&request), Err(AuthError::Lifetime)), "{ttl:?}");
+    }
+}
+
+#[test]
+fn a_bad_set_of_keys_stops_the_service_at_start() {
+    let set = |keys: Value| serde_json::from_value::<Jwks>(json!({ "keys": keys })).unwrap();
+    let good = serde_json::to_value(SigningKey::generate("k").public_jwk(None)).unwrap();
+    let with = |member: &str, value: &str| {
+        let mut jwk = good.clone();
+        jwk[member] = value.into();
+        jwk
+    };
+    for (keys, expected) in [
+        (json!([]), "is empty"),
+        (json!([good, good]), "twice"),
+        (json!([with("d", "secret")]), "private member"),
+        (json!([with("kty", "RSA")]), "kty must be OKP"),
+        (json!([with("x", "AAAA")]), "32 bytes"),
+        (json!([with("x", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]), "weak"),
+    ] {
+        let error = Verifier::new(set(keys), Environment::Local).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    // Members and key uses that are not ours to understand do not matter.
+    assert!(Verifier::new(set(json!([with("use", "sig")])), Environment::Production).is_ok());
+}
+
+#[test]
+fn production_refuses_development_keys_and_a_missing_file_says_what_to_set() {
+    let jwks = || Jwks { keys: vec![SigningKey::generate("local-development-email").public_jwk(None)] };
+    assert!(Verifier::new(jwks(), Environment::Local).is_ok());
+    assert!(matches!(Verifier::new(jwks(), Environment::Production), Err(AuthError::DevelopmentKey(_))));
+    let missing = Verifier::from_file("/nonexistent/jwks.json", Environment::Local).unwrap_err();
+    assert!(missing.to_string().contains("AUTH_JWKS_FILE"), "{missing}");
+}
