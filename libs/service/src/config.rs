@@ -1,0 +1,90 @@
+//! The settings that every service has.
+
+use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+
+use anyhow::ensure;
+use clap::Args;
+use telemetry::Environment;
+
+/// Gives access to the settings that starting and stopping need.
+pub trait HasConfig {
+    /// Returns the settings of the process.
+    fn service(&self) -> &Config;
+    /// Returns the settings of telemetry.
+    fn telemetry(&self) -> &telemetry::Config;
+}
+
+/// The settings of a process. Each is a flag and an environment variable; `--help` lists them.
+#[derive(Clone, Debug, Args)]
+// clap names a group after the type, and every crate has a `Config`; and it would take this text for that of the program.
+#[group(skip)]
+#[command(about = None, long_about = None)]
+pub struct Config {
+    /// Where this process runs. Forgotten, it is production, which refuses what only a laptop may have.
+    #[arg(long, env = "ENVIRONMENT", value_enum, default_value = "production")]
+    pub environment: Environment,
+
+    /// Address of the API, for a service that has one. Port 0 takes any free port.
+    #[arg(long, env = "HTTP_ADDR", value_name = "IP:PORT")]
+    pub http_addr: Option<SocketAddr>,
+
+    /// Address of metrics, liveness and readiness. Keep it off the public network.
+    #[arg(long, env = "ADMIN_ADDR", value_name = "IP:PORT")]
+    pub admin_addr: SocketAddr,
+
+    /// Threads that serve the API; by default one per core.
+    #[arg(long, env = "HTTP_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub http_workers: Option<u16>,
+
+    /// How long a handler may take before the client gets 503 `deadline_exceeded`.
+    #[arg(long, env = "REQUEST_TIMEOUT_MS", value_name = "MS", default_value_t = 5_000)]
+    pub request_timeout_ms: u64,
+
+    /// How long to go on accepting after readiness has turned false: longer than load balancers take to notice.
+    #[arg(long, env = "SHUTDOWN_DELAY_MS", value_name = "MS", default_value_t = 0)]
+    pub shutdown_delay_ms: u64,
+
+    /// How long requests and workers may take to finish. Longer than a request, and shorter than the grace period of
+    /// whatever runs the process, less the shutdown delay and three seconds.
+    #[arg(long, env = "DRAIN_TIMEOUT_MS", value_name = "MS", default_value_t = 20_000)]
+    pub drain_timeout_ms: u64,
+
+    /// Points at which a test kills the process.
+    #[arg(long, env = "MUSTER_FAIL_POINTS", hide = true)]
+    pub fail_points: Option<String>,
+}
+
+impl Config {
+    /// Checks the rules that concern more than one setting.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        ensure!(
+            self.environment == Environment::Local || self.fail_points.is_none(),
+            "MUSTER_FAIL_POINTS is set, which kills this process on purpose; production refuses it: unset it, \
+             or set ENVIRONMENT=local"
+        );
+        ensure!(
+            self.drain_timeout_ms > self.request_timeout_ms,
+            "DRAIN_TIMEOUT_MS ({}) must be longer than REQUEST_TIMEOUT_MS ({}), or draining cuts requests off",
+            self.drain_timeout_ms,
+            self.request_timeout_ms
+        );
+        Ok(())
+    }
+
+    pub(crate) fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    pub(crate) fn shutdown_delay(&self) -> Duration {
+        Duration::from_millis(self.shutdown_delay_ms)
+    }
+
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+
+    pub(crate) fn http_workers(&self) -> usize {
+        self.http_workers
+            .map_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get), usize::from)
+    }
+}

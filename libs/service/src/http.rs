@@ -1,0 +1,84 @@
+//! The API server: its limits, and the middleware that is the same for every service.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+
+use actix_web::{App, HttpServer, dev::ServerHandle, web};
+use anyhow::Context as _;
+use telemetry::RequestTelemetry;
+use tokio::task::JoinHandle;
+
+use crate::Config;
+
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept for the next request.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a connection that is being closed may take.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Open connections per thread; further ones wait in the backlog.
+const MAX_CONNECTIONS: usize = 4_096;
+/// Connections that the kernel holds for us; further ones are refused by it.
+const BACKLOG: u32 = 1_024;
+
+/// A running API server.
+#[derive(Debug)]
+pub(crate) struct Api {
+    pub(crate) address: SocketAddr,
+    handle: ServerHandle,
+    serving: JoinHandle<io::Result<()>>,
+}
+
+impl Api {
+    pub(crate) fn start<F>(config: &Config, configure: F) -> anyhow::Result<Self>
+    where
+        F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    {
+        let address = config.http_addr.context("this service has an API; set HTTP_ADDR to its address")?;
+        let listener = TcpListener::bind(address)
+            .with_context(|| format!("cannot bind {address}; set HTTP_ADDR to a free address"))?;
+        let address = listener.local_addr()?;
+        let deadline = config.request_timeout();
+        let server = HttpServer::new(move || {
+            App::new()
+                .configure(api_error::configure)
+                .configure(configure.clone())
+                .wrap(api_error::Edge::new(deadline))
+                .wrap(RequestTelemetry)
+        })
+        .workers(config.http_workers())
+        .backlog(BACKLOG)
+        .max_connections(MAX_CONNECTIONS)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .shutdown_timeout(config.drain_timeout().as_secs().max(1))
+        .disable_signals()
+        .listen(listener)?
+        .run();
+        let handle = server.handle();
+        Ok(Self { address, handle, serving: telemetry::task::spawn("http", server) })
+    }
+
+    /// Waits until the server ends by itself, which it should not.
+    pub(crate) async fn ended(&mut self) -> anyhow::Error {
+        match (&mut self.serving).await {
+            Ok(Ok(())) => anyhow::anyhow!("it returned although nobody told it to stop"),
+            Ok(Err(error)) => error.into(),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Stops accepting, and waits for the requests that are there, for no longer than the limit; returns whether all
+    /// were answered.
+    pub(crate) async fn stop(self, limit: Duration) -> bool {
+        if tokio::time::timeout(limit, self.handle.stop(true)).await.is_ok() {
+            return true;
+        }
+        self.serving.abort();
+        false
+    }
+}

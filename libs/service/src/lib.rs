@@ -1,0 +1,147 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod http;
+mod runtime;
+mod shutdown;
+mod signals;
+mod workers;
+
+use std::{
+    io::{Write as _, stderr},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use clap::Parser;
+use telemetry::{Admin, Readiness, ServiceInfo};
+
+pub use config::{Config, HasConfig};
+pub use runtime::Runtime;
+
+use crate::{
+    shutdown::{Cause, Ending},
+    signals::Signals,
+};
+
+/// How long the threads of the runtime may take to end when everything that matters is done.
+const THREADS_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Runs a service from its first setting to its exit code. `build` puts it together; when it returns, the service is up.
+pub fn main<C, B>(info: ServiceInfo, build: B) -> ExitCode
+where
+    C: Parser + HasConfig,
+    B: AsyncFnOnce(C, &mut Runtime) -> anyhow::Result<()>,
+{
+    let config = match C::try_parse() {
+        Ok(config) => config,
+        Err(error) => return wrong_settings(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return failed_early(&anyhow::Error::new(error).context("cannot start the async runtime"));
+        }
+    };
+    let code = runtime.block_on(run(info, config, build)).unwrap_or_else(|error| failed_early(&error));
+    runtime.shutdown_timeout(THREADS_TIMEOUT);
+    code
+}
+
+/// Fails only before there is a log to write the failure to.
+async fn run<C, B>(info: ServiceInfo, config: C, build: B) -> anyhow::Result<ExitCode>
+where
+    C: HasConfig,
+    B: AsyncFnOnce(C, &mut Runtime) -> anyhow::Result<()>,
+{
+    let telemetry = telemetry::init(info, config.telemetry())?;
+    let ending = match live(info, config, build).await {
+        Ok(ending) => ending,
+        Err(error) => {
+            log_failed_start(&error);
+            Ending::Failed
+        }
+    };
+    if ending != Ending::AtOnce {
+        telemetry.shutdown(shutdown::FLUSH_TIMEOUT).await;
+    }
+    Ok(ending.exit_code())
+}
+
+async fn live<C, B>(info: ServiceInfo, config: C, build: B) -> anyhow::Result<Ending>
+where
+    C: HasConfig,
+    B: AsyncFnOnce(C, &mut Runtime) -> anyhow::Result<()>,
+{
+    let settings = config.service().clone();
+    settings.check()?;
+    if let Some(specification) = &settings.fail_points {
+        fail_point::arm(specification).with_context(|| format!("{} is wrong", fail_point::VARIABLE))?;
+    }
+    let mut signals = Signals::listen().context("cannot listen for signals")?;
+    let readiness = Readiness::new();
+    let admin = Admin::start(settings.admin_addr, readiness.clone()).with_context(|| {
+        format!("cannot bind the admin port {}; set ADMIN_ADDR to a free one", settings.admin_addr)
+    })?;
+
+    tracing::info!(admin_addr = %admin.address(), version = info.version, "starting");
+
+    let mut runtime = Runtime::new(settings, readiness);
+    let cause = match start(config, build, &mut runtime, &mut signals).await {
+        Ok(Started::Up) => {
+            runtime.announce(admin.address());
+            runtime.wait(&mut signals).await
+        }
+        Ok(Started::Interrupted) => Cause::Signal,
+        Err(error) => {
+            log_failed_start(&error);
+            Cause::Failure
+        }
+    };
+    let ending = shutdown::stop(runtime, cause, &mut signals).await;
+    if ending != Ending::AtOnce {
+        admin.stop().await;
+    }
+    Ok(ending)
+}
+
+enum Started {
+    Up,
+    Interrupted,
+}
+
+/// Builds the service, unless it is asked to stop meanwhile.
+async fn start<C, B>(
+    config: C,
+    build: B,
+    runtime: &mut Runtime,
+    signals: &mut Signals,
+) -> anyhow::Result<Started>
+where
+    B: AsyncFnOnce(C, &mut Runtime) -> anyhow::Result<()>,
+{
+    tokio::select! {
+        built = build(config, runtime) => built.map(|()| Started::Up),
+        signal = signals.next() => {
+            tracing::info!(signal, "asked to stop during start-up");
+            Ok(Started::Interrupted)
+        }
+    }
+}
+
+fn log_failed_start(error: &anyhow::Error) {
+    tracing::error!(error = format!("{error:#}"), "start-up failed");
+}
+
+/// Settings are wrong, or help was asked for; clap knows which, and writes to the right stream.
+fn wrong_settings(error: &clap::Error) -> ExitCode {
+    // A closed standard error leaves nobody to tell.
+    drop(error.print());
+    if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+}
+
+fn failed_early(error: &anyhow::Error) -> ExitCode {
+    drop(writeln!(stderr(), "start-up failed: {error:#}"));
+    ExitCode::FAILURE
+}

@@ -1,0 +1,111 @@
+//! The one order in which a service stops.
+//!
+//! Traffic goes away first, then the requests that are there, then the workers, then what all of them used. Each step is
+//! logged, and all of them together are bounded.
+
+use std::{process::ExitCode, time::Duration};
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::{Runtime, signals::Signals};
+
+/// How long the last spans may take to leave.
+pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Time for a response on its way when its handler used the whole deadline.
+const RESPONSE_MARGIN: Duration = Duration::from_secs(1);
+
+/// Why a service stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// It was asked to.
+    Signal,
+    /// A part of it failed.
+    Failure,
+}
+
+/// How a service ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Asked to, with everything finished.
+    Clean,
+    /// Something failed or was cut off.
+    Failed,
+    /// Asked to twice: nothing more is waited for.
+    AtOnce,
+}
+
+impl Ending {
+    pub(crate) fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Clean => ExitCode::SUCCESS,
+            Self::Failed | Self::AtOnce => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Stops a service; a second signal cuts that short.
+pub(crate) async fn stop(runtime: Runtime, cause: Cause, signals: &mut Signals) -> Ending {
+    tokio::select! {
+        drained = drain(runtime) => {
+            tracing::info!(complete = drained, "stopped");
+            if drained && cause == Cause::Signal { Ending::Clean } else { Ending::Failed }
+        }
+        signal = signals.next() => {
+            tracing::warn!(signal, "asked to stop again; ending at once");
+            Ending::AtOnce
+        }
+    }
+}
+
+/// Returns whether everything was finished and nothing cut off.
+async fn drain(mut runtime: Runtime) -> bool {
+    runtime.readiness.set_draining();
+    let delay = runtime.config.shutdown_delay();
+    tracing::info!(delay_ms = delay.as_millis(), "draining: readiness is off");
+    tokio::time::sleep(delay).await;
+
+    let deadline = Instant::now() + runtime.config.drain_timeout();
+    let requests = finish_requests(&mut runtime).await;
+    let workers = finish_workers(&mut runtime, deadline).await;
+    let resources = release_resources(&mut runtime, deadline).await;
+    requests && workers && resources
+}
+
+async fn finish_requests(runtime: &mut Runtime) -> bool {
+    let Some(api) = runtime.api.take() else { return true };
+    // No handler outlasts its deadline, so a longer wait would only take time from the workers.
+    let limit = (runtime.config.request_timeout() + RESPONSE_MARGIN).min(runtime.config.drain_timeout());
+    let finished = api.stop(limit).await;
+    if finished {
+        tracing::info!("requests finished, API closed");
+    } else {
+        tracing::warn!(limit_ms = limit.as_millis(), "requests were cut off");
+    }
+    finished
+}
+
+async fn finish_workers(runtime: &mut Runtime, deadline: Instant) -> bool {
+    runtime.workers.cancel();
+    if let Ok(clean) = timeout_at(deadline, runtime.workers.finished()).await {
+        tracing::info!("workers finished");
+        return clean;
+    }
+    let cut_off = runtime.workers.abort();
+    tracing::warn!(cut_off, "workers did not finish in time and were cut off");
+    false
+}
+
+/// Last registered, first released: what came later can depend on what was there.
+async fn release_resources(runtime: &mut Runtime, deadline: Instant) -> bool {
+    let mut complete = true;
+    while let Some((resource, action)) = runtime.on_stop.pop() {
+        if timeout_at(deadline, action).await.is_ok() {
+            tracing::info!(resource, "released");
+        } else {
+            tracing::warn!(resource, "not released in time");
+            complete = false;
+        }
+    }
+    complete
+}

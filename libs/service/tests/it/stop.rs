@@ -1,0 +1,106 @@
+//! How a process ends.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::probe::{Probe, get};
+
+#[tokio::test]
+async fn a_request_in_flight_is_finished_and_every_step_comes_in_order() {
+    let mut probe = Probe::start(&[("SHUTDOWN_DELAY_MS", "300")]).await;
+    let request = tokio::spawn(get(format!("{}/slow/1500", probe.api)));
+    in_flight(&probe, 1).await;
+    probe.signal(Signal::SIGTERM);
+
+    probe.wait_for("draining: readiness is off").await;
+    let (status, body) = get(format!("{}/ready", probe.admin)).await.unwrap();
+    assert_eq!((status, body.contains("draining")), (503, true), "{body}");
+    // A load balancer that has not noticed yet still gets its answers.
+    assert_eq!(get(format!("{}/slow/0", probe.api)).await.unwrap().0, 200);
+
+    assert_eq!(request.await.unwrap().unwrap(), (200, "done".to_owned()));
+    let remains = probe.end().await;
+    assert_eq!(remains.code, 0, "{:?}", remains.log);
+    assert_eq!(
+        remains.messages(),
+        [
+            "starting",
+            "listening",
+            "asked to stop",
+            "draining: readiness is off",
+            "requests finished, API closed",
+            "worker stopped",
+            "workers finished",
+            "released",
+            "released",
+            "stopped"
+        ]
+    );
+    let released: Vec<_> = remains.log.iter().filter_map(|line| line["resource"].as_str()).collect();
+    assert_eq!(released, ["second", "first"]);
+}
+
+#[tokio::test]
+async fn an_idle_connection_does_not_hold_up_the_end() {
+    let probe = Probe::start(&[]).await;
+    let client = reqwest::Client::new();
+    client.get(format!("{}/slow/0", probe.api)).send().await.unwrap().text().await.unwrap();
+    let asked = Instant::now();
+    probe.signal(Signal::SIGINT);
+    let remains = probe.end().await;
+    assert_eq!(remains.code, 0, "{:?}", remains.log);
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+}
+
+#[tokio::test]
+async fn a_worker_that_ends_by_itself_ends_the_service() {
+    for (trouble, reason) in [
+        ("worker-fails", "asked to fail"),
+        ("worker-panics", "panic"),
+        ("worker-returns", "nobody told it to stop"),
+    ] {
+        let probe = Probe::start(&[("PROBE_TROUBLE", trouble)]).await;
+        assert_eq!(get(format!("{}/fail", probe.api)).await.unwrap().0, 204);
+        let remains = probe.end().await;
+        assert_eq!(remains.code, 1, "{trouble}");
+        let line = remains.log.iter().find(|line| line["part"] == "ticker").unwrap();
+        assert!(line["error"].as_str().unwrap().contains(reason), "{line}");
+        assert!(remains.messages().contains(&"requests finished, API closed"), "{trouble}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_finish_is_cut_off_in_time_and_admitted() {
+    let settings =
+        [("PROBE_TROUBLE", "worker-hangs"), ("REQUEST_TIMEOUT_MS", "500"), ("DRAIN_TIMEOUT_MS", "1000")];
+    let probe = Probe::start(&settings).await;
+    let asked = Instant::now();
+    probe.signal(Signal::SIGTERM);
+    let remains = probe.end().await;
+    assert_eq!(remains.code, 1);
+    assert!(remains.messages().contains(&"workers did not finish in time and were cut off"));
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_process_at_once() {
+    let mut probe = Probe::start(&[("PROBE_TROUBLE", "worker-hangs")]).await;
+    probe.signal(Signal::SIGTERM);
+    probe.wait_for("draining: readiness is off").await;
+    let asked = Instant::now();
+    probe.signal(Signal::SIGTERM);
+    let remains = probe.end().await;
+    assert_eq!(remains.code, 1);
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+}
+
+/// Waits until the probe says that it is handling so many requests.
+async fn in_flight(probe: &Probe, requests: u32) {
+    let expected = format!("http_server_requests_in_flight {requests}");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !get(format!("{}/metrics", probe.admin)).await.unwrap().1.contains(&expected) {
+        assert!(Instant::now() < deadline, "no request in flight");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

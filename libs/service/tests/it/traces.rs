@@ -1,0 +1,111 @@
+//! What leaves the process as OTLP, and what happens when nobody takes it.
+
+use std::time::{Duration, Instant};
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+use nix::sys::signal::Signal;
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::ExportTraceServiceRequest,
+    common::v1::{KeyValue, any_value::Value},
+    trace::v1::Span,
+};
+use prost::Message as _;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::probe::{Probe, get};
+
+#[tokio::test]
+async fn a_request_leaves_one_span_that_continues_the_callers_trace() {
+    let (endpoint, mut spans) = collector();
+    let settings = [
+        ("OTEL_TRACES_EXPORTER", "otlp"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ];
+    let probe = Probe::start(&settings).await;
+    let request = reqwest::Client::new()
+        .get(format!("{}/slow/0?secret=x", probe.api))
+        .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    assert_eq!(request.send().await.unwrap().status(), 200);
+
+    let (service, span) = tokio::time::timeout(Duration::from_secs(5), spans.recv()).await.unwrap().unwrap();
+    assert_eq!(service, "probe");
+    assert_eq!(span.name, "GET /slow/{ms}");
+    assert_eq!(span.kind, 2, "a server span");
+    assert_eq!(span.trace_id, 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes());
+    assert_eq!(span.parent_span_id, 0xb7ad_6b71_6920_3331_u64.to_be_bytes());
+    assert_eq!(text(&span.attributes, "http.route"), Some("/slow/{ms}".to_owned()));
+    assert_eq!(text(&span.attributes, "request_id").map(|id| id.len()), Some(36));
+    assert!(!format!("{span:?}").contains("secret"), "{span:?}");
+}
+
+#[tokio::test]
+async fn spans_in_the_queue_leave_when_the_process_ends() {
+    let (endpoint, mut spans) = collector();
+    let settings = [
+        ("OTEL_TRACES_EXPORTER", "otlp"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "60000"),
+        ("OTEL_SERVICE_NAME", "renamed"),
+    ];
+    let probe = Probe::start(&settings).await;
+    get(format!("{}/slow/0", probe.api)).await.unwrap();
+    probe.signal(Signal::SIGTERM);
+    assert_eq!(probe.end().await.code, 0);
+    let (service, span) = spans.try_recv().unwrap();
+    assert_eq!((service.as_str(), span.name.as_str()), ("renamed", "GET /slow/{ms}"));
+}
+
+#[tokio::test]
+async fn a_trace_store_that_is_down_costs_nothing_but_one_warning() {
+    let settings = [
+        ("OTEL_TRACES_EXPORTER", "otlp"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "100"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "20"),
+    ];
+    let mut probe = Probe::start(&settings).await;
+    get(format!("{}/slow/0", probe.api)).await.unwrap();
+    probe.wait_for("spans cannot be sent; requests are not affected, traces will be incomplete").await;
+    for _ in 0..50 {
+        let asked = Instant::now();
+        assert_eq!(get(format!("{}/slow/0", probe.api)).await.unwrap().0, 200);
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    }
+    let asked = Instant::now();
+    probe.signal(Signal::SIGTERM);
+    let remains = probe.end().await;
+    assert_eq!(remains.code, 0);
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    let warnings = remains.messages().iter().filter(|message| message.starts_with("spans cannot")).count();
+    assert_eq!(warnings, 1, "{:?}", remains.messages());
+}
+
+/// A trace store that hands on each span it is sent, with the name of its service.
+fn collector() -> (String, Receiver<(String, Span)>) {
+    let (sender, receiver) = channel(100);
+    let server = HttpServer::new(move || {
+        App::new().app_data(web::Data::new(sender.clone())).route("/v1/traces", web::post().to(collect))
+    });
+    let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", server.addrs()[0]);
+    tokio::spawn(server.run());
+    (endpoint, receiver)
+}
+
+async fn collect(sender: web::Data<Sender<(String, Span)>>, body: web::Bytes) -> HttpResponse {
+    for resource in ExportTraceServiceRequest::decode(body).unwrap().resource_spans {
+        let service = text(&resource.resource.unwrap().attributes, "service.name").unwrap();
+        for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+            sender.send((service.clone(), span)).await.unwrap();
+        }
+    }
+    HttpResponse::Ok().finish()
+}
+
+fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
+    match attributes.iter().find(|attribute| attribute.key == key)?.value.clone()?.value? {
+        Value::StringValue(text) => Some(text),
+        _ => None,
+    }
+}
