@@ -1,0 +1,79 @@
+//! The dead-letter topic: a message that cannot be handled goes there unchanged, and says where it came from and why.
+
+use std::time::Duration;
+
+use chrono::{SecondsFormat, Utc};
+use events::KafkaConfig;
+use rdkafka::{
+    ClientConfig,
+    error::KafkaError,
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+};
+
+use crate::{Settings, message::Received};
+
+/// Characters of a reason that travel with a dead letter.
+const MAX_REASON: usize = 1_000;
+
+/// Writes dead letters.
+pub(crate) struct DeadLetters {
+    producer: FutureProducer,
+    topic: String,
+    group: String,
+}
+
+impl DeadLetters {
+    pub(crate) fn new(kafka: &KafkaConfig, settings: &Settings) -> Result<Self, KafkaError> {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", &kafka.kafka_bootstrap_servers)
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            .set("message.timeout.ms", "5000")
+            .set("queue.buffering.max.messages", "1000")
+            .set("socket.timeout.ms", "5000")
+            .set("reconnect.backoff.max.ms", "2000")
+            .create()?;
+        Ok(Self { producer, topic: settings.dead_letter_topic.clone(), group: settings.group.clone() })
+    }
+
+    /// Returns when the broker has the dead letter: only then may the original's offset be committed.
+    pub(crate) async fn send(
+        &self,
+        message: &Received,
+        reason: &str,
+        attempts: u32,
+    ) -> Result<(), KafkaError> {
+        let headers = self.headers(message, reason, attempts);
+        let record =
+            FutureRecord::to(&self.topic).key(message.key()).payload(message.payload()).headers(headers);
+        self.producer.send(record, Duration::from_secs(5)).await.map_err(|(error, _)| error)?;
+        fail_point::hit("consumer.dead_letter_sent");
+        tracing::error!(
+            reason,
+            attempts,
+            topic = message.topic(),
+            partition = message.partition(),
+            offset = message.offset(),
+            "dead letter"
+        );
+        Ok(())
+    }
+
+    fn headers(&self, message: &Received, reason: &str, attempts: u32) -> OwnedHeaders {
+        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+        let timestamp = message.timestamp().map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true));
+        [
+            ("dead-letter-topic", message.topic().to_owned()),
+            ("dead-letter-partition", message.partition().to_string()),
+            ("dead-letter-offset", message.offset().to_string()),
+            ("dead-letter-timestamp", timestamp.unwrap_or_default()),
+            ("dead-letter-group", self.group.clone()),
+            ("dead-letter-reason", reason.chars().take(MAX_REASON).collect()),
+            ("dead-letter-attempts", attempts.to_string()),
+            ("dead-letter-at", now),
+        ]
+        .iter()
+        .fold(message.headers(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
+    }
+}

@@ -1,0 +1,25 @@
+//! What a service supplies.
+
+use std::future::Future;
+
+use crate::Message;
+
+/// What is to become of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its effect is there, now or already before.
+    Done,
+    /// Something it needs is not available. The reason is logged.
+    Retry(String),
+    /// It can never be handled. The reason travels with the dead letter, so it holds no personal data.
+    DeadLetter(String),
+}
+
+/// Handles the messages of a topic.
+pub trait Handler: Send + Sync + 'static {
+    /// Handles one message.
+    ///
+    /// Called for one message of a partition at a time, for several partitions at once. The future is dropped when the time
+    /// limit is over.
+    fn handle(&self, message: &Message) -> impl Future<Output = Outcome> + Send;
+}

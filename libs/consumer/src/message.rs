@@ -1,0 +1,74 @@
+//! A message as handlers see it.
+
+use chrono::{DateTime, Utc};
+use events::{Envelope, MalformedEnvelope};
+use rdkafka::{
+    Message as _,
+    message::{BorrowedMessage, Headers, OwnedHeaders, OwnedMessage},
+};
+
+/// An event that arrived.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Identity, type, time and trace of the event.
+    pub envelope: Envelope,
+    /// Aggregate id.
+    pub key: Vec<u8>,
+    /// The encoded event.
+    pub payload: Vec<u8>,
+    /// How often it was handed to the handler, this time included, since this process received it.
+    pub attempt: u32,
+}
+
+/// A message as it was received, whatever is in it.
+#[derive(Debug)]
+pub(crate) struct Received(OwnedMessage);
+
+impl Received {
+    pub(crate) fn new(message: &BorrowedMessage<'_>) -> Self {
+        Self(message.detach())
+    }
+
+    /// Reads the envelope.
+    pub(crate) fn open(&self) -> Result<Message, MalformedEnvelope> {
+        let headers = self.0.headers();
+        let find = |name: &str| {
+            let header = headers?.iter().find(|header| header.key == name)?;
+            std::str::from_utf8(header.value?).ok()
+        };
+        Ok(Message {
+            envelope: Envelope::from_headers(find)?,
+            key: self.key().to_vec(),
+            payload: self.payload().to_vec(),
+            attempt: 0,
+        })
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        self.0.topic()
+    }
+
+    pub(crate) fn partition(&self) -> i32 {
+        self.0.partition()
+    }
+
+    pub(crate) fn offset(&self) -> i64 {
+        self.0.offset()
+    }
+
+    pub(crate) fn key(&self) -> &[u8] {
+        self.0.key().unwrap_or_default()
+    }
+
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.0.payload().unwrap_or_default()
+    }
+
+    pub(crate) fn timestamp(&self) -> Option<DateTime<Utc>> {
+        self.0.timestamp().to_millis().and_then(DateTime::from_timestamp_millis)
+    }
+
+    pub(crate) fn headers(&self) -> OwnedHeaders {
+        self.0.headers().cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,59 @@
+//! Every metric of this library.
+
+use std::sync::LazyLock;
+
+use prometheus::{
+    HistogramVec, IntCounterVec, IntGaugeVec, register_histogram_vec, register_int_counter_vec,
+    register_int_gauge_vec,
+};
+
+/// Handled messages by outcome: `done`, `retry`, `dead_letter`.
+pub(crate) static HANDLED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "consumer_handled_total",
+        "Calls of the handler, by outcome.",
+        &["topic", "outcome"]
+    )
+    .expect("the metric is registered once")
+});
+
+/// Time in the handler for one call.
+pub(crate) static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
+    register_histogram_vec!(
+        "consumer_handle_duration_seconds",
+        "Duration of one call of the handler.",
+        &["topic"],
+        vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]
+    )
+    .expect("the metric is registered once")
+});
+
+/// Messages between the end of the partition and what is committed.
+pub(crate) static LAG: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    register_int_gauge_vec!(
+        "consumer_lag",
+        "Messages not yet committed, by partition.",
+        &["topic", "partition"]
+    )
+    .expect("the metric is registered once")
+});
+
+/// Partitions held, and those of them that are paused because their queue is full.
+pub(crate) static PARTITIONS: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    register_int_gauge_vec!(
+        "consumer_partitions",
+        "Partitions by state: active, paused.",
+        &["topic", "state"]
+    )
+    .expect("the metric is registered once")
+});
+
+/// Offsets that could not be stored because the partition had been taken away: its messages come again elsewhere.
+pub(crate) static LATE_OFFSETS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "consumer_late_offsets_total",
+        "Messages finished after their partition was taken away.",
+        &["topic"]
+    )
+    .expect("the metric is registered once")
+});

@@ -1,0 +1,184 @@
+//! The receiving loop.
+
+use std::{
+    error::Error as StdError,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use events::KafkaConfig;
+use rdkafka::{
+    ClientConfig, TopicPartitionList,
+    consumer::{Consumer as _, StreamConsumer},
+    error::KafkaError,
+};
+use tokio::{runtime::Handle, sync::Notify};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Handler, Settings,
+    assignment::{Assignment, wait_finished},
+    context::{Context, commit},
+    dead_letter::DeadLetters,
+    message::Received,
+    partition::{Partition, Shared},
+    settings::SESSION_TIMEOUT,
+};
+
+/// Why a consumer cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The settings contradict each other.
+    #[error("the drain timeout {0:?} must be below the session timeout {SESSION_TIMEOUT:?}")]
+    DrainTooLong(Duration),
+    /// librdkafka cannot go on.
+    #[error("the Kafka client failed")]
+    Kafka(#[from] KafkaError),
+}
+
+/// Reads one topic as a member of one group.
+pub struct Consumer<H> {
+    client: Arc<StreamConsumer<Context>>,
+    assignment: Arc<Assignment>,
+    shared: Arc<Shared<H>>,
+}
+
+impl<H: Handler> Consumer<H> {
+    /// Makes a consumer inside a multi-threaded tokio runtime; it joins its group in [`run`](Self::run).
+    ///
+    /// # Errors
+    /// The settings contradict each other, or librdkafka refuses them.
+    pub fn new(kafka: &KafkaConfig, settings: Settings, handler: H) -> Result<Self, Error> {
+        if settings.drain_timeout >= SESSION_TIMEOUT {
+            return Err(Error::DrainTooLong(settings.drain_timeout));
+        }
+        let assignment = Arc::new(Assignment::default());
+        let context = Context {
+            topic: settings.topic.clone(),
+            assignment: Arc::clone(&assignment),
+            drain_timeout: settings.drain_timeout,
+            runtime: Handle::current(),
+        };
+        let consumer: Arc<StreamConsumer<Context>> =
+            Arc::new(client_config(kafka, &settings.group).create_with_context(context)?);
+        let dead_letters = DeadLetters::new(kafka, &settings)?;
+        let shared = Arc::new(Shared {
+            settings,
+            handler,
+            dead_letters,
+            consumer: Arc::downgrade(&consumer),
+            drained: Arc::new(Notify::new()),
+        });
+        Ok(Self { client: consumer, assignment, shared })
+    }
+
+    /// The readiness check: whether a broker answers.
+    pub fn ping(&self) -> impl Fn(Duration) -> Result<(), String> + Clone + Send + Sync + 'static + use<H> {
+        let consumer: Weak<StreamConsumer<Context>> = Arc::downgrade(&self.client);
+        move |timeout| {
+            let Some(consumer) = consumer.upgrade() else { return Err("the consumer has ended".to_owned()) };
+            consumer.client().fetch_metadata(None, timeout).map(drop).map_err(|error| error.to_string())
+        }
+    }
+
+    /// Handles messages until `stop`, then drains: messages in hand are finished and their offsets committed.
+    ///
+    /// # Errors
+    /// librdkafka cannot go on. Brokers that are down are no error: it reconnects.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
+        self.client.subscribe(&[&self.shared.settings.topic])?;
+        let result = self.receive(&stop).await;
+        self.drain().await;
+        result
+    }
+
+    async fn receive(&self, stop: &CancellationToken) -> Result<(), Error> {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = self.shared.drained.notified() => self.resume()?,
+                received = self.client.recv() => match received {
+                    Ok(message) => self.dispatch(Received::new(&message)).await?,
+                    Err(KafkaError::MessageConsumptionFatal(code)) => {
+                        return Err(KafkaError::MessageConsumptionFatal(code).into());
+                    }
+                    Err(error) => {
+                        tracing::warn!(error = &error as &dyn StdError, "receiving failed, the client tries again");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn dispatch(&self, message: Received) -> Result<(), Error> {
+        let number = message.partition();
+        let queue = {
+            let mut partitions = self.assignment.lock();
+            partitions.entry(number).or_insert_with(|| Partition::start(Arc::clone(&self.shared))).queue()
+        };
+        if queue.send(message).await.is_err() {
+            // The partition's task has ended, which it only does when told: the message is for the next owner.
+            return Ok(());
+        }
+        if self.assignment.is_full(number) {
+            self.client.pause(&self.list(&[number]))?;
+            if let Some(partition) = self.assignment.lock().get_mut(&number) {
+                partition.paused = true;
+            }
+            tracing::debug!(partition = number, "partition paused, its queue is full");
+        }
+        Ok(())
+    }
+
+    fn resume(&self) -> Result<(), Error> {
+        let ready = self.assignment.resumable();
+        self.client.resume(&self.list(&ready))?;
+        Ok(())
+    }
+
+    async fn drain(&self) {
+        let finishing = self.assignment.stop(None);
+        tracing::info!(partitions = finishing.len(), "consumer is draining");
+        if !wait_finished(finishing, self.shared.settings.drain_timeout).await {
+            tracing::warn!("a message in hand did not finish in time, it will be delivered again");
+        }
+        let consumer = Arc::clone(&self.client);
+        let committed = tokio::task::spawn_blocking(move || commit(&*consumer)).await;
+        if let Err(error) = committed {
+            tracing::warn!(error = &error as &dyn StdError, "the final commit failed");
+        }
+        self.client.unsubscribe();
+    }
+
+    fn list(&self, partitions: &[i32]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(&self.shared.settings.topic, *partition);
+        }
+        list
+    }
+}
+
+/// The classic group protocol with cooperative rebalancing. The bounds keep what librdkafka prefetches small; the
+/// runtime's queues come on top.
+fn client_config(kafka: &KafkaConfig, group: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &kafka.kafka_bootstrap_servers)
+        .set("group.id", group)
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("session.timeout.ms", SESSION_TIMEOUT.as_millis().to_string())
+        .set("heartbeat.interval.ms", "2000")
+        .set("auto.offset.reset", "earliest")
+        .set("enable.auto.commit", "true")
+        .set("auto.commit.interval.ms", "1000")
+        .set("enable.auto.offset.store", "false")
+        .set("queued.min.messages", "1000")
+        .set("queued.max.messages.kbytes", "8192")
+        .set("fetch.wait.max.ms", "100")
+        .set("socket.timeout.ms", "10000")
+        .set("reconnect.backoff.max.ms", "2000")
+        .set("statistics.interval.ms", "1000");
+    config
+}
