@@ -25,8 +25,9 @@ pub struct Config {
     #[arg(long, env, default_value_t = 1_000)]
     pub database_acquire_timeout_ms: u64,
 
-    /// How long one statement may wait for a lock, in milliseconds.
-    #[arg(long, env, default_value_t = 1_000)]
+    /// How long one statement may wait for a lock, in milliseconds. Longer than the server's `deadlock_timeout` (1 s by
+    /// default), or deadlocks come out as lock timeouts and are not retried.
+    #[arg(long, env, default_value_t = 1_500)]
     pub database_lock_timeout_ms: u64,
 
     /// How long one statement may run, in milliseconds.

@@ -10,7 +10,8 @@ use crate::LogFormat;
 mod json;
 
 /// What is written when `RUST_LOG` says nothing: our own lines, and only trouble from the libraries that chat at info.
-const DEFAULT_FILTER: &str = "info,actix_server=warn,actix_http=warn,librdkafka=warn,refinery_core=warn";
+const DEFAULT_FILTER: &str =
+    "info,actix_server=warn,actix_http=warn,librdkafka=warn,refinery_core=warn,tokio_postgres=warn";
 
 /// Makes the layer that writes log lines to standard output.
 pub(crate) fn layer<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>

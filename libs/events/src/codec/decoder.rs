@@ -70,12 +70,10 @@ impl Decoder {
         if let Some(schema) = self.schemas.read().expect("no panic under this lock").get(&id) {
             return Ok(Arc::clone(schema));
         }
-        let text = self.registry.schema(id).await.map_err(|error| {
-            if error.is_transient() {
-                DecodeError::Unavailable(error)
-            } else {
-                DecodeError::UnknownSchema(error)
-            }
+        // Whatever else the registry answers (a missing login, a proxy's refusal) says nothing about the payload.
+        let text = self.registry.schema(id).await.map_err(|error| match error {
+            RegistryError::Unknown(_) => DecodeError::UnknownSchema(error),
+            other => DecodeError::Unavailable(other),
         })?;
         let schema = Schema::parse_str(&text)
             .map_err(|error| DecodeError::Mismatch("an Avro schema", Box::new(error)))?;
