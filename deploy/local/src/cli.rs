@@ -1,0 +1,91 @@
+//! The commands, one module each; this one only tells them apart.
+
+mod demo;
+mod down;
+mod kill;
+mod logs;
+mod otlp_receiver;
+mod run;
+mod status;
+mod token;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::checkout::Checkout;
+use crate::console::complain;
+use crate::ports::Ports;
+use crate::site::Site;
+use crate::stack::Stack;
+use crate::state::{Record, State};
+
+/// Muster's local stack: every part as an ordinary process on the loopback interface.
+#[derive(Debug, Parser)]
+#[command(name = "muster", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start what does not run yet, and wait until all of it is ready.
+    Up(up::Args),
+    /// Stop what this checkout started.
+    Down,
+    /// Show each part: state, pid, address, time to ready, memory.
+    Status,
+    /// Show the end of the logs of one part, or of all.
+    Logs(logs::Args),
+    /// Kill one part the way a crash does; `muster up` starts it again.
+    Kill(kill::Args),
+    /// Start the parts that tests need beside a running stack, run a command, stop them.
+    Run(run::Args),
+    /// Print a bearer token for local use.
+    Token(token::Args),
+    /// Show one order end to end, or place many and reconcile.
+    Demo(demo::Args),
+    /// Receive spans as OTLP and hand them to Zipkin; `muster up` runs this.
+    #[command(hide = true)]
+    OtlpReceiver(otlp_receiver::Args),
+}
+
+impl Cli {
+    /// Runs the command; a failure is told on standard error.
+    pub async fn run(self) -> ExitCode {
+        let outcome = match self.command {
+            Command::Up(args) => up::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Down => down::run().await.map(|()| ExitCode::SUCCESS),
+            Command::Status => status::run().await,
+            Command::Logs(args) => logs::run(args).map(|()| ExitCode::SUCCESS),
+            Command::Kill(args) => kill::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Run(args) => run::run(args).await,
+            Command::Token(args) => token::run(args).map(|()| ExitCode::SUCCESS),
+            Command::Demo(args) => demo::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::OtlpReceiver(args) => otlp_receiver::run(args).await.map(|()| ExitCode::SUCCESS),
+        };
+        outcome.unwrap_or_else(|error| {
+            complain(format_args!("{error:#}"));
+            ExitCode::FAILURE
+        })
+    }
+}
+
+/// The stack of `muster up` and the right to change it; nothing where it never was started.
+fn open_local() -> anyhow::Result<Option<(Stack, State)>> {
+    let Some((stack, _)) = read_local()? else { return Ok(None) };
+    let state = State::open(&stack.site.home)?;
+    Ok(Some((stack, state)))
+}
+
+/// The stack of `muster up` and what is remembered of it.
+fn read_local() -> anyhow::Result<Option<(Stack, Record)>> {
+    let checkout = Checkout::find()?;
+    let home = checkout.state_dir();
+    let record = Record::read(&home)?;
+    let Some(base) = record.port_base else { return Ok(None) };
+    let stack = Stack::local(Site::prepare(checkout, home, Ports::from_base(base)?)?);
+    Ok(Some((stack, record)))
+}

@@ -1,0 +1,99 @@
+//! `muster status`: what runs, where, since when it was ready, and what it weighs.
+
+use std::process::ExitCode;
+
+use futures::future::join_all;
+use tokio::time::{Duration, timeout};
+
+use super::read_local;
+use crate::console::{say, seconds};
+use crate::part::AnyPart;
+use crate::state::Record;
+
+/// How long a part gets to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// One line of the table.
+struct Row {
+    name: &'static str,
+    state: State,
+    pid: Option<u32>,
+    address: String,
+    ready_after: Option<Duration>,
+    memory_mib: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Ready,
+    NotReady,
+    Stopped,
+    /// It was started and has ended without being asked to.
+    Ended,
+}
+
+/// Succeeds when every part is ready.
+pub(super) async fn run() -> anyhow::Result<ExitCode> {
+    let Some((stack, record)) = read_local()? else {
+        say("Nothing was ever started here; `muster up` starts the stack.");
+        return Ok(ExitCode::FAILURE);
+    };
+    let rows = join_all(stack.parts.iter().map(|part| inspect(part, &record))).await;
+    say("PART             STATE      PID      READY IN  MEMORY     ADDRESS");
+    for row in &rows {
+        say(row.line());
+    }
+    say(totals(&rows, &record));
+    let all_ready = rows.iter().all(|row| row.state == State::Ready);
+    Ok(if all_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn inspect(part: &AnyPart, record: &Record) -> Row {
+    let known = record.parts.get(part.name());
+    let pid = record.alive(part.name()).map(|identity| identity.pid);
+    let answers = pid.is_some() && matches!(timeout(PATIENCE, part.probe()).await, Ok(Ok(())));
+    Row {
+        name: part.name(),
+        state: match (known, pid) {
+            (None, _) => State::Stopped,
+            (Some(_), None) => State::Ended,
+            (Some(_), Some(_)) if answers => State::Ready,
+            (Some(_), Some(_)) => State::NotReady,
+        },
+        pid,
+        address: part.address(),
+        ready_after: known.and_then(|known| known.ready_after),
+        memory_mib: pid.and_then(|pid| part.memory_mib(pid)),
+    }
+}
+
+impl Row {
+    fn line(&self) -> String {
+        let state = match self.state {
+            State::Ready => "ready",
+            State::NotReady => "not ready",
+            State::Stopped => "stopped",
+            State::Ended => "ended",
+        };
+        let pid = or_dash(self.pid, |pid| pid.to_string());
+        let ready_after = or_dash(self.ready_after, seconds);
+        let memory = or_dash(self.memory_mib, |mib| format!("{mib} MiB"));
+        let Self { name, address, .. } = self;
+        format!("{name:<15}  {state:<9}  {pid:<7}  {ready_after:<8}  {memory:<9}  {address}")
+    }
+}
+
+fn totals(rows: &[Row], record: &Record) -> String {
+    let ready = rows.iter().filter(|row| row.state == State::Ready).count();
+    let memory: u64 = rows.iter().filter_map(|row| row.memory_mib).sum();
+    let whole = or_dash(record.ready_after, seconds);
+    format!(
+        "{ready} of {} ready; the whole stack was ready in {whole} and holds {memory} MiB \
+         (resident set; for postgres the proportional set of all its processes)",
+        rows.len()
+    )
+}
+
+fn or_dash<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| "-".to_owned(), show)
+}

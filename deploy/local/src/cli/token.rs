@@ -1,0 +1,67 @@
+//! `muster token`: prints a bearer token signed by the development key.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use auth::{Tenant, TokenRequest};
+
+use crate::checkout::Checkout;
+use crate::console::say;
+use crate::secrets::Secrets;
+
+/// What the token says.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The tenant that the bearer acts for.
+    #[arg(long)]
+    tenant: Tenant,
+    /// What the bearer may do, such as `orders:write`; may be given more than once.
+    #[arg(long = "scope", required = true)]
+    scopes: Vec<String>,
+    /// Who the bearer is.
+    #[arg(long, default_value = "local-developer")]
+    subject: String,
+    /// How long the token is valid: a number followed by s, m or h.
+    #[arg(long, default_value = "1h", value_parser = parse_duration)]
+    ttl: Duration,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<()> {
+    let secrets = Secrets::ensure(&Checkout::find()?.state_dir().join("secrets"))?;
+    let token = secrets
+        .development_key()?
+        .sign(&TokenRequest {
+            subject: args.subject,
+            tenant: args.tenant,
+            scopes: args.scopes,
+            ttl: args.ttl,
+        })
+        .context("the token cannot be signed")?;
+    say(token);
+    Ok(())
+}
+
+fn parse_duration(text: &str) -> anyhow::Result<Duration> {
+    let units = [('s', 1), ('m', 60), ('h', 3600)];
+    for (unit, seconds) in units {
+        if let Some(number) = text.strip_suffix(unit) {
+            let number: u64 = number.parse().context("expected a number before the unit")?;
+            return Ok(Duration::from_secs(number.saturating_mul(seconds)));
+        }
+    }
+    bail!("expected a number followed by s, m or h, such as 90s or 1h")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_number_and_a_unit() {
+        assert_eq!(parse_duration("90s").unwrap(), Duration::from_secs(90));
+        assert_eq!(parse_duration("5m").unwrap(), Duration::from_mins(5));
+        assert_eq!(parse_duration("1h").unwrap(), Duration::from_hours(1));
+        assert!(parse_duration("1").is_err());
+        assert!(parse_duration("h").is_err());
+    }
+}

@@ -1,0 +1,65 @@
+//! The demonstrations: what a client sees of the running stack, checked as it goes.
+//!
+//! They know the product only through its doors: the HTTP API, the mailbox, the short links, the
+//! tracking page and the trace store. Nothing is shown as having happened that was not looked at.
+
+mod catalogue;
+mod inbox;
+mod load;
+mod mail;
+mod page;
+mod reconcile;
+mod shop;
+mod trace;
+mod walkthrough;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use auth::TokenRequest;
+
+pub(crate) use load::load;
+pub(crate) use walkthrough::walkthrough;
+
+use crate::ports::{Ports, url};
+use crate::site::Site;
+use shop::Shop;
+
+/// The tenant that the demonstrations act for.
+const TENANT: &str = "acme";
+
+/// What the client of the demonstrations may do.
+const SCOPES: [&str; 2] = ["orders:write", "orders:read"];
+
+/// Everything a demonstration needs to know of the stack.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    ports: Ports,
+    shop: Shop,
+    /// Products that there is plenty of.
+    skus: Vec<String>,
+}
+
+impl Scene {
+    pub(crate) fn set(site: &Site) -> anyhow::Result<Self> {
+        let token = site
+            .secrets
+            .development_key()?
+            .sign(&TokenRequest {
+                subject: "demo".to_owned(),
+                tenant: TENANT.parse().context("the tenant of the demonstrations")?,
+                scopes: SCOPES.map(str::to_owned).to_vec(),
+                ttl: Duration::from_hours(1),
+            })
+            .context("the token of the demonstrations")?;
+        let shop = Shop { url: url(site.ports.orders()), token };
+        let skus = catalogue::plentiful(site.checkout.root(), TENANT)?;
+        Ok(Self { ports: site.ports, shop, skus })
+    }
+}
+
+/// An address that never got mail before.
+fn fresh_address(name: &str) -> String {
+    let random: u32 = rand::random();
+    format!("{name}-{random:08x}@example.com")
+}

@@ -1,0 +1,90 @@
+//! Where a test finds the parts that `muster run` started for it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+/// The variable that names the file which holds the [`Endpoints`].
+pub(crate) const VARIABLE: &str = "MUSTER_TEST_PARTS";
+
+/// The addresses of the parts of a test run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoints {
+    /// The database cluster, as the role that may do everything.
+    pub postgres: PostgresEndpoint,
+    /// What clients take for `bootstrap.servers`.
+    pub kafka_bootstrap_servers: String,
+    /// The directory with Kafka's jars, for [`crate::kafka::start_private`].
+    pub kafka_jars: PathBuf,
+    /// The schema registry, as clients of Confluent's API take it.
+    pub schema_registry_url: String,
+    /// The host of the mail server.
+    pub smtp_host: String,
+    /// The port of the mail server.
+    pub smtp_port: u16,
+    /// The HTTP API that shows which mails arrived: `GET /api/user/{address}/messages`.
+    pub mailbox_url: String,
+    /// The trace store: `GET /api/v2/trace/{id}`.
+    pub zipkin_url: String,
+    /// What services take for `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub otlp_url: String,
+}
+
+/// The pieces of a database URL; its `Debug` output hides the password.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostgresEndpoint {
+    /// The host.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The superuser.
+    pub user: String,
+    /// The superuser's password.
+    pub password: String,
+}
+
+impl Endpoints {
+    /// Reads what `muster run` left for its command.
+    pub fn from_env() -> anyhow::Result<Self> {
+        let path = std::env::var_os(VARIABLE).with_context(|| {
+            format!("{VARIABLE} is not set: run the tests through `muster run -- cargo test`")
+        })?;
+        let path = PathBuf::from(path);
+        let text = std::fs::read(&path).with_context(|| format!("{}", path.display()))?;
+        serde_json::from_slice(&text)
+            .with_context(|| format!("{} was written by another version", path.display()))
+    }
+}
+
+impl PostgresEndpoint {
+    /// The URL of one database of the cluster, for the superuser.
+    pub fn url(&self, database: &str) -> String {
+        let Self { host, port, user, password } = self;
+        format!("postgres://{user}:{password}@{host}:{port}/{database}")
+    }
+}
+
+impl fmt::Debug for PostgresEndpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "postgres://{}@{}:{}", self.user, self.host, self.port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_hides_the_password() {
+        let endpoint = PostgresEndpoint {
+            host: "127.0.0.1".to_owned(),
+            port: 5432,
+            user: "postgres".to_owned(),
+            password: "hush".to_owned(),
+        };
+        assert!(!format!("{endpoint:?}").contains("hush"));
+        assert_eq!(endpoint.url("orders"), "postgres://postgres:hush@127.0.0.1:5432/orders");
+    }
+}

@@ -1,0 +1,70 @@
+//! A Kafka node of its own: broker and controller in one process, without `ZooKeeper`.
+//!
+//! The stack's broker is made of this, and so are brokers that a test takes down by itself, which
+//! must not be the one that other tests use at the same time: see [`start_private`].
+
+mod node;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::process::Child;
+
+pub(crate) use node::{Node, answers};
+
+use crate::ports::{any_free, authority};
+use crate::readiness::until_ok;
+
+/// How long a broker may take to start, on a machine that is busy with other tests.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// A broker that belongs to one test, and ends with it.
+#[derive(Debug)]
+pub struct PrivateBroker {
+    node: Node,
+    log: PathBuf,
+    child: Option<Child>,
+}
+
+/// Starts a broker that keeps its data in `dir` and listens on a free port of the loopback interface.
+///
+/// `jars` is the directory with Kafka's jars, [`crate::Endpoints::kafka_jars`]. Returns when the
+/// broker answers. Needs a tokio runtime, like the methods of what it returns.
+pub async fn start_private(dir: &Path, jars: &Path) -> anyhow::Result<PrivateBroker> {
+    std::fs::create_dir_all(dir).with_context(|| format!("{}", dir.display()))?;
+    let node = Node {
+        jars: jars.to_owned(),
+        dir: dir.to_owned(),
+        tmp: dir.to_owned(),
+        port: any_free()?,
+        controller_port: any_free()?,
+    };
+    node.prepare().await?;
+    let mut broker = PrivateBroker { node, log: dir.join("kafka.log"), child: None };
+    broker.start().await?;
+    Ok(broker)
+}
+
+impl PrivateBroker {
+    /// What clients take for `bootstrap.servers`.
+    pub fn bootstrap_servers(&self) -> String {
+        authority(self.node.port)
+    }
+
+    /// Kills the broker as `kill -9` does; its data stays.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        match self.child.take() {
+            Some(mut child) => child.kill().await.context("the broker cannot be killed"),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts the broker on the same data and the same port, unless it runs. Returns when it answers.
+    pub async fn start(&mut self) -> anyhow::Result<()> {
+        if self.child.is_none() {
+            self.child = Some(self.node.launch().start_child(&self.log)?);
+        }
+        until_ok(DEADLINE, || answers(self.node.port)).await
+    }
+}

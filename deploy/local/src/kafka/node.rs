@@ -1,0 +1,141 @@
+//! The files and the command line of a Kafka node.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use uuid::Uuid;
+
+use crate::parts::jvm;
+use crate::ports::authority;
+use crate::process::Launch;
+use crate::readiness::connect;
+
+/// Everything that tells one node from another.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) jars: PathBuf,
+    pub(crate) dir: PathBuf,
+    pub(crate) tmp: PathBuf,
+    pub(crate) port: u16,
+    pub(crate) controller_port: u16,
+}
+
+impl Node {
+    /// Writes the configuration, and formats the data directory unless that was done before.
+    pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
+        fs::create_dir_all(&self.dir).with_context(|| format!("{}", self.dir.display()))?;
+        write(&self.config_file(), &self.config())?;
+        write(&self.dir.join("log4j2.properties"), LOGGING)?;
+        let formatted = self.dir.join("formatted");
+        if formatted.exists() {
+            return Ok(());
+        }
+        // Without the marker an earlier attempt was cut off in the middle.
+        if self.data_dir().exists() {
+            fs::remove_dir_all(self.data_dir()).context("half a data directory is in the way")?;
+        }
+        let cluster_id = Uuid::new_v4().to_string();
+        self.java("kafka.tools.StorageTool")
+            .args(["format", "--cluster-id", &cluster_id, "--config"])
+            .arg(self.config_file())
+            .run()
+            .await?;
+        write(&formatted, &cluster_id)
+    }
+
+    /// The command that becomes the broker.
+    pub(crate) fn launch(&self) -> Launch {
+        self.java("kafka.Kafka").arg(self.config_file())
+    }
+
+    fn java(&self, main: &str) -> Launch {
+        let logging = format!("file:{}", self.dir.join("log4j2.properties").display());
+        jvm::java(256, &self.tmp)
+            .arg(format!("-Dlog4j2.configurationFile={logging}"))
+            .arg("-cp")
+            .arg(self.jars.join("*"))
+            .arg(main)
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.dir.join("server.properties")
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    fn config(&self) -> String {
+        let Self { port, controller_port, .. } = self;
+        let data = self.data_dir();
+        format!(
+            "process.roles=broker,controller\n\
+             node.id=1\n\
+             controller.quorum.voters=1@127.0.0.1:{controller_port}\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+             controller.listener.names=CONTROLLER\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+             log.dirs={data}\n\
+             {SETTINGS}",
+            data = data.display(),
+        )
+    }
+}
+
+/// One node can hold one replica of anything. Topics come from us, with their final partition
+/// counts. The cleaner's buffer is 128 MiB by default, half of the heap that this node has. After a
+/// crash the controller refuses the broker's return until the session of the dead one is over.
+const SETTINGS: &str = "\
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+log.cleaner.dedupe.buffer.size=8388608
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=1000
+num.network.threads=2
+num.io.threads=4
+";
+
+const LOGGING: &str = "\
+appender.console.type=Console
+appender.console.name=console
+appender.console.layout.type=PatternLayout
+appender.console.layout.pattern=%d{ISO8601} %p %c{1}: %m%n
+rootLogger.level=warn
+rootLogger.appenderRef.console.ref=console
+logger.server.name=kafka.server.KafkaRaftServer
+logger.server.level=info
+";
+
+/// Succeeds when the broker on `port` tells a client about itself.
+pub(crate) async fn answers(port: u16) -> anyhow::Result<()> {
+    // Cheaper than a client, and as good for the two seconds in which nothing listens.
+    drop(connect(port).await?);
+    tokio::task::spawn_blocking(move || {
+        let client: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", authority(port))
+            .create()
+            .context("no Kafka client can be made")?;
+        let metadata =
+            client.fetch_metadata(None, Duration::from_secs(2)).context("the broker gives no metadata")?;
+        ensure!(!metadata.brokers().is_empty(), "the broker does not know itself yet");
+        Ok(())
+    })
+    .await
+    .context("the Kafka client panicked")?
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+}

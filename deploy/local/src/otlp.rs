@@ -1,0 +1,132 @@
+//! A small OTLP/HTTP receiver that hands spans on as Zipkin v2 JSON.
+//!
+//! The services speak OTLP and nothing else; Zipkin speaks its own. In a cluster a collector stands
+//! between them, here this does. It keeps nothing: a span counts as received when Zipkin has it, and
+//! until then the exporter is told to come again. It takes protobuf only, and traces only.
+
+mod zipkin;
+
+use std::io::Read as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use anyhow::{Context, anyhow, bail, ensure};
+use flate2::read::GzDecoder;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use prost::Message as _;
+
+use crate::console::complain;
+use crate::readiness::http_client;
+
+const PROTOBUF: &str = "application/x-protobuf";
+
+/// The largest body that is read, and the largest that a compressed one may become.
+const BODY_LIMIT: usize = 8 * 1024 * 1024;
+
+/// How many exporters may be connected at once.
+const CONNECTION_LIMIT: usize = 64;
+
+/// The Zipkin behind the receiver, and whether it took what it was last given.
+struct Zipkin {
+    spans_url: String,
+    is_failing: AtomicBool,
+}
+
+/// Receives spans on `port` of the loopback interface until a signal ends the program.
+pub(crate) async fn serve(port: u16, zipkin_url: &str) -> anyhow::Result<()> {
+    let zipkin = web::Data::new(Zipkin {
+        spans_url: format!("{zipkin_url}/api/v2/spans"),
+        is_failing: AtomicBool::new(false),
+    });
+    let server = HttpServer::new(move || App::new().configure(|config| routes(config, &zipkin)))
+        .workers(1)
+        .max_connections(CONNECTION_LIMIT)
+        .client_request_timeout(Duration::from_secs(5))
+        .shutdown_timeout(5)
+        .bind(("127.0.0.1", port))
+        .with_context(|| format!("port {port} cannot be listened on"))?;
+    server.run().await.context("the receiver failed")
+}
+
+fn routes(config: &mut web::ServiceConfig, zipkin: &web::Data<Zipkin>) {
+    config
+        .app_data(web::Data::clone(zipkin))
+        .app_data(web::PayloadConfig::new(BODY_LIMIT))
+        .route("/v1/traces", web::post().to(receive))
+        .route("/health", web::get().to(HttpResponse::Ok));
+}
+
+async fn receive(request: HttpRequest, body: web::Bytes, zipkin: web::Data<Zipkin>) -> HttpResponse {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if header(CONTENT_TYPE) != Some(PROTOBUF) {
+        return HttpResponse::UnsupportedMediaType().body(format!("send {PROTOBUF}"));
+    }
+    match decode(&body, header(CONTENT_ENCODING)) {
+        Ok(export) => hand_on(&export, &zipkin).await,
+        Err(error) => HttpResponse::BadRequest().body(format!("{error:#}")),
+    }
+}
+
+fn decode(body: &[u8], encoding: Option<&str>) -> anyhow::Result<ExportTraceServiceRequest> {
+    match encoding {
+        None | Some("identity") => ExportTraceServiceRequest::decode(body),
+        Some("gzip") => ExportTraceServiceRequest::decode(unzip(body)?.as_slice()),
+        Some(other) => bail!("content encoding {other} is not supported: send gzip or none"),
+    }
+    .context("the body is no ExportTraceServiceRequest")
+}
+
+fn unzip(body: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let limit = u64::try_from(BODY_LIMIT).context("the limit fits into 64 bits")?;
+    let mut plain = Vec::new();
+    GzDecoder::new(body).take(limit + 1).read_to_end(&mut plain).context("the body is no gzip")?;
+    ensure!(plain.len() <= BODY_LIMIT, "the body is larger than {BODY_LIMIT} bytes");
+    Ok(plain)
+}
+
+async fn hand_on(export: &ExportTraceServiceRequest, zipkin: &Zipkin) -> HttpResponse {
+    let converted = zipkin::convert(export);
+    match send(&converted.spans, &zipkin.spans_url).await {
+        Ok(()) => {
+            if zipkin.is_failing.swap(false, Ordering::Relaxed) {
+                complain("Zipkin takes spans again");
+            }
+            received(converted.n_rejected)
+        }
+        Err(error) => {
+            // The exporters come again and again; one line for each outage is enough.
+            if !zipkin.is_failing.swap(true, Ordering::Relaxed) {
+                complain(format_args!("Zipkin takes no spans: {error:#}"));
+            }
+            HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, "1")).finish()
+        }
+    }
+}
+
+async fn send(spans: &[zipkin::Span], url: &str) -> anyhow::Result<()> {
+    if spans.is_empty() {
+        return Ok(());
+    }
+    let response = http_client().post(url).json(spans).send().await.context("no answer")?;
+    let status = response.status();
+    if !status.is_success() {
+        return Err(anyhow!("it answers {status}"));
+    }
+    Ok(())
+}
+
+fn received(n_rejected: i64) -> HttpResponse {
+    let partial_success = (n_rejected > 0).then(|| ExportTracePartialSuccess {
+        rejected_spans: n_rejected,
+        error_message: "spans need a trace id of 16 bytes and a span id of 8".to_owned(),
+    });
+    let body = ExportTraceServiceResponse { partial_success }.encode_to_vec();
+    HttpResponse::Ok().content_type(PROTOBUF).body(body)
+}
+
+#[cfg(test)]
+mod tests;

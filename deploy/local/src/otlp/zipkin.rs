@@ -1,0 +1,165 @@
+//! The conversion of OTLP spans into Zipkin v2 spans, after the OpenTelemetry specification
+//! ("OpenTelemetry to Zipkin Transformation"). Links have no counterpart and are left out.
+
+use std::collections::BTreeMap;
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::trace::v1 as otlp;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use serde::Serialize;
+
+/// A span as Zipkin's API takes it.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Span {
+    trace_id: String,
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_id: Option<String>,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    /// Microseconds since the epoch.
+    timestamp: u64,
+    /// Microseconds; Zipkin takes 0 for "unknown", so the shortest is 1.
+    duration: u64,
+    local_endpoint: Endpoint,
+    annotations: Vec<Annotation>,
+    tags: BTreeMap<String, String>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Endpoint {
+    service_name: String,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct Annotation {
+    timestamp: u64,
+    value: String,
+}
+
+/// What became of an export.
+#[derive(Debug)]
+pub(super) struct Converted {
+    pub(super) spans: Vec<Span>,
+    /// Spans without usable ids.
+    pub(super) n_rejected: i64,
+}
+
+/// Converts all spans of an export.
+pub(super) fn convert(export: &ExportTraceServiceRequest) -> Converted {
+    let mut converted = Converted { spans: Vec::new(), n_rejected: 0 };
+    for resource_spans in &export.resource_spans {
+        let service_name = service_name(resource_spans);
+        for span in resource_spans.scope_spans.iter().flat_map(|scope| &scope.spans) {
+            match convert_span(span, service_name) {
+                Some(span) => converted.spans.push(span),
+                None => converted.n_rejected += 1,
+            }
+        }
+    }
+    converted
+}
+
+fn service_name(spans: &otlp::ResourceSpans) -> &str {
+    let attributes = spans.resource.iter().flat_map(|resource| &resource.attributes);
+    attributes
+        .filter(|attribute| attribute.key == "service.name")
+        .find_map(|attribute| match attribute.value.as_ref()?.value.as_ref()? {
+            Value::StringValue(name) => Some(name.as_str()),
+            _ => None,
+        })
+        .unwrap_or("unknown_service")
+}
+
+fn convert_span(span: &otlp::Span, service_name: &str) -> Option<Span> {
+    let started_at = span.start_time_unix_nano / 1000;
+    let ended_at = span.end_time_unix_nano / 1000;
+    Some(Span {
+        trace_id: hex_id::<16>(&span.trace_id)?,
+        id: hex_id::<8>(&span.span_id)?,
+        parent_id: hex_id::<8>(&span.parent_span_id),
+        name: span.name.clone(),
+        kind: kind(span.kind()),
+        timestamp: started_at,
+        duration: ended_at.saturating_sub(started_at).max(1),
+        local_endpoint: Endpoint { service_name: service_name.to_owned() },
+        annotations: span.events.iter().map(annotation).collect(),
+        tags: tags(span),
+    })
+}
+
+/// Returns the id in hexadecimal, unless its length is wrong or it is all zeros, which means none.
+fn hex_id<const LENGTH: usize>(bytes: &[u8]) -> Option<String> {
+    (bytes.len() == LENGTH && bytes.iter().any(|byte| *byte != 0)).then(|| hex::encode(bytes))
+}
+
+fn kind(kind: SpanKind) -> Option<&'static str> {
+    match kind {
+        SpanKind::Server => Some("SERVER"),
+        SpanKind::Client => Some("CLIENT"),
+        SpanKind::Producer => Some("PRODUCER"),
+        SpanKind::Consumer => Some("CONSUMER"),
+        SpanKind::Internal | SpanKind::Unspecified => None,
+    }
+}
+
+fn annotation(event: &otlp::span::Event) -> Annotation {
+    let value = if event.attributes.is_empty() {
+        event.name.clone()
+    } else {
+        format!("{}: {}", event.name, serde_json::Value::Object(object(&event.attributes)))
+    };
+    Annotation { timestamp: event.time_unix_nano / 1000, value }
+}
+
+/// The attributes, and the status in the two tags that Zipkin's users look for.
+fn tags(span: &otlp::Span) -> BTreeMap<String, String> {
+    let attributes = span.attributes.iter().filter_map(|KeyValue { key, value, .. }| {
+        let text = match json(value.as_ref()?) {
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        Some((key.clone(), text))
+    });
+    let mut tags: BTreeMap<String, String> = attributes.collect();
+    let Some(status) = &span.status else { return tags };
+    match status.code() {
+        StatusCode::Unset => {}
+        StatusCode::Ok => drop(tags.insert("otel.status_code".to_owned(), "OK".to_owned())),
+        StatusCode::Error => {
+            let reason = match status.message.as_str() {
+                "" => "true",
+                message => message,
+            };
+            tags.insert("otel.status_code".to_owned(), "ERROR".to_owned());
+            tags.insert("error".to_owned(), reason.to_owned());
+        }
+    }
+    tags
+}
+
+fn json(value: &AnyValue) -> serde_json::Value {
+    match &value.value {
+        Some(Value::StringValue(text)) => text.clone().into(),
+        Some(Value::BoolValue(flag)) => (*flag).into(),
+        Some(Value::IntValue(number)) => (*number).into(),
+        Some(Value::DoubleValue(number)) => (*number).into(),
+        Some(Value::ArrayValue(array)) => array.values.iter().map(json).collect(),
+        Some(Value::KvlistValue(list)) => serde_json::Value::Object(object(&list.values)),
+        Some(Value::BytesValue(bytes)) => hex::encode(bytes).into(),
+        _ => serde_json::Value::Null,
+    }
+}
+
+fn object(attributes: &[KeyValue]) -> serde_json::Map<String, serde_json::Value> {
+    let pairs = attributes
+        .iter()
+        .filter_map(|KeyValue { key, value, .. }| Some((key.clone(), json(value.as_ref()?))));
+    pairs.collect()
+}

@@ -1,0 +1,56 @@
+//! Roles and databases: each service has its own of both, and can connect to no other.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::postgres::SUPERUSER;
+
+/// How to reach a local cluster as the role that may do everything.
+pub(super) struct Superuser {
+    pub(super) port: u16,
+    pub(super) password: String,
+}
+
+impl Superuser {
+    pub(super) async fn connect(&self) -> anyhow::Result<Client> {
+        let (client, connection) = Config::new()
+            .host("127.0.0.1")
+            .port(self.port)
+            .user(SUPERUSER)
+            .password(&self.password)
+            .dbname("postgres")
+            .connect_timeout(Duration::from_secs(2))
+            .connect(NoTls)
+            .await
+            .context("no connection to PostgreSQL")?;
+        // It ends with the client, and what goes wrong on it the client reports.
+        tokio::spawn(async { connection.await.unwrap_or_default() });
+        Ok(client)
+    }
+}
+
+/// Makes the role and the database `name` unless they are there, and sets the role's password.
+///
+/// Names and passwords are our own constants and hexadecimal digits; statements of this kind take
+/// no parameters.
+pub(super) async fn ensure(client: &Client, name: &str, password: &str) -> anyhow::Result<()> {
+    let is_there = exists(client, "SELECT 1 FROM pg_roles WHERE rolname = $1", name).await?;
+    let verb = if is_there { "ALTER" } else { "CREATE" };
+    run(client, &format!("{verb} ROLE {name} LOGIN PASSWORD '{password}'")).await?;
+    if !exists(client, "SELECT 1 FROM pg_database WHERE datname = $1", name).await? {
+        run(client, &format!("CREATE DATABASE {name} OWNER {name}")).await?;
+        run(client, &format!("REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")).await?;
+    }
+    Ok(())
+}
+
+async fn exists(client: &Client, query: &str, name: &str) -> anyhow::Result<bool> {
+    Ok(client.query_opt(query, &[&name]).await.context("the catalogue cannot be read")?.is_some())
+}
+
+async fn run(client: &Client, statement: &str) -> anyhow::Result<()> {
+    // The statement may hold a password, so the error must not repeat it.
+    client.batch_execute(statement).await.context("a role or database cannot be made")
+}

@@ -1,0 +1,110 @@
+//! Apache Kafka, one node, and the topics of the product.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::kafka::{Node, answers};
+use crate::part::{Part, Step};
+use crate::ports::authority;
+use crate::process::Launch;
+use crate::site::Site;
+
+/// A topic of the product with its final partition count and how long it keeps messages.
+pub(crate) struct Topic {
+    name: &'static str,
+    partitions: i32,
+    retention_ms: &'static str,
+}
+
+/// Dead letters stay four times as long as events: a person has to get round to them.
+pub(crate) const TOPICS: &[Topic] = &[
+    Topic { name: "orders.events", partitions: 6, retention_ms: "604800000" },
+    Topic { name: "orders.events.email-consumer.dlq", partitions: 1, retention_ms: "2419200000" },
+];
+
+/// The broker of a stack.
+pub(crate) struct Kafka {
+    node: Node,
+    topics: &'static [Topic],
+}
+
+impl Kafka {
+    pub(crate) fn new(site: &Arc<Site>, topics: &'static [Topic]) -> Self {
+        let node = Node {
+            jars: jars(&site.checkout.parts_dir()),
+            dir: site.dir("kafka"),
+            tmp: site.dir("tmp"),
+            port: site.ports.kafka(),
+            controller_port: site.ports.kafka_controller(),
+        };
+        Self { node, topics }
+    }
+}
+
+/// Where `make setup` puts Kafka's jars.
+pub(crate) fn jars(parts_dir: &Path) -> PathBuf {
+    parts_dir.join("kafka")
+}
+
+impl Part for Kafka {
+    fn name(&self) -> &'static str {
+        "kafka"
+    }
+
+    fn listens(&self) -> Vec<(&'static str, u16)> {
+        vec![("clients", self.node.port), ("its controller", self.node.controller_port)]
+    }
+
+    fn address(&self) -> String {
+        authority(self.node.port)
+    }
+
+    fn prepare(&self) -> Step<'_> {
+        Box::pin(self.node.prepare())
+    }
+
+    fn launch(&self) -> anyhow::Result<Launch> {
+        Ok(self.node.launch())
+    }
+
+    fn probe(&self) -> Step<'_> {
+        Box::pin(answers(self.node.port))
+    }
+
+    fn provision(&self) -> Step<'_> {
+        Box::pin(create_topics(self.node.port, self.topics))
+    }
+}
+
+async fn create_topics(port: u16, topics: &[Topic]) -> anyhow::Result<()> {
+    if topics.is_empty() {
+        return Ok(());
+    }
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", authority(port))
+        .create()
+        .context("no Kafka client can be made")?;
+    let wanted: Vec<NewTopic<'_>> = topics.iter().map(Topic::definition).collect();
+    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
+    for outcome in admin.create_topics(&wanted, &options).await.context("topics")? {
+        match outcome {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => bail!("topic {topic} cannot be made: {code}"),
+        }
+    }
+    Ok(())
+}
+
+impl Topic {
+    fn definition(&self) -> NewTopic<'_> {
+        NewTopic::new(self.name, self.partitions, TopicReplication::Fixed(1))
+            .set("retention.ms", self.retention_ms)
+    }
+}

@@ -1,0 +1,151 @@
+//! The files of the cluster: where they lie, whose they are, and how they are made.
+//!
+//! `PostgreSQL` refuses to run as root. When we are root, everything of it belongs to the user
+//! `postgres`; where that user cannot reach the checkout (below a home directory of mode 0700), the
+//! files lie under `/var/tmp` instead and `.muster/postgres` is a symbolic link to them.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use sha2::{Digest as _, Sha256};
+
+use super::{PROGRAMS, SUPERUSER};
+use crate::console::say;
+use crate::process::Launch;
+use crate::secrets::write_private;
+
+/// The user that `PostgreSQL` has to run as, when it cannot be the one we are.
+pub(super) fn owner() -> Option<&'static str> {
+    rustix::process::geteuid().is_root().then_some("postgres")
+}
+
+/// The directory that the server works in, without the link that its user may not be able to follow.
+pub(super) fn data_dir(home: &Path) -> PathBuf {
+    without_link(home).join("data")
+}
+
+fn without_link(home: &Path) -> PathBuf {
+    fs::read_link(home).unwrap_or_else(|_| home.to_owned())
+}
+
+/// Makes the cluster below `home` unless it is there, and clears what a crash left in it.
+pub(super) async fn prepare(home: &Path, password: &str) -> anyhow::Result<()> {
+    place(home).await?;
+    let data = data_dir(home);
+    if data.exists() {
+        return remove_stale_pid_file(&data);
+    }
+    initialise(&without_link(home), &data, password).await
+}
+
+/// Makes the directory `home`, which only the server's user can enter.
+async fn place(home: &Path) -> anyhow::Result<()> {
+    let Some(user) = owner() else {
+        return fs::create_dir_all(home).with_context(|| format!("{}", home.display()));
+    };
+    if home.symlink_metadata().is_err() && !is_reachable(home, user).await {
+        let elsewhere = prepare_elsewhere(home)?;
+        say(format_args!(
+            "postgres: the user {user} cannot reach this checkout, so the data is kept in {}",
+            elsewhere.display()
+        ));
+        symlink(&elsewhere, home).with_context(|| format!("{}", home.display()))?;
+    }
+    Launch::new("install")
+        .args(["-d", "-m", "0700", "-o", user, "-g", user])
+        .arg(without_link(home))
+        .run()
+        .await
+}
+
+async fn is_reachable(home: &Path, user: &'static str) -> bool {
+    let Some(parent) = home.parent() else { return false };
+    Launch::new("test").user(Some(user)).arg("-x").arg(parent).run().await.is_ok()
+}
+
+/// Returns the directory outside the checkout. What an earlier, deleted `.muster` left there is
+/// removed: its passwords are gone.
+fn prepare_elsewhere(home: &Path) -> anyhow::Result<PathBuf> {
+    let hash = Sha256::digest(home.as_os_str().as_encoded_bytes());
+    let shelter = PathBuf::from(format!("/var/tmp/muster-{}", hex::encode(&hash[..8])));
+    if let Err(error) = fs::create_dir(&shelter)
+        && error.kind() != std::io::ErrorKind::AlreadyExists
+    {
+        return Err(error).with_context(|| format!("{}", shelter.display()));
+    }
+    // Anybody can make directories in /var/tmp: one that is not ours is not to be trusted.
+    let metadata = shelter.symlink_metadata().context("the shelter vanished")?;
+    if !metadata.is_dir() || metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
+        bail!("{} belongs to somebody else: remove it", shelter.display());
+    }
+    fs::set_permissions(&shelter, fs::Permissions::from_mode(0o755)).context("the shelter")?;
+    let target = shelter.join("postgres");
+    if target.exists() {
+        if postmaster_of(&data_dir(&target)).is_some() {
+            bail!("a server of a deleted .muster still runs in {}: end it", target.display());
+        }
+        fs::remove_dir_all(&target).with_context(|| format!("{}", target.display()))?;
+    }
+    Ok(target)
+}
+
+/// Makes the cluster aside and puts it in place whole, so that half a cluster never counts as one.
+async fn initialise(home: &Path, data: &Path, password: &str) -> anyhow::Result<()> {
+    let unfinished = home.join("data.new");
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished).with_context(|| format!("{}", unfinished.display()))?;
+    }
+    let password_file = home.join("password");
+    write_private(&password_file, password)?;
+    let home_owner = home.metadata().with_context(|| format!("{}", home.display()))?;
+    chown(&password_file, Some(home_owner.uid()), Some(home_owner.gid()))
+        .context("the password file cannot be handed over")?;
+    let made = Launch::new(Path::new(PROGRAMS).join("initdb"))
+        .user(owner())
+        .args(["--username", SUPERUSER, "--auth", "scram-sha-256"])
+        .args(["--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions"])
+        .args(["--pwfile".as_ref(), password_file.as_os_str()])
+        .args(["--pgdata".as_ref(), unfinished.as_os_str()])
+        .run()
+        .await;
+    fs::remove_file(&password_file).context("the password file cannot be removed")?;
+    made?;
+    fs::rename(&unfinished, data).context("the cluster cannot be put in place")
+}
+
+/// After a crash or a reboot the pid in `postmaster.pid` may be that of any process. `PostgreSQL`
+/// believes it, and refuses to start, when that process happens to belong to the same user.
+fn remove_stale_pid_file(data: &Path) -> anyhow::Result<()> {
+    let file = data.join("postmaster.pid");
+    if file.exists() && postmaster_of(data).is_none() {
+        fs::remove_file(&file).with_context(|| format!("{}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// The pid of the server that runs in `data`: a server's working directory is its data directory.
+fn postmaster_of(data: &Path) -> Option<u32> {
+    let pid = fs::read_to_string(data.join("postmaster.pid")).ok()?.lines().next()?.parse().ok()?;
+    let working_dir = fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
+    (working_dir == fs::canonicalize(data).ok()?).then_some(pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_file_is_stale_when_its_pid_belongs_to_another_program() {
+        let data = std::env::temp_dir().join(format!("muster-data-{}", std::process::id()));
+        fs::create_dir_all(&data).unwrap();
+        let pid_file = data.join("postmaster.pid");
+        fs::write(&pid_file, format!("{}\nrest\n", std::process::id())).unwrap();
+
+        remove_stale_pid_file(&data).unwrap();
+
+        assert!(!pid_file.exists());
+        fs::remove_dir_all(data).unwrap();
+    }
+}

@@ -1,0 +1,84 @@
+//! Prometheus, which reads the metrics of every service and watches the rules of the checkout.
+
+use std::fs;
+use std::sync::Arc;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use crate::part::{Part, Step};
+use crate::ports::{authority, url};
+use crate::process::Launch;
+use crate::readiness::http_ok;
+use crate::site::Site;
+
+/// The metrics store of a stack.
+pub(crate) struct Prometheus {
+    pub(crate) site: Arc<Site>,
+}
+
+impl Prometheus {
+    fn url(&self) -> String {
+        url(self.site.ports.prometheus())
+    }
+
+    /// The configuration, as JSON, which is YAML.
+    fn config(&self) -> Value {
+        let ports = self.site.ports;
+        let services = [
+            ("orders", ports.orders_admin()),
+            ("url-shortener", ports.url_shortener_admin()),
+            ("email-consumer", ports.email_consumer_admin()),
+        ];
+        let scrapes = services.map(|(service, port)| {
+            json!({ "job_name": service, "static_configs": [{ "targets": [authority(port)] }] })
+        });
+        let rules = self.site.checkout.root().join("deploy/monitoring/rules");
+        let rule_files = rules.is_dir().then(|| rules.join("*.yml"));
+        json!({
+            "global": { "scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s" },
+            "rule_files": rule_files.into_iter().collect::<Vec<_>>(),
+            "alerting": { "alertmanagers": [
+                { "static_configs": [{ "targets": [authority(ports.alertmanager())] }] }
+            ]},
+            "scrape_configs": scrapes,
+        })
+    }
+}
+
+impl Part for Prometheus {
+    fn name(&self) -> &'static str {
+        "prometheus"
+    }
+
+    fn listens(&self) -> Vec<(&'static str, u16)> {
+        vec![("its API and pages", self.site.ports.prometheus())]
+    }
+
+    fn address(&self) -> String {
+        format!("{}/classic/graph", self.url())
+    }
+
+    fn prepare(&self) -> Step<'_> {
+        Box::pin(async {
+            let dir = self.site.dir(self.name());
+            fs::create_dir_all(&dir).with_context(|| format!("{}", dir.display()))?;
+            let text = serde_json::to_string_pretty(&self.config()).context("the configuration")?;
+            fs::write(dir.join("prometheus.yml"), text).context("prometheus.yml cannot be written")
+        })
+    }
+
+    fn launch(&self) -> anyhow::Result<Launch> {
+        let dir = self.site.dir(self.name());
+        Ok(Launch::new("prometheus")
+            .arg(format!("--config.file={}", dir.join("prometheus.yml").display()))
+            .arg(format!("--storage.tsdb.path={}", dir.join("data").display()))
+            .arg("--storage.tsdb.retention.time=7d")
+            .arg("--storage.tsdb.retention.size=1GB")
+            .arg(format!("--web.listen-address={}", authority(self.site.ports.prometheus()))))
+    }
+
+    fn probe(&self) -> Step<'_> {
+        Box::pin(async { http_ok(&format!("{}/-/ready", self.url())).await })
+    }
+}

@@ -1,0 +1,141 @@
+//! The services of the product, built in this workspace, and the environment each is given.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::registry;
+use super::traces::otlp_url;
+use crate::checkout::sibling_program;
+use crate::part::{Part, Step};
+use crate::ports::{authority, url};
+use crate::process::Launch;
+use crate::readiness::http_ok;
+use crate::site::Site;
+
+/// One service: what is the same for all, and the environment that is its own.
+pub(crate) struct Service {
+    site: Arc<Site>,
+    name: &'static str,
+    needs: &'static [&'static str],
+    /// The port of its public API, if it has one.
+    http: Option<u16>,
+    admin: u16,
+    configure: fn(&Site, Launch) -> anyhow::Result<Launch>,
+}
+
+/// The service that takes orders.
+pub(crate) fn orders(site: &Arc<Site>) -> Service {
+    Service {
+        name: "orders",
+        needs: &["postgres", "kafka", "registry", "otlp-receiver"],
+        http: Some(site.ports.orders()),
+        admin: site.ports.orders_admin(),
+        configure: configure_orders,
+        site: Arc::clone(site),
+    }
+}
+
+/// The service that shortens links.
+pub(crate) fn url_shortener(site: &Arc<Site>) -> Service {
+    Service {
+        name: "url-shortener",
+        needs: &["postgres", "otlp-receiver"],
+        http: Some(site.ports.url_shortener()),
+        admin: site.ports.url_shortener_admin(),
+        configure: configure_url_shortener,
+        site: Arc::clone(site),
+    }
+}
+
+/// The service that writes mails.
+pub(crate) fn email_consumer(site: &Arc<Site>) -> Service {
+    Service {
+        name: "email-consumer",
+        needs: &["postgres", "kafka", "registry", "mailbox", "url-shortener", "otlp-receiver"],
+        http: None,
+        admin: site.ports.email_consumer_admin(),
+        configure: configure_email_consumer,
+        site: Arc::clone(site),
+    }
+}
+
+fn configure_orders(site: &Site, launch: Launch) -> anyhow::Result<Launch> {
+    let catalogue = site.checkout.root().join("services/orders/catalogue.json");
+    Ok(launch
+        .env("DATABASE_URL", database_url(site, "orders")?)
+        .env("AUTH_JWKS_FILE", site.secrets.jwks_file())
+        .env("KAFKA_BOOTSTRAP_SERVERS", authority(site.ports.kafka()))
+        .env("SCHEMA_REGISTRY_URL", registry::url(site))
+        .env("ORDERS_CATALOGUE_FILE", catalogue)
+        .env("ORDERS_TRACKING_KEY", site.secrets.random("orders-tracking-key")?)
+        .env("ORDERS_PUBLIC_URL", url(site.ports.orders())))
+}
+
+fn configure_url_shortener(site: &Site, launch: Launch) -> anyhow::Result<Launch> {
+    Ok(launch
+        .env("DATABASE_URL", database_url(site, "url_shortener")?)
+        .env("AUTH_JWKS_FILE", site.secrets.jwks_file())
+        .env("LINKS_PUBLIC_URL", url(site.ports.url_shortener())))
+}
+
+fn configure_email_consumer(site: &Site, launch: Launch) -> anyhow::Result<Launch> {
+    Ok(launch
+        .env("DATABASE_URL", database_url(site, "email_consumer")?)
+        .env("KAFKA_BOOTSTRAP_SERVERS", authority(site.ports.kafka()))
+        .env("SCHEMA_REGISTRY_URL", registry::url(site))
+        .env("SMTP_HOST", "127.0.0.1")
+        .env("SMTP_PORT", site.ports.smtp().to_string())
+        .env("EMAIL_FROM", "Muster <orders@muster.local>")
+        .env("LINKS_URL", url(site.ports.url_shortener()))
+        .env("EMAIL_SIGNING_KEY_FILE", site.secrets.email_consumer_key_file())
+        .env("EMAIL_LINK_CODE_KEY", site.secrets.random("email-link-code-key")?))
+}
+
+fn database_url(site: &Site, name: &str) -> anyhow::Result<String> {
+    let password = site.secrets.random(name)?;
+    Ok(format!("postgres://{name}:{password}@127.0.0.1:{}/{name}", site.ports.postgres()))
+}
+
+impl Part for Service {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn needs(&self) -> &'static [&'static str] {
+        self.needs
+    }
+
+    fn listens(&self) -> Vec<(&'static str, u16)> {
+        let http = self.http.map(|port| ("its API", port));
+        http.into_iter().chain([("health and metrics", self.admin)]).collect()
+    }
+
+    fn address(&self) -> String {
+        match self.http {
+            Some(http) => format!("{}  admin :{}", url(http), self.admin),
+            None => format!("admin {}", url(self.admin)),
+        }
+    }
+
+    fn launch(&self) -> anyhow::Result<Launch> {
+        let launch = Launch::new(sibling_program(self.name)?)
+            .env("ENVIRONMENT", "local")
+            .env("ADMIN_ADDR", authority(self.admin))
+            .env("OTEL_SERVICE_NAME", self.name)
+            .env("OTEL_TRACES_EXPORTER", "otlp")
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", otlp_url(&self.site));
+        let launch = match self.http {
+            Some(http) => launch.env("HTTP_ADDR", authority(http)),
+            None => launch,
+        };
+        (self.configure)(&self.site, launch)
+    }
+
+    fn probe(&self) -> Step<'_> {
+        Box::pin(async { http_ok(&format!("{}/ready", url(self.admin))).await })
+    }
+
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(30)
+    }
+}

@@ -1,0 +1,90 @@
+//! Where spans go: Zipkin, and the receiver that hands it what the services send as OTLP.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::jvm;
+use crate::part::{Part, Step};
+use crate::ports::url;
+use crate::process::Launch;
+use crate::readiness::http_ok;
+use crate::site::Site;
+
+/// The trace store of a stack.
+pub(crate) struct Zipkin {
+    pub(crate) site: Arc<Site>,
+}
+
+/// The address of Zipkin.
+pub(crate) fn zipkin_url(site: &Site) -> String {
+    url(site.ports.zipkin())
+}
+
+/// The address that exporters of spans are given.
+pub(crate) fn otlp_url(site: &Site) -> String {
+    url(site.ports.otlp())
+}
+
+impl Part for Zipkin {
+    fn name(&self) -> &'static str {
+        "zipkin"
+    }
+
+    fn listens(&self) -> Vec<(&'static str, u16)> {
+        vec![("its API and pages", self.site.ports.zipkin())]
+    }
+
+    fn address(&self) -> String {
+        format!("{}/zipkin/", zipkin_url(&self.site))
+    }
+
+    fn launch(&self) -> anyhow::Result<Launch> {
+        Ok(jvm::java(128, &self.site.dir("tmp"))
+            .arg("-Darmeria.ports[0].ip=127.0.0.1")
+            .arg(format!("-Darmeria.ports[0].port={}", self.site.ports.zipkin()))
+            .arg("-Darmeria.ports[0].protocols[0]=http")
+            // Its own resolver of names would listen on every interface for answers.
+            .args(["-Dcom.linecorp.armeria.useJdkDnsResolver=true", "-jar"])
+            .arg(self.site.checkout.parts_dir().join("zipkin.jar"))
+            .env("MEM_MAX_SPANS", "50000"))
+    }
+
+    fn probe(&self) -> Step<'_> {
+        Box::pin(async { http_ok(&format!("{}/health", zipkin_url(&self.site))).await })
+    }
+}
+
+/// The OTLP receiver of a stack: this program itself, with another command.
+pub(crate) struct OtlpReceiver {
+    pub(crate) site: Arc<Site>,
+}
+
+impl Part for OtlpReceiver {
+    fn name(&self) -> &'static str {
+        "otlp-receiver"
+    }
+
+    fn needs(&self) -> &'static [&'static str] {
+        &["zipkin"]
+    }
+
+    fn listens(&self) -> Vec<(&'static str, u16)> {
+        vec![("exporters of spans", self.site.ports.otlp())]
+    }
+
+    fn address(&self) -> String {
+        otlp_url(&self.site)
+    }
+
+    fn launch(&self) -> anyhow::Result<Launch> {
+        let this_program = std::env::current_exe().context("the path of this program")?;
+        Ok(Launch::new(this_program)
+            .args(["otlp-receiver", "--port", &self.site.ports.otlp().to_string()])
+            .args(["--zipkin-url", &zipkin_url(&self.site)]))
+    }
+
+    fn probe(&self) -> Step<'_> {
+        Box::pin(async { http_ok(&format!("{}/health", otlp_url(&self.site))).await })
+    }
+}

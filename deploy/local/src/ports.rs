@@ -1,0 +1,191 @@
+//! The ports of a stack: one base and fixed offsets, all on the loopback interface.
+//!
+//! Nothing here keeps a port; a check can be overtaken. The slots of test runs cannot, because the
+//! last port of a slot is held for as long as the run lasts (see [`Slot`]).
+
+mod holder;
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use anyhow::{Context as _, bail};
+use rand::RngExt as _;
+
+/// The base used when none was chosen.
+pub(crate) const DEFAULT_BASE: u16 = 7400;
+
+/// How many ports, from the base on, belong to one stack.
+const SPAN: u16 = 32;
+
+/// Where test runs look for a slot: below the range that the kernel hands out by itself.
+const SLOTS: std::ops::Range<u16> = 625..1000;
+
+/// Where single servers look for a port. Not among those that the kernel hands out by itself: a client that tries again and
+/// again to reach a server that is down would one day be given the server's own port, reach itself, and keep it.
+const SINGLES: std::ops::Range<u16> = 12_000..19_000;
+
+/// The ports of one stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ports {
+    base: u16,
+}
+
+impl Ports {
+    /// Returns the ports from `base` on, unless they would not fit below 65536.
+    pub(crate) fn from_base(base: u16) -> anyhow::Result<Self> {
+        if !(1024..=u16::MAX - SPAN).contains(&base) {
+            bail!("port base {base} is out of range: choose one from 1024 to {}", u16::MAX - SPAN);
+        }
+        Ok(Self { base })
+    }
+
+    pub(crate) fn base(self) -> u16 {
+        self.base
+    }
+    pub(crate) fn orders(self) -> u16 {
+        self.base
+    }
+    pub(crate) fn url_shortener(self) -> u16 {
+        self.base + 1
+    }
+    pub(crate) fn orders_admin(self) -> u16 {
+        self.base + 10
+    }
+    pub(crate) fn url_shortener_admin(self) -> u16 {
+        self.base + 11
+    }
+    pub(crate) fn email_consumer_admin(self) -> u16 {
+        self.base + 12
+    }
+    pub(crate) fn postgres(self) -> u16 {
+        self.base + 20
+    }
+    pub(crate) fn kafka(self) -> u16 {
+        self.base + 21
+    }
+    pub(crate) fn kafka_controller(self) -> u16 {
+        self.base + 22
+    }
+    pub(crate) fn registry(self) -> u16 {
+        self.base + 23
+    }
+    pub(crate) fn smtp(self) -> u16 {
+        self.base + 24
+    }
+    pub(crate) fn imap(self) -> u16 {
+        self.base + 25
+    }
+    pub(crate) fn mailbox_api(self) -> u16 {
+        self.base + 26
+    }
+    pub(crate) fn zipkin(self) -> u16 {
+        self.base + 27
+    }
+    pub(crate) fn otlp(self) -> u16 {
+        self.base + 28
+    }
+    pub(crate) fn prometheus(self) -> u16 {
+        self.base + 29
+    }
+    pub(crate) fn alertmanager(self) -> u16 {
+        self.base + 30
+    }
+}
+
+/// The address of a local port, for those who want host and port.
+pub(crate) fn authority(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+/// The address of a local port, for those who want a URL.
+pub(crate) fn url(port: u16) -> String {
+    format!("http://{}", authority(port))
+}
+
+/// A stretch of ports that no other test run on this machine can have at the same time.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) ports: Ports,
+    _guard: TcpListener,
+}
+
+impl Slot {
+    /// Takes a slot whose ports are all free.
+    pub(crate) fn take() -> anyhow::Result<Self> {
+        for _ in 0..100 {
+            let base = rand::rng().random_range(SLOTS) * SPAN;
+            let Ok(guard) = bind(base + SPAN - 1) else { continue };
+            if (base..base + SPAN - 1).all(is_free) {
+                return Ok(Self { ports: Ports::from_base(base)?, _guard: guard });
+            }
+        }
+        bail!("no {SPAN} free ports in a row were found for a test run: end some other programs")
+    }
+}
+
+/// Fails when `port`, which `part` is going to listen on, is taken; names who has it.
+pub(crate) fn require_free(part: &str, purpose: &str, port: u16) -> anyhow::Result<()> {
+    if is_free(port) {
+        return Ok(());
+    }
+    let holder = holder::of(port).unwrap_or_else(|| "another program".to_owned());
+    bail!(
+        "port {port}, which {part} needs ({purpose}), is taken by {holder}.\n\
+         Stop it, or choose where other ports begin: `muster up --port-base N` (or MUSTER_PORT_BASE=N)"
+    )
+}
+
+/// Returns a port that is free now, from the range of [`SINGLES`].
+pub(crate) fn any_free() -> anyhow::Result<u16> {
+    std::iter::repeat_with(|| rand::rng().random_range(SINGLES))
+        .take(100)
+        .find(|port| is_free(*port))
+        .context("no free port was found: end some other programs")
+}
+
+fn is_free(port: u16) -> bool {
+    bind(port).is_ok()
+}
+
+fn bind(port: u16) -> std::io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_reported_with_part_holder_and_way_out() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+
+        let message = require_free("kafka", "clients", port).unwrap_err().to_string();
+
+        assert!(message.contains(&format!("port {port}")), "{message}");
+        assert!(message.contains("kafka"), "{message}");
+        assert!(message.contains(&format!("pid {}", std::process::id())), "{message}");
+        assert!(message.contains("--port-base"), "{message}");
+    }
+
+    #[test]
+    fn a_free_port_is_accepted() {
+        let port = {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            listener.local_addr().unwrap().port()
+        };
+        require_free("kafka", "clients", port).unwrap();
+    }
+
+    #[test]
+    fn two_test_runs_never_share_a_slot() {
+        let slots: Vec<Slot> = (0..20).map(|_| Slot::take().unwrap()).collect();
+        let bases: std::collections::HashSet<u16> = slots.iter().map(|slot| slot.ports.base()).collect();
+        assert_eq!(bases.len(), slots.len());
+    }
+
+    #[test]
+    fn a_base_that_does_not_fit_is_refused() {
+        assert!(Ports::from_base(80).is_err());
+        assert!(Ports::from_base(65_530).is_err());
+    }
+}

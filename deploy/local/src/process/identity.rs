@@ -1,0 +1,164 @@
+//! Knows a process again after this program has ended and started anew.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
+use tokio::time::{sleep, timeout};
+
+/// How long the kernel gets to end a process after SIGKILL.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a process is asked whether it has ended.
+const ENDED_POLL: Duration = Duration::from_millis(20);
+
+/// What tells one process from every other that ever had or will have its pid: the time it started,
+/// in ticks since boot, and which boot that was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) pid: u32,
+    start_time: u64,
+    boot_id: String,
+}
+
+impl Identity {
+    /// Reads the identity of a process that runs now, or has ended and was not yet waited for.
+    pub(crate) fn of(pid: u32) -> io::Result<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let (_, start_time) = state_and_start_time(&stat)
+            .ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat is not understood")))?;
+        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
+        Ok(Self { pid, start_time, boot_id })
+    }
+
+    /// Returns a handle to the process, or nothing when it has ended, whoever has its pid now.
+    pub(crate) fn open(&self) -> Option<Process> {
+        let pid = Pid::from_raw(i32::try_from(self.pid).ok()?)?;
+        // The handle comes first: what is verified afterwards is what the handle refers to.
+        let fd = pidfd_open(pid, PidfdFlags::NONBLOCK).ok()?;
+        (self.runs() && Self::of(self.pid).ok()? == *self).then_some(Process { fd })
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.open().is_some()
+    }
+
+    /// A process that nobody waited for keeps its pid after its end, as a zombie.
+    fn runs(&self) -> bool {
+        fs::read_to_string(format!("/proc/{}/stat", self.pid))
+            .is_ok_and(|stat| state_and_start_time(&stat).is_some_and(|(state, _)| state != "Z"))
+    }
+}
+
+/// A handle to one running process; never refers to a later one with the same pid.
+#[derive(Debug)]
+pub(crate) struct Process {
+    fd: OwnedFd,
+}
+
+impl Process {
+    /// Sends a signal; a process that ended meanwhile is no failure.
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        match pidfd_send_signal(&self.fd, signal) {
+            Err(rustix::io::Errno::SRCH) => Ok(()),
+            other => other.map_err(io::Error::from),
+        }
+    }
+
+    /// Waits until the process has ended, whose child it may ever be.
+    pub(crate) async fn ended(&self) -> io::Result<()> {
+        while !self.has_ended()? {
+            sleep(ENDED_POLL).await;
+        }
+        Ok(())
+    }
+
+    fn has_ended(&self) -> io::Result<bool> {
+        let mut watched = [PollFd::new(&self.fd, PollFlags::IN)];
+        Ok(poll(&mut watched, Some(&Timespec::default()))? > 0)
+    }
+
+    /// Asks the process to end, and makes it end when it has not done so in time.
+    pub(crate) async fn stop(&self, signal: Signal, patience: Duration) -> anyhow::Result<()> {
+        self.signal(signal).context("it cannot be signalled")?;
+        if timeout(patience, self.ended()).await.is_ok() {
+            return Ok(());
+        }
+        self.signal(Signal::KILL).context("it cannot be killed")?;
+        if timeout(KILL_PATIENCE, self.ended()).await.is_err() {
+            bail!("it did not end within {KILL_PATIENCE:?} of SIGKILL");
+        }
+        Ok(())
+    }
+}
+
+/// Fields 3 and 22 of `/proc/PID/stat`, counted after the name, which may hold anything.
+fn state_and_start_time(stat: &str) -> Option<(&str, u64)> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split_whitespace();
+    let state = fields.next()?;
+    Some((state, fields.nth(18)?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_process_with_a_reused_pid_is_not_ours() {
+        let ours = Identity::of(std::process::id()).unwrap();
+        assert!(ours.is_alive());
+
+        let earlier = Identity { start_time: ours.start_time - 1, ..ours.clone() };
+        assert!(!earlier.is_alive(), "same pid, started at another time");
+
+        let other_boot = Identity { boot_id: "another boot".to_owned(), ..ours };
+        assert!(!other_boot.is_alive(), "same pid and time, but of another boot");
+    }
+
+    #[test]
+    fn an_ended_process_that_nobody_waited_for_is_not_alive() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let identity = Identity::of(child.id()).unwrap();
+        assert!(identity.is_alive());
+
+        child.kill().unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(5);
+        while identity.is_alive() {
+            assert!(std::time::Instant::now() < deadline, "a zombie passes for alive");
+        }
+        child.wait().unwrap();
+        assert!(!identity.is_alive());
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ignores_the_request_is_killed() {
+        let mut child = Command::new("sh")
+            .args(["-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = [0; 5];
+        io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+        let identity = Identity::of(child.id()).unwrap();
+
+        let process = identity.open().unwrap();
+        process.stop(Signal::TERM, Duration::from_millis(200)).await.unwrap();
+
+        assert!(!identity.is_alive());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_name_with_blanks_and_brackets_does_not_shift_the_fields() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 9 9";
+        assert_eq!(state_and_start_time(stat), Some(("S", 4242)));
+    }
+}

@@ -1,0 +1,125 @@
+//! Starts a part as a process of its own session, which outlives this program.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, ensure};
+use tokio::process::{Child, Command};
+
+use super::Identity;
+
+/// What a part sees of the environment of this program: enough to find and show things, nothing
+/// that could change how it works.
+const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "RUST_LOG", "RUST_BACKTRACE"];
+
+/// A command line that is to become a part of the stack.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    program: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(&'static str, OsString)>,
+    user: Option<&'static str>,
+}
+
+impl Launch {
+    pub(crate) fn new(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), args: Vec::new(), env: Vec::new(), user: None }
+    }
+
+    pub(crate) fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    pub(crate) fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.env.push((name, value.into()));
+        self
+    }
+
+    /// Has the process run as another user, which only root can ask for.
+    pub(crate) fn user(mut self, user: Option<&'static str>) -> Self {
+        self.user = user;
+        self
+    }
+
+    /// Starts the process in a session of its own, where it outlives this program, with its output
+    /// in `log`.
+    pub(crate) fn start(&self, log: &Path) -> anyhow::Result<(Child, Identity)> {
+        // setsid(1), like setpriv(1), puts the program in its own place: the pid stays the same.
+        let words = std::iter::once("setsid".into()).chain(self.words());
+        let child = self.spawn(self.command(words), log)?;
+        let pid = child.id().context("it ended at once")?;
+        let identity = Identity::of(pid).context("its identity cannot be read")?;
+        Ok((child, identity))
+    }
+
+    /// Starts the process as an ordinary child, which ends with its handle.
+    pub(crate) fn start_child(&self, log: &Path) -> anyhow::Result<Child> {
+        let mut command = self.command(self.words());
+        command.kill_on_drop(true);
+        self.spawn(command, log)
+    }
+
+    /// Runs the command to its end; what it wrote becomes the error when it fails.
+    pub(crate) async fn run(&self) -> anyhow::Result<()> {
+        let mut command = self.command(self.words());
+        let output = command
+            .kill_on_drop(true)
+            .output()
+            .await
+            .with_context(|| format!("{} cannot be started", self.program.display()))?;
+        ensure!(
+            output.status.success(),
+            "{} failed ({}):\n{}{}",
+            self.program.display(),
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        Ok(())
+    }
+
+    fn spawn(&self, mut command: Command, log: &Path) -> anyhow::Result<Child> {
+        keep_previous(log)?;
+        let output = File::create(log).with_context(|| format!("{}", log.display()))?;
+        command
+            .stdout(output.try_clone().context("the log cannot be shared")?)
+            .stderr(output)
+            .spawn()
+            .with_context(|| format!("{} cannot be started", self.program.display()))
+    }
+
+    /// The command line, with the change of user in front where one is wanted.
+    fn words(&self) -> impl Iterator<Item = OsString> {
+        let change_of_user = self.user.into_iter().flat_map(|user| {
+            let (uid, gid) = (format!("--reuid={user}"), format!("--regid={user}"));
+            ["setpriv".into(), "--init-groups".into(), uid.into(), gid.into()]
+        });
+        change_of_user.chain([self.program.clone().into()]).chain(self.args.clone())
+    }
+
+    fn command(&self, mut words: impl Iterator<Item = OsString>) -> Command {
+        let mut command = Command::new(words.next().expect("a launch has a program"));
+        let inherited = INHERITED.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
+        command.args(words).env_clear().envs(inherited).envs(self.env.iter().cloned());
+        // A directory that every user can enter, and that keeps no file system busy.
+        command.current_dir("/").stdin(Stdio::null());
+        command
+    }
+}
+
+/// One earlier log is kept, so that a restart does not destroy what explains it.
+fn keep_previous(log: &Path) -> anyhow::Result<()> {
+    if log.exists() {
+        fs::rename(log, log.with_extension("previous.log"))
+            .with_context(|| format!("{} cannot be put aside", log.display()))?;
+    }
+    Ok(())
+}

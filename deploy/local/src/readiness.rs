@@ -1,0 +1,103 @@
+//! Waits for a part by asking it, again and again, in its own protocol.
+
+use std::future::Future;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, ensure};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(3);
+
+/// The pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Repeats `attempt` until it succeeds; after `deadline`, fails with what the last one said.
+pub(crate) async fn until_ok<T, F>(deadline: Duration, attempt: impl Fn() -> F) -> anyhow::Result<T>
+where
+    F: Future<Output = anyhow::Result<T>>,
+{
+    let end = Instant::now() + deadline;
+    loop {
+        let outcome = timeout(ATTEMPT, attempt())
+            .await
+            .unwrap_or_else(|_| Err(anyhow!("no answer within {} s", ATTEMPT.as_secs())));
+        match outcome {
+            Ok(value) => return Ok(value),
+            Err(error) if Instant::now() >= end => {
+                return Err(error.context(format!("not ready after {} s", deadline.as_secs())));
+            }
+            Err(_) => sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Succeeds when a GET of `url` is answered with a 2xx status.
+pub(crate) async fn http_ok(url: &str) -> anyhow::Result<()> {
+    let response = http_client().get(url).send().await.context("no answer over HTTP")?;
+    let status = response.status();
+    if !status.is_success() {
+        let body = response.text().await.unwrap_or_default();
+        return Err(anyhow!("GET {url} answers {status}: {}", body.trim()));
+    }
+    Ok(())
+}
+
+/// Succeeds when a mail server greets us.
+pub(crate) async fn smtp_greets(port: u16) -> anyhow::Result<()> {
+    let mut stream = connect(port).await?;
+    let mut greeting = [0; 3];
+    stream.read_exact(&mut greeting).await.context("no SMTP greeting")?;
+    ensure!(&greeting == b"220", "the SMTP greeting is not 220");
+    Ok(())
+}
+
+/// Opens a TCP connection to a local port.
+pub(crate) async fn connect(port: u16) -> anyhow::Result<TcpStream> {
+    TcpStream::connect(("127.0.0.1", port)).await.context("no TCP connection")
+}
+
+/// The one HTTP client of this program: no proxy, since everything is on this machine, and no wait
+/// without an end.
+pub(crate) fn http_client() -> &'static reqwest::Client {
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    CLIENT.get_or_init(|| {
+        reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(2))
+            .timeout(Duration::from_secs(10))
+            .build()
+            .expect("a client without TLS needs nothing that could be missing")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn attempts_go_on_until_one_succeeds() {
+        let attempts = AtomicU32::new(0);
+        let third =
+            until_ok(Duration::from_secs(5), async || match attempts.fetch_add(1, Ordering::Relaxed) {
+                2 => Ok("ready"),
+                _ => Err(anyhow!("not yet")),
+            })
+            .await
+            .unwrap();
+        assert_eq!(third, "ready");
+    }
+
+    #[tokio::test]
+    async fn the_last_failure_tells_why_it_never_was_ready() {
+        let error =
+            until_ok(Duration::ZERO, async || Err::<(), _>(anyhow!("password refused"))).await.unwrap_err();
+        assert_eq!(format!("{error:#}"), "not ready after 0 s: password refused");
+    }
+}

@@ -1,0 +1,126 @@
+//! Passwords and keys of one stack: made at the first start, kept, readable by the owner alone.
+//!
+//! They are worth nothing outside this machine: every part listens on the loopback interface only,
+//! and a service in production refuses the signing keys made here by their `kid`.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use auth::{Jwks, SigningKey};
+
+const DEVELOPMENT_KEY: &str = "development-key.json";
+const EMAIL_CONSUMER_KEY: &str = "email-consumer-key.json";
+
+/// The key that `muster token` signs with.
+const DEVELOPMENT_KID: &str = "local-development";
+
+/// The key that email-consumer signs with when it talks to url-shortener.
+const EMAIL_CONSUMER_KID: &str = "local-development-email-consumer";
+
+/// The directory that holds the secrets of a stack.
+#[derive(Debug)]
+pub(crate) struct Secrets {
+    dir: PathBuf,
+}
+
+impl Secrets {
+    /// Opens the directory and makes the keys; passwords are made when they are first asked for.
+    pub(crate) fn ensure(dir: &Path) -> anyhow::Result<Self> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .with_context(|| format!("{} cannot be made", dir.display()))?;
+        let secrets = Self { dir: dir.to_owned() };
+        secrets.write_jwks()?;
+        Ok(secrets)
+    }
+
+    /// 32 random bytes in hexadecimal, always the same for the same name: a password or a key.
+    pub(crate) fn random(&self, name: &str) -> anyhow::Result<String> {
+        self.get_or_make(name, || hex::encode(rand::random::<[u8; 32]>()))
+    }
+
+    /// The key that stands for every local caller.
+    pub(crate) fn development_key(&self) -> anyhow::Result<SigningKey> {
+        self.signing_key(DEVELOPMENT_KEY, DEVELOPMENT_KID)
+    }
+
+    /// The file with the private key of email-consumer.
+    pub(crate) fn email_consumer_key_file(&self) -> PathBuf {
+        self.dir.join(EMAIL_CONSUMER_KEY)
+    }
+
+    /// The file with the public keys that the services trust.
+    pub(crate) fn jwks_file(&self) -> PathBuf {
+        self.dir.join("jwks.json")
+    }
+
+    /// Every service's own key opens no more than that service needs.
+    fn write_jwks(&self) -> anyhow::Result<()> {
+        let email_consumer = self.signing_key(EMAIL_CONSUMER_KEY, EMAIL_CONSUMER_KID)?;
+        let keys = vec![
+            self.development_key()?.public_jwk(None),
+            email_consumer.public_jwk(Some(vec!["links:write".to_owned()])),
+        ];
+        let text = serde_json::to_string_pretty(&Jwks { keys }).context("the key set")?;
+        write_private(&self.jwks_file(), &text)
+    }
+
+    fn signing_key(&self, file: &str, kid: &str) -> anyhow::Result<SigningKey> {
+        let text = self.get_or_make(file, || SigningKey::generate(kid).to_jwk_json())?;
+        SigningKey::from_jwk_json(&text)
+            .with_context(|| format!("{} is damaged: move it away", self.dir.join(file).display()))
+    }
+
+    fn get_or_make(&self, file: &str, make: impl FnOnce() -> String) -> anyhow::Result<String> {
+        let path = self.dir.join(file);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(text.trim().to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let text = make();
+                write_private(&path, &text)?;
+                Ok(text)
+            }
+            Err(error) => Err(error).with_context(|| format!("{}", path.display())),
+        }
+    }
+}
+
+/// Writes a file that only its owner can read, in one step.
+pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    let new = path.with_extension("new");
+    fs::OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&new)
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&new, path))
+        .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_made_once_and_is_private() {
+        let dir = std::env::temp_dir().join(format!("muster-secrets-{}", std::process::id()));
+        let first = Secrets::ensure(&dir).unwrap().random("postgres").unwrap();
+        let second = Secrets::ensure(&dir).unwrap().random("postgres").unwrap();
+
+        assert_eq!(first, second);
+        assert_eq!(first.len(), 64);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&dir), 0o700);
+        assert_eq!(mode(&dir.join("postgres")), 0o600);
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

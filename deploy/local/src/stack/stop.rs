@@ -1,0 +1,54 @@
+//! Ends processes that were recorded, and no others, in the reverse order of their needs.
+
+use anyhow::{Context, bail};
+use futures::future::join_all;
+use rustix::process::Signal;
+
+use super::Stack;
+use crate::console::say;
+use crate::part::AnyPart;
+use crate::process::Identity;
+use crate::state::State;
+
+/// Ends every part of the stack that runs.
+pub(crate) async fn stop_all(stack: &Stack, state: &State) -> anyhow::Result<()> {
+    stop(&stack.parts, state).await
+}
+
+/// Ends those of `parts` that run: each as soon as nothing that needs it is left.
+pub(super) async fn stop(parts: &[AnyPart], state: &State) -> anyhow::Result<()> {
+    let record = state.record();
+    let mut left: Vec<&AnyPart> = parts.iter().filter(|part| record.alive(part.name()).is_some()).collect();
+    while !left.is_empty() {
+        let needed_by_another =
+            |part: &&AnyPart| left.iter().any(|other| other.needs().contains(&part.name()));
+        let (needed, free): (Vec<_>, Vec<_>) = left.iter().copied().partition(needed_by_another);
+        for outcome in join_all(free.into_iter().map(|part| stop_part(part, state))).await {
+            outcome?;
+        }
+        left = needed;
+    }
+    state.update(|record| record.parts.retain(|_, part| part.identity.is_alive()))
+}
+
+async fn stop_part(part: &AnyPart, state: &State) -> anyhow::Result<()> {
+    let name = part.name();
+    if let Some(process) = state.record().alive(name).and_then(Identity::open) {
+        process
+            .stop(part.stop_signal(), part.stop_patience())
+            .await
+            .with_context(|| format!("{name} could not be stopped"))?;
+        say(format_args!("{name:<15} stopped"));
+    }
+    Ok(())
+}
+
+/// Ends one part the way a crash does.
+pub(crate) async fn kill(name: &str, state: &State) -> anyhow::Result<()> {
+    let record = state.record();
+    let Some(process) = record.alive(name).and_then(Identity::open) else {
+        bail!("{name} does not run; `muster status` shows what does");
+    };
+    process.signal(Signal::KILL).with_context(|| format!("{name} cannot be killed"))?;
+    process.ended().await.with_context(|| format!("{name} cannot be watched"))
+}
