@@ -1,0 +1,163 @@
+//! The pool and its transactions against a real server, through a proxy that fails on command.
+
+#![expect(clippy::unwrap_used, reason = "test harness")]
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use clap::Parser;
+use pg::{Config, Error, Migration, Pool, Tx};
+use testkit::{Database, FaultProxy};
+use tokio::sync::Barrier;
+
+const MIGRATIONS: &[Migration] = &[(
+    "V1__create_counters",
+    "CREATE TABLE counters (name text PRIMARY KEY, value int CHECK (value < 100))",
+)];
+const INSERT: &str = "INSERT INTO counters VALUES ($1, $2)";
+const ADD: &str = "UPDATE counters SET value = value + 1 WHERE name = $1";
+const COUNT: &str = "SELECT count(*) FROM counters";
+
+#[derive(Parser)]
+struct Settings {
+    #[command(flatten)]
+    database: Config,
+}
+
+fn connect(url: &str) -> Pool {
+    let arguments = ["test", "--database-url", url, "--database-pool-size", "4"];
+    pg::connect(&Settings::parse_from(arguments).database, "pg-test").unwrap()
+}
+
+async fn migrated() -> (Pool, Database) {
+    let database = Database::create("pool").await;
+    let pool = connect(&database.url());
+    pg::migrate(&pool, &[("counters", MIGRATIONS)]).await.unwrap();
+    (pool, database)
+}
+
+async fn insert(pool: &Pool, name: &str, value: i32) -> Result<(), Error> {
+    pg::run_tx(pool, "insert", &(name, value), |tx, (name, value)| {
+        Box::pin(async move { tx.execute_exactly(1, INSERT, &[name, value]).await })
+    })
+    .await
+}
+
+async fn count(pool: &Pool) -> i64 {
+    pg::run_tx(pool, "count", &(), |tx, ()| {
+        Box::pin(async move { Ok::<_, Error>(tx.query_one(COUNT, &[]).await?.get(0)) })
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn an_error_rolls_everything_back() {
+    let (pool, _database) = migrated().await;
+    let result = pg::run_tx(&pool, "fails", &(), |tx, ()| {
+        Box::pin(async move {
+            tx.execute(INSERT, &[&"a", &1]).await?;
+            tx.execute_exactly(1, ADD, &[&"absent"]).await
+        })
+    })
+    .await;
+    assert!(matches!(result, Err(Error::UnexpectedRowCount { expected: 1, touched: 0, .. })), "{result:?}");
+    assert_eq!(count(&pool).await, 0);
+}
+
+#[tokio::test]
+async fn a_constraint_is_named() {
+    let (pool, _database) = migrated().await;
+    assert_eq!(insert(&pool, "a", 100).await.unwrap_err().constraint(), Some("counters_value_check"));
+    insert(&pool, "a", 1).await.unwrap();
+    let error = insert(&pool, "a", 1).await.unwrap_err();
+    assert_eq!((error.constraint(), error.is_transient()), (Some("counters_pkey"), false));
+}
+
+#[tokio::test]
+async fn a_deadlock_is_run_again() {
+    let (pool, _database) = migrated().await;
+    for name in ["a", "b"] {
+        insert(&pool, name, 0).await.unwrap();
+    }
+    let (both_hold_one, runs) = (Barrier::new(2), AtomicU32::new(0));
+    let add_both = async |first: &'static str, second: &'static str| {
+        pg::run_tx(
+            &pool,
+            "add_both",
+            &(first, second, &both_hold_one, &runs),
+            |tx, (first, second, barrier, runs)| {
+                Box::pin(async move {
+                    tx.execute_exactly(1, ADD, &[first]).await?;
+                    if runs.fetch_add(1, Ordering::Relaxed) < 2 {
+                        barrier.wait().await;
+                    }
+                    tx.execute_exactly(1, ADD, &[second]).await
+                })
+            },
+        )
+        .await
+    };
+    let (one, other): (Result<(), Error>, Result<(), Error>) =
+        tokio::join!(add_both("a", "b"), add_both("b", "a"));
+    one.unwrap();
+    other.unwrap();
+    assert_eq!(runs.load(Ordering::Relaxed), 3, "one of the two ran twice");
+}
+
+#[tokio::test]
+async fn a_dropped_transaction_leaves_nothing() {
+    let (pool, _database) = migrated().await;
+    let never_ends = pg::run_tx(&pool, "cancelled", &(), |tx, ()| Box::pin(insert_and_hang(tx)));
+    assert!(tokio::time::timeout(Duration::from_millis(300), never_ends).await.is_err());
+    assert_eq!(count(&pool).await, 0);
+}
+
+async fn insert_and_hang(tx: &Tx<'_>) -> Result<(), Error> {
+    tx.execute(INSERT, &[&"a", &1]).await?;
+    std::future::pending().await
+}
+
+#[tokio::test]
+async fn a_silent_server_does_not_hold_callers() {
+    let proxy = FaultProxy::start(Database::server()).await;
+    let database = Database::create("pool").await;
+    let pool = connect(&database.url_through(proxy.addr()));
+    pg::migrate(&pool, &[("counters", MIGRATIONS)]).await.unwrap();
+    insert(&pool, "before", 1).await.unwrap();
+
+    proxy.black_hole();
+    let started = Instant::now();
+    let error = insert(&pool, "during", 1).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+
+    proxy.restore();
+    insert(&pool, "after", 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn several_processes_may_migrate_at_once() {
+    let database = Database::create("pool").await;
+    let pools: Vec<_> = (0..4).map(|_| connect(&database.url())).collect();
+    let schemas = [("counters", MIGRATIONS)];
+    let all = pools.iter().map(|pool| pg::migrate(pool, &schemas));
+    for result in futures::future::join_all(all).await {
+        result.unwrap();
+    }
+    insert(&pools[3], "a", 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_with_another_history_is_refused() {
+    let (_pool, database) = migrated().await;
+    let changed: &[Migration] = &[("V1__create_counters", "CREATE TABLE counters (name text)")];
+    let pool = connect(&database.url());
+
+    let error = pg::migrate(&pool, &[("counters", changed)]).await.unwrap_err();
+
+    assert!(matches!(error, Error::Migration(_)), "{error:?}");
+    assert!(matches!(insert(&pool, "a", 1).await, Err(Error::Unavailable(_))), "the pool stays closed");
+}

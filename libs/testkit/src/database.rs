@@ -1,0 +1,77 @@
+//! A database and a role of its own for each test, as each service has them.
+
+use std::net::SocketAddr;
+
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::parts::{endpoints, unique};
+
+/// An empty database that one role owns; the role has no other rights, as in production.
+#[derive(Debug)]
+pub struct Database {
+    /// The name of the database, of its role, and the role's password.
+    name: String,
+}
+
+impl Database {
+    /// Makes the database. `name`, of lower-case letters and underscores, is for whoever reads a log.
+    pub async fn create(name: &str) -> Self {
+        assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}: not a plain identifier");
+        let name = unique(name, '_');
+        let server = connect(&superuser()).await;
+        for statement in [
+            format!("CREATE ROLE {name} LOGIN PASSWORD '{name}'"),
+            // Nobody can be connected to template0, so that databases can be made side by side.
+            format!("CREATE DATABASE {name} OWNER {name} TEMPLATE template0"),
+        ] {
+            server.batch_execute(&statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+        }
+        Self { name }
+    }
+
+    /// Returns the URL with which the role reaches its database.
+    pub fn url(&self) -> String {
+        self.url_at(&Self::server())
+    }
+
+    /// Returns the URL of the same database by way of a [`FaultProxy`](crate::FaultProxy).
+    pub fn url_through(&self, proxy: SocketAddr) -> String {
+        self.url_at(&proxy.to_string())
+    }
+
+    /// Returns `host:port` of the server: the upstream for a proxy.
+    pub fn server() -> String {
+        let postgres = &endpoints().postgres;
+        format!("{}:{}", postgres.host, postgres.port)
+    }
+
+    /// Connects to the database as its owner, to look at what a service wrote or to put something there.
+    pub async fn connect(&self) -> Client {
+        connect(&self.url().parse().expect("the URL is made above")).await
+    }
+
+    fn url_at(&self, address: &str) -> String {
+        let name = &self.name;
+        format!("postgres://{name}:{name}@{address}/{name}")
+    }
+}
+
+fn superuser() -> Config {
+    let postgres = &endpoints().postgres;
+    let mut config = Config::new();
+    config
+        .host(&postgres.host)
+        .port(postgres.port)
+        .user(&postgres.user)
+        .password(&postgres.password)
+        .dbname("postgres");
+    config
+}
+
+async fn connect(config: &Config) -> Client {
+    let (client, connection) =
+        config.connect(NoTls).await.unwrap_or_else(|error| panic!("cannot reach PostgreSQL: {error:?}"));
+    // Ends with the client.
+    tokio::spawn(connection);
+    client
+}

@@ -1,0 +1,175 @@
+//! A TCP proxy that fails on command, between a service and what it depends on.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::{AbortHandle, JoinSet},
+};
+
+/// What happens to connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Forward,
+    Cut,
+    BlackHole,
+}
+
+/// A proxy to one upstream. Its address stays the same whatever it does; it ends with this value.
+#[derive(Debug)]
+pub struct FaultProxy {
+    addr: SocketAddr,
+    mode: watch::Sender<Mode>,
+    accepting: AbortHandle,
+}
+
+impl FaultProxy {
+    /// Starts to forward connections to `upstream`, `host:port`.
+    pub async fn start(upstream: impl Into<String>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
+        let addr = listener.local_addr().expect("a bound socket has an address");
+        let mode = watch::Sender::new(Mode::Forward);
+        let accepting = tokio::spawn(accept(listener, upstream.into(), mode.subscribe())).abort_handle();
+        Self { addr, mode, accepting }
+    }
+
+    /// Returns where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Resets every connection, and every new one right after it is made: the upstream is gone.
+    pub fn cut(&self) {
+        self.mode.send_replace(Mode::Cut);
+    }
+
+    /// Swallows what is sent on every connection, old or new, and never answers: the upstream hangs.
+    pub fn black_hole(&self) {
+        self.mode.send_replace(Mode::BlackHole);
+    }
+
+    /// Forwards new connections again. Those that were swallowed are reset, for what they sent is lost.
+    pub fn restore(&self) {
+        self.mode.send_replace(Mode::Forward);
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// The connections end with the set, and the set with this task.
+async fn accept(listener: TcpListener, upstream: String, mode: watch::Receiver<Mode>) {
+    let mut connections = JoinSet::new();
+    loop {
+        if let Ok((client, _)) = listener.accept().await {
+            connections.spawn(serve(client, upstream.clone(), mode.clone()));
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn serve(mut client: TcpStream, upstream: String, mut mode: watch::Receiver<Mode>) {
+    let now = *mode.borrow_and_update();
+    if now == Mode::Forward {
+        tokio::select! {
+            _ = forward(&mut client, &upstream) => {}
+            _ = mode.changed() => {}
+        }
+    }
+    if *mode.borrow_and_update() == Mode::BlackHole {
+        tokio::select! {
+            _ = swallow(&mut client) => {}
+            _ = mode.changed() => {}
+        }
+    }
+    reset(client);
+}
+
+async fn forward(client: &mut TcpStream, upstream: &str) -> io::Result<()> {
+    let mut server = TcpStream::connect(upstream).await?;
+    copy_bidirectional(client, &mut server).await?;
+    Ok(())
+}
+
+async fn swallow(client: &mut TcpStream) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    while client.read(&mut buffer).await? > 0 {}
+    Ok(())
+}
+
+/// Closes with RST, as a host does that has lost the connection. After an orderly end it makes no difference.
+fn reset(client: TcpStream) {
+    // Fails only when the peer has closed already.
+    drop(client.set_zero_linger());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{io::AsyncWriteExt as _, time::timeout};
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(5);
+
+    async fn echo_server() -> String {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut from, mut to) = stream.split();
+                    tokio::io::copy(&mut from, &mut to).await
+                });
+            }
+        });
+        addr.to_string()
+    }
+
+    async fn echo(stream: &mut TcpStream) -> io::Result<u8> {
+        stream.write_u8(7).await?;
+        timeout(SOON, stream.read_u8()).await.expect("an answer or an error")
+    }
+
+    #[tokio::test]
+    async fn a_cut_breaks_connections_until_it_is_restored() {
+        let proxy = FaultProxy::start(echo_server().await).await;
+        let mut old = TcpStream::connect(proxy.addr()).await.unwrap();
+        assert_eq!(echo(&mut old).await.unwrap(), 7);
+
+        proxy.cut();
+        assert!(echo(&mut old).await.is_err());
+        let mut new = TcpStream::connect(proxy.addr()).await.unwrap();
+        assert!(echo(&mut new).await.is_err());
+
+        proxy.restore();
+        let mut newest = TcpStream::connect(proxy.addr()).await.unwrap();
+        assert_eq!(echo(&mut newest).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn a_black_hole_takes_everything_and_answers_nothing() {
+        let proxy = FaultProxy::start(echo_server().await).await;
+        let mut old = TcpStream::connect(proxy.addr()).await.unwrap();
+        assert_eq!(echo(&mut old).await.unwrap(), 7);
+
+        proxy.black_hole();
+        let mut new = TcpStream::connect(proxy.addr()).await.unwrap();
+        for stream in [&mut old, &mut new] {
+            stream.write_u8(7).await.unwrap();
+            assert!(timeout(Duration::from_millis(50), stream.read_u8()).await.is_err(), "no answer");
+        }
+
+        proxy.restore();
+        assert!(timeout(SOON, new.read_u8()).await.unwrap().is_err(), "what was swallowed is lost");
+    }
+}

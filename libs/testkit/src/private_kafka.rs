@@ -1,0 +1,38 @@
+//! A broker for one test: the only way to take Kafka down without taking it from everybody else. (A proxy in front of a
+//! broker does not help: clients go where the broker says it is.)
+
+use muster::kafka::{PrivateBroker, start_private};
+
+use crate::{Topics, endpoints, scratch_dir};
+
+/// A broker that one test owns. It ends with this value.
+#[derive(Debug)]
+pub struct PrivateKafka(PrivateBroker);
+
+impl PrivateKafka {
+    /// Starts a broker on a free port and waits until it answers.
+    pub async fn start() -> Self {
+        let broker = start_private(&scratch_dir("kafka"), &endpoints().kafka_jars).await;
+        Self(broker.unwrap_or_else(|error| panic!("cannot start a broker: {error:?}")))
+    }
+
+    /// Makes a topic with exactly this name.
+    pub async fn create_topic(&self, name: &str, partitions: i32) {
+        Topics::create_exactly(&self.bootstrap_servers(), &[(name, partitions)]).await;
+    }
+
+    /// Returns what clients take for `bootstrap.servers`.
+    pub fn bootstrap_servers(&self) -> String {
+        self.0.bootstrap_servers()
+    }
+
+    /// Kills the broker; its data stays.
+    pub async fn kill(&mut self) {
+        self.0.kill().await.unwrap_or_else(|error| panic!("cannot kill the broker: {error:?}"));
+    }
+
+    /// Starts it again on the same data and port, and waits until it answers.
+    pub async fn restart(&mut self) {
+        self.0.start().await.unwrap_or_else(|error| panic!("cannot start the broker again: {error:?}"));
+    }
+}
