@@ -1,0 +1,48 @@
+//! The composition root: what the service is made of, and who knows whom.
+
+use actix_web::web::Data;
+use auth::Verifier;
+use pg::Pool;
+use service::Runtime;
+
+use crate::{config::Config, domain::PublicUrl, routes, store};
+
+/// What handlers need.
+pub(crate) struct State {
+    pub(crate) pool: Pool,
+    pub(crate) public_url: PublicUrl,
+}
+
+/// Puts the service together. A database that is down does not keep it from starting: it says so, and waits.
+pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
+    let public_url = config.public_url()?;
+    let verifier = Verifier::from_file(&config.auth.auth_jwks_file, config.service.environment)?;
+    let pool = pg::connect(&config.database, "url-shortener")?;
+
+    watch_database(runtime, pool.clone());
+    keep_schema_up_to_date(runtime, pool.clone());
+    let state = Data::new(State { pool: pool.clone(), public_url });
+    runtime.serve_http(move |services| {
+        services.app_data(state.clone()).app_data(verifier.clone()).configure(routes::configure);
+    })?;
+    runtime.on_stop("database pool", async move { pool.close() });
+    Ok(())
+}
+
+fn watch_database(runtime: &Runtime, pool: Pool) {
+    runtime.readiness().add("postgres", move || {
+        let pool = pool.clone();
+        Box::pin(async move { pool.ping().await.map_err(|error| error.to_string()) })
+    });
+}
+
+/// The pool refuses requests as unavailable until this has succeeded.
+fn keep_schema_up_to_date(runtime: &mut Runtime, pool: Pool) {
+    runtime.spawn_worker("migration", async move |stop| {
+        if let Some(migrated) = stop.run_until_cancelled(pg::migrate(&pool, store::SCHEMAS)).await {
+            migrated?;
+        }
+        stop.cancelled().await;
+        Ok(())
+    });
+}

@@ -1,0 +1,54 @@
+//! The short name of a link.
+
+use std::{fmt, str::FromStr};
+
+/// 6 to 32 characters of `A-Z a-z 0-9 _ -`. What is not that shape is no link, so nobody has to look it up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Code(String);
+
+/// The text is no code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be 6 to 32 characters of A-Z, a-z, 0-9, _ and -")]
+pub(crate) struct InvalidCode;
+
+impl Code {
+    /// Takes a code that was checked before it was stored.
+    pub(crate) fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Code {
+    type Err = InvalidCode;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCode> {
+        let well_formed = (6..=32).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+        if well_formed { Ok(Self(text.to_owned())) } else { Err(InvalidCode) }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_short_plain_names_are_codes() {
+        for good in ["abcdef", "A-b_3456", &"x".repeat(32)] {
+            assert_eq!(good.parse::<Code>().map(|code| code.to_string()), Ok(good.to_owned()));
+        }
+        for bad in ["", "abcde", "abc def", "abc/def", "abc.def", "abcdeé", "abcdef\n", &"x".repeat(33)] {
+            assert_eq!(bad.parse::<Code>(), Err(InvalidCode), "{bad:?}");
+        }
+    }
+}

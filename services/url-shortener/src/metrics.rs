@@ -1,0 +1,21 @@
+//! Every metric of this service; libraries add their own.
+
+use std::sync::LazyLock;
+
+use prometheus::{IntCounterVec, register_int_counter_vec};
+
+/// Links put, by outcome: `created`, `updated`, `unchanged`, `taken`.
+pub(crate) static PUTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!("url_shortener_puts_total", "Links put, by outcome.", &["outcome"])
+        .expect("the metric is registered once")
+});
+
+/// Redirects asked for, by outcome: `found`, `unknown`, `malformed`.
+pub(crate) static REDIRECTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "url_shortener_redirects_total",
+        "Redirects asked for, by outcome.",
+        &["outcome"]
+    )
+    .expect("the metric is registered once")
+});

@@ -1,0 +1,29 @@
+//! The JSON form of a link, the same in every answer.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::domain::{Link, PublicUrl};
+
+/// A link as clients see it.
+#[derive(Debug, Serialize)]
+pub(super) struct LinkBody {
+    code: String,
+    target: String,
+    short_url: String,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl LinkBody {
+    pub(super) fn new(link: Link, public_url: &PublicUrl) -> Self {
+        let Link { code, target, created_at, updated_at } = link;
+        Self {
+            code: code.to_string(),
+            target: target.to_string(),
+            short_url: public_url.short_url(&code),
+            created_at,
+            updated_at,
+        }
+    }
+}

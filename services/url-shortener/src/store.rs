@@ -1,0 +1,56 @@
+//! All SQL of this service, and nothing else.
+
+use auth::Tenant;
+use pg::{Error, Migration, Row, Schema, Tx};
+
+use crate::domain::{Code, Link, Put, Target};
+
+const MIGRATIONS: &[Migration] = &[("V1__create_links", include_str!("../migrations/V1__create_links.sql"))];
+
+/// Every schema in the service's database.
+pub(crate) const SCHEMAS: &[Schema] = &[("url_shortener", MIGRATIONS)];
+
+/// Returns nothing when there was nothing to write; the row is locked all the same, so that a look at it afterwards sees
+/// what this statement saw.
+const UPSERT: &str = "\
+INSERT INTO links (code, tenant, target) VALUES ($1, $2, $3)
+ON CONFLICT (code) DO UPDATE
+    SET target = excluded.target, version = links.version + 1, updated_at = now()
+    WHERE links.tenant = excluded.tenant AND links.target <> excluded.target
+RETURNING code, target, version, created_at, updated_at";
+
+const FIND: &str = "\
+SELECT code, target, version, created_at, updated_at FROM links WHERE code = $1 AND tenant = $2";
+
+const FIND_TARGET: &str = "SELECT target FROM links WHERE code = $1";
+
+/// Makes the link, or points it to another target, unless another tenant has the code.
+pub(crate) async fn put(tx: &Tx<'_>, tenant: &Tenant, code: &Code, target: &Target) -> Result<Put, Error> {
+    let written = tx.query_opt(UPSERT, &[&code.as_str(), &tenant.as_str(), &target.as_str()]).await?;
+    Ok(match written {
+        Some(row) if row.get::<_, i64>("version") == 1 => Put::Created(link(&row)),
+        Some(row) => Put::Updated(link(&row)),
+        None => find(tx, tenant, code).await?.map_or(Put::Taken, Put::Unchanged),
+    })
+}
+
+/// Returns a link of this tenant.
+pub(crate) async fn find(tx: &Tx<'_>, tenant: &Tenant, code: &Code) -> Result<Option<Link>, Error> {
+    let row = tx.query_opt(FIND, &[&code.as_str(), &tenant.as_str()]).await?;
+    Ok(row.as_ref().map(link))
+}
+
+/// Returns where a code leads, whoever asks.
+pub(crate) async fn find_target(tx: &Tx<'_>, code: &Code) -> Result<Option<Target>, Error> {
+    let row = tx.query_opt(FIND_TARGET, &[&code.as_str()]).await?;
+    Ok(row.map(|row| Target::from_stored(row.get("target"))))
+}
+
+fn link(row: &Row) -> Link {
+    Link {
+        code: Code::from_stored(row.get("code")),
+        target: Target::from_stored(row.get("target")),
+        created_at: row.get("created_at"),
+        updated_at: row.get("updated_at"),
+    }
+}

@@ -1,0 +1,13 @@
+//! Meets the service as its clients do: a process of its own, over HTTP, with a real database.
+
+#![expect(clippy::unwrap_used, reason = "test harness")]
+
+mod crash;
+mod database_down;
+mod links;
+mod malformed_requests;
+mod observability;
+mod service;
+mod settings;
+mod shutdown;
+mod targets;

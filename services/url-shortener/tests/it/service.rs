@@ -1,0 +1,140 @@
+//! The service under test, and requests to it in the words of these tests.
+
+use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
+use serde_json::{Value, json};
+use testkit::{Builder, Database, Keys, Process};
+
+/// The origin of short links. It resolves nowhere: tests follow a code at the address that the service is bound to.
+pub(crate) const PUBLIC_URL: &str = "http://links.test";
+
+/// A running service with a database and keys of its own.
+pub(crate) struct Service {
+    pub(crate) process: Process,
+    pub(crate) database: Database,
+    pub(crate) http: reqwest::Client,
+    keys: Keys,
+}
+
+/// What came back, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// `null` when there was no JSON.
+    pub(crate) body: Value,
+}
+
+impl Service {
+    pub(crate) async fn start() -> Self {
+        let database = Database::create("url_shortener").await;
+        let url = database.url();
+        Self::start_with(database, |process| process.env("DATABASE_URL", &url)).await
+    }
+
+    /// Starts it with more patience than production has, for tests that make requests wait for each other on purpose.
+    pub(crate) async fn start_patient() -> Self {
+        let database = Database::create("url_shortener").await;
+        let url = database.url();
+        Self::start_with(database, |process| {
+            process
+                .env("DATABASE_URL", url)
+                .env("DATABASE_ACQUIRE_TIMEOUT_MS", "10000")
+                .env("DATABASE_LOCK_TIMEOUT_MS", "10000")
+                .env("DATABASE_STATEMENT_TIMEOUT_MS", "10000")
+                .env("DATABASE_TRANSACTION_TIMEOUT_MS", "10000")
+                .env("REQUEST_TIMEOUT_MS", "12000")
+        })
+        .await
+    }
+
+    /// Starts it with settings of the test's own, the database's URL among them.
+    pub(crate) async fn start_with(database: Database, settings: impl FnOnce(Builder) -> Builder) -> Self {
+        let keys = Keys::generate(&testkit::scratch_dir("url-shortener-keys"));
+        let builder = Process::builder(env!("CARGO_BIN_EXE_url-shortener"))
+            .env("AUTH_JWKS_FILE", keys.jwks_file())
+            .env("LINKS_PUBLIC_URL", PUBLIC_URL);
+        Self { process: settings(builder).spawn().await, database, http: testkit::client(), keys }
+    }
+
+    pub(crate) fn token(&self, tenant: &str, scopes: &[&str]) -> String {
+        self.keys.token(tenant, scopes)
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.process.http_url()))
+    }
+
+    /// A PUT by `acme`, whose token has every scope, still without a body.
+    pub(crate) fn put_request(&self, code: &str) -> RequestBuilder {
+        let token = self.token("acme", &["links:write", "links:read"]);
+        self.request(Method::PUT, &format!("/v1/links/{code}")).bearer_auth(token)
+    }
+
+    pub(crate) async fn put(&self, tenant: &str, code: &str, target: &str) -> Answer {
+        let request = self.request(Method::PUT, &format!("/v1/links/{code}"));
+        send(request.bearer_auth(self.token(tenant, &["links:write"])).json(&json!({"target": target}))).await
+    }
+
+    pub(crate) async fn get(&self, tenant: &str, code: &str) -> Answer {
+        let request = self.request(Method::GET, &format!("/v1/links/{code}"));
+        send(request.bearer_auth(self.token(tenant, &["links:read"]))).await
+    }
+
+    pub(crate) async fn follow(&self, code: &str) -> Answer {
+        send(self.request(Method::GET, &format!("/{code}"))).await
+    }
+
+    /// Asks the admin port whether the service is ready.
+    pub(crate) async fn readiness(&self) -> Answer {
+        send(self.http.get(format!("{}/ready", self.process.admin_url()))).await
+    }
+
+    /// Returns the sum of a metric whose line begins like this.
+    pub(crate) async fn metric(&self, prefix: &str) -> f64 {
+        let url = format!("{}/metrics", self.process.admin_url());
+        let text = self.http.get(url).send().await.unwrap().text().await.unwrap();
+        let lines = text.lines().filter(|line| line.starts_with(prefix));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+}
+
+pub(crate) async fn send(request: RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let text = response.text().await.unwrap();
+    Answer { status, headers, body: serde_json::from_str(&text).unwrap_or_default() }
+}
+
+impl Answer {
+    /// Returns a header; empty when it is not there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Checks that this is the envelope of an error, whole, with this status and code.
+    #[track_caller]
+    pub(crate) fn assert_error(&self, status: u16, code: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.body["code"], code, "{self:?}");
+        assert!(!self.body["message"].as_str().unwrap().is_empty(), "{self:?}");
+        assert!(self.body["details"].is_array(), "{self:?}");
+        assert_eq!(self.body["request_id"], self.header("x-request-id"), "{self:?}");
+        assert_eq!(self.body.as_object().unwrap().len(), 4, "{self:?}");
+    }
+
+    /// Checks that the one detail is about this place in the request.
+    #[track_caller]
+    pub(crate) fn assert_detail(&self, pointer: &str) {
+        let details = self.body["details"].as_array().unwrap();
+        assert_eq!(details.len(), 1, "{self:?}");
+        assert_eq!(details[0]["pointer"], pointer, "{self:?}");
+        assert!(!details[0]["message"].as_str().unwrap().is_empty(), "{self:?}");
+    }
+
+    /// Checks that this says, in the agreed way, that the client should come back later.
+    #[track_caller]
+    pub(crate) fn assert_unavailable(&self) {
+        self.assert_error(503, "unavailable");
+        assert!(self.header("retry-after").parse::<u64>().unwrap() >= 1, "{self:?}");
+    }
+}

@@ -1,0 +1,47 @@
+//! Settings that the service does not start with, and what it says about them.
+
+use testkit::{Builder, Database, Keys, Process};
+
+async fn process() -> Builder {
+    let database = Database::create("url_shortener").await;
+    let keys = Keys::generate(&testkit::scratch_dir("url-shortener-keys"));
+    Process::builder(env!("CARGO_BIN_EXE_url-shortener"))
+        .env("DATABASE_URL", database.url())
+        .env("AUTH_JWKS_FILE", keys.jwks_file())
+}
+
+#[tokio::test]
+async fn a_public_url_that_is_no_origin_is_refused() {
+    for url in
+        ["links.example", "ftp://links.example", "https://links.example/path", "https://u@links.example"]
+    {
+        let output = process().await.env("LINKS_PUBLIC_URL", url).expect_refusal().await;
+        assert!(output.contains("--links-public-url"), "{url}: {output}");
+    }
+    let output = process().await.expect_refusal().await;
+    assert!(output.contains("--links-public-url"), "{output}");
+}
+
+#[tokio::test]
+async fn production_refuses_links_that_cannot_be_followed_safely() {
+    for url in ["http://links.example", "https://localhost:7401", "https://127.0.0.1"] {
+        let process = process().await.env("ENVIRONMENT", "production").env("LINKS_PUBLIC_URL", url);
+        let output = process.expect_refusal().await;
+        assert!(output.contains("LINKS_PUBLIC_URL is"), "{url}: {output}");
+    }
+}
+
+#[tokio::test]
+async fn production_refuses_fail_points() {
+    let process =
+        process().await.env("ENVIRONMENT", "production").env("LINKS_PUBLIC_URL", "https://links.example");
+    let output = process.env("MUSTER_FAIL_POINTS", "links.committed=kill").expect_refusal().await;
+    assert!(output.contains("MUSTER_FAIL_POINTS"), "{output}");
+}
+
+#[tokio::test]
+async fn a_missing_key_file_is_named() {
+    let process = process().await.env("LINKS_PUBLIC_URL", "http://links.test");
+    let output = process.env("AUTH_JWKS_FILE", "nowhere.json").expect_refusal().await;
+    assert!(output.contains("nowhere.json"), "{output}");
+}

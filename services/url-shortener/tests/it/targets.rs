@@ -1,0 +1,72 @@
+//! Targets that a link must not have, each refused with its reason. The unit tests of the domain have more of them.
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use crate::service::{PUBLIC_URL, Service, send};
+
+#[tokio::test]
+async fn a_target_that_is_not_acceptable_is_refused_with_its_reason() {
+    let service = Service::start().await;
+    let here = service.process.http_url();
+    let port = here.rsplit(':').next().unwrap();
+    let too_long = format!("https://example.com/{}", "x".repeat(2048));
+    for (target, reason) in [
+        ("", "absolute URL"),
+        ("/orders/17", "absolute URL"),
+        ("shop.example/orders", "absolute URL"),
+        ("https://", "absolute URL"),
+        ("https:shop.example", "absolute URL"),
+        (" https://shop.example/", "absolute URL"),
+        ("https://shop.example/\r\nSet-Cookie: a=b", "absolute URL"),
+        ("https:\\\\shop.example", "absolute URL"),
+        ("https://[::1", "absolute URL"),
+        ("https://shop.example:70000/", "absolute URL"),
+        ("ftp://shop.example/", "http:// or https://"),
+        ("javascript:alert(1)", "http:// or https://"),
+        ("data:text/html,<script>", "http:// or https://"),
+        ("file:///etc/passwd", "http:// or https://"),
+        ("https://user@shop.example/", "user name or password"),
+        ("https://user:secret@shop.example/", "user name or password"),
+        (&too_long, "2048 characters"),
+        (PUBLIC_URL, "this service itself"),
+        ("https://LINKS.test./abcdef", "this service itself"),
+        (&here, "this service itself"),
+        (&format!("http://localhost:{port}/abcdef"), "this service itself"),
+        (&format!("https://127.0.0.1:{port}/"), "this service itself"),
+        (&format!("http://[::1]:{port}/"), "this service itself"),
+        (&format!("http://[::ffff:127.0.0.1]:{port}/"), "this service itself"),
+        (&format!("http://2130706433:{port}/"), "this service itself"),
+    ] {
+        let answer = service.put("acme", "refused", target).await;
+        answer.assert_error(400, "invalid_request");
+        answer.assert_detail("/target");
+        let message = answer.body["details"][0]["message"].as_str().unwrap();
+        assert!(message.contains(reason), "{target:?}: {message}");
+    }
+    service.get("acme", "refused").await.assert_error(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_target_that_is_not_a_string_is_refused() {
+    let service = Service::start().await;
+    for target in [Value::Null, 17.into(), true.into(), vec!["https://example.com"].into()] {
+        let body = serde_json::json!({ "target": target });
+        let answer = send(service.put_request("refused").json(&body)).await;
+        answer.assert_error(400, "invalid_request");
+        answer.assert_detail("/target");
+    }
+}
+
+#[tokio::test]
+async fn the_longest_target_and_the_next_port_are_acceptable() {
+    let service = Service::start().await;
+    let longest = format!("https://example.com/{}", "x".repeat(2048 - "https://example.com/".len()));
+    // Another service of this machine, such as the one that has the tracking pages.
+    let neighbour = "http://127.0.0.1:1/track/token";
+    for (code, target) in [("longest", longest.as_str()), ("neighbour", neighbour)] {
+        let put = service.put("acme", code, target).await;
+        assert_eq!(put.status, StatusCode::CREATED, "{put:?}");
+        assert_eq!(service.follow(code).await.header("location"), target);
+    }
+}
