@@ -1,0 +1,133 @@
+//! The composition root: what this service is made of.
+
+use std::{sync::Arc, time::Duration};
+
+use consumer::{Consumer, Settings};
+use events::{Decoder, Registry};
+use futures::FutureExt as _;
+use idempotency::Table;
+use pg::Pool;
+use service::Runtime;
+use telemetry::Readiness;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Config,
+    handler::{Accepted, MailHandler},
+    links::Links,
+    metrics,
+    smtp::Mailer,
+    store,
+};
+
+/// How long one event may take; then it is tried again.
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long a drain waits for the events in hand: longer than each may take, so that a rebalance never cuts off a mail
+/// that is on its way, and shorter than the group waits for us.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(9);
+
+/// How long Kafka may take to answer a readiness check.
+const KAFKA_PING_TIMEOUT: Duration = Duration::from_millis(900);
+
+/// Puts the service together. Nothing here needs the database, the broker or the registry to be up.
+pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
+    config.check()?;
+    metrics::register();
+    let pool = pg::connect(&config.database, env!("CARGO_PKG_NAME"))?;
+    let registry = Registry::new(&config.registry);
+    let links = Links::new(config.links_url.clone(), config.signing_key()?)?;
+    let mailer = Arc::new(Mailer::new(config.smtp_host.clone(), config.smtp_port, config.email_from.clone()));
+    let handler = MailHandler {
+        decoder: Decoder::new(registry.clone()),
+        pool: pool.clone(),
+        link_codes: config.email_link_code_key.clone(),
+        links: links.clone(),
+        mailer: Arc::clone(&mailer),
+        accepted: Accepted::default(),
+    };
+    let consumer = Consumer::new(&config.kafka, consumer_settings(&config), handler)?;
+
+    let readiness = runtime.readiness();
+    watch_kafka(readiness, &consumer);
+    watch_dependencies(readiness, pool.clone(), registry, links, Arc::clone(&mailer));
+
+    runtime.on_stop("database pool", close_pool(pool.clone()));
+    runtime.on_stop("SMTP connections", async move { mailer.close().await });
+    let retention = config.email_dedup_retention;
+    runtime.spawn_worker("mails", |stop| send_mails(consumer, pool, retention, stop));
+    Ok(())
+}
+
+fn consumer_settings(config: &Config) -> Settings {
+    Settings {
+        topic: config.orders_events_topic.clone(),
+        group: config.email_group_id.clone(),
+        dead_letter_topic: config.email_dead_letter_topic.clone(),
+        handler_timeout: HANDLER_TIMEOUT,
+        drain_timeout: DRAIN_TIMEOUT,
+    }
+}
+
+/// Waits for the schema, then consumes and purges until `stop`.
+async fn send_mails(
+    consumer: Consumer<MailHandler>,
+    pool: Pool,
+    retention: Duration,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        migrated = pg::migrate(&pool, store::SCHEMAS) => migrated?,
+    }
+    let purge = async {
+        tokio::join!(
+            store::keep_purged(pool.clone(), retention, stop.clone()),
+            Table::ProcessedEvents { retention }.keep_purged(pool.clone(), stop.clone()),
+        );
+        Ok(())
+    };
+    tokio::try_join!(consumer.run(stop.clone()), purge)?;
+    Ok(())
+}
+
+fn watch_kafka(readiness: &Readiness, consumer: &Consumer<MailHandler>) {
+    let ping = consumer.ping();
+    readiness.add("kafka", move || {
+        let ping = ping.clone();
+        async move {
+            let answer = tokio::task::spawn_blocking(move || ping(KAFKA_PING_TIMEOUT)).await;
+            answer.unwrap_or_else(|error| Err(error.to_string()))
+        }
+        .boxed()
+    });
+}
+
+fn watch_dependencies(
+    readiness: &Readiness,
+    pool: Pool,
+    registry: Registry,
+    links: Links,
+    mailer: Arc<Mailer>,
+) {
+    readiness.add("postgres", move || {
+        let pool = pool.clone();
+        async move { pool.ping().await.map_err(|error| error.to_string()) }.boxed()
+    });
+    readiness.add("schema-registry", move || {
+        let registry = registry.clone();
+        async move { registry.ping().await.map_err(|error| error.to_string()) }.boxed()
+    });
+    readiness.add("smtp", move || {
+        let mailer = Arc::clone(&mailer);
+        async move { mailer.ping().await.map_err(|error| error.to_string()) }.boxed()
+    });
+    readiness.add("url-shortener", move || {
+        let links = links.clone();
+        async move { links.ping().await.map_err(|error| error.to_string()) }.boxed()
+    });
+}
+
+async fn close_pool(pool: Pool) {
+    pool.close();
+}

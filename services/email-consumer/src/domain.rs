@@ -1,0 +1,6 @@
+//! What is told to customers, and how. Knows neither Kafka nor SMTP nor the database.
+
+pub(crate) mod link_code;
+pub(crate) mod mail;
+pub(crate) mod money;
+pub(crate) mod notice;

@@ -1,0 +1,188 @@
+//! The client of url-shortener: puts a short link in front of an order's page.
+
+use std::time::Duration;
+
+use auth::{AuthError, SigningKey, Tenant, TokenRequest};
+use reqwest::{Client, Response, StatusCode, redirect};
+use serde::{Deserialize, Serialize};
+use telemetry::semconv;
+use tracing::{Instrument, Span, field::Empty};
+use url::Url;
+
+/// How long one call may take, and how long its connection.
+const TIMEOUT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a token is good for: longer than a call, shorter than anybody could make use of it.
+const TOKEN_TTL: Duration = Duration::from_mins(1);
+
+/// Puts links. Clones share connections.
+#[derive(Clone)]
+pub(crate) struct Links {
+    base: Url,
+    key: SigningKey,
+    http: Client,
+}
+
+/// Why there is no link.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The token was not made.
+    #[error("a token for url-shortener cannot be signed")]
+    Token(#[source] AuthError),
+    /// No answer, or one that is not understood.
+    #[error("url-shortener is unavailable: {0}")]
+    Unavailable(&'static str),
+    /// It finds something wrong with this very link.
+    #[error("url-shortener refuses the link with {status} {code}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// The code in the error's body.
+        code: String,
+    },
+    /// Any other answer, for which a setting on either side is to blame, or a passing state.
+    #[error("url-shortener answers {0}; check LINKS_URL here and AUTH_JWKS_FILE there if it goes on")]
+    Unexpected(u16),
+}
+
+impl Error {
+    /// Whether the same link will be refused again.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::Refused { .. } => true,
+            Self::Token(_) | Self::Unavailable(_) | Self::Unexpected(_) => false,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct NewLink<'a> {
+    target: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Link {
+    short_url: String,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    code: String,
+}
+
+impl Links {
+    /// Makes a client; nothing is asked yet.
+    pub(crate) fn new(base: Url, key: SigningKey) -> Result<Self, reqwest::Error> {
+        let http = Client::builder()
+            .timeout(TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .build()?;
+        Ok(Self { base, key, http })
+    }
+
+    /// Makes `code` lead to `target` and returns the short URL. The same call again changes nothing.
+    pub(crate) async fn put(&self, tenant: &Tenant, code: &str, target: &str) -> Result<String, Error> {
+        let span = self.client_span();
+        self.call(tenant, code, target).instrument(span).await
+    }
+
+    /// The readiness check: whether anything answers in HTTP, be it that there is nothing at `/`. A connection alone
+    /// would prove no more than that something stands in front of the service.
+    pub(crate) async fn ping(&self) -> Result<(), Error> {
+        self.http.get(self.base.clone()).send().await.map(drop).map_err(|error| unavailable(&error))
+    }
+
+    async fn call(&self, tenant: &Tenant, code: &str, target: &str) -> Result<String, Error> {
+        let mut url = self.base.clone();
+        url.set_path(&format!("/v1/links/{code}"));
+        let sent = self
+            .http
+            .put(url)
+            .bearer_auth(self.token(tenant)?)
+            .headers(telemetry::trace::headers())
+            .json(&NewLink { target })
+            .send()
+            .await;
+        let response = sent.map_err(|error| {
+            let unavailable = unavailable(&error);
+            record_failure("unavailable");
+            unavailable
+        })?;
+        Span::current().record(semconv::HTTP_RESPONSE_STATUS_CODE, response.status().as_u16());
+        if !response.status().is_success() {
+            record_failure(response.status().as_str());
+        }
+        read(response).await
+    }
+
+    fn token(&self, tenant: &Tenant) -> Result<String, Error> {
+        let request = TokenRequest {
+            subject: env!("CARGO_PKG_NAME").to_owned(),
+            tenant: tenant.clone(),
+            scopes: vec!["links:write".to_owned()],
+            ttl: TOKEN_TTL,
+        };
+        self.key.sign(&request).map_err(Error::Token)
+    }
+
+    fn client_span(&self) -> Span {
+        tracing::info_span!(
+            "put link",
+            otel.name = "PUT /v1/links/{code}",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            { semconv::HTTP_REQUEST_METHOD } = "PUT",
+            { semconv::HTTP_RESPONSE_STATUS_CODE } = Empty,
+            { semconv::SERVER_ADDRESS } = self.host(),
+            { semconv::SERVER_PORT } = self.port(),
+            { semconv::ERROR_TYPE } = Empty,
+        )
+    }
+
+    fn host(&self) -> &str {
+        self.base.host_str().expect("the configuration takes no URL without a host")
+    }
+
+    fn port(&self) -> u16 {
+        self.base.port_or_known_default().expect("http and https have a default port")
+    }
+}
+
+/// Reads an answer. Only what judges the link itself is final: an order whose mail cannot be sent because a key or an
+/// address is configured wrongly would else be a dead letter, and so would every order after it.
+async fn read(response: Response) -> Result<String, Error> {
+    let status = response.status();
+    if status.is_success() {
+        let link: Link = response.json().await.map_err(|error| unavailable(&error))?;
+        return Ok(link.short_url);
+    }
+    match status {
+        StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
+            let code =
+                response.json().await.map_or_else(|_| "without a code".to_owned(), |body: Refusal| body.code);
+            Err(Error::Refused { status: status.as_u16(), code })
+        }
+        other => Err(Error::Unexpected(other.as_u16())),
+    }
+}
+
+/// Says what went wrong without the URL, which has the code of the link in it.
+fn unavailable(error: &reqwest::Error) -> Error {
+    Error::Unavailable(if error.is_timeout() {
+        "it does not answer in time"
+    } else if error.is_connect() {
+        "it cannot be connected to"
+    } else if error.is_decode() {
+        "its answer is not understood"
+    } else {
+        "the connection broke"
+    })
+}
+
+fn record_failure(kind: &str) {
+    let span = Span::current();
+    span.record("otel.status_code", "ERROR");
+    span.record(semconv::ERROR_TYPE, kind);
+}

@@ -1,0 +1,61 @@
+//! Settings with which the service refuses to start.
+
+use std::process::{Command, Output};
+
+use auth::SigningKey;
+use testkit::scratch_dir;
+
+/// Runs the service with settings that are all right, but for these.
+fn run_with(changes: &[(&str, &str)]) -> Output {
+    let key_file = scratch_dir("signing-key").join("key.jwk");
+    std::fs::write(&key_file, SigningKey::generate("local-development-1").to_jwk_json()).unwrap();
+    let key = "5a".repeat(32);
+    let settings = [
+        ("ENVIRONMENT", "local"),
+        ("ADMIN_ADDR", "127.0.0.1:0"),
+        ("OTEL_TRACES_EXPORTER", "none"),
+        ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1"),
+        ("SCHEMA_REGISTRY_URL", "http://127.0.0.1:1"),
+        ("SMTP_HOST", "127.0.0.1"),
+        ("EMAIL_FROM", "Muster <orders@muster.test>"),
+        ("LINKS_URL", "http://127.0.0.1:1"),
+        ("EMAIL_LINK_CODE_KEY", &key),
+    ];
+    Command::new(env!("CARGO_BIN_EXE_email-consumer"))
+        .env_clear()
+        .envs(settings)
+        .env("EMAIL_SIGNING_KEY_FILE", key_file)
+        .envs(changes.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn everything_said_by(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn a_deduplication_that_forgets_before_the_topic_does_is_refused() {
+    let output = run_with(&[("ORDERS_EVENTS_RETENTION", "30d"), ("EMAIL_DEDUP_RETENTION", "720h")]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = everything_said_by(&output);
+    assert!(said.contains("EMAIL_DEDUP_RETENTION"), "{said}");
+    assert!(said.contains("must be longer than ORDERS_EVENTS_RETENTION"), "{said}");
+}
+
+#[test]
+fn production_refuses_a_development_key() {
+    let output = run_with(&[("ENVIRONMENT", "production")]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = everything_said_by(&output);
+    assert!(said.contains("is a local development key, which production refuses"), "{said}");
+}
+
+#[test]
+fn a_malformed_setting_is_named() {
+    let output = run_with(&[("EMAIL_FROM", "nobody")]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = everything_said_by(&output);
+    assert!(said.contains("--email-from"), "{said}");
+}

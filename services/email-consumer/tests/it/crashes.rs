@@ -1,0 +1,76 @@
+//! SIGKILL between every two writes, then a restart.
+
+use std::time::Duration;
+
+use testkit::{Mailbox, Process};
+
+use crate::{
+    orders::Order,
+    world::{World, metric},
+};
+
+/// How long a process may take to reach the point at which it dies.
+const DEATH: Duration = Duration::from_secs(40);
+
+/// What a crash at one point leaves after the restart.
+#[derive(Debug, PartialEq)]
+struct Aftermath {
+    mails: usize,
+    possible_duplicates: u64,
+}
+
+/// Crashes at `point` while a mail is on its way, restarts, and returns what is there when all is done.
+async fn crash_at(point: &str) -> Aftermath {
+    let world = World::new().await;
+    let order = Order::new();
+    let mut consumer = world.consumer().env("MUSTER_FAIL_POINTS", format!("{point}=kill")).spawn().await;
+    world.publisher.publish(&order, &order.confirmed()).await;
+    let status = consumer.wait_exit(DEATH).await;
+    assert!(!status.success(), "{point}: {status}");
+
+    restart_unarmed(&mut consumer).await;
+    // Of the same order, so it is handled when the first is done.
+    world.publisher.publish(&order, &order.rejected("Changed our mind.")).await;
+    world.wait_until_recorded(2).await;
+    let mails = Mailbox::messages(&order.email).await;
+    let confirmed: Vec<_> =
+        mails.iter().filter(|mail| mail.message_id() == order.message_id("confirmed")).collect();
+    assert_eq!(mails.len() - confirmed.len(), 1, "{point}: one mail about the rejection");
+    Aftermath {
+        mails: confirmed.len(),
+        possible_duplicates: metric(&consumer, "email_possible_duplicates_total").await,
+    }
+}
+
+async fn restart_unarmed(consumer: &mut Process) {
+    consumer.remove_env("MUSTER_FAIL_POINTS");
+    consumer.restart().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_before_the_mail_is_handed_over_leaves_one_mail_and_no_doubt() {
+    let (claimed, link_put) = tokio::join!(crash_at("email.claimed"), crash_at("email.link_put"));
+    assert_eq!(claimed, Aftermath { mails: 1, possible_duplicates: 0 });
+    assert_eq!(link_put, Aftermath { mails: 1, possible_duplicates: 0 });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_before_the_server_has_the_mail_leaves_one_mail_and_a_doubt() {
+    let aftermath = crash_at("email.handing_over").await;
+    assert_eq!(aftermath, Aftermath { mails: 1, possible_duplicates: 1 });
+}
+
+/// The one window: nobody can tell this crash from the one above.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_between_acceptance_and_commit_leaves_two_mails_with_one_message_id_and_counts_it() {
+    let aftermath = crash_at("email.sent").await;
+    assert_eq!(aftermath, Aftermath { mails: 2, possible_duplicates: 1 });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_after_commit_leaves_one_mail_and_no_doubt() {
+    let (recorded, unstored) =
+        tokio::join!(crash_at("email.recorded"), crash_at("consumer.before_store_offset"));
+    assert_eq!(recorded, Aftermath { mails: 1, possible_duplicates: 0 });
+    assert_eq!(unstored, Aftermath { mails: 1, possible_duplicates: 0 });
+}

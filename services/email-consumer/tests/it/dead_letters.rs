@@ -1,0 +1,95 @@
+//! Events of which no mail can be made, and what becomes of those behind them.
+
+use events::orders::OrderConfirmed;
+use testkit::{Kafka, Mailbox, Record};
+
+use crate::{
+    orders::{Order, envelope},
+    smtp_stub::SmtpStub,
+    world::World,
+};
+
+/// Reads the one dead letter there is.
+async fn dead_letter(world: &World) -> Record {
+    let mut letters = Kafka::read(world.dead_letter_topic(), 1).await;
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    letters.pop().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poisonous_payload_goes_away_unchanged_and_the_next_event_is_handled() {
+    let (world, _consumer) = World::with_consumer().await;
+    let order = Order::new();
+    let poison = b"\x00\xff\xff\xff\xff no schema has this id";
+    let envelope = envelope::<OrderConfirmed>();
+    world.publisher.send(&order, poison, &envelope.to_headers()).await;
+    world.publisher.publish(&order, &order.confirmed()).await;
+
+    assert_eq!(Mailbox::wait_for(&order.email, 1).await.len(), 1);
+    let letter = dead_letter(&world).await;
+    assert_eq!(letter.payload.as_deref(), Some(poison.as_slice()));
+    assert_eq!(letter.key, Some(order.id.to_string()));
+    assert_eq!(letter.headers["event-id"], envelope.event_id.to_string());
+    assert_eq!(
+        letter.headers["dead-letter-reason"],
+        "the payload names a schema that the registry does not know"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_without_an_envelope_goes_away_unchanged() {
+    let (world, _consumer) = World::with_consumer().await;
+    let order = Order::new();
+    world.publisher.send(&order, b"hello", &[("greeting", "yes".to_owned())]).await;
+    world.publisher.publish(&order, &order.confirmed()).await;
+
+    assert_eq!(Mailbox::wait_for(&order.email, 1).await.len(), 1);
+    let letter = dead_letter(&world).await;
+    assert_eq!(letter.payload.as_deref(), Some(b"hello".as_slice()));
+    assert_eq!(letter.headers["greeting"], "yes");
+    assert_eq!(letter.headers["dead-letter-reason"], "header event-id is missing or malformed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_is_none_is_a_dead_letter_whose_reason_does_not_repeat_it() {
+    let (world, _consumer) = World::with_consumer().await;
+    let order = Order::of("nobody at example.com");
+    world.publisher.publish(&order, &order.confirmed()).await;
+
+    let letter = dead_letter(&world).await;
+    assert_eq!(letter.headers["dead-letter-reason"], "the customer's address is not a mail address");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipient_refused_for_good_is_a_dead_letter_with_the_code_and_without_the_address() {
+    let world = World::new().await;
+    let order = Order::new();
+    let stub = SmtpStub::start(&[&format!("550 5.1.1 <{}> is unknown here", order.email)]).await;
+    let consumer = world.consumer().env("SMTP_PORT", stub.addr.port().to_string()).spawn().await;
+    world.publisher.publish(&order, &order.confirmed()).await;
+
+    let letter = dead_letter(&world).await;
+    assert_eq!(letter.headers["dead-letter-reason"], "the SMTP server refuses the mail with 550");
+    assert!(!consumer.logs().contains(&order.email));
+    assert_eq!(stub.taken(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_is_refused_is_a_dead_letter_and_can_be_replayed() {
+    let (world, _consumer) = World::with_consumer().await;
+    let good = Order::new();
+    let bad = Order { tracking_url: "ftp://orders.example/track/1".to_owned(), ..Order::of(&good.email) };
+    let envelope = envelope::<OrderConfirmed>();
+    world.publisher.publish_as(&bad, &bad.confirmed(), &envelope).await;
+
+    let letter = dead_letter(&world).await;
+    let reason = &letter.headers["dead-letter-reason"];
+    assert!(reason.starts_with("url-shortener refuses the link with 4"), "{reason}");
+    assert!(Mailbox::messages(&bad.email).await.is_empty());
+
+    // The same event again, mended: nothing has marked it as done.
+    let mended = Order { id: bad.id, ..good };
+    world.publisher.publish_as(&mended, &mended.confirmed(), &envelope).await;
+    let mails = Mailbox::wait_for(&mended.email, 1).await;
+    assert_eq!(mails[0].message_id(), mended.message_id("confirmed"));
+}

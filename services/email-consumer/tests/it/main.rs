@@ -1,0 +1,15 @@
+//! Tests of email-consumer as its neighbours meet it: events in, mails out, on real parts.
+
+#![expect(clippy::unwrap_used, reason = "test harness")]
+
+mod configuration;
+mod crashes;
+mod dead_letters;
+mod faults;
+mod group;
+mod mails;
+mod orders;
+mod retention;
+mod smtp;
+mod smtp_stub;
+mod world;

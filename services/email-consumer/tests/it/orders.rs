@@ -1,0 +1,144 @@
+//! Events as orders writes them.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use events::{
+    Encoder, Envelope, Event, Registry,
+    orders::{OrderConfirmed, OrderLine, OrderPlaced, OrderRejected, event_types},
+};
+use rdkafka::{
+    ClientConfig,
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+};
+use testkit::endpoints;
+use uuid::Uuid;
+
+/// An order, as far as its events tell.
+pub(crate) struct Order {
+    pub(crate) id: Uuid,
+    pub(crate) email: String,
+    pub(crate) tracking_url: String,
+}
+
+impl Order {
+    /// Makes an order of a customer whom no other test knows.
+    pub(crate) fn new() -> Self {
+        Self::of(&format!("{}@example.com", Uuid::new_v4().simple()))
+    }
+
+    pub(crate) fn of(email: &str) -> Self {
+        let id = Uuid::now_v7();
+        Self {
+            id,
+            email: email.to_owned(),
+            tracking_url: format!("http://orders.example/track/{}", id.simple()),
+        }
+    }
+
+    pub(crate) fn placed(&self) -> OrderPlaced {
+        OrderPlaced {
+            order_id: self.id,
+            tenant: "acme".to_owned(),
+            customer_email: self.email.clone(),
+            lines: lines(),
+            total_minor: 125_900,
+            currency: "EUR".to_owned(),
+            placed_at: Utc::now(),
+        }
+    }
+
+    pub(crate) fn confirmed(&self) -> OrderConfirmed {
+        OrderConfirmed {
+            order_id: self.id,
+            tenant: "acme".to_owned(),
+            customer_email: self.email.clone(),
+            lines: lines(),
+            total_minor: 125_900,
+            currency: "EUR".to_owned(),
+            tracking_url: self.tracking_url.clone(),
+            confirmed_at: Utc::now(),
+        }
+    }
+
+    pub(crate) fn rejected(&self, reason: &str) -> OrderRejected {
+        OrderRejected {
+            order_id: self.id,
+            tenant: "acme".to_owned(),
+            customer_email: self.email.clone(),
+            lines: lines(),
+            total_minor: 125_900,
+            currency: "EUR".to_owned(),
+            reason: reason.to_owned(),
+            tracking_url: self.tracking_url.clone(),
+            rejected_at: Utc::now(),
+        }
+    }
+
+    pub(crate) fn message_id(&self, kind: &str) -> String {
+        format!("<order-{}-{kind}@muster.test>", self.id)
+    }
+}
+
+fn lines() -> Vec<OrderLine> {
+    let line = |sku: &str, name: &str, quantity, unit_price_minor| OrderLine {
+        sku: sku.to_owned(),
+        name: name.to_owned(),
+        quantity,
+        unit_price_minor,
+    };
+    vec![line("TEA-01", "Darjeeling <First Flush>", 2, 1_250), line("POT-07", "Teapot", 1, 123_400)]
+}
+
+/// Writes events to one topic.
+pub(crate) struct Publisher {
+    topic: String,
+    encoder: Encoder,
+    producer: FutureProducer,
+}
+
+impl Publisher {
+    /// Registers the schemas and connects to the broker.
+    pub(crate) async fn new(topic: &str, bootstrap_servers: &str) -> Self {
+        let registry =
+            Registry::new(&events::Config { schema_registry_url: endpoints().schema_registry_url.clone() });
+        let encoder = Encoder::new(topic);
+        encoder.register(&registry, &event_types()).await.unwrap();
+        let producer = ClientConfig::new().set("bootstrap.servers", bootstrap_servers).create().unwrap();
+        Self { topic: topic.to_owned(), encoder, producer }
+    }
+
+    /// Publishes an event and returns its id.
+    pub(crate) async fn publish<E: Event>(&self, order: &Order, event: &E) -> Uuid {
+        let envelope = envelope::<E>();
+        self.publish_as(order, event, &envelope).await;
+        envelope.event_id
+    }
+
+    /// Publishes an event with this envelope.
+    pub(crate) async fn publish_as<E: Event>(&self, order: &Order, event: &E, envelope: &Envelope) {
+        let payload = self.encoder.encode(event).unwrap();
+        self.send(order, &payload, &envelope.to_headers()).await;
+    }
+
+    /// Publishes any bytes with any headers, under the order's key.
+    pub(crate) async fn send(&self, order: &Order, payload: &[u8], headers: &[(&'static str, String)]) {
+        let key = order.id.to_string();
+        let headers = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
+            all.insert(Header { key, value: Some(value.as_str()) })
+        });
+        let record = FutureRecord::to(&self.topic).key(&key).payload(payload).headers(headers);
+        self.producer.send(record, Duration::from_secs(10)).await.unwrap();
+    }
+}
+
+/// A fresh envelope.
+pub(crate) fn envelope<E: Event>() -> Envelope {
+    Envelope {
+        event_id: Uuid::now_v7(),
+        event_type: E::event_type().name.to_owned(),
+        occurred_at: Utc::now(),
+        traceparent: None,
+    }
+}

@@ -1,0 +1,165 @@
+//! What email-consumer lives among: a database, topics and a url-shortener of its own, each behind a proxy that can
+//! fail.
+
+use std::{path::Path, time::Duration};
+
+use testkit::{
+    Builder, Database, FaultProxy, Keys, Process, Topics, client, endpoints, scratch_dir, wait_for,
+};
+
+use crate::orders::Publisher;
+
+const EVENTS: &str = "orders.events";
+const DEAD_LETTERS: &str = "orders.events.email-consumer.dlq";
+
+/// How long anything may take that should happen soon, on a machine that is busy.
+pub(crate) const SOON: Duration = Duration::from_secs(40);
+
+/// Everything around the service.
+pub(crate) struct World {
+    pub(crate) postgres: FaultProxy,
+    pub(crate) registry: FaultProxy,
+    pub(crate) smtp: FaultProxy,
+    pub(crate) links: FaultProxy,
+    pub(crate) shortener: Process,
+    pub(crate) database: Database,
+    pub(crate) publisher: Publisher,
+    topics: Topics,
+    keys: Keys,
+}
+
+impl World {
+    /// Makes a world in which the service does not run yet.
+    pub(crate) async fn new() -> Self {
+        let keys = Keys::generate(&scratch_dir("keys"));
+        let shortener = start_shortener(&keys).await;
+        let topics = Topics::create(&[(EVENTS, 6), (DEAD_LETTERS, 1)]).await;
+        let parts = endpoints();
+        Self {
+            postgres: FaultProxy::start(Database::server()).await,
+            registry: FaultProxy::start(authority(&parts.schema_registry_url)).await,
+            smtp: FaultProxy::start(format!("{}:{}", parts.smtp_host, parts.smtp_port)).await,
+            links: FaultProxy::start(authority(&shortener.http_url())).await,
+            shortener,
+            database: Database::create("email_consumer").await,
+            publisher: Publisher::new(topics.name(EVENTS), &parts.kafka_bootstrap_servers).await,
+            topics,
+            keys,
+        }
+    }
+
+    /// Makes a world in which the service runs.
+    pub(crate) async fn with_consumer() -> (Self, Process) {
+        let world = Self::new().await;
+        let consumer = world.consumer().spawn().await;
+        (world, consumer)
+    }
+
+    /// Describes the service in this world.
+    pub(crate) fn consumer(&self) -> Builder {
+        let registry = endpoints().schema_registry_url.replacen(
+            &authority(&endpoints().schema_registry_url),
+            &self.registry.addr().to_string(),
+            1,
+        );
+        Process::builder(env!("CARGO_BIN_EXE_email-consumer"))
+            .env("DATABASE_URL", self.database.url_through(self.postgres.addr()))
+            .env("KAFKA_BOOTSTRAP_SERVERS", &endpoints().kafka_bootstrap_servers)
+            .env("SCHEMA_REGISTRY_URL", registry)
+            .env("ORDERS_EVENTS_TOPIC", self.event_topic())
+            // Every topic is one test's, so its name is a name for the group as well.
+            .env("EMAIL_GROUP_ID", self.event_topic())
+            .env("EMAIL_DEAD_LETTER_TOPIC", self.dead_letter_topic())
+            .env("SMTP_HOST", self.smtp.addr().ip().to_string())
+            .env("SMTP_PORT", self.smtp.addr().port().to_string())
+            .env("EMAIL_FROM", "Muster <orders@muster.test>")
+            .env("LINKS_URL", format!("http://{}", self.links.addr()))
+            .env("EMAIL_SIGNING_KEY_FILE", self.keys.email_consumer_key_file())
+            .env("EMAIL_LINK_CODE_KEY", "5a".repeat(32))
+    }
+
+    pub(crate) fn event_topic(&self) -> &str {
+        self.topics.name(EVENTS)
+    }
+
+    pub(crate) fn dead_letter_topic(&self) -> &str {
+        self.topics.name(DEAD_LETTERS)
+    }
+
+    /// Follows a short link as a browser would, and returns where it leads.
+    pub(crate) async fn follow(&self, short_url: &str) -> String {
+        let code = short_url.rsplit('/').next().unwrap();
+        let answer = client().get(format!("{}/{code}", self.shortener.http_url())).send().await.unwrap();
+        assert_eq!(answer.status(), 302);
+        answer.headers()["location"].to_str().unwrap().to_owned()
+    }
+
+    /// The kinds of an order's mails, in the order in which they were sent.
+    pub(crate) async fn sent_kinds(&self, order_id: uuid::Uuid) -> Vec<String> {
+        let sql = "SELECT kind FROM mails WHERE order_id = $1 AND state = 'sent' ORDER BY sent_at";
+        let rows = self.database.connect().await.query(sql, &[&order_id]).await.unwrap();
+        rows.iter().map(|row| row.get("kind")).collect()
+    }
+
+    /// Waits until no event is in hand: every mail that was begun is recorded as sent.
+    pub(crate) async fn wait_until_recorded(&self, mails: i64) {
+        let database = self.database.connect().await;
+        wait_for(&format!("{mails} mails to be recorded as sent"), SOON, async || {
+            let row =
+                database.query_one("SELECT count(*) FROM mails WHERE state = 'sent'", &[]).await.ok()?;
+            (row.get::<_, i64>(0) == mails).then_some(())
+        })
+        .await;
+    }
+}
+
+/// Returns the first short link in a text.
+pub(crate) fn short_link(text: &str) -> String {
+    let link = text.split_whitespace().find(|word| word.starts_with("http://links.example/"));
+    link.unwrap_or_else(|| panic!("no short link in {text}")).to_owned()
+}
+
+/// Returns the value of a counter, named as it is in the exposition format; 0 when it is not there.
+pub(crate) async fn metric(process: &Process, series: &str) -> u64 {
+    let url = format!("{}/metrics", process.admin_url());
+    let text = client().get(url).send().await.unwrap().text().await.unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.map_or(0, |value| value.parse().unwrap())
+}
+
+/// Waits until `/ready` finds fault with this dependency, and only with this one.
+pub(crate) async fn wait_until_missing(process: &Process, dependency: &str) {
+    let url = format!("{}/ready", process.admin_url());
+    wait_for(&format!("readiness to name {dependency}"), SOON, async || {
+        let answer = client().get(&url).send().await.ok()?;
+        let status = answer.status();
+        let report: serde_json::Value = answer.json().await.ok()?;
+        let checks = report["checks"].as_object()?;
+        let missing: Vec<_> =
+            checks.iter().filter(|(_, outcome)| *outcome != "ok").map(|(name, _)| name).collect();
+        (status == 503 && missing == [dependency]).then_some(())
+    })
+    .await;
+}
+
+/// The program is another package's, so cargo does not build it for these tests.
+async fn start_shortener(keys: &Keys) -> Process {
+    let program = Path::new(env!("CARGO_BIN_EXE_email-consumer")).with_file_name("url-shortener");
+    assert!(
+        program.is_file(),
+        "{} is missing: build it first with `cargo build --workspace`, as `make test` does",
+        program.display()
+    );
+    Process::builder(program)
+        .env("DATABASE_URL", Database::create("url_shortener").await.url())
+        .env("AUTH_JWKS_FILE", keys.jwks_file())
+        .env("LINKS_PUBLIC_URL", "http://links.example")
+        .spawn()
+        .await
+}
+
+/// Returns `host:port` of a URL.
+fn authority(url: &str) -> String {
+    let url = url::Url::parse(url).unwrap();
+    format!("{}:{}", url.host_str().unwrap(), url.port_or_known_default().unwrap())
+}
