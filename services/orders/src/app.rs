@@ -1,0 +1,131 @@
+//! The composition root: what the service is made of, and who knows whom.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::web::Data;
+use auth::Verifier;
+use events::{Encoder, Registry, orders::event_types};
+use outbox::Relay;
+use pg::Pool;
+use service::Runtime;
+
+use crate::{
+    catalogue::Catalogue,
+    config::{Config, Tracking},
+    notice::Notices,
+    process::{OrderProcess, Wake},
+    routes, store,
+};
+
+/// How long a readiness check waits for a broker; below the limit of readiness checks as such.
+const PING_TIMEOUT: Duration = Duration::from_millis(800);
+
+/// What handlers need.
+pub(crate) struct State {
+    pub(crate) pool: Pool,
+    pub(crate) encoder: Encoder,
+    pub(crate) tracking: Tracking,
+    pub(crate) process: Wake,
+    pub(crate) relay: outbox::Wake,
+}
+
+/// Puts the service together. Dependencies that are down do not keep it from starting: it says so, and waits for them.
+pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
+    let tracking = config.tracking()?;
+    let verifier = Verifier::from_file(&config.auth.auth_jwks_file, config.service.environment)?;
+    let catalogue = config.orders_catalogue_file.as_deref().map(Catalogue::read).transpose()?;
+    let pool = pg::connect(&config.database, "orders")?;
+    let registry = Registry::new(&config.registry);
+    let encoder = Encoder::new(&config.orders_events_topic);
+    let relay = Relay::new(pool.clone(), config.kafka.clone());
+    let process = OrderProcess {
+        pool: pool.clone(),
+        encoder: encoder.clone(),
+        notices: Notices::new(tracking.clone()),
+        relay: relay.wake(),
+        wake: Wake::default(),
+    };
+    let state = Data::new(State {
+        pool: pool.clone(),
+        encoder: encoder.clone(),
+        tracking,
+        process: process.wake.clone(),
+        relay: relay.wake(),
+    });
+
+    watch_dependencies(runtime, &pool, &registry, &encoder, &relay);
+    runtime.spawn_worker("schemas", move |stop| async move {
+        let types = event_types();
+        tokio::select! {
+            registered = encoder.register(&registry, &types) => registered?,
+            () = stop.cancelled() => {}
+        }
+        stop.cancelled().await;
+        Ok(())
+    });
+    spawn_database_workers(runtime, &pool, catalogue, relay, process);
+    runtime.serve_http(move |services| {
+        services.app_data(state.clone()).app_data(verifier.clone()).configure(routes::configure);
+    })?;
+    runtime.on_stop("database pool", async move { pool.close() });
+    Ok(())
+}
+
+/// Everything that works on the database begins when its schema is up to date.
+fn spawn_database_workers(
+    runtime: &mut Runtime,
+    pool: &Pool,
+    catalogue: Option<Catalogue>,
+    relay: Arc<Relay>,
+    process: OrderProcess,
+) {
+    let pool = pool.clone();
+    runtime.spawn_worker("database", move |stop| async move {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            migrated = pg::migrate(&pool, store::SCHEMAS) => migrated?,
+        }
+        if let Some(catalogue) = catalogue {
+            catalogue.add_missing(&pool).await?;
+        }
+        tokio::join!(
+            relay.run(stop.clone()),
+            process.run(stop.clone()),
+            idempotency::Table::IdempotencyKeys.keep_purged(pool, stop),
+        );
+        Ok(())
+    });
+}
+
+/// Kafka can wait: orders are taken without it, and their events are published when it is back.
+fn watch_dependencies(
+    runtime: &Runtime,
+    pool: &Pool,
+    registry: &Registry,
+    encoder: &Encoder,
+    relay: &Arc<Relay>,
+) {
+    let readiness = runtime.readiness();
+    let pool = pool.clone();
+    readiness.add("postgres", move || {
+        let pool = pool.clone();
+        Box::pin(async move { pool.ping().await.map_err(|error| error.to_string()) })
+    });
+    let (registry, encoder) = (registry.clone(), encoder.clone());
+    readiness.add("schema-registry", move || {
+        let (registry, encoder) = (registry.clone(), encoder.clone());
+        Box::pin(async move {
+            if encoder.is_ready() {
+                // Its answers are known; it is not asked again.
+                return Ok(());
+            }
+            registry.ping().await.map_err(|error| error.to_string())?;
+            Err("the schemas are not registered yet".to_owned())
+        })
+    });
+    let relay = Arc::clone(relay);
+    readiness.add_deferrable("kafka", move || {
+        let relay = Arc::clone(&relay);
+        Box::pin(async move { relay.ping(PING_TIMEOUT).await })
+    });
+}

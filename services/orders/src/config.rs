@@ -1,0 +1,87 @@
+//! Every setting of this service: a flag and an environment variable each; `orders --help` lists them.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use chrono::Duration;
+use clap::Parser;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::domain::TrackingKey;
+
+/// Settings of the order service.
+#[derive(Debug, Parser)]
+#[command(name = "orders", version, about = "Takes orders and leads them to their final state.")]
+pub(crate) struct Config {
+    #[command(flatten)]
+    pub(crate) service: service::Config,
+    #[command(flatten)]
+    pub(crate) telemetry: telemetry::Config,
+    #[command(flatten)]
+    pub(crate) database: pg::Config,
+    #[command(flatten)]
+    pub(crate) kafka: events::KafkaConfig,
+    #[command(flatten)]
+    pub(crate) registry: events::Config,
+    #[command(flatten)]
+    pub(crate) auth: auth::Config,
+
+    /// Topic of this service's events.
+    #[arg(long, env, default_value = "orders.events")]
+    pub(crate) orders_events_topic: String,
+
+    /// Products to add to tenants' catalogues at start-up, where they are missing (JSON file).
+    #[arg(long, env)]
+    pub(crate) orders_catalogue_file: Option<PathBuf>,
+
+    /// Key that signs the links to orders' public pages: 32 bytes in hexadecimal.
+    #[arg(long, env, hide_env_values = true)]
+    orders_tracking_key: SecretString,
+
+    /// How long such a link works, in days from the order.
+    #[arg(long, env, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    orders_tracking_days: u16,
+
+    /// Where customers reach this service: scheme, host and port.
+    #[arg(long, env)]
+    orders_public_url: Url,
+}
+
+/// How links to orders' public pages are made.
+#[derive(Clone)]
+pub(crate) struct Tracking {
+    pub(crate) key: TrackingKey,
+    pub(crate) lifetime: Duration,
+    /// Without a slash at its end.
+    pub(crate) public_url: String,
+}
+
+impl Config {
+    /// Returns the checked settings of links to public pages.
+    pub(crate) fn tracking(&self) -> anyhow::Result<Tracking> {
+        let key = TrackingKey::from_hex(self.orders_tracking_key.expose_secret()).context(
+            "ORDERS_TRACKING_KEY must be 32 bytes in hexadecimal; `openssl rand -hex 32` makes one",
+        )?;
+        let url = &self.orders_public_url;
+        anyhow::ensure!(
+            matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none(),
+            "ORDERS_PUBLIC_URL must be scheme, host and port of an HTTP server, and nothing more"
+        );
+        Ok(Tracking {
+            key,
+            lifetime: Duration::days(self.orders_tracking_days.into()),
+            public_url: url.as_str().trim_end_matches('/').to_owned(),
+        })
+    }
+}
+
+impl service::HasConfig for Config {
+    fn service(&self) -> &service::Config {
+        &self.service
+    }
+
+    fn telemetry(&self) -> &telemetry::Config {
+        &self.telemetry
+    }
+}

@@ -1,0 +1,16 @@
+//! What an order is and may become. Knows neither HTTP nor SQL nor Kafka.
+
+mod email_address;
+mod order;
+mod snapshot;
+mod stock;
+mod tracking;
+
+pub(crate) use email_address::EmailAddress;
+pub(crate) use order::{
+    Confirmed, Details, Line, MAX_LINES, MAX_QUANTITY, MIN_QUANTITY, Order, Pending, PlaceError, Rejected,
+    Sku,
+};
+pub(crate) use snapshot::{Change, Snapshot, StateName};
+pub(crate) use stock::{Availability, shortages};
+pub(crate) use tracking::{TrackingError, TrackingKey};

@@ -1,0 +1,203 @@
+//! The order and its states.
+//!
+//! A state is a type: what may follow a state is a method of it, and there is no other way to the next one.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::EmailAddress;
+
+/// Lines of an order at most.
+pub(crate) const MAX_LINES: usize = 50;
+/// Pieces of a line at least.
+pub(crate) const MIN_QUANTITY: i32 = 1;
+/// Pieces of a line at most.
+pub(crate) const MAX_QUANTITY: i32 = 1_000;
+
+/// Characters of a stock keeping unit at most.
+const MAX_SKU_LEN: usize = 40;
+
+/// A stock keeping unit: upper-case letters, digits and hyphens.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Sku(String);
+
+impl Sku {
+    /// Reads a stock keeping unit; `None` when it has another form.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let valid = (1..=MAX_SKU_LEN).contains(&text.len())
+            && !text.starts_with('-')
+            && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-');
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// Takes a stock keeping unit that was checked before it was stored.
+    pub(crate) fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One line, with name and price as they were when the order was placed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) sku: Sku,
+    pub(crate) name: String,
+    pub(crate) quantity: i32,
+    pub(crate) unit_price_minor: i64,
+}
+
+impl Line {
+    /// Price of all pieces; `None` when it is beyond any order we take.
+    pub(crate) fn total_minor(&self) -> Option<i64> {
+        self.unit_price_minor.checked_mul(i64::from(self.quantity))
+    }
+}
+
+/// What was ordered, by whom. Never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Details {
+    pub(crate) id: Uuid,
+    pub(crate) tenant: String,
+    pub(crate) customer_email: EmailAddress,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) total_minor: i64,
+    pub(crate) currency: String,
+    pub(crate) placed_at: DateTime<Utc>,
+}
+
+/// An order in state `S`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Order<S> {
+    pub(crate) details: Details,
+    pub(crate) version: i32,
+    pub(crate) state: S,
+}
+
+/// Waits for its stock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pending;
+
+/// Its stock is reserved. Final, until payment and shipment follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Confirmed {
+    pub(crate) at: DateTime<Utc>,
+}
+
+/// It cannot be fulfilled. Final.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) reason: String,
+}
+
+/// Why an order cannot be placed.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(crate) enum PlaceError {
+    #[error("an order has 1 to {MAX_LINES} lines")]
+    LineCount,
+    #[error("the products of an order have one currency")]
+    MixedCurrencies,
+    #[error("the order's total is too large")]
+    TotalTooLarge,
+}
+
+impl Order<Pending> {
+    /// Places an order. Each line comes with the currency of its product.
+    pub(crate) fn place(
+        tenant: &str,
+        customer_email: EmailAddress,
+        priced_lines: Vec<(Line, String)>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, PlaceError> {
+        if !(1..=MAX_LINES).contains(&priced_lines.len()) {
+            return Err(PlaceError::LineCount);
+        }
+        let (lines, currencies): (Vec<_>, Vec<_>) = priced_lines.into_iter().unzip();
+        let currency = currencies.first().cloned().unwrap_or_default();
+        if currencies.iter().any(|other| *other != currency) {
+            return Err(PlaceError::MixedCurrencies);
+        }
+        let total_minor = lines
+            .iter()
+            .try_fold(0_i64, |total, line| total.checked_add(line.total_minor()?))
+            .ok_or(PlaceError::TotalTooLarge)?;
+        let details = Details {
+            id: Uuid::now_v7(),
+            tenant: tenant.to_owned(),
+            customer_email,
+            lines,
+            total_minor,
+            currency,
+            placed_at: now,
+        };
+        Ok(Self { details, version: 1, state: Pending })
+    }
+
+    /// The stock is reserved.
+    pub(crate) fn confirm(self, at: DateTime<Utc>) -> Order<Confirmed> {
+        self.next(Confirmed { at })
+    }
+
+    /// The order cannot be fulfilled; the reason is for the customer to read.
+    pub(crate) fn reject(self, reason: String, at: DateTime<Utc>) -> Order<Rejected> {
+        self.next(Rejected { at, reason })
+    }
+
+    fn next<S>(self, state: S) -> Order<S> {
+        Order { details: self.details, version: self.version + 1, state }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(quantity: i32, unit_price_minor: i64) -> Line {
+        Line { sku: Sku::parse("TEA-1").unwrap(), name: "Tea".to_owned(), quantity, unit_price_minor }
+    }
+
+    fn place(lines: Vec<(Line, &str)>) -> Result<Order<Pending>, PlaceError> {
+        let email = EmailAddress::parse("a@b.example").unwrap();
+        let lines = lines.into_iter().map(|(line, currency)| (line, currency.to_owned())).collect();
+        Order::place("acme", email, lines, Utc::now())
+    }
+
+    #[test]
+    fn the_total_is_the_sum_over_the_lines() {
+        let order = place(vec![(line(2, 499), "EUR"), (line(1, 1_000), "EUR")]).unwrap();
+        assert_eq!(order.details.total_minor, 1_998);
+        assert_eq!(order.version, 1);
+    }
+
+    #[test]
+    fn an_order_that_makes_no_sense_is_refused() {
+        assert_eq!(place(vec![]).unwrap_err(), PlaceError::LineCount);
+        assert_eq!(place(vec![(line(1, 1), "EUR"); MAX_LINES + 1]).unwrap_err(), PlaceError::LineCount);
+        assert_eq!(
+            place(vec![(line(1, 1), "EUR"), (line(1, 1), "CHF")]).unwrap_err(),
+            PlaceError::MixedCurrencies
+        );
+        assert_eq!(place(vec![(line(1_000, i64::MAX), "EUR")]).unwrap_err(), PlaceError::TotalTooLarge);
+    }
+
+    #[test]
+    fn every_change_of_state_is_the_next_version() {
+        let order = place(vec![(line(1, 1), "EUR")]).unwrap();
+        assert_eq!(order.clone().confirm(Utc::now()).version, 2);
+        assert_eq!(order.reject("sold out".to_owned(), Utc::now()).version, 2);
+    }
+
+    #[test]
+    fn a_sku_has_one_form() {
+        assert!(Sku::parse("TEA-EARL-GREY").is_some());
+        for bad in ["", "tea", "-TEA", "TEA GREY", "TEA_1", &"T".repeat(41)] {
+            assert!(Sku::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! `POST /v1/orders`.
+
+use std::collections::BTreeMap;
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use api_error::{ApiError, Code, Json};
+use auth::Caller;
+use chrono::{SubsecRound, Utc};
+use idempotency::http::{self, Key, Request, Response};
+use outbox::AppendError;
+use pg::Tx;
+use serde::Deserialize;
+
+use super::{get_order, order_body::OrderBody};
+use crate::{
+    app::State,
+    domain::{
+        EmailAddress, Line, MAX_LINES, MAX_QUANTITY, MIN_QUANTITY, Order, Pending, PlaceError, Sku, Snapshot,
+    },
+    metrics,
+    notice::Notices,
+    store::{self, catalogue::Product},
+};
+
+/// What a client sends.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewOrder {
+    customer_email: String,
+    lines: Vec<NewLine>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewLine {
+    sku: String,
+    quantity: i32,
+}
+
+/// A checked order, before it has prices.
+struct Wanted {
+    customer_email: EmailAddress,
+    /// Stock keeping unit and quantity; no stock keeping unit twice.
+    lines: Vec<(Sku, i32)>,
+}
+
+/// Accepts an order: 202, and its state is to be asked for at `Location`.
+pub(crate) async fn create_order(
+    caller: Caller,
+    key: Key,
+    request: HttpRequest,
+    body: Json<NewOrder>,
+    state: Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    caller.require("orders:write")?;
+    let (new_order, raw) = body.into_parts();
+    let wanted = check(new_order)?;
+    if !state.encoder.is_ready() {
+        return Err(ApiError::unavailable("schema registry"));
+    }
+    let tenant = caller.tenant.as_str();
+    let request = Request::new(tenant, key, &request, &raw)?;
+    let context = (tenant, &wanted, &**state);
+    let response = http::local(
+        &state.pool,
+        "create_order",
+        &request,
+        http::RETENTION,
+        &context,
+        |tx, (tenant, wanted, state)| {
+            Box::pin(async move {
+                let order = place(tx, tenant, wanted).await?;
+                write_down(tx, state, &order).await?;
+                let body = OrderBody::from(&Snapshot::from(&order));
+                let location = get_order::location(order.details.id);
+                Ok::<_, ApiError>(Response::json(202, &body).with_header("location", location))
+            })
+        },
+    )
+    .await?;
+    metrics::PLACED.inc();
+    state.process.notify();
+    state.relay.notify();
+    Ok(response)
+}
+
+/// Reports everything that is wrong at once.
+fn check(new_order: NewOrder) -> Result<Wanted, ApiError> {
+    let mut wrong: Vec<(String, String)> = Vec::new();
+    let customer_email = EmailAddress::parse(&new_order.customer_email);
+    if customer_email.is_none() {
+        wrong.push((
+            "/customer_email".to_owned(),
+            "must be a mail address such as name@example.com".to_owned(),
+        ));
+    }
+    if !(1..=MAX_LINES).contains(&new_order.lines.len()) {
+        wrong.push(("/lines".to_owned(), format!("must have 1 to {MAX_LINES} entries")));
+    }
+    let mut first_seen = BTreeMap::new();
+    let mut lines = Vec::with_capacity(new_order.lines.len().min(MAX_LINES));
+    for (index, line) in new_order.lines.into_iter().take(MAX_LINES).enumerate() {
+        let quantity = line.quantity;
+        if !(MIN_QUANTITY..=MAX_QUANTITY).contains(&quantity) {
+            let message = format!("must be {MIN_QUANTITY} to {MAX_QUANTITY}");
+            wrong.push((format!("/lines/{index}/quantity"), message));
+        }
+        let Some(sku) = Sku::parse(&line.sku) else {
+            let message = "must be 1 to 40 upper-case letters, digits or hyphens".to_owned();
+            wrong.push((format!("/lines/{index}/sku"), message));
+            continue;
+        };
+        if let Some(first) = first_seen.insert(sku.clone(), index) {
+            let message = format!("is in line {first} already; put the quantities together");
+            wrong.push((format!("/lines/{index}/sku"), message));
+        }
+        lines.push((sku, quantity));
+    }
+    match customer_email {
+        Some(customer_email) if wrong.is_empty() => Ok(Wanted { customer_email, lines }),
+        _ => Err(wrong.into_iter().fold(
+            ApiError::new(
+                Code::InvalidRequest,
+                "The order is not valid; details name each problem and its place.",
+            ),
+            |error, (pointer, message)| error.with_detail(pointer, message),
+        )),
+    }
+}
+
+/// Gives the order its prices.
+async fn place(tx: &Tx<'_>, tenant: &str, wanted: &Wanted) -> Result<Order<Pending>, ApiError> {
+    let skus: Vec<&str> = wanted.lines.iter().map(|(sku, _)| sku.as_str()).collect();
+    let products = store::catalogue::find_products(tx, tenant, &skus).await?;
+    let lines = priced(wanted, &products)?;
+    let now = Utc::now().trunc_subsecs(6);
+    Order::place(tenant, wanted.customer_email.clone(), lines, now).map_err(|error| {
+        let message = match error {
+            PlaceError::LineCount => format!("An order has 1 to {MAX_LINES} lines."),
+            PlaceError::MixedCurrencies => "Order products of different currencies separately.".to_owned(),
+            PlaceError::TotalTooLarge => "The total is too large; split the order.".to_owned(),
+        };
+        ApiError::new(Code::InvalidRequest, message).with_source(error)
+    })
+}
+
+fn priced(wanted: &Wanted, products: &BTreeMap<Sku, Product>) -> Result<Vec<(Line, String)>, ApiError> {
+    let unknown = wanted.lines.iter().enumerate().filter(|(_, (sku, _))| !products.contains_key(sku));
+    let mut error = None;
+    for (index, _) in unknown {
+        let so_far = error.unwrap_or_else(|| {
+            ApiError::new(Code::UnknownSku, "The catalogue does not have every product of this order.")
+        });
+        error = Some(so_far.with_detail(format!("/lines/{index}/sku"), "is not in the catalogue"));
+    }
+    if let Some(error) = error {
+        return Err(error);
+    }
+    let line = |(sku, quantity): &(Sku, i32)| {
+        let product = &products[sku];
+        let line = Line {
+            sku: sku.clone(),
+            name: product.name.clone(),
+            quantity: *quantity,
+            unit_price_minor: product.unit_price_minor,
+        };
+        (line, product.currency.clone())
+    };
+    Ok(wanted.lines.iter().map(line).collect())
+}
+
+/// The order, the beginning of its process and its event.
+async fn write_down(tx: &Tx<'_>, state: &State, order: &Order<Pending>) -> Result<(), ApiError> {
+    store::orders::insert(tx, order).await?;
+    fail_point::hit("orders.create.order_inserted");
+    let traceparent = telemetry::trace::current_traceparent();
+    store::process::insert(tx, order.details.id, traceparent.as_deref()).await?;
+    fail_point::hit("orders.create.process_inserted");
+    let placed = Notices::placed(order);
+    let appended =
+        outbox::append(tx, &state.encoder, order.details.id, order.details.placed_at, &placed).await;
+    appended.map_err(|error| match error {
+        AppendError::Database(error) => error.into(),
+        AppendError::Encode(error) => ApiError::internal(error),
+    })
+}

@@ -1,0 +1,153 @@
+//! `GET /track/{token}`: the public page of an order, for whoever has its link.
+
+use std::sync::LazyLock;
+
+use actix_web::{
+    HttpResponse,
+    http::{
+        StatusCode,
+        header::{
+            CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+        },
+    },
+    web::{Data, Path},
+};
+use api_error::ApiError;
+use askama::Template;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    app::State,
+    domain::{Snapshot, StateName, TrackingError},
+    store,
+};
+
+/// The page's style. It is in the page, and the policy below allows this very text and nothing else.
+const STYLE: &str = include_str!("../../templates/track.css");
+
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let hash = STANDARD.encode(Sha256::digest(STYLE));
+    format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+});
+
+#[derive(Template)]
+#[template(path = "order.html")]
+struct OrderPage {
+    style: &'static str,
+    number: String,
+    state: &'static str,
+    headline: &'static str,
+    reason: Option<String>,
+    lines: Vec<LineRow>,
+    total: String,
+    history: Vec<HistoryRow>,
+}
+
+struct LineRow {
+    name: String,
+    quantity: i32,
+    total: String,
+}
+
+struct HistoryRow {
+    label: &'static str,
+    at: String,
+    reason: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "no_order.html")]
+struct NoOrderPage {
+    style: &'static str,
+    headline: &'static str,
+    explanation: &'static str,
+}
+
+/// Shows the state and the history of an order; neither the customer's address nor anything of another order.
+pub(crate) async fn track_order(token: Path<String>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let id = match state.tracking.key.verify(&token, Utc::now()) {
+        Ok(id) => id,
+        Err(TrackingError::Expired) => return Ok(expired()),
+        Err(TrackingError::Invalid) => return Ok(unknown()),
+    };
+    let order =
+        pg::run_tx(&state.pool, "track_order", &id, |tx, id| Box::pin(store::orders::find(tx, *id))).await?;
+    Ok(order.map_or_else(unknown, |order| page(StatusCode::OK, &OrderPage::from(&order))))
+}
+
+fn unknown() -> HttpResponse {
+    let page_body = NoOrderPage {
+        style: STYLE,
+        headline: "No order here",
+        explanation: "This link does not belong to an order. Open the one in your mail, and check that it is complete.",
+    };
+    page(StatusCode::NOT_FOUND, &page_body)
+}
+
+fn expired() -> HttpResponse {
+    let page_body = NoOrderPage {
+        style: STYLE,
+        headline: "This link has expired",
+        explanation: "Links to orders work for a limited time. Ask the shop, with the order number from your mail.",
+    };
+    page(StatusCode::GONE, &page_body)
+}
+
+fn page(status: StatusCode, template: &impl Template) -> HttpResponse {
+    let html = template.render().expect("the templates have no failing parts");
+    HttpResponse::build(status)
+        .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY.as_str()))
+        .insert_header((REFERRER_POLICY, "no-referrer"))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header(("X-Robots-Tag", "noindex"))
+        .insert_header((CACHE_CONTROL, "private, no-store"))
+        .body(html)
+}
+
+impl From<&Snapshot> for OrderPage {
+    fn from(order: &Snapshot) -> Self {
+        let details = &order.details;
+        let lines = details.lines.iter().map(|line| LineRow {
+            name: line.name.clone(),
+            quantity: line.quantity,
+            total: amount(line.unit_price_minor.saturating_mul(line.quantity.into()), &details.currency),
+        });
+        let history = order.history.iter().map(|change| HistoryRow {
+            label: headline(change.state),
+            at: readable(change.at),
+            reason: change.reason.clone(),
+        });
+        Self {
+            style: STYLE,
+            number: details.id.to_string(),
+            state: order.state.as_str(),
+            headline: headline(order.state),
+            reason: order.rejection_reason.clone(),
+            lines: lines.collect(),
+            total: amount(details.total_minor, &details.currency),
+            history: history.collect(),
+        }
+    }
+}
+
+fn headline(state: StateName) -> &'static str {
+    match state {
+        StateName::Pending => "Order received",
+        StateName::Confirmed => "Order confirmed",
+        StateName::Rejected => "Order could not be fulfilled",
+    }
+}
+
+/// An amount of a currency with two decimals, which all of the catalogue's have.
+fn amount(minor: i64, currency: &str) -> String {
+    format!("{}.{:02} {currency}", minor / 100, minor % 100)
+}
+
+fn readable(at: DateTime<Utc>) -> String {
+    at.format("%-d %B %Y, %H:%M:%S UTC").to_string()
+}

@@ -1,0 +1,58 @@
+//! Products.
+
+use std::collections::BTreeMap;
+
+use pg::{Error, Tx};
+use serde::Deserialize;
+
+use crate::domain::Sku;
+
+/// A product of a tenant's catalogue.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Product {
+    pub(crate) name: String,
+    pub(crate) unit_price_minor: i64,
+    pub(crate) currency: String,
+}
+
+const FIND_PRODUCTS: &str =
+    "SELECT sku, name, unit_price_minor, currency FROM products WHERE tenant = $1 AND sku = ANY($2)";
+
+const INSERT_PRODUCT: &str = "\
+INSERT INTO products (tenant, sku, name, unit_price_minor, currency) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING";
+
+const INSERT_STOCK: &str =
+    "INSERT INTO stock (tenant, sku, available) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+
+/// Returns those of the products that the tenant sells.
+pub(crate) async fn find_products(
+    tx: &Tx<'_>,
+    tenant: &str,
+    skus: &[&str],
+) -> Result<BTreeMap<Sku, Product>, Error> {
+    let rows = tx.query(FIND_PRODUCTS, &[&tenant, &skus]).await?;
+    let products = rows.iter().map(|row| {
+        let product = Product {
+            name: row.get("name"),
+            unit_price_minor: row.get("unit_price_minor"),
+            currency: row.get("currency"),
+        };
+        (Sku::from_stored(row.get("sku")), product)
+    });
+    Ok(products.collect())
+}
+
+/// Adds a product with its first stock, unless the tenant has it already.
+pub(crate) async fn insert_product(
+    tx: &Tx<'_>,
+    tenant: &str,
+    sku: &Sku,
+    product: &Product,
+    available: i64,
+) -> Result<(), Error> {
+    let Product { name, unit_price_minor, currency } = product;
+    tx.execute(INSERT_PRODUCT, &[&tenant, &sku.as_str(), name, unit_price_minor, currency]).await?;
+    tx.execute(INSERT_STOCK, &[&tenant, &sku.as_str(), &available]).await?;
+    Ok(())
+}

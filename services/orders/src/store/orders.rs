@@ -1,0 +1,142 @@
+//! Orders, their lines and their history.
+
+use chrono::{DateTime, Utc};
+use pg::{Error, Row, Tx};
+use uuid::Uuid;
+
+use crate::domain::{
+    Change, Confirmed, Details, EmailAddress, Line, Order, Pending, Rejected, Sku, Snapshot, StateName,
+};
+
+const INSERT_ORDER: &str = "\
+INSERT INTO orders
+    (id, tenant, customer_email, state, total_minor, currency, version, placed_at, updated_at)
+VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $7)";
+
+const INSERT_LINES: &str = "\
+INSERT INTO order_lines (order_id, line_no, sku, name, quantity, unit_price_minor)
+SELECT $1, * FROM unnest($2::int[], $3::text[], $4::text[], $5::int[], $6::bigint[])";
+
+const INSERT_CHANGE: &str =
+    "INSERT INTO order_history (order_id, version, state, reason, at) VALUES ($1, $2, $3, $4, $5)";
+
+const UPDATE_STATE: &str = "\
+UPDATE orders SET state = $3, rejection_reason = $4, version = $2, updated_at = $5
+WHERE id = $1 AND version = $2 - 1";
+
+const FIND: &str = "\
+SELECT id, tenant, customer_email, state, rejection_reason, total_minor, currency, version, placed_at, updated_at
+FROM orders WHERE id = $1";
+
+const LOCK_PENDING: &str = "\
+SELECT id, tenant, customer_email, total_minor, currency, version, placed_at
+FROM orders WHERE id = $1 AND state = 'pending' FOR UPDATE";
+
+const FIND_LINES: &str =
+    "SELECT sku, name, quantity, unit_price_minor FROM order_lines WHERE order_id = $1 ORDER BY line_no";
+
+const FIND_HISTORY: &str = "SELECT state, reason, at FROM order_history WHERE order_id = $1 ORDER BY version";
+
+/// Stores an order that was just placed.
+pub(crate) async fn insert(tx: &Tx<'_>, order: &Order<Pending>) -> Result<(), Error> {
+    let Details { id, tenant, customer_email, lines, total_minor, currency, placed_at } = &order.details;
+    let email = customer_email.as_str();
+    tx.execute_exactly(
+        1,
+        INSERT_ORDER,
+        &[id, tenant, &email, total_minor, currency, &order.version, placed_at],
+    )
+    .await?;
+    let numbers: Vec<i32> = (1..).take(lines.len()).collect();
+    let skus: Vec<&str> = lines.iter().map(|line| line.sku.as_str()).collect();
+    let names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
+    let quantities: Vec<i32> = lines.iter().map(|line| line.quantity).collect();
+    let prices: Vec<i64> = lines.iter().map(|line| line.unit_price_minor).collect();
+    let count = lines.len() as u64;
+    tx.execute_exactly(count, INSERT_LINES, &[id, &numbers, &skus, &names, &quantities, &prices]).await?;
+    insert_change(tx, *id, order.version, StateName::Pending, None, *placed_at).await
+}
+
+/// Stores that an order was confirmed.
+pub(crate) async fn update_confirmed(tx: &Tx<'_>, order: &Order<Confirmed>) -> Result<(), Error> {
+    update(tx, order.details.id, order.version, StateName::Confirmed, None, order.state.at).await
+}
+
+/// Stores that an order was rejected.
+pub(crate) async fn update_rejected(tx: &Tx<'_>, order: &Order<Rejected>) -> Result<(), Error> {
+    let Rejected { at, reason } = &order.state;
+    update(tx, order.details.id, order.version, StateName::Rejected, Some(reason), *at).await
+}
+
+async fn update(
+    tx: &Tx<'_>,
+    id: Uuid,
+    version: i32,
+    state: StateName,
+    reason: Option<&str>,
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
+    tx.execute_exactly(1, UPDATE_STATE, &[&id, &version, &state.as_str(), &reason, &at]).await?;
+    insert_change(tx, id, version, state, reason, at).await
+}
+
+async fn insert_change(
+    tx: &Tx<'_>,
+    id: Uuid,
+    version: i32,
+    state: StateName,
+    reason: Option<&str>,
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
+    tx.execute_exactly(1, INSERT_CHANGE, &[&id, &version, &state.as_str(), &reason, &at]).await
+}
+
+/// Returns an order that still waits, locked until the end of the transaction; `None` when it has moved on.
+pub(crate) async fn lock_pending(tx: &Tx<'_>, id: Uuid) -> Result<Option<Order<Pending>>, Error> {
+    let Some(row) = tx.query_opt(LOCK_PENDING, &[&id]).await? else { return Ok(None) };
+    let details = details(&row, find_lines(tx, id).await?);
+    Ok(Some(Order { details, version: row.get("version"), state: Pending }))
+}
+
+/// Returns an order as it is now. Who may see it is the caller's business.
+pub(crate) async fn find(tx: &Tx<'_>, id: Uuid) -> Result<Option<Snapshot>, Error> {
+    let Some(row) = tx.query_opt(FIND, &[&id]).await? else { return Ok(None) };
+    let history = tx.query(FIND_HISTORY, &[&id]).await?;
+    Ok(Some(Snapshot {
+        details: details(&row, find_lines(tx, id).await?),
+        state: state(&row),
+        rejection_reason: row.get("rejection_reason"),
+        updated_at: row.get("updated_at"),
+        history: history
+            .iter()
+            .map(|row| Change { state: state(row), at: row.get("at"), reason: row.get("reason") })
+            .collect(),
+    }))
+}
+
+async fn find_lines(tx: &Tx<'_>, id: Uuid) -> Result<Vec<Line>, Error> {
+    let rows = tx.query(FIND_LINES, &[&id]).await?;
+    let line = |row: &Row| Line {
+        sku: Sku::from_stored(row.get("sku")),
+        name: row.get("name"),
+        quantity: row.get("quantity"),
+        unit_price_minor: row.get("unit_price_minor"),
+    };
+    Ok(rows.iter().map(line).collect())
+}
+
+fn details(row: &Row, lines: Vec<Line>) -> Details {
+    Details {
+        id: row.get("id"),
+        tenant: row.get("tenant"),
+        customer_email: EmailAddress::from_stored(row.get("customer_email")),
+        lines,
+        total_minor: row.get("total_minor"),
+        currency: row.get("currency"),
+        placed_at: row.get("placed_at"),
+    }
+}
+
+fn state(row: &Row) -> StateName {
+    StateName::from_stored(row.get("state")).expect("a CHECK constraint allows only these states")
+}

@@ -1,0 +1,15 @@
+//! The order service as its clients meet it: a process, over HTTP, on real parts, each test with its own.
+
+#![expect(clippy::unwrap_used, reason = "test harness")]
+
+mod app;
+mod auth;
+mod crashes;
+mod create;
+mod dependencies;
+mod idempotency;
+mod invalid;
+mod outcomes;
+mod replicas;
+mod shutdown;
+mod tracking;
