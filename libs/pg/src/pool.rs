@@ -22,7 +22,7 @@ pub struct Pool {
     migrated: Arc<AtomicBool>,
 }
 
-/// Makes a pool without connecting yet; [`migrate`](crate::migrate) opens it for use.
+/// Makes a pool without connecting yet; [`migrate`](crate::migrate()) opens it for use.
 ///
 /// `application_name` is what the server shows in `pg_stat_activity`.
 ///
