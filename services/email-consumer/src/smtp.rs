@@ -12,6 +12,7 @@ mod message;
 pub(crate) use error::Error;
 
 use std::{
+    io,
     sync::{Mutex, MutexGuard},
     time::Duration,
 };
@@ -22,7 +23,7 @@ use lettre::{
     transport::smtp::{client::AsyncSmtpConnection, extension::ClientId},
 };
 use telemetry::semconv;
-use tokio::time::timeout;
+use tokio::{net::TcpStream, time::timeout};
 use tracing::{Instrument, Span, field::Empty};
 
 use crate::domain::mail::Mail;
@@ -107,14 +108,21 @@ impl Mailer {
     }
 
     async fn open(&self) -> Result<AsyncSmtpConnection, Error> {
-        let (server, greeting) =
-            ((self.host.as_str(), self.port), ClientId::Domain(self.domain().to_owned()));
-        let connecting =
-            AsyncSmtpConnection::connect_tokio1(server, Some(CONNECT_TIMEOUT), &greeting, None, None);
-        match timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(connected) => connected.map_err(|error| Error::from_connect(&error)),
+        match timeout(CONNECT_TIMEOUT, self.greet()).await {
+            Ok(connected) => connected,
             Err(_) => Err(Error::Unavailable("it does not answer in time")),
         }
+    }
+
+    /// lettre ends a message with a small write of its own. With Nagle's algorithm that one waits for the server's
+    /// delayed acknowledgement of the write before: 40 ms a mail.
+    async fn greet(&self) -> Result<AsyncSmtpConnection, Error> {
+        let unreachable = |_: io::Error| Error::Unavailable("it cannot be connected to");
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(unreachable)?;
+        stream.set_nodelay(true).map_err(unreachable)?;
+        let greeting = ClientId::Domain(self.domain().to_owned());
+        let connecting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &greeting).await;
+        connecting.map_err(|error| Error::from_connect(&error))
     }
 
     async fn exchange(&self, connection: Connection, message: &Message) -> Result<(), Error> {
