@@ -31,6 +31,9 @@ pub enum Error {
     /// The settings contradict each other.
     #[error("the drain timeout {0:?} must be below the session timeout {SESSION_TIMEOUT:?}")]
     DrainTooLong(Duration),
+    /// A partition's task ended by itself: a mistake in this library.
+    #[error("the task of partition {0} ended by itself")]
+    PartitionEnded(i32),
     /// librdkafka cannot go on.
     #[error("the Kafka client failed")]
     Kafka(#[from] KafkaError),
@@ -117,10 +120,8 @@ impl<H: Handler> Consumer<H> {
             let mut partitions = self.assignment.lock();
             partitions.entry(number).or_insert_with(|| Partition::start(Arc::clone(&self.shared))).queue()
         };
-        if queue.send(message).await.is_err() {
-            // The partition's task has ended, which it only does when told: the message is for the next owner.
-            return Ok(());
-        }
+        // A task ends when it is told to, and then it is not in the assignment any more, or by a panic.
+        queue.send(message).await.or(Err(Error::PartitionEnded(number)))?;
         if self.assignment.is_full(number) {
             self.client.pause(&self.list(&[number]))?;
             if let Some(partition) = self.assignment.lock().get_mut(&number) {

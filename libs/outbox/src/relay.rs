@@ -77,7 +77,11 @@ impl Relay {
             while let Err(error) = self.lead(&stop).await {
                 metrics::FAILURES.inc();
                 tracing::warn!(error = &error as &dyn StdError, "outbox relay failed, beginning again");
-                tokio::time::sleep(Duration::from_millis(rand::random_range(100..=MAX_PAUSE_MS))).await;
+                let pause = Duration::from_millis(rand::random_range(100..=MAX_PAUSE_MS));
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
             }
         };
         tokio::select! {

@@ -51,9 +51,13 @@ impl Config {
     }
 
     /// The `options` that make the server enforce these timeouts on every connection.
+    ///
+    /// The server also looks for clients that vanished without closing their connection, for half a minute instead of
+    /// its two hours: until then it would keep the locks of their sessions.
     pub(crate) fn server_options(&self) -> String {
         format!(
-            "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={}",
+            "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={} \
+             -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=4",
             self.database_statement_timeout_ms,
             self.database_lock_timeout_ms,
             self.database_transaction_timeout_ms,

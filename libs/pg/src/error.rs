@@ -1,29 +1,40 @@
 //! What can go wrong, as decisions a caller can take. Classified by SQLSTATE, never by message text.
 
-use std::error::Error as _;
+use std::error::Error as StdError;
 
 use deadpool_postgres::PoolError;
 use thiserror::Error;
 use tokio_postgres::error::SqlState;
+
+type Source = Box<dyn StdError + Send + Sync>;
+
+/// What the server said, without the detail that repeats the values of a row: those are not for a log.
+#[derive(Debug, Error)]
+#[error("{severity} {code}: {message}")]
+struct Answer {
+    severity: String,
+    code: String,
+    message: String,
+}
 
 /// A failure of the database or of the way to it.
 #[derive(Debug, Error)]
 pub enum Error {
     /// No connection, a lost one, or a server that is shutting down, full or too slow: try again later.
     #[error("the database is unavailable")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Unavailable(#[source] Source),
 
     /// The connection was lost during COMMIT: the transaction may or may not have happened.
     #[error("the connection was lost during COMMIT, so its outcome is unknown")]
-    CommitUnknown(#[source] tokio_postgres::Error),
+    CommitUnknown(#[source] Source),
 
     /// Another transaction holds the lock that this one needs.
     #[error("another transaction holds the lock")]
-    Locked(#[source] tokio_postgres::Error),
+    Locked(#[source] Source),
 
     /// The transaction lost against a concurrent one (serialization failure or deadlock) and may be run again.
     #[error("the transaction conflicted with a concurrent one")]
-    Conflict(#[source] tokio_postgres::Error),
+    Conflict(#[source] Source),
 
     /// A constraint refused the write.
     #[error("constraint {constraint} refused the write")]
@@ -32,7 +43,7 @@ pub enum Error {
         constraint: String,
         /// What the server said.
         #[source]
-        source: tokio_postgres::Error,
+        source: Source,
     },
 
     /// A write touched another number of rows than it must.
@@ -48,7 +59,7 @@ pub enum Error {
 
     /// Anything else: a mistake in a statement or in the schema.
     #[error("the database refused a statement")]
-    Refused(#[source] tokio_postgres::Error),
+    Refused(#[source] Source),
 
     /// A migration failed, or the schema is not the one that this program knows.
     #[error("the schema cannot be brought up to date")]
@@ -90,7 +101,7 @@ impl Error {
     }
 
     pub(crate) fn from_commit(error: tokio_postgres::Error) -> Self {
-        if error.as_db_error().is_none() { Self::CommitUnknown(error) } else { error.into() }
+        if error.as_db_error().is_none() { Self::CommitUnknown(Box::new(error)) } else { error.into() }
     }
 }
 
@@ -100,18 +111,22 @@ impl From<tokio_postgres::Error> for Error {
             return if is_connection_failure(&error) {
                 Self::Unavailable(Box::new(error))
             } else {
-                Self::Refused(error)
+                Self::Refused(Box::new(error))
             };
         };
+        let source = Box::new(Answer {
+            severity: answer.severity().to_owned(),
+            code: answer.code().code().to_owned(),
+            message: answer.message().to_owned(),
+        });
         match answer.code() {
-            &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => Self::Conflict(error),
-            &SqlState::LOCK_NOT_AVAILABLE => Self::Locked(error),
-            code if is_unavailable(code) => Self::Unavailable(Box::new(error)),
+            &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => Self::Conflict(source),
+            &SqlState::LOCK_NOT_AVAILABLE => Self::Locked(source),
+            code if is_unavailable(code) => Self::Unavailable(source),
             code if code.code().starts_with("23") => {
-                let constraint = answer.constraint().unwrap_or_default().to_owned();
-                Self::Constraint { constraint, source: error }
+                Self::Constraint { constraint: answer.constraint().unwrap_or_default().to_owned(), source }
             }
-            _ => Self::Refused(error),
+            _ => Self::Refused(source),
         }
     }
 }
@@ -136,5 +151,5 @@ fn is_unavailable(code: &SqlState) -> bool {
 /// Whether a failure without an answer from the server is one of the connection: it is closed, broken or timed out.
 /// Those carry an I/O error or nothing as their source; a value that does not fit its column carries a conversion error.
 fn is_connection_failure(error: &tokio_postgres::Error) -> bool {
-    error.source().is_none_or(<dyn std::error::Error>::is::<std::io::Error>)
+    error.source().is_none_or(<dyn StdError>::is::<std::io::Error>)
 }

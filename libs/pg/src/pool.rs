@@ -31,8 +31,11 @@ pub struct Pool {
 /// # Errors
 /// The URL cannot be understood.
 pub fn connect(config: &Config, application_name: &str) -> Result<Pool, Error> {
-    let mut server: tokio_postgres::Config =
-        config.database_url.expose_secret().parse().map_err(Error::Refused)?;
+    let mut server = config
+        .database_url
+        .expose_secret()
+        .parse::<tokio_postgres::Config>()
+        .map_err(|error| Error::Refused(Box::new(error)))?;
     server
         .application_name(application_name)
         .options(config.server_options())

@@ -77,6 +77,13 @@ async fn a_constraint_is_named() {
 }
 
 #[tokio::test]
+async fn an_error_does_not_repeat_the_values_of_a_row() {
+    let (pool, _database) = migrated().await;
+    let error = insert(&pool, "ada@example.com", 100).await.unwrap_err();
+    assert!(!format!("{error:?}").contains("ada@example.com"), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_deadlock_is_run_again() {
     let (pool, _database) = migrated().await;
     for name in ["a", "b"] {

@@ -17,7 +17,6 @@ use crate::{
     domain::{
         EmailAddress, Line, MAX_LINES, MAX_QUANTITY, MIN_QUANTITY, Order, Pending, PlaceError, Sku, Snapshot,
     },
-    metrics,
     notice::Notices,
     store::{self, catalogue::Product},
 };
@@ -78,7 +77,6 @@ pub(crate) async fn create_order(
         },
     )
     .await?;
-    metrics::PLACED.inc();
     state.process.notify();
     state.relay.notify();
     Ok(response)

@@ -20,9 +20,9 @@ INSERT INTO order_process (order_id, step, due_at, traceparent) VALUES ($1, 'res
 const TAKE_DUE: &str = "\
 UPDATE order_process SET attempts = attempts + 1,
     due_at = now() + least(make_interval(secs => $2) * power(2, least(attempts, 20)), make_interval(secs => $3))
-WHERE order_id IN (
+WHERE order_id = ANY(ARRAY(
     SELECT order_id FROM order_process WHERE step <> 'done' AND due_at <= now()
-    ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+    ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED))
 RETURNING order_id, attempts, traceparent";
 
 const FINISH: &str = "UPDATE order_process SET step = 'done' WHERE order_id = $1 AND step = 'reserve_stock'";
