@@ -151,10 +151,31 @@ impl Registry {
         }
         let reason = response.text().await.map_err(unavailable)?;
         Err(match status {
-            StatusCode::NOT_FOUND => RegistryError::Unknown(what.to_owned()),
+            StatusCode::NOT_FOUND if is_the_registrys(&reason) => RegistryError::Unknown(what.to_owned()),
             StatusCode::CONFLICT => RegistryError::Incompatible { subject: what.to_owned(), reason },
             status if status.is_server_error() => RegistryError::Unavailable(reason.into()),
             status => RegistryError::Refused { status: status.as_u16(), reason },
         })
+    }
+}
+
+/// Whether a 404 is the registry's own (it then has an error code such as 40403), and not that of a proxy or a wrong path,
+/// which says nothing about what was asked for.
+fn is_the_registrys(body: &str) -> bool {
+    let body: Option<serde_json::Value> = serde_json::from_str(body).ok();
+    let code = body.and_then(|body| body["error_code"].as_u64());
+    code.is_some_and(|code| code == 404 || code / 100 == 404)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_registrys_own_404_means_that_something_is_unknown() {
+        assert!(is_the_registrys(r#"{"error_code":40403,"message":"No content with ID '9' was found."}"#));
+        for other in ["", "<html>not found</html>", "{}", r#"{"error_code":50001}"#] {
+            assert!(!is_the_registrys(other), "{other}");
+        }
     }
 }

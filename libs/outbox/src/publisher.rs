@@ -1,6 +1,9 @@
 //! The Kafka side of the relay.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use chrono::Utc;
 use events::{Envelope, KafkaConfig};
@@ -9,7 +12,7 @@ use rdkafka::{
     ClientConfig,
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
-    producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer},
+    producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer, PurgeConfig},
 };
 use telemetry::semconv;
 use tracing::{Instrument, Span};
@@ -19,7 +22,7 @@ use crate::{metrics, session::Pending};
 /// How long a batch may wait for its acknowledgements before the producer is given up.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// An idempotent producer. Dropping it purges what it still holds, so that nothing old overtakes what is sent next.
+/// An idempotent producer.
 pub(crate) struct Publisher(FutureProducer);
 
 impl Publisher {
@@ -43,14 +46,19 @@ impl Publisher {
 
     /// Publishes a batch in order and waits for the broker.
     ///
-    /// Returns how many of the first rows are acknowledged without a gap, and the failure that ended the row, if any.
-    pub(crate) async fn publish(&self, batch: &[Pending]) -> (usize, Option<KafkaError>) {
+    /// Returns the sequence numbers of the rows that are done, and the first failure. A row is done when it is acknowledged
+    /// and no earlier one of its key failed; keys do not wait for each other.
+    pub(crate) async fn publish(&self, batch: &[Pending]) -> (Vec<i64>, Option<KafkaError>) {
         let deadline = Instant::now() + DEADLINE;
         let mut deliveries = Vec::with_capacity(batch.len());
         let mut refused = None;
         for row in batch {
             match self.enqueue(row) {
                 Ok(delivery) => deliveries.push(acknowledged(delivery, deadline, row)),
+                // Room comes with the acknowledgements of what is queued; the rest is the next batch's.
+                Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) if !deliveries.is_empty() => {
+                    break;
+                }
                 Err(error) => {
                     refused = Some(error);
                     break;
@@ -58,10 +66,14 @@ impl Publisher {
             }
         }
         let results = join_all(deliveries).await;
-        let gapless = results.iter().take_while(|result| result.is_ok()).count();
-        let failure = results.into_iter().find_map(Result::err).or(refused);
-        metrics::PUBLISHED.inc_by(gapless as u64);
-        (gapless, failure)
+        let done = done(batch, &results);
+        metrics::PUBLISHED.inc_by(done.len() as u64);
+        (done, results.into_iter().find_map(Result::err).or(refused))
+    }
+
+    /// Forgets what is queued or on its way, so that it cannot overtake what another producer sends next.
+    pub(crate) fn purge(&self) {
+        self.0.purge(PurgeConfig::default().queue().inflight());
     }
 
     fn enqueue(&self, row: &Pending) -> Result<(DeliveryFuture, Span), KafkaError> {
@@ -86,6 +98,19 @@ impl Publisher {
     pub(crate) fn ping(&self, timeout: Duration) -> Result<(), KafkaError> {
         self.0.client().fetch_metadata(None, timeout).map(drop)
     }
+}
+
+fn done(batch: &[Pending], results: &[Result<(), KafkaError>]) -> Vec<i64> {
+    let mut held_back = HashSet::new();
+    let mut done = Vec::with_capacity(results.len());
+    for (row, result) in batch.iter().zip(results) {
+        if result.is_err() {
+            held_back.insert(row.key.as_str());
+        } else if !held_back.contains(row.key.as_str()) {
+            done.push(row.seq);
+        }
+    }
+    done
 }
 
 async fn acknowledged(
@@ -125,4 +150,30 @@ fn publish_span(row: &Pending) -> Span {
     );
     telemetry::trace::set_parent(&span, row.traceparent.as_deref());
     span
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(seq: i64, key: &str) -> Pending {
+        Pending {
+            seq,
+            event_id: uuid::Uuid::now_v7(),
+            topic: "t".to_owned(),
+            key: key.to_owned(),
+            event_type: "e".to_owned(),
+            payload: Vec::new(),
+            traceparent: None,
+            occurred_at: Utc::now(),
+        }
+    }
+
+    #[test]
+    fn a_failure_holds_back_its_key_and_no_other() {
+        let batch = [row(1, "a"), row(2, "b"), row(3, "a"), row(4, "b"), row(5, "c")];
+        let failed = || Err(KafkaError::Canceled);
+        assert_eq!(done(&batch, &[Ok(()), failed(), Ok(()), Ok(())]), [1, 3], "the fifth was not sent");
+        assert_eq!(done(&batch, &[failed(), Ok(()), Ok(()), Ok(()), Ok(())]), [2, 4, 5]);
+    }
 }

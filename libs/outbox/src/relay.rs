@@ -27,9 +27,9 @@ const MEASURE: Duration = Duration::from_secs(1);
 /// Longest pause before the relay begins again after a failure.
 const MAX_PAUSE_MS: u64 = 2_000;
 
-/// The clock is the database's, which also stamped the rows of every replica.
+/// By the clock of the database alone, whatever the writers' clocks say.
 const AGE: &str = "\
-SELECT extract(epoch FROM clock_timestamp() - occurred_at)::float8 FROM outbox ORDER BY seq LIMIT 1";
+SELECT extract(epoch FROM clock_timestamp() - inserted_at)::float8 FROM outbox ORDER BY seq LIMIT 1";
 
 /// Why a run of the relay ended.
 #[derive(Debug, Error)]
@@ -56,14 +56,25 @@ pub struct Relay {
     pool: Pool,
     kafka: KafkaConfig,
     wake: Wake,
-    /// The producer in use, for [`ping`](Self::ping).
-    publisher: Mutex<Option<Arc<Publisher>>>,
+    state: Mutex<State>,
+}
+
+/// What the relay is about, for [`Relay::ping`].
+#[derive(Clone, Default)]
+enum State {
+    /// Another relay publishes.
+    #[default]
+    Standby,
+    /// Publishes through this producer.
+    Active(Arc<Publisher>),
+    /// Failed, and is about to begin again.
+    Failed(String),
 }
 
 impl Relay {
     /// Makes a relay; it does nothing before [`run`](Self::run).
     pub fn new(pool: Pool, kafka: KafkaConfig) -> Arc<Self> {
-        Arc::new(Self { pool, kafka, wake: Wake::default(), publisher: Mutex::default() })
+        Arc::new(Self { pool, kafka, wake: Wake::default(), state: Mutex::default() })
     }
 
     /// What wakes this relay.
@@ -95,23 +106,32 @@ impl Relay {
     async fn lead(&self, stop: &CancellationToken) -> Result<(), RelayError> {
         let Some(session) = self.wait_for_lead(stop).await? else { return Ok(()) };
         let publisher = Arc::new(Publisher::new(&self.kafka)?);
-        self.set_publisher(Some(Arc::clone(&publisher)));
+        self.set_state(State::Active(Arc::clone(&publisher)));
         tracing::info!("outbox relay is active");
         let result = self.publish_until(stop, &session, &publisher).await;
-        self.set_publisher(None);
+        self.set_state(match &result {
+            Err(RelayError::Kafka(error)) => State::Failed(error.to_string()),
+            Ok(()) | Err(RelayError::Database(_)) => State::Standby,
+        });
+        publisher.purge();
+        // Whoever drops the last clone of a producer waits for its thread, which must not be a runtime worker.
+        let dropped = tokio::task::spawn_blocking(move || drop(publisher)).await;
+        if let Err(error) = dropped {
+            tracing::warn!(error = &error as &dyn StdError, "the producer did not end cleanly");
+        }
         result
     }
 
     async fn wait_for_lead(&self, stop: &CancellationToken) -> Result<Option<Session>, RelayError> {
-        loop {
-            if let Some(session) = Session::lead(&self.pool).await? {
-                return Ok(Some(session));
-            }
+        let session = Session::open(&self.pool).await?;
+        while !session.try_lead().await? {
+            self.set_state(State::Standby);
             tokio::select! {
                 () = stop.cancelled() => return Ok(None),
                 () = tokio::time::sleep(STANDBY) => {}
             }
         }
+        Ok(Some(session))
     }
 
     async fn publish_until(
@@ -130,10 +150,9 @@ impl Relay {
                 }
                 continue;
             }
-            let (acknowledged, failure) = publisher.publish(&batch).await;
+            let (done, failure) = publisher.publish(&batch).await;
             fail_point::hit("outbox.published");
-            let seqs: Vec<i64> = batch.iter().take(acknowledged).map(|row| row.seq).collect();
-            session.delete(&seqs).await?;
+            session.delete(&done).await?;
             fail_point::hit("outbox.deleted");
             if let Some(error) = failure {
                 return Err(error.into());
@@ -155,8 +174,12 @@ impl Relay {
 
     /// The readiness check: whether a broker answers. A standby relay has no producer and reports nothing.
     pub async fn ping(&self, timeout: Duration) -> Result<(), String> {
-        let publisher = self.publisher.lock().expect("no panic under this lock").clone();
-        let Some(publisher) = publisher else { return Ok(()) };
+        let state = self.state.lock().expect("no panic under this lock").clone();
+        let publisher = match state {
+            State::Standby => return Ok(()),
+            State::Failed(reason) => return Err(reason),
+            State::Active(publisher) => publisher,
+        };
         // librdkafka's metadata call blocks its thread.
         match tokio::task::spawn_blocking(move || publisher.ping(timeout)).await {
             Ok(result) => result.map_err(|error| error.to_string()),
@@ -164,8 +187,8 @@ impl Relay {
         }
     }
 
-    fn set_publisher(&self, publisher: Option<Arc<Publisher>>) {
-        *self.publisher.lock().expect("no panic under this lock") = publisher;
+    fn set_state(&self, state: State) {
+        *self.state.lock().expect("no panic under this lock") = state;
     }
 }
 

@@ -33,15 +33,19 @@ pub(crate) struct Pending {
     pub(crate) occurred_at: DateTime<Utc>,
 }
 
-/// A session that holds the relay's lock. The lock ends with the session, however that ends.
+/// A session that holds the relay's lock, or waits for it. The lock ends with the session, however that ends.
 pub(crate) struct Session(ClientWrapper);
 
 impl Session {
-    /// Opens a session and tries to become the active relay; `None` while another one is.
-    pub(crate) async fn lead(pool: &Pool) -> Result<Option<Self>, Error> {
-        let session = pool.dedicated().await?;
-        let row = bounded(session.query_one(TRY_LOCK, &[&LOCK])).await?;
-        Ok(row.get::<_, bool>(0).then_some(Self(session)))
+    /// Opens a session that does not hold the lock yet.
+    pub(crate) async fn open(pool: &Pool) -> Result<Self, Error> {
+        pool.dedicated().await.map(Self)
+    }
+
+    /// Tries to become the active relay; `false` while another one is.
+    pub(crate) async fn try_lead(&self) -> Result<bool, Error> {
+        let row = bounded(self.0.query_one(TRY_LOCK, &[&LOCK])).await?;
+        Ok(row.get(0))
     }
 
     /// Returns the oldest rows, in publishing order.

@@ -8,7 +8,7 @@ use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use events::Encoder;
-use futures::{StreamExt, stream};
+use futures::future::join_all;
 use outbox::AppendError;
 use pg::{Pool, Tx};
 use tokio::sync::Notify;
@@ -23,11 +23,11 @@ use crate::{
     store::{self, process::DueStep},
 };
 
-/// Steps taken together, and worked on at once.
-const BATCH: i64 = 32;
-const CONCURRENCY: usize = 4;
+/// Steps taken together and worked on at once, so that no lease runs while its step waits.
+const BATCH: i64 = 4;
 
-/// How long a step is another worker's; longer than its transaction can take.
+/// How long a step is this worker's. A transaction that takes longer, as one on a database in trouble may, finds the order
+/// locked or moved on.
 const LEASE: Duration = Duration::from_secs(5);
 
 /// Longest time between attempts of a step that keeps failing.
@@ -91,9 +91,11 @@ impl OrderProcess {
             Box::pin(store::process::take_due(tx, BATCH, LEASE, MAX_BACKOFF))
         })
         .await?;
-        fail_point::hit("orders.process.taken");
         let taken = due.len();
-        stream::iter(due).for_each_concurrent(CONCURRENCY, |step| self.do_step(step)).await;
+        if taken > 0 {
+            fail_point::hit("orders.process.taken");
+        }
+        join_all(due.into_iter().map(|step| self.do_step(step))).await;
         Ok(taken)
     }
 
@@ -133,7 +135,8 @@ impl OrderProcess {
         };
         let available = store::stock::lock_available(tx, &order.details.tenant, &order.details.lines).await?;
         let short = shortages(&order.details.lines, &available);
-        let now = Utc::now().trunc_subsecs(6);
+        // The order may have been placed by a replica whose clock is ahead; its history does not run backwards for that.
+        let now = Utc::now().trunc_subsecs(6).max(order.details.placed_at);
         let outcome = if short.is_empty() {
             self.confirm(tx, order, now).await?;
             "confirmed"

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use api_error::{ApiError, Code, Json};
 use auth::Caller;
 use chrono::{SubsecRound, Utc};
+use events::EncodeError;
 use idempotency::http::{self, Key, Request, Response};
 use outbox::AppendError;
 use pg::Tx;
@@ -54,9 +55,6 @@ pub(crate) async fn create_order(
     caller.require("orders:write")?;
     let (new_order, raw) = body.into_parts();
     let wanted = check(new_order)?;
-    if !state.encoder.is_ready() {
-        return Err(ApiError::unavailable("schema registry"));
-    }
     let tenant = caller.tenant.as_str();
     let request = Request::new(tenant, key, &request, &raw)?;
     let context = (tenant, &wanted, &**state);
@@ -179,6 +177,9 @@ async fn write_down(tx: &Tx<'_>, state: &State, order: &Order<Pending>) -> Resul
         outbox::append(tx, &state.encoder, order.details.id, order.details.placed_at, &placed).await;
     appended.map_err(|error| match error {
         AppendError::Database(error) => error.into(),
-        AppendError::Encode(error) => ApiError::internal(error),
+        AppendError::Encode(error @ EncodeError::NotRegistered(_)) => {
+            ApiError::unavailable("schema registry").with_source(error)
+        }
+        AppendError::Encode(error @ EncodeError::Mismatch(..)) => ApiError::internal(error),
     })
 }

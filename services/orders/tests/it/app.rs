@@ -123,6 +123,14 @@ impl App {
         .await
     }
 
+    /// Waits until everything is published that was written down.
+    pub(crate) async fn published(&self) {
+        wait_for("the outbox to be empty", SOON, async || {
+            (self.count("SELECT count(*) FROM outbox").await == 0).then_some(())
+        })
+        .await;
+    }
+
     /// How many rows a query finds.
     pub(crate) async fn count(&self, sql: &str) -> i64 {
         self.database.connect().await.query_one(sql, &[]).await.unwrap().get(0)

@@ -35,6 +35,7 @@ async fn survives_death_at(point: &str) {
 
 /// An event may be published twice; it then carries the same id, and the first of each type are in order.
 async fn assert_one_event_of_each_type(app: &App, point: &str) {
+    app.published().await;
     let records = Kafka::read(app.topics.name("orders.events"), 2).await;
     let mut first_seen: Vec<&str> = Vec::new();
     let mut ids: BTreeMap<&str, &str> = BTreeMap::new();
