@@ -100,8 +100,25 @@ impl Error {
         }
     }
 
+    /// The failure of a COMMIT. A server that loses its connections or shuts down may have committed before.
     pub(crate) fn from_commit(error: tokio_postgres::Error) -> Self {
-        if error.as_db_error().is_none() { Self::CommitUnknown(Box::new(error)) } else { error.into() }
+        let outcome_is_known = error.code().is_some_and(|code| !is_unavailable(code));
+        if outcome_is_known { error.into() } else { Self::CommitUnknown(Box::new(error)) }
+    }
+
+    /// A migration fails for good, unless the database went away meanwhile.
+    pub(crate) fn from_migration(error: refinery::Error) -> Self {
+        let cause = match error.kind() {
+            refinery::error::Kind::Connection(_, cause) => cause.downcast_ref::<tokio_postgres::Error>(),
+            _ => None,
+        };
+        if cause
+            .is_some_and(|cause| cause.code().map_or_else(|| is_connection_failure(cause), is_unavailable))
+        {
+            Self::Unavailable(Box::new(error))
+        } else {
+            Self::Migration(Box::new(error))
+        }
     }
 }
 

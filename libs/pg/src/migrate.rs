@@ -20,6 +20,10 @@ const LOCK: i64 = 687_837;
 const SESSION: &str = "SET lock_timeout = '60s'; SET statement_timeout = '60s'; \
                        SET idle_in_transaction_session_timeout = '60s'";
 
+/// How long all of it may take as seen from here: long enough to wait for a lock and migrate, and an end to the wait for
+/// a server that fell silent.
+const ATTEMPT: Duration = Duration::from_mins(5);
+
 /// Longest pause between attempts to reach a database that is not there yet.
 const MAX_PAUSE_MS: u64 = 2_000;
 
@@ -30,7 +34,7 @@ const MAX_PAUSE_MS: u64 = 2_000;
 /// # Errors
 /// Refuses a database whose history this program does not know: a changed, missing or newer migration.
 pub async fn migrate(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
-    while let Err(error) = attempt(pool, schemas).await {
+    while let Err(error) = bounded_attempt(pool, schemas).await {
         if !error.is_transient() {
             return Err(error);
         }
@@ -44,6 +48,13 @@ pub async fn migrate(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
     Ok(())
 }
 
+async fn bounded_attempt(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
+    match tokio::time::timeout(ATTEMPT, attempt(pool, schemas)).await {
+        Ok(result) => result,
+        Err(elapsed) => Err(Error::Unavailable(Box::new(elapsed))),
+    }
+}
+
 async fn attempt(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
     // The session is not given back to the pool: its lock and its settings end with it, however this ends.
     let mut session = pool.unchecked().await?;
@@ -54,14 +65,14 @@ async fn attempt(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
             .iter()
             .map(|(step, sql)| refinery::Migration::unapplied(step, sql))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| Error::Migration(Box::new(error)))?;
+            .map_err(Error::from_migration)?;
         let report = Runner::new(&steps)
             .set_abort_divergent(true)
             .set_abort_missing(true)
             .set_migration_table_name(format!("{name}_migrations"))
             .run_async(&mut *session)
             .await
-            .map_err(|error| Error::Migration(Box::new(error)))?;
+            .map_err(Error::from_migration)?;
         for step in report.applied_migrations() {
             tracing::info!(schema = name, migration = %step, "migration applied");
         }

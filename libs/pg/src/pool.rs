@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use deadpool_postgres::{ClientWrapper, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    ClientWrapper, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
+};
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
@@ -40,7 +42,11 @@ pub fn connect(config: &Config, application_name: &str) -> Result<Pool, Error> {
         .application_name(application_name)
         .options(config.server_options())
         .connect_timeout(config.acquire_timeout())
-        .tcp_user_timeout(config.transaction_timeout());
+        .tcp_user_timeout(config.transaction_timeout())
+        // That one covers what we sent; these find a server that vanished while we wait for it.
+        .keepalives_idle(Duration::from_secs(10))
+        .keepalives_interval(Duration::from_secs(5))
+        .keepalives_retries(4);
     let manager = deadpool_postgres::Manager::from_connect(
         server,
         OnRuntime(Handle::current()),
@@ -57,9 +63,13 @@ pub fn connect(config: &Config, application_name: &str) -> Result<Pool, Error> {
 }
 
 impl Pool {
-    /// Asks the server for a trivial answer: the readiness check.
+    /// Asks the server for a trivial answer: the readiness check. A pool without a free connection is busy, not broken.
     pub async fn ping(&self) -> Result<(), Error> {
-        let client = self.get().await?;
+        self.require_migrated()?;
+        let client = match self.inner.get().await {
+            Err(PoolError::Timeout(TimeoutType::Wait)) => return Ok(()),
+            client => client?,
+        };
         client.simple_query("SELECT 1").await?;
         Ok(())
     }
@@ -69,23 +79,23 @@ impl Pool {
         self.inner.close();
     }
 
-    /// How many connections the pool may open.
-    pub fn max_size(&self) -> usize {
-        self.inner.status().max_size
-    }
-
     /// A session of its own, never given back to the pool: for session-level locks, which must end with their owner.
     pub async fn dedicated(&self) -> Result<ClientWrapper, Error> {
         self.get().await.map(Object::take)
     }
 
     pub(crate) async fn get(&self) -> Result<Object, Error> {
-        if !self.migrated.load(Ordering::Acquire) {
-            return Err(Error::Unavailable("the schema is not up to date yet".into()));
-        }
+        self.require_migrated()?;
         let object = self.inner.get().await;
         self.observe();
         Ok(object?)
+    }
+
+    fn require_migrated(&self) -> Result<(), Error> {
+        if self.migrated.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(Error::Unavailable("the schema is not up to date yet".into()))
     }
 
     /// A session for migrations, which run before the pool is open.

@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     pin::Pin,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -19,6 +20,8 @@ const ATTEMPTS: u32 = 4;
 /// Statements are prepared once per connection, and are literals: no SQL is built from strings.
 pub struct Tx<'a> {
     inner: deadpool_postgres::Transaction<'a>,
+    /// A statement failed, so the server answers COMMIT with a rollback, and without an error.
+    aborted: AtomicBool,
 }
 
 /// An error of a transaction's closure.
@@ -36,8 +39,11 @@ impl TxError for Error {
 impl Tx<'_> {
     /// Returns all rows.
     pub async fn query(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
-        let statement = self.inner.prepare_cached(sql).await?;
-        Ok(self.inner.query(&statement, params).await?)
+        let rows = async {
+            let statement = self.inner.prepare_cached(sql).await?;
+            self.inner.query(&statement, params).await
+        };
+        self.noting_failure(rows.await)
     }
 
     /// Returns the one row.
@@ -61,8 +67,16 @@ impl Tx<'_> {
 
     /// Returns how many rows were touched.
     pub async fn execute(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
-        let statement = self.inner.prepare_cached(sql).await?;
-        Ok(self.inner.execute(&statement, params).await?)
+        let touched = async {
+            let statement = self.inner.prepare_cached(sql).await?;
+            self.inner.execute(&statement, params).await
+        };
+        self.noting_failure(touched.await)
+    }
+
+    fn noting_failure<T>(&self, result: Result<T, tokio_postgres::Error>) -> Result<T, Error> {
+        self.aborted.fetch_or(result.is_err(), Ordering::Relaxed);
+        result.map_err(Error::from)
     }
 
     /// Executes a statement that must touch exactly `expected` rows.
@@ -123,26 +137,40 @@ where
     F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, T, E>,
 {
     let mut connection = pool.get().await?;
-    let running = in_tx(&mut connection, context, work);
+    let committing = AtomicBool::new(false);
+    let running = in_tx(&mut connection, context, work, &committing);
     let timed_out = match tokio::time::timeout(pool.transaction_timeout(), running).await {
         Ok(result) => return result,
         Err(timed_out) => timed_out,
     };
     // Nobody knows what state this connection is in: it leaves the pool and is closed.
     drop(Object::take(connection));
-    Err(Error::Unavailable(Box::new(timed_out)).into())
+    Err(if committing.into_inner() {
+        Error::CommitUnknown(Box::new(timed_out)).into()
+    } else {
+        Error::Unavailable(Box::new(timed_out)).into()
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one transaction entry")]
-async fn in_tx<C, T, E, F>(connection: &mut Object, context: &C, work: &F) -> Result<T, E>
+async fn in_tx<C, T, E, F>(
+    connection: &mut Object,
+    context: &C,
+    work: &F,
+    committing: &AtomicBool,
+) -> Result<T, E>
 where
     C: Sync + ?Sized,
     E: TxError,
     F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, T, E>,
 {
     let inner = connection.transaction().await.map_err(Error::from)?;
-    let tx = Tx { inner };
+    let tx = Tx { inner, aborted: AtomicBool::new(false) };
     let value = work(&tx, context).await?;
+    if tx.aborted.load(Ordering::Relaxed) {
+        return Err(Error::Refused("a statement failed, so its transaction cannot commit".into()).into());
+    }
+    committing.store(true, Ordering::Relaxed);
     tx.inner.commit().await.map_err(Error::from_commit)?;
     Ok(value)
 }

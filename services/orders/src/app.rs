@@ -81,12 +81,16 @@ fn spawn_database_workers(
 ) {
     let pool = pool.clone();
     runtime.spawn_worker("database", move |stop| async move {
+        let prepare = async {
+            pg::migrate(&pool, store::SCHEMAS).await?;
+            match &catalogue {
+                Some(catalogue) => catalogue.add_missing(&pool).await,
+                None => Ok(()),
+            }
+        };
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            migrated = pg::migrate(&pool, store::SCHEMAS) => migrated?,
-        }
-        if let Some(catalogue) = catalogue {
-            catalogue.add_missing(&pool).await?;
+            prepared = prepare => prepared?,
         }
         tokio::join!(
             relay.run(stop.clone()),

@@ -1,15 +1,18 @@
 //! The catalogue file: products with which a tenant starts.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, error::Error as StdError, fs, path::Path, time::Duration};
 
 use anyhow::Context;
-use pg::Pool;
+use pg::{Pool, Tx};
 use serde::Deserialize;
 
 use crate::{
     domain::Sku,
     store::catalogue::{Product, insert_product},
 };
+
+/// Pause before a database that was away is asked again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Products by tenant.
 #[derive(Debug, Deserialize)]
@@ -18,7 +21,7 @@ pub(crate) struct Catalogue(BTreeMap<String, Vec<Entry>>);
 
 #[derive(Debug, Deserialize)]
 struct Entry {
-    sku: String,
+    sku: Sku,
     #[serde(flatten)]
     product: Product,
     /// Pieces there are when the product is first seen.
@@ -32,16 +35,29 @@ impl Catalogue {
         serde_json::from_str(&text).with_context(|| format!("{} is not a catalogue", path.display()))
     }
 
-    /// Adds what is missing in the database; what is there stays as it is.
-    pub(crate) async fn add_missing(&self, pool: &Pool) -> anyhow::Result<()> {
+    /// Adds what is missing in the database; what is there stays as it is. Waits for a database that is away.
+    pub(crate) async fn add_missing(&self, pool: &Pool) -> Result<(), pg::Error> {
+        loop {
+            let added = pg::run_tx(pool, "add_catalogue", self, |tx, catalogue| {
+                Box::pin(catalogue.insert_missing(tx))
+            });
+            match added.await {
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(
+                        error = &error as &dyn StdError,
+                        "the catalogue cannot be added yet, trying again"
+                    );
+                    tokio::time::sleep(PAUSE).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn insert_missing(&self, tx: &Tx<'_>) -> Result<(), pg::Error> {
         for (tenant, entries) in &self.0 {
-            for entry in entries {
-                let sku = Sku::parse(&entry.sku).with_context(|| format!("`{}` is not a SKU", entry.sku))?;
-                pg::run_tx(pool, "add_product", &(tenant, sku, entry), |tx, (tenant, sku, entry)| {
-                    Box::pin(insert_product(tx, tenant, sku, &entry.product, entry.stock))
-                })
-                .await
-                .with_context(|| format!("cannot add {} for {tenant}", entry.sku))?;
+            for Entry { sku, product, stock } in entries {
+                insert_product(tx, tenant, sku, product, *stock).await?;
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use std::{
 
 use clap::Parser;
 use pg::{Config, Error, Migration, Pool, Tx};
-use testkit::{Database, FaultProxy};
+use testkit::{Database, FaultProxy, wait_for};
 use tokio::sync::Barrier;
 
 const MIGRATIONS: &[Migration] = &[(
@@ -81,6 +81,38 @@ async fn an_error_does_not_repeat_the_values_of_a_row() {
     let (pool, _database) = migrated().await;
     let error = insert(&pool, "ada@example.com", 100).await.unwrap_err();
     assert!(!format!("{error:?}").contains("ada@example.com"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_transaction_whose_statement_failed_does_not_pretend_to_commit() {
+    let (pool, _database) = migrated().await;
+    let result = pg::run_tx(&pool, "swallows", &(), |tx, ()| {
+        Box::pin(async move {
+            tx.execute(INSERT, &[&"a", &1]).await?;
+            let refused = tx.execute(INSERT, &[&"a", &2]).await;
+            Ok::<_, Error>(refused.is_err())
+        })
+    })
+    .await;
+    assert!(matches!(result, Err(Error::Refused(_))), "{result:?}");
+    assert_eq!(count(&pool).await, 0);
+}
+
+#[tokio::test]
+async fn a_busy_pool_is_no_missing_database() {
+    let (pool, _database) = migrated().await;
+    let hold = || pg::run_tx(&pool, "holds", &(), |tx, ()| Box::pin(insert_and_hang(tx)));
+    let busy = futures::future::join_all((0..4).map(|_| hold()));
+    tokio::select! {
+        _ = busy => panic!("these never end"),
+        () = async {
+            wait_for("the pool to be busy", Duration::from_secs(3), async || {
+                matches!(insert(&pool, "b", 1).await, Err(Error::Unavailable(_))).then_some(())
+            })
+            .await;
+            pool.ping().await.unwrap();
+        } => {}
+    }
 }
 
 #[tokio::test]

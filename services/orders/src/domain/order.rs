@@ -21,8 +21,16 @@ const MAX_SKU_LEN: usize = 40;
 
 /// A stock keeping unit: upper-case letters, digits and hyphens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub(crate) struct Sku(String);
+
+impl TryFrom<String> for Sku {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("`{text}` is not a stock keeping unit"))
+    }
+}
 
 impl Sku {
     /// Reads a stock keeping unit; `None` when it has another form.
