@@ -25,15 +25,17 @@ pub(crate) struct Context {
 impl ClientContext for Context {
     fn stats(&self, statistics: Statistics) {
         let Some(topic) = statistics.topics.get(&self.topic) else { return };
-        let held = self.assignment.lock();
-        for (number, partition) in &topic.partitions {
-            if partition.consumer_lag >= 0 && held.contains_key(number) {
-                metrics::LAG
-                    .with_label_values(&[&self.topic, &number.to_string()])
-                    .set(partition.consumer_lag);
-            }
+        let assigned = self.assignment.lock();
+        for (number, partition) in topic.partitions.iter().filter(|(number, _)| assigned.contains_key(number))
+        {
+            // Without a committed offset there is no lag to report, and everything is still to be read.
+            let lag = match partition.consumer_lag {
+                lag @ 0.. => lag,
+                _ => (partition.hi_offset - partition.lo_offset.max(0)).max(0),
+            };
+            metrics::LAG.with_label_values(&[&self.topic, &number.to_string()]).set(lag);
         }
-        drop(held);
+        drop(assigned);
         self.assignment.observe(&self.topic);
     }
 }
@@ -54,12 +56,16 @@ impl ConsumerContext for Context {
             // A partition that was never read has no lag to forget.
             drop(metrics::LAG.remove_label_values(&[&self.topic, &partition.partition().to_string()]));
         }
-        commit(consumer);
+        // What was lost is another member's already: there is nothing to commit, and perhaps nobody to ask.
+        if !consumer.assignment_lost() {
+            commit(consumer);
+        }
     }
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         let Rebalance::Assign(partitions) = rebalance else { return };
         tracing::info!(partitions = partitions.count(), "partitions are assigned");
+        self.assignment.add(partitions);
         // A partition that was paused when it was last held must not stay so.
         if let Err(error) = consumer.resume(partitions) {
             tracing::warn!(error = &error as &dyn StdError, "assigned partitions could not be resumed");

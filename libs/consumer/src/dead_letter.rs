@@ -28,7 +28,10 @@ impl DeadLetters {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", &kafka.kafka_bootstrap_servers)
             .set("acks", "all")
-            .set("enable.idempotence", "true")
+            // Order does not matter here, and a producer that cannot fail for good does.
+            .set("enable.idempotence", "false")
+            // A message of the largest size, and what a dead letter adds to it; the topic allows as much.
+            .set("message.max.bytes", "2000000")
             .set("message.timeout.ms", "5000")
             .set("queue.buffering.max.messages", "1000")
             .set("socket.timeout.ms", "5000")
@@ -45,8 +48,9 @@ impl DeadLetters {
         attempts: u32,
     ) -> Result<(), KafkaError> {
         let headers = self.headers(message, reason, attempts);
-        let record =
-            FutureRecord::to(&self.topic).key(message.key()).payload(message.payload()).headers(headers);
+        let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&self.topic).headers(headers);
+        record.key = message.key();
+        record.payload = message.payload();
         self.producer.send(record, Duration::from_secs(5)).await.map_err(|(error, _)| error)?;
         fail_point::hit("consumer.dead_letter_sent");
         tracing::error!(

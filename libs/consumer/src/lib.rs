@@ -13,4 +13,4 @@ mod settings;
 pub use handler::{Handler, Outcome};
 pub use message::Message;
 pub use runtime::{Consumer, Error};
-pub use settings::{SESSION_TIMEOUT, Settings};
+pub use settings::{MAX_POLL_INTERVAL, SESSION_TIMEOUT, Settings};

@@ -38,8 +38,8 @@ impl Received {
         };
         Ok(Message {
             envelope: Envelope::from_headers(find)?,
-            key: self.key().to_vec(),
-            payload: self.payload().to_vec(),
+            key: self.key().unwrap_or_default().to_vec(),
+            payload: self.payload().unwrap_or_default().to_vec(),
             attempt: 0,
         })
     }
@@ -56,12 +56,12 @@ impl Received {
         self.0.offset()
     }
 
-    pub(crate) fn key(&self) -> &[u8] {
-        self.0.key().unwrap_or_default()
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        self.0.key()
     }
 
-    pub(crate) fn payload(&self) -> &[u8] {
-        self.0.payload().unwrap_or_default()
+    pub(crate) fn payload(&self) -> Option<&[u8]> {
+        self.0.payload()
     }
 
     pub(crate) fn timestamp(&self) -> Option<DateTime<Utc>> {

@@ -43,8 +43,25 @@ pub(crate) struct Shared<H> {
 pub(crate) struct Partition {
     queue: mpsc::Sender<Received>,
     stop: CancellationToken,
-    finished: oneshot::Receiver<()>,
+    ending: Stopping,
     pub(crate) paused: bool,
+}
+
+/// A partition that was told to end after the message in hand.
+pub(crate) struct Stopping {
+    abandon: CancellationToken,
+    finished: oneshot::Receiver<()>,
+}
+
+impl Stopping {
+    /// Waits until the deadline, and then ends the work on the message in hand wherever it is. Returns whether it had
+    /// finished by itself.
+    pub(crate) async fn finish_by(self, deadline: Instant) -> bool {
+        // The sender is dropped, never used: an error is how a task says that it has finished.
+        let in_time = tokio::time::timeout_at(deadline.into(), self.finished).await.is_ok();
+        self.abandon.cancel();
+        in_time
+    }
 }
 
 impl Partition {
@@ -52,10 +69,10 @@ impl Partition {
     pub(crate) fn start<H: Handler>(shared: Arc<Shared<H>>) -> Self {
         let (queue, messages) = mpsc::channel(CAPACITY);
         let (finish, finished) = oneshot::channel();
-        let stop = CancellationToken::new();
-        let task = run(shared, messages, stop.clone()).map(move |()| drop(finish));
+        let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
+        let task = run(shared, messages, stop.clone(), abandon.clone()).map(move |()| drop(finish));
         telemetry::task::spawn("partition", task);
-        Self { queue, stop, finished, paused: false }
+        Self { queue, stop, ending: Stopping { abandon, finished }, paused: false }
     }
 
     /// Where its messages go. Sending waits only if the partition could not be paused in time.
@@ -67,10 +84,10 @@ impl Partition {
         self.queue.max_capacity() - self.queue.capacity()
     }
 
-    /// Tells the task to end after the message in hand; the receiver resolves when it has.
-    pub(crate) fn stop(self) -> oneshot::Receiver<()> {
+    /// Tells the task to end after the message in hand.
+    pub(crate) fn stop(self) -> Stopping {
         self.stop.cancel();
-        self.finished
+        self.ending
     }
 }
 
@@ -78,6 +95,7 @@ async fn run<H: Handler>(
     shared: Arc<Shared<H>>,
     mut messages: mpsc::Receiver<Received>,
     stop: CancellationToken,
+    abandon: CancellationToken,
 ) {
     loop {
         let message = tokio::select! {
@@ -86,7 +104,12 @@ async fn run<H: Handler>(
             message = messages.recv() => message,
         };
         let Some(message) = message else { return };
-        if !settle(&shared, &message, &stop).await {
+        let settled = tokio::select! {
+            biased;
+            () = abandon.cancelled() => return,
+            settled = settle(&shared, &message, &stop) => settled,
+        };
+        if !settled {
             return;
         }
         store_offset(&shared, &message);

@@ -22,14 +22,19 @@ use crate::{
     dead_letter::DeadLetters,
     message::Received,
     partition::{Partition, Shared},
-    settings::SESSION_TIMEOUT,
+    settings::{MAX_POLL_INTERVAL, SESSION_TIMEOUT},
 };
+
+/// How long committing and leaving the group may take at the end.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Why a consumer cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The settings contradict each other.
-    #[error("the drain timeout {0:?} must be below the session timeout {SESSION_TIMEOUT:?}")]
+    #[error(
+        "the drain timeout {0:?} must be below {MAX_POLL_INTERVAL:?}, within which the group expects an answer"
+    )]
     DrainTooLong(Duration),
     /// A partition's task ended by itself: a mistake in this library.
     #[error("the task of partition {0} ended by itself")]
@@ -52,7 +57,7 @@ impl<H: Handler> Consumer<H> {
     /// # Errors
     /// The settings contradict each other, or librdkafka refuses them.
     pub fn new(kafka: &KafkaConfig, settings: Settings, handler: H) -> Result<Self, Error> {
-        if settings.drain_timeout >= SESSION_TIMEOUT {
+        if settings.drain_timeout >= MAX_POLL_INTERVAL {
             return Err(Error::DrainTooLong(settings.drain_timeout));
         }
         let assignment = Arc::new(Assignment::default());
@@ -118,15 +123,13 @@ impl<H: Handler> Consumer<H> {
         let number = message.partition();
         let queue = {
             let mut partitions = self.assignment.lock();
-            partitions.entry(number).or_insert_with(|| Partition::start(Arc::clone(&self.shared))).queue()
+            let held = partitions.entry(number).or_default();
+            held.get_or_insert_with(|| Partition::start(Arc::clone(&self.shared))).queue()
         };
         // A task ends when it is told to, and then it is not in the assignment any more, or by a panic.
         queue.send(message).await.or(Err(Error::PartitionEnded(number)))?;
-        if self.assignment.is_full(number) {
+        if self.assignment.pause_if_full(number) {
             self.client.pause(&self.list(&[number]))?;
-            if let Some(partition) = self.assignment.lock().get_mut(&number) {
-                partition.paused = true;
-            }
             tracing::debug!(partition = number, "partition paused, its queue is full");
         }
         Ok(())
@@ -138,18 +141,22 @@ impl<H: Handler> Consumer<H> {
         Ok(())
     }
 
-    async fn drain(&self) {
-        let finishing = self.assignment.stop(None);
-        tracing::info!(partitions = finishing.len(), "consumer is draining");
-        if !wait_finished(finishing, self.shared.settings.drain_timeout).await {
+    async fn drain(self) {
+        let stopping = self.assignment.stop(None);
+        tracing::info!(partitions = stopping.len(), "consumer is draining");
+        if !wait_finished(stopping, self.shared.settings.drain_timeout).await {
             tracing::warn!("a message in hand did not finish in time, it will be delivered again");
         }
-        let consumer = Arc::clone(&self.client);
-        let committed = tokio::task::spawn_blocking(move || commit(&*consumer)).await;
-        if let Err(error) = committed {
-            tracing::warn!(error = &error as &dyn StdError, "the final commit failed");
+        let client = self.client;
+        // Committing and leaving the group wait for the broker, on a thread of their own, and not for ever.
+        let leave = tokio::task::spawn_blocking(move || {
+            commit(&*client);
+            client.unsubscribe();
+            drop(client);
+        });
+        if tokio::time::timeout(LEAVE_TIMEOUT, leave).await.is_err() {
+            tracing::warn!("the broker did not answer in time, messages may be delivered again");
         }
-        self.client.unsubscribe();
     }
 
     fn list(&self, partitions: &[i32]) -> TopicPartitionList {
@@ -161,8 +168,8 @@ impl<H: Handler> Consumer<H> {
     }
 }
 
-/// The classic group protocol with cooperative rebalancing. The bounds keep what librdkafka prefetches small; the
-/// runtime's queues come on top.
+/// The classic group protocol with cooperative rebalancing. The bounds keep what librdkafka prefetches small, for a pause
+/// throws it away; the runtime's queues come on top.
 fn client_config(kafka: &KafkaConfig, group: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
@@ -170,16 +177,18 @@ fn client_config(kafka: &KafkaConfig, group: &str) -> ClientConfig {
         .set("group.id", group)
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("session.timeout.ms", SESSION_TIMEOUT.as_millis().to_string())
+        .set("max.poll.interval.ms", MAX_POLL_INTERVAL.as_millis().to_string())
         .set("heartbeat.interval.ms", "2000")
         .set("auto.offset.reset", "earliest")
         .set("enable.auto.commit", "true")
         .set("auto.commit.interval.ms", "1000")
         .set("enable.auto.offset.store", "false")
-        .set("queued.min.messages", "1000")
+        .set("queued.min.messages", "128")
         .set("queued.max.messages.kbytes", "8192")
         .set("fetch.wait.max.ms", "100")
         .set("socket.timeout.ms", "10000")
         .set("reconnect.backoff.max.ms", "2000")
+        .set("topic.metadata.refresh.interval.ms", "10000")
         .set("statistics.interval.ms", "1000");
     config
 }

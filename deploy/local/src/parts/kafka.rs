@@ -106,5 +106,7 @@ impl Topic {
     fn definition(&self) -> NewTopic<'_> {
         NewTopic::new(self.name, self.partitions, TopicReplication::Fixed(1))
             .set("retention.ms", self.retention_ms)
+            // Producers of events stay below half of it; a dead letter is one of theirs with more headers.
+            .set("max.message.bytes", "2000000")
     }
 }
