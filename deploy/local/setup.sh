@@ -107,10 +107,11 @@ ensure_packages() {
     mapfile -t missing < <(missing_packages)
     [ "${#missing[@]}" -eq 0 ] && return
     has apt-get || fail "this machine has no apt-get. Install what these Debian packages hold, then run 'make setup' again: ${missing[*]}"
-    echo "setup: installing Debian packages: ${missing[*]}"
     if [ "$(id -u)" -eq 0 ]; then
+        echo "setup: installing Debian packages: ${missing[*]}"
         bash "$here/setup.sh" install-packages "${missing[@]}"
     elif has sudo && sudo -n true 2>/dev/null; then
+        echo "setup: installing Debian packages: ${missing[*]}"
         sudo -n bash "$here/setup.sh" install-packages "${missing[@]}"
     else
         fail "packages are missing and this is neither root nor an account with passwordless sudo. Run this as root, then 'make setup' again:
