@@ -1,0 +1,163 @@
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::{Anchor, Sort, Start, Toward};
+
+const LIFETIME: Duration = Duration::from_secs(100);
+
+/// Cursors with keys of these ids, the first of which signs.
+fn cursors(ids: &[u8]) -> Cursors {
+    let keys: Vec<_> = ids.iter().map(|id| format!("k{id}:{}", hex::encode([*id; 32]))).collect();
+    Cursors::new(CursorKeys::parse(&keys.join(",")).unwrap(), LIFETIME)
+}
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(seconds, 0).unwrap()
+}
+
+fn scope() -> Scope {
+    Scope::new("acme", "/v1/orders", Sort::Newest).filter("state", Some("pending"))
+}
+
+fn position() -> Position<Uuid> {
+    let anchor = Anchor { at: DateTime::from_timestamp_micros(1_234_567).unwrap(), id: Uuid::from_u128(7) };
+    Position { toward: Toward::Next, start: Start::Beyond, anchor }
+}
+
+fn open(text: &str, scope: &Scope, now: i64) -> Result<Position<Uuid>, CursorError> {
+    cursors(&[1]).open(scope, text, at(now))
+}
+
+fn any_position() -> impl Strategy<Value = Position<Uuid>> {
+    let toward = prop_oneof![Just(Toward::Next), Just(Toward::Prev)];
+    let start = prop_oneof![Just(Start::Beyond), Just(Start::At)];
+    // From the year 1 to the year 9999.
+    let micros = -62_135_596_800_000_000_i64..253_402_300_800_000_000;
+    (toward, start, micros, any::<u128>()).prop_map(|(toward, start, micros, id)| {
+        let anchor = Anchor { at: DateTime::from_timestamp_micros(micros).unwrap(), id: Uuid::from_u128(id) };
+        Position { toward, start, anchor }
+    })
+}
+
+#[test]
+fn a_cursor_is_good_until_it_expires() {
+    let cursor = cursors(&[1]).seal(&scope(), &position(), at(1_000));
+    assert_eq!(open(&cursor, &scope(), 1_000), Ok(position()));
+    assert_eq!(open(&cursor, &scope(), 1_099), Ok(position()));
+    assert_eq!(open(&cursor, &scope(), 1_100), Err(CursorError::Expired));
+}
+
+#[test]
+fn a_cursor_of_another_tenant_or_route_is_foreign() {
+    let cursor = cursors(&[1]).seal(&scope(), &position(), at(0));
+    for (tenant, route) in [("rival", "/v1/orders"), ("acme", "/v1/links"), ("acme/", "v1/orders")] {
+        let other = Scope::new(tenant, route, Sort::Newest).filter("state", Some("pending"));
+        assert_eq!(open(&cursor, &other, 0), Err(CursorError::Foreign), "{tenant} {route}");
+        assert_eq!(open(&cursor, &other, 1_000), Err(CursorError::Foreign), "an old one tells no more");
+    }
+}
+
+#[test]
+fn a_cursor_of_another_question_does_not_match() {
+    let cursor = cursors(&[1]).seal(&scope(), &position(), at(0));
+    let plain = || Scope::new("acme", "/v1/orders", Sort::Newest);
+    for other in [
+        plain(),
+        plain().filter("state", Some("confirmed")),
+        plain().filter("stat", Some("epending")),
+        plain().filter("customer", Some("pending")),
+        scope().filter("customer", Some("")),
+        Scope::new("acme", "/v1/orders", Sort::Oldest).filter("state", Some("pending")),
+    ] {
+        assert_eq!(open(&cursor, &other, 0), Err(CursorError::Mismatch));
+    }
+}
+
+#[test]
+fn keys_rotate_without_breaking_pages_in_flight() {
+    let old = cursors(&[1]).seal(&scope(), &position(), at(0));
+    let announced = cursors(&[1, 2]);
+    assert_eq!(announced.seal(&scope(), &position(), at(0)), old, "the first key still signs");
+    let rotated = cursors(&[2, 1]);
+    assert_eq!(rotated.open(&scope(), &old, at(0)), Ok(position()));
+    let new = rotated.seal(&scope(), &position(), at(0));
+    assert_ne!(new, old);
+    assert_eq!(announced.open(&scope(), &new, at(0)), Ok(position()), "replicas that sign with the old key");
+    assert_eq!(cursors(&[2]).open(&scope(), &new, at(0)), Ok(position()));
+    assert_eq!(cursors(&[2]).open::<Uuid>(&scope(), &old, at(0)), Err(CursorError::Invalid));
+}
+
+#[test]
+fn a_key_under_the_id_of_another_opens_nothing() {
+    let cursor = cursors(&[1]).seal(&scope(), &position(), at(0));
+    let keys = CursorKeys::parse(&format!("k1:{}", "ab".repeat(32))).unwrap();
+    let stranger = Cursors::new(keys, LIFETIME);
+    assert_eq!(stranger.open::<Uuid>(&scope(), &cursor, at(0)), Err(CursorError::Invalid));
+}
+
+#[test]
+fn an_identifier_may_be_text() {
+    let anchor = Anchor { at: at(5), id: "fjörd-17".to_owned() };
+    let position = Position { toward: Toward::Prev, start: Start::At, anchor };
+    let cursor = cursors(&[1]).seal(&scope(), &position, at(0));
+    assert_eq!(cursors(&[1]).open(&scope(), &cursor, at(0)), Ok(position));
+    assert_eq!(open(&cursor, &scope(), 0), Err(CursorError::Invalid), "it is no UUID");
+}
+
+#[test]
+fn filters_cannot_be_read_from_a_cursor() {
+    let customer = "ada@example.com";
+    let scope = Scope::new("acme", "/v1/orders", Sort::Newest).filter("customer", Some(customer));
+    let cursor = cursors(&[1]).seal(&scope, &position(), at(0));
+    let bytes = URL_SAFE_NO_PAD.decode(&cursor).unwrap();
+    for word in ["ada", "acme", "orders"] {
+        assert!(!bytes.windows(word.len()).any(|window| window == word.as_bytes()), "{word}");
+    }
+    assert!(cursor.len() <= 100, "{} characters", cursor.len());
+}
+
+proptest! {
+    #[test]
+    fn what_is_sealed_is_what_is_opened(position in any_position(), now in 0_i64..4_000_000_000) {
+        let cursor = cursors(&[1]).seal(&scope(), &position, at(now));
+        prop_assert!(cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+        prop_assert_eq!(open(&cursor, &scope(), now), Ok(position));
+    }
+
+    #[test]
+    fn any_flipped_bit_is_refused(position in any_position(), bit in any::<prop::sample::Index>()) {
+        let cursor = cursors(&[1]).seal(&scope(), &position, at(0));
+        let mut bytes = URL_SAFE_NO_PAD.decode(cursor).unwrap();
+        let bit = bit.index(bytes.len() * 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let changed = URL_SAFE_NO_PAD.encode(bytes);
+        prop_assert_eq!(open(&changed, &scope(), 0), Err(CursorError::Invalid));
+    }
+
+    #[test]
+    fn any_changed_character_is_refused(place in any::<prop::sample::Index>(), other in "[A-Za-z0-9_=+/ -]") {
+        let cursor = cursors(&[1]).seal(&scope(), &position(), at(0));
+        let place = place.index(cursor.len());
+        let mut changed = cursor.clone();
+        changed.replace_range(place..=place, &other);
+        prop_assume!(changed != cursor);
+        prop_assert_eq!(open(&changed, &scope(), 0), Err(CursorError::Invalid));
+    }
+
+    #[test]
+    fn any_other_length_is_refused(cut in 1_usize..90, more in "[A-Za-z0-9_-]{1,8}") {
+        let cursor = cursors(&[1]).seal(&scope(), &position(), at(0));
+        let shorter: String = cursor.chars().take(cursor.len().saturating_sub(cut)).collect();
+        for changed in [shorter, format!("{cursor}{more}"), format!("{more}{cursor}")] {
+            prop_assert_eq!(open(&changed, &scope(), 0), Err(CursorError::Invalid));
+        }
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,200}", bytes in prop::collection::vec(any::<u8>(), 0..900)) {
+        prop_assert_eq!(open(&text, &scope(), 0), Err(CursorError::Invalid));
+        prop_assert_eq!(open(&URL_SAFE_NO_PAD.encode(bytes), &scope(), 0), Err(CursorError::Invalid));
+    }
+}
