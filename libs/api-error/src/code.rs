@@ -58,6 +58,10 @@ codes! {
     MalformedJson, "malformed_json", 400, retryable: false, "Malformed JSON";
     MissingIdempotencyKey, "missing_idempotency_key", 400, retryable: false, "Missing idempotency key";
     InvalidIdempotencyKey, "invalid_idempotency_key", 400, retryable: false, "Invalid idempotency key";
+    InvalidCursor, "invalid_cursor", 400, retryable: false, "Invalid cursor";
+    CursorForeign, "cursor_foreign", 400, retryable: false, "Cursor of another tenant or list";
+    CursorExpired, "cursor_expired", 400, retryable: false, "Expired cursor";
+    CursorMismatch, "cursor_mismatch", 400, retryable: false, "Cursor of other filters or another order";
     Unauthenticated, "unauthenticated", 401, retryable: false, "Authentication required";
     Forbidden, "forbidden", 403, retryable: false, "Not allowed";
     NotFound, "not_found", 404, retryable: false, "Not found";

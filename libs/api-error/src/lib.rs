@@ -4,11 +4,15 @@
 mod accept;
 mod body;
 mod code;
+#[cfg(feature = "cursor")]
+mod cursor;
 #[cfg(feature = "pg")]
 mod database;
 mod edge;
 mod error;
 mod json;
+mod misfit;
+mod query;
 mod request_id;
 mod routes;
 mod translate;
@@ -17,5 +21,6 @@ pub use code::Code;
 pub use edge::{Edge, EdgeService};
 pub use error::{ApiError, Detail};
 pub use json::{Json, JsonLimit};
+pub use query::Query;
 pub use request_id::RequestId;
 pub use routes::{configure, method_not_allowed};

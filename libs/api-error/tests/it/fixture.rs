@@ -9,7 +9,7 @@ use actix_web::{
     http::StatusCode,
     web,
 };
-use api_error::{ApiError, Code, Edge, Json, JsonLimit, RequestId, method_not_allowed};
+use api_error::{ApiError, Code, Edge, Json, JsonLimit, Query, RequestId, method_not_allowed};
 use reqwest::{Client, RequestBuilder, Response};
 use serde::Deserialize;
 use serde_json::Value;
@@ -36,6 +36,7 @@ pub(crate) struct Line {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only parsing them matters")]
 pub(crate) struct Page {
     size: u8,
@@ -68,6 +69,7 @@ fn routes(config: &mut web::ServiceConfig) {
         )
         .route("/items/{id}", web::get().to(async |_: web::Path<u32>| HttpResponse::Ok()))
         .route("/pages", web::get().to(async |_: web::Query<Page>| HttpResponse::Ok()))
+        .route("/strict-pages", web::get().to(async |_: Query<Page>| HttpResponse::Ok()))
         .route("/id", web::get().to(async |id: RequestId| id.to_string()))
         .route("/codes/{name}", web::get().to(raise))
         .route("/panic", web::get().to(panicking))

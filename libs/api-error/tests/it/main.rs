@@ -6,3 +6,4 @@ mod envelope;
 mod failure;
 mod fixture;
 mod log;
+mod query;
