@@ -44,6 +44,11 @@ impl Secrets {
         self.get_or_make(name, || hex::encode(rand::random::<[u8; 32]>()))
     }
 
+    /// One key for cursors, with its id.
+    pub(crate) fn cursor_keys(&self, name: &str) -> anyhow::Result<String> {
+        Ok(format!("local:{}", self.random(name)?))
+    }
+
     /// The key that stands for every local caller.
     pub(crate) fn development_key(&self) -> anyhow::Result<SigningKey> {
         self.signing_key(DEVELOPMENT_KEY, DEVELOPMENT_KID)
@@ -121,6 +126,19 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&dir), 0o700);
         assert_eq!(mode(&dir.join("postgres")), 0o600);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_stack_that_is_older_than_a_secret_gets_it() {
+        let dir = std::env::temp_dir().join(format!("muster-older-secrets-{}", std::process::id()));
+        let password = Secrets::ensure(&dir).unwrap().random("postgres").unwrap();
+
+        let keys = Secrets::ensure(&dir).unwrap().cursor_keys("orders-cursor-key").unwrap();
+
+        assert_eq!(keys.strip_prefix("local:").map(str::len), Some(64));
+        assert_eq!(Secrets::ensure(&dir).unwrap().cursor_keys("orders-cursor-key").unwrap(), keys);
+        assert_eq!(Secrets::ensure(&dir).unwrap().random("postgres").unwrap(), password);
         fs::remove_dir_all(dir).unwrap();
     }
 }

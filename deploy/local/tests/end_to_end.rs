@@ -47,6 +47,7 @@ impl Shop {
             .env("DATABASE_URL", Database::create("url_shortener").await.url())
             .env("AUTH_JWKS_FILE", keys.jwks_file())
             .env("LINKS_PUBLIC_URL", "http://links.example")
+            .env("LINKS_CURSOR_KEYS", format!("test:{}", "33".repeat(32)))
             .spawn()
             .await;
         let email_consumer = Self::email_consumer(&keys, &topics, &shortener).await;
@@ -62,6 +63,7 @@ impl Shop {
             .env("ORDERS_EVENTS_TOPIC", topics.name(EVENTS))
             .env("ORDERS_CATALOGUE_FILE", catalogue())
             .env("ORDERS_TRACKING_KEY", "11".repeat(32))
+            .env("ORDERS_CURSOR_KEYS", format!("test:{}", "22".repeat(32)))
             .env("ORDERS_PUBLIC_URL", "http://orders.example")
             .spawn()
             .await

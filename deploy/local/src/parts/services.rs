@@ -68,6 +68,7 @@ fn configure_orders(site: &Site, launch: Launch) -> anyhow::Result<Launch> {
         .env("SCHEMA_REGISTRY_URL", registry::url(site))
         .env("ORDERS_CATALOGUE_FILE", catalogue)
         .env("ORDERS_TRACKING_KEY", site.secrets.random("orders-tracking-key")?)
+        .env("ORDERS_CURSOR_KEYS", site.secrets.cursor_keys("orders-cursor-key")?)
         .env("ORDERS_PUBLIC_URL", url(site.ports.orders())))
 }
 
@@ -75,7 +76,8 @@ fn configure_url_shortener(site: &Site, launch: Launch) -> anyhow::Result<Launch
     Ok(launch
         .env("DATABASE_URL", database_url(site, "url_shortener")?)
         .env("AUTH_JWKS_FILE", site.secrets.jwks_file())
-        .env("LINKS_PUBLIC_URL", url(site.ports.url_shortener())))
+        .env("LINKS_PUBLIC_URL", url(site.ports.url_shortener()))
+        .env("LINKS_CURSOR_KEYS", site.secrets.cursor_keys("links-cursor-key")?))
 }
 
 fn configure_email_consumer(site: &Site, launch: Launch) -> anyhow::Result<Launch> {

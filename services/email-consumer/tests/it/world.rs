@@ -154,6 +154,7 @@ async fn start_shortener(keys: &Keys) -> Process {
         .env("DATABASE_URL", Database::create("url_shortener").await.url())
         .env("AUTH_JWKS_FILE", keys.jwks_file())
         .env("LINKS_PUBLIC_URL", "http://links.example")
+        .env("LINKS_CURSOR_KEYS", format!("test:{}", "22".repeat(32)))
         .spawn()
         .await
 }
