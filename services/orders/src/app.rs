@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix_web::web::Data;
 use auth::Verifier;
+use cursor::Cursors;
 use events::{Encoder, Registry, orders::event_types};
 use outbox::Relay;
 use pg::Pool;
@@ -25,6 +26,7 @@ pub(crate) struct State {
     pub(crate) pool: Pool,
     pub(crate) encoder: Encoder,
     pub(crate) tracking: Tracking,
+    pub(crate) cursors: Cursors,
     pub(crate) process: Wake,
     pub(crate) relay: outbox::Wake,
 }
@@ -32,6 +34,7 @@ pub(crate) struct State {
 /// Puts the service together. Dependencies that are down do not keep it from starting: it says so, and waits for them.
 pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
     let tracking = config.tracking()?;
+    let cursors = config.cursors()?;
     let verifier = Verifier::from_file(&config.auth.auth_jwks_file, config.service.environment)?;
     let catalogue = config.orders_catalogue_file.as_deref().map(Catalogue::read).transpose()?;
     let pool = pg::connect(&config.database, "orders")?;
@@ -49,6 +52,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         pool: pool.clone(),
         encoder: encoder.clone(),
         tracking,
+        cursors,
         process: process.wake.clone(),
         relay: relay.wake(),
     });

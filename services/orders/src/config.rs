@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use chrono::Duration;
 use clap::Parser;
+use cursor::{CursorKeys, Cursors};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -46,6 +47,15 @@ pub(crate) struct Config {
     /// Where customers reach this service: scheme, host and port.
     #[arg(long, env)]
     orders_public_url: Url,
+
+    /// Keys that sign the cursors of lists, as `id:key,id:key…`, each key 32 bytes in hexadecimal: the first signs, all verify.
+    /// To rotate, add a key at the end, then move it to the front, and take the old one out after a cursor's lifetime.
+    #[arg(long, env, hide_env_values = true)]
+    orders_cursor_keys: SecretString,
+
+    /// How long a cursor is good after the page that had it, in seconds.
+    #[arg(long, env, default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
+    orders_cursor_lifetime_s: u32,
 }
 
 /// How links to orders' public pages are made.
@@ -73,6 +83,14 @@ impl Config {
             lifetime: Duration::days(self.orders_tracking_days.into()),
             public_url: url.as_str().trim_end_matches('/').to_owned(),
         })
+    }
+
+    /// Returns the maker of cursors.
+    pub(crate) fn cursors(&self) -> anyhow::Result<Cursors> {
+        let keys = CursorKeys::parse(self.orders_cursor_keys.expose_secret()).context(
+            "ORDERS_CURSOR_KEYS cannot be used; `echo \"key-1:$(openssl rand -hex 32)\"` makes one key with its id",
+        )?;
+        Ok(Cursors::new(keys, std::time::Duration::from_secs(self.orders_cursor_lifetime_s.into())))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod email_address;
 mod order;
+mod order_filter;
 mod snapshot;
 mod stock;
 mod tracking;
@@ -11,6 +12,7 @@ pub(crate) use order::{
     Confirmed, Details, Line, MAX_LINES, MAX_QUANTITY, MIN_QUANTITY, Order, Pending, PlaceError, Rejected,
     Sku,
 };
+pub(crate) use order_filter::{OrderFilter, Summary};
 pub(crate) use snapshot::{Change, Snapshot, StateName};
 pub(crate) use stock::{Availability, shortages};
 pub(crate) use tracking::{TrackingError, TrackingKey};

@@ -1,6 +1,7 @@
 //! All SQL of this service, and nothing else.
 
 pub(crate) mod catalogue;
+pub(crate) mod order_list;
 pub(crate) mod orders;
 pub(crate) mod process;
 pub(crate) mod stock;
@@ -11,6 +12,9 @@ const MIGRATIONS: &[Migration] = &[
     ("V1__create_catalogue", include_str!("../migrations/V1__create_catalogue.sql")),
     ("V2__create_orders", include_str!("../migrations/V2__create_orders.sql")),
     ("V3__create_order_process", include_str!("../migrations/V3__create_order_process.sql")),
+    ("V4__index_orders_by_time", include_str!("../migrations/V4__index_orders_by_time.sql")),
+    ("V5__index_orders_by_state", include_str!("../migrations/V5__index_orders_by_state.sql")),
+    ("V6__index_orders_by_customer", include_str!("../migrations/V6__index_orders_by_customer.sql")),
 ];
 
 /// Every schema in the service's database.

@@ -1,6 +1,7 @@
 //! A customer's mail address.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// Characters of an address at most (RFC 5321, 4.5.3.1.3, less the angle brackets).
 const MAX_LEN: usize = 254;
@@ -12,9 +13,14 @@ const MAX_LOCAL_LEN: usize = 64;
 ///
 /// Quoted local parts and address literals are legal and refused: nobody's customers have them, and mail software
 /// handles them badly. Personal data, so it has no `Debug` output.
-#[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct EmailAddress(String);
+
+/// The text is no address. It is not repeated: it may be one all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("must be a mail address such as name@example.com")]
+pub(crate) struct InvalidEmailAddress;
 
 impl EmailAddress {
     /// Reads an address; `None` when no mail could be sent to it.
@@ -35,6 +41,20 @@ impl EmailAddress {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for EmailAddress {
+    type Error = InvalidEmailAddress;
+
+    fn try_from(text: String) -> Result<Self, InvalidEmailAddress> {
+        Self::parse(&text).ok_or(InvalidEmailAddress)
+    }
+}
+
+impl From<EmailAddress> for String {
+    fn from(address: EmailAddress) -> Self {
+        address.0
     }
 }
 

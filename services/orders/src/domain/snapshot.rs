@@ -1,11 +1,14 @@
 //! An order as it looks from outside: for clients and for the tracking page.
 
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use thiserror::Error;
 
 use super::{Details, Order, Pending};
 
 /// The name of a state, in the API, in events' history and in the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub(crate) enum StateName {
     Pending,
     Confirmed,
@@ -21,9 +24,22 @@ impl StateName {
         }
     }
 
-    /// Reads a stored name; the database allows no other.
-    pub(crate) fn from_stored(name: &str) -> Option<Self> {
+    /// Reads a name; `None` when no state has it.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         [Self::Pending, Self::Confirmed, Self::Rejected].into_iter().find(|state| state.as_str() == name)
+    }
+}
+
+/// The text names no state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("must be pending, confirmed or rejected")]
+pub(crate) struct InvalidStateName;
+
+impl TryFrom<String> for StateName {
+    type Error = InvalidStateName;
+
+    fn try_from(name: String) -> Result<Self, InvalidStateName> {
+        Self::parse(&name).ok_or(InvalidStateName)
     }
 }
 

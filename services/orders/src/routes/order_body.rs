@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use crate::domain::{Change, Line, Snapshot};
+use crate::domain::{Change, Line, Snapshot, Summary};
 
 /// The representation of an order. Times are RFC 3339 in UTC, amounts in the currency's minor unit.
 #[derive(Serialize)]
@@ -18,6 +18,19 @@ pub(crate) struct OrderBody {
     placed_at: String,
     updated_at: String,
     history: Vec<ChangeBody>,
+}
+
+/// An order in a list, in the same words.
+#[derive(Serialize)]
+pub(crate) struct SummaryBody {
+    id: String,
+    state: &'static str,
+    rejection_reason: Option<String>,
+    customer_email: String,
+    total_minor: i64,
+    currency: String,
+    placed_at: String,
+    updated_at: String,
 }
 
 #[derive(Serialize)]
@@ -50,6 +63,21 @@ impl From<&Snapshot> for OrderBody {
             placed_at: rfc3339(details.placed_at),
             updated_at: rfc3339(order.updated_at),
             history: order.history.iter().map(ChangeBody::from).collect(),
+        }
+    }
+}
+
+impl From<&Summary> for SummaryBody {
+    fn from(order: &Summary) -> Self {
+        Self {
+            id: order.id.to_string(),
+            state: order.state.as_str(),
+            rejection_reason: order.rejection_reason.clone(),
+            customer_email: order.customer_email.as_str().to_owned(),
+            total_minor: order.total_minor,
+            currency: order.currency.clone(),
+            placed_at: rfc3339(order.placed_at),
+            updated_at: rfc3339(order.updated_at),
         }
     }
 }

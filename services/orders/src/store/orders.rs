@@ -137,6 +137,7 @@ fn details(row: &Row, lines: Vec<Line>) -> Details {
     }
 }
 
-fn state(row: &Row) -> StateName {
-    StateName::from_stored(row.get("state")).expect("a CHECK constraint allows only these states")
+/// Returns the state of a row that has one.
+pub(super) fn state(row: &Row) -> StateName {
+    StateName::parse(row.get("state")).expect("a CHECK constraint allows only these states")
 }

@@ -56,6 +56,7 @@ impl Parts {
             .env("ORDERS_EVENTS_TOPIC", self.topics.name("orders.events"))
             .env("ORDERS_CATALOGUE_FILE", &catalogue)
             .env("ORDERS_TRACKING_KEY", "11".repeat(32))
+            .env("ORDERS_CURSOR_KEYS", format!("test:{}", "22".repeat(32)))
             .env("ORDERS_PUBLIC_URL", "http://orders.example")
     }
 

@@ -1,0 +1,94 @@
+//! `GET /v1/orders`.
+
+use actix_web::{
+    HttpResponse,
+    http::header::{CACHE_CONTROL, HeaderValue, LINK},
+    web::Data,
+};
+use api_error::{ApiError, Code, Query};
+use auth::Caller;
+use chrono::Utc;
+use cursor::{Anchor, Limit, List, Moment, Page, Range, Scope, Sort};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::order_body::SummaryBody;
+use crate::{
+    app::State,
+    domain::{EmailAddress, OrderFilter, StateName, Summary},
+    store,
+};
+
+/// Path of the list.
+pub(crate) const PATTERN: &str = "/v1/orders";
+
+/// What a client may ask.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Parameters {
+    state: Option<StateName>,
+    created_from: Option<Moment>,
+    created_to: Option<Moment>,
+    customer: Option<EmailAddress>,
+    #[serde(default)]
+    order: Sort,
+    #[serde(default)]
+    limit: Limit,
+    cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct PageBody {
+    items: Vec<SummaryBody>,
+    next: Option<String>,
+    prev: Option<String>,
+}
+
+/// Returns one page of the orders of the caller's tenant.
+pub(crate) async fn list_orders(
+    caller: Caller,
+    parameters: Query<Parameters>,
+    state: Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    caller.require("orders:read")?;
+    let tenant = caller.tenant.as_str();
+    let Parameters { state: in_state, created_from, created_to, customer, order, limit, cursor } =
+        parameters.into_inner();
+    let filter = OrderFilter { state: in_state, created: range(created_from, created_to)?, customer };
+    let scope = scope(tenant, &filter, order);
+    let list: List<'_, Uuid> = state.cursors.list(scope, limit, cursor.as_deref(), Utc::now())?;
+    let context = (tenant, &filter, list.window());
+    let orders = pg::run_tx(&state.pool, "list_orders", &context, |tx, (tenant, filter, window)| {
+        Box::pin(store::order_list::list(tx, tenant, filter, window))
+    })
+    .await?;
+    let page = list.page(orders, |order| Anchor { at: order.placed_at, id: order.id });
+    let link = list.link(&page);
+    Ok(render(page, link))
+}
+
+/// The list that cursors are bound to.
+fn scope(tenant: &str, filter: &OrderFilter, order: Sort) -> Scope {
+    Scope::new(tenant, PATTERN, order)
+        .filter("state", filter.state.map(StateName::as_str))
+        .filter("created_from", filter.created.from().map(Moment::canonical))
+        .filter("created_to", filter.created.to().map(Moment::canonical))
+        .filter("customer", filter.customer.as_ref().map(EmailAddress::as_str))
+}
+
+fn range(from: Option<Moment>, to: Option<Moment>) -> Result<Range, ApiError> {
+    Range::new(from, to).map_err(|error| {
+        ApiError::new(Code::InvalidRequest, "No order can lie in this range of times. See details.")
+            .with_detail("created_to", error.to_string())
+    })
+}
+
+fn render(page: Page<Summary>, link: Option<String>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CACHE_CONTROL, HeaderValue::from_static("private, no-store")));
+    if let Some(link) = link {
+        response.insert_header((LINK, link));
+    }
+    let Page { items, next, prev } = page;
+    response.json(PageBody { items: items.iter().map(SummaryBody::from).collect(), next, prev })
+}
