@@ -2,6 +2,7 @@
 
 use actix_web::web::Data;
 use auth::Verifier;
+use cursor::Cursors;
 use pg::Pool;
 use service::Runtime;
 
@@ -11,17 +12,19 @@ use crate::{config::Config, domain::PublicUrl, routes, store};
 pub(crate) struct State {
     pub(crate) pool: Pool,
     pub(crate) public_url: PublicUrl,
+    pub(crate) cursors: Cursors,
 }
 
 /// Puts the service together. A database that is down does not keep it from starting: it says so, and waits.
 pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
     let public_url = config.public_url()?;
+    let cursors = config.cursors()?;
     let verifier = Verifier::from_file(&config.auth.auth_jwks_file, config.service.environment)?;
     let pool = pg::connect(&config.database, "url-shortener")?;
 
     watch_database(runtime, pool.clone());
     keep_schema_up_to_date(runtime, pool.clone());
-    let state = Data::new(State { pool: pool.clone(), public_url });
+    let state = Data::new(State { pool: pool.clone(), public_url, cursors });
     runtime.serve_http(move |services| {
         services.app_data(state.clone()).app_data(verifier.clone()).configure(routes::configure);
     })?;

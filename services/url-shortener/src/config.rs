@@ -1,7 +1,11 @@
 //! Every setting of this service: a flag and an environment variable each; `url-shortener --help` lists them.
 
-use anyhow::ensure;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
 use clap::Parser;
+use cursor::{CursorKeys, Cursors};
+use secrecy::{ExposeSecret, SecretString};
 use telemetry::Environment;
 
 use crate::domain::PublicUrl;
@@ -24,6 +28,15 @@ pub(crate) struct Config {
     /// Where people reach this service: scheme, host and port. Short links begin with it.
     #[arg(long, env, value_name = "URL")]
     links_public_url: PublicUrl,
+
+    /// Keys that sign the cursors of lists, as `id:key,id:key…`, each key 32 bytes in hexadecimal: the first signs, all verify.
+    /// To rotate, add a key at the end, then move it to the front, and take the old one out after a cursor's lifetime.
+    #[arg(long, env, hide_env_values = true, value_name = "KEYS")]
+    links_cursor_keys: SecretString,
+
+    /// How long a cursor is good after the page that had it, in seconds.
+    #[arg(long, env, default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
+    links_cursor_lifetime_s: u32,
 }
 
 impl Config {
@@ -36,6 +49,14 @@ impl Config {
              can reach; set it to the public origin, or set ENVIRONMENT=local"
         );
         Ok(url.clone())
+    }
+
+    /// Returns the maker of cursors.
+    pub(crate) fn cursors(&self) -> anyhow::Result<Cursors> {
+        let keys = CursorKeys::parse(self.links_cursor_keys.expose_secret()).context(
+            "LINKS_CURSOR_KEYS cannot be used; `echo \"key-1:$(openssl rand -hex 32)\"` makes one key with its id",
+        )?;
+        Ok(Cursors::new(keys, Duration::from_secs(self.links_cursor_lifetime_s.into())))
     }
 }
 

@@ -1,11 +1,18 @@
 //! All SQL of this service, and nothing else.
 
+pub(crate) mod list;
+
 use auth::Tenant;
 use pg::{Error, Migration, Row, Schema, Tx};
 
 use crate::domain::{Code, Link, Put, Target};
 
-const MIGRATIONS: &[Migration] = &[("V1__create_links", include_str!("../migrations/V1__create_links.sql"))];
+const MIGRATIONS: &[Migration] = &[
+    ("V1__create_links", include_str!("../migrations/V1__create_links.sql")),
+    ("V2__add_target_host", include_str!("../migrations/V2__add_target_host.sql")),
+    ("V3__index_links_by_time", include_str!("../migrations/V3__index_links_by_time.sql")),
+    ("V4__index_links_by_host", include_str!("../migrations/V4__index_links_by_host.sql")),
+];
 
 /// Every schema in the service's database.
 pub(crate) const SCHEMAS: &[Schema] = &[("url_shortener", MIGRATIONS)];

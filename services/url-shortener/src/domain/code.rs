@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use cursor::AnchorId;
+
 /// 6 to 32 characters of `A-Z a-z 0-9 _ -`. What is not that shape is no link, so nobody has to look it up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Code(String);
@@ -29,6 +31,17 @@ impl FromStr for Code {
         let well_formed = (6..=32).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
         if well_formed { Ok(Self(text.to_owned())) } else { Err(InvalidCode) }
+    }
+}
+
+/// Tells links of the same time apart in a list.
+impl AnchorId for Code {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_bytes()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        String::from_bytes(bytes)?.parse().ok()
     }
 }
 

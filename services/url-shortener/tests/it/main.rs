@@ -5,6 +5,7 @@
 mod crash;
 mod database_down;
 mod links;
+mod lists;
 mod malformed_requests;
 mod observability;
 mod service;

@@ -115,15 +115,7 @@ async fn a_body_that_is_too_large_is_refused() {
 #[tokio::test]
 async fn a_path_that_is_not_there_is_not_found() {
     let service = Service::start().await;
-    for path in [
-        "/",
-        "/v1/links",
-        "/v1/links/",
-        "/v1/nothing/here",
-        "/v2/links/some-link",
-        "/metrics/x",
-        "/some-link/x",
-    ] {
+    for path in ["/", "/v1/links/", "/v1/nothing/here", "/v2/links/some-link", "/metrics/x", "/some-link/x"] {
         send(service.request(Method::GET, path)).await.assert_error(404, "not_found");
     }
 }
@@ -132,6 +124,7 @@ async fn a_path_that_is_not_there_is_not_found() {
 async fn a_method_that_is_not_taken_is_answered_with_those_that_are() {
     let service = Service::start().await;
     for (method, path, allow) in [
+        (Method::POST, "/v1/links", "GET"),
         (Method::POST, "/v1/links/some-link", "GET, PUT"),
         (Method::DELETE, "/v1/links/some-link", "GET, PUT"),
         (Method::POST, "/some-link", "GET, HEAD"),

@@ -31,6 +31,13 @@ impl Service {
         Self::start_with(database, |process| process.env("DATABASE_URL", &url)).await
     }
 
+    /// Starts it with a setting of the test's own.
+    pub(crate) async fn start_with_env(name: &str, value: &str) -> Self {
+        let database = Database::create("url_shortener").await;
+        let url = database.url();
+        Self::start_with(database, |process| process.env("DATABASE_URL", &url).env(name, value)).await
+    }
+
     /// Starts it with more patience than production has, for tests that make requests wait for each other on purpose.
     pub(crate) async fn start_patient() -> Self {
         let database = Database::create("url_shortener").await;
@@ -52,7 +59,8 @@ impl Service {
         let keys = Keys::generate(&testkit::scratch_dir("url-shortener-keys"));
         let builder = Process::builder(env!("CARGO_BIN_EXE_url-shortener"))
             .env("AUTH_JWKS_FILE", keys.jwks_file())
-            .env("LINKS_PUBLIC_URL", PUBLIC_URL);
+            .env("LINKS_PUBLIC_URL", PUBLIC_URL)
+            .env("LINKS_CURSOR_KEYS", format!("test:{}", "22".repeat(32)));
         Self { process: settings(builder).spawn().await, database, http: testkit::client(), keys }
     }
 

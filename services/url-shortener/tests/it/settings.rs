@@ -8,6 +8,7 @@ async fn process() -> Builder {
     Process::builder(env!("CARGO_BIN_EXE_url-shortener"))
         .env("DATABASE_URL", database.url())
         .env("AUTH_JWKS_FILE", keys.jwks_file())
+        .env("LINKS_CURSOR_KEYS", format!("test:{}", "22".repeat(32)))
 }
 
 #[tokio::test]
@@ -37,6 +38,17 @@ async fn production_refuses_fail_points() {
         process().await.env("ENVIRONMENT", "production").env("LINKS_PUBLIC_URL", "https://links.example");
     let output = process.env("MUSTER_FAIL_POINTS", "links.committed=kill").expect_refusal().await;
     assert!(output.contains("MUSTER_FAIL_POINTS"), "{output}");
+}
+
+#[tokio::test]
+async fn cursor_keys_of_another_form_are_refused_and_not_repeated() {
+    let key = "abcd".repeat(16);
+    for keys in [key.clone(), format!("id:{key},"), format!("id:{key},id:{key}"), format!("ID:{key}")] {
+        let process = process().await.env("LINKS_PUBLIC_URL", "http://links.test");
+        let output = process.env("LINKS_CURSOR_KEYS", keys).expect_refusal().await;
+        assert!(output.contains("LINKS_CURSOR_KEYS") && output.contains("openssl"), "{output}");
+        assert!(!output.contains(&key), "{output}");
+    }
 }
 
 #[tokio::test]

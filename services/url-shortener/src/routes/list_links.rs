@@ -1,0 +1,85 @@
+//! `GET /v1/links`: a tenant's look at all its links.
+
+use actix_web::{
+    HttpResponse,
+    http::header::{CACHE_CONTROL, LINK},
+    web::Data,
+};
+use api_error::{ApiError, Code as ErrorCode, Query};
+use auth::Caller;
+use chrono::Utc;
+use cursor::{Anchor, Limit, List, Moment, Page, Range, Scope, Sort};
+use serde::{Deserialize, Serialize};
+
+use super::link_body::LinkBody;
+use crate::{
+    app::State,
+    domain::{Code, Host, LinkFilter},
+    store,
+};
+
+/// Path of the list.
+pub(super) const PATTERN: &str = "/v1/links";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parameters {
+    host: Option<Host>,
+    created_from: Option<Moment>,
+    created_to: Option<Moment>,
+    #[serde(default)]
+    order: Sort,
+    #[serde(default)]
+    limit: Limit,
+    cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct PageBody {
+    items: Vec<LinkBody>,
+    next: Option<String>,
+    prev: Option<String>,
+}
+
+pub(super) async fn list_links(
+    state: Data<State>,
+    caller: Caller,
+    parameters: Query<Parameters>,
+) -> Result<HttpResponse, ApiError> {
+    caller.require("links:read")?;
+    let Parameters { host, created_from, created_to, order, limit, cursor } = parameters.into_inner();
+    let filter = LinkFilter { host, created: range(created_from, created_to)? };
+    let scope = scope(caller.tenant.as_str(), &filter, order);
+    let list: List<'_, Code> = state.cursors.list(scope, limit, cursor.as_deref(), Utc::now())?;
+    let context = (&caller.tenant, &filter, list.window());
+    let links = pg::run_tx(&state.pool, "list_links", &context, |tx, (tenant, filter, window)| {
+        Box::pin(store::list::list(tx, tenant, filter, window))
+    })
+    .await?;
+    let page = list.page(links, |link| Anchor { at: link.created_at, id: link.code.clone() });
+
+    let mut response = HttpResponse::Ok();
+    // A target can be a capability.
+    response.insert_header((CACHE_CONTROL, "private, no-store"));
+    if let Some(link) = list.link(&page) {
+        response.insert_header((LINK, link));
+    }
+    let Page { items, next, prev } = page;
+    let items = items.into_iter().map(|link| LinkBody::new(link, &state.public_url)).collect();
+    Ok(response.json(PageBody { items, next, prev }))
+}
+
+/// The list that cursors are bound to.
+fn scope(tenant: &str, filter: &LinkFilter, order: Sort) -> Scope {
+    Scope::new(tenant, PATTERN, order)
+        .filter("host", filter.host.as_ref().map(Host::as_str))
+        .filter("created_from", filter.created.from().map(Moment::canonical))
+        .filter("created_to", filter.created.to().map(Moment::canonical))
+}
+
+fn range(from: Option<Moment>, to: Option<Moment>) -> Result<Range, ApiError> {
+    Range::new(from, to).map_err(|error| {
+        ApiError::new(ErrorCode::InvalidRequest, "No link can lie in this range of times. See details.")
+            .with_detail("created_to", error.to_string())
+    })
+}

@@ -1,0 +1,65 @@
+//! One page of a tenant's links.
+
+use cursor::{Moment, Scan, Start, Window};
+use pg::{Error, Tx};
+
+use super::link;
+use crate::domain::{Code, Host, Link, LinkFilter};
+
+/// Has the planner look at the values each time.
+///
+/// A prepared statement is planned without them from its sixth execution on, if that looks no more expensive: as it does
+/// while there are few links, and the plan stays when there are many. Then every filter that is not set is an open question,
+/// no index answers it, and a page costs a scan of the tenant's links.
+const PLAN_WITH_VALUES: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
+
+/// The text of one scan. Comparing rows, and not a chain of ORs, lets the index begin at the anchor.
+macro_rules! scan {
+    ($comparison:literal, $direction:literal) => {
+        concat!(
+            "SELECT code, target, version, created_at, updated_at
+FROM links
+WHERE tenant = $1
+    AND ($2::text IS NULL OR target_host = $2)
+    AND ($3::timestamptz IS NULL OR created_at >= $3)
+    AND ($4::timestamptz IS NULL OR created_at < $4)
+    AND ($5::timestamptz IS NULL OR (created_at, code) ",
+            $comparison,
+            " ($5, $6::text))
+ORDER BY created_at ",
+            $direction,
+            ", code ",
+            $direction,
+            " LIMIT $7"
+        )
+    };
+}
+
+const AFTER: &str = scan!(">", "ASC");
+const FROM: &str = scan!(">=", "ASC");
+const BEFORE: &str = scan!("<", "DESC");
+const UP_TO: &str = scan!("<=", "DESC");
+
+/// Returns the links in the window, in the order of its scan.
+pub(crate) async fn list(
+    tx: &Tx<'_>,
+    tenant: &auth::Tenant,
+    filter: &LinkFilter,
+    window: &Window<Code>,
+) -> Result<Vec<Link>, Error> {
+    let statement = match (window.scan(), window.start()) {
+        (Scan::Ascending, Start::Beyond) => AFTER,
+        (Scan::Ascending, Start::At) => FROM,
+        (Scan::Descending, Start::Beyond) => BEFORE,
+        (Scan::Descending, Start::At) => UP_TO,
+    };
+    let host = filter.host.as_ref().map(Host::as_str);
+    let from = filter.created.from().map(Moment::at);
+    let to = filter.created.to().map(Moment::at);
+    let at = window.anchor().map(|anchor| anchor.at);
+    let code = window.anchor().map(|anchor| anchor.id.as_str());
+    tx.execute(PLAN_WITH_VALUES, &[]).await?;
+    let rows =
+        tx.query(statement, &[&tenant.as_str(), &host, &from, &to, &at, &code, &window.fetch()]).await?;
+    Ok(rows.iter().map(link).collect())
+}
