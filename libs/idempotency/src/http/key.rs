@@ -27,7 +27,8 @@ impl Key {
         valid.then_some(Self(key))
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// The key, without the quotes and escapes of its structured-field form. Keep it out of logs.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -1,0 +1,43 @@
+//! List cursors: whatever is presented, only the very text that was sealed opens, and only for its own list.
+
+#![no_main]
+
+use std::{sync::LazyLock, time::Duration};
+
+use chrono::{DateTime, Utc};
+use cursor::{Anchor, CursorKeys, Cursors, Position, Scope, Sort, Start, Toward};
+use fuzz::edited;
+use libfuzzer_sys::fuzz_target;
+use uuid::Uuid;
+
+const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+struct Sealed {
+    cursors: Cursors,
+    scope: Scope,
+    position: Position<Uuid>,
+    text: String,
+}
+
+static SEALED: LazyLock<Sealed> = LazyLock::new(|| {
+    let keys = CursorKeys::parse(&format!("fuzz:{}", "5a".repeat(32))).expect("a key");
+    let cursors = Cursors::new(keys, Duration::from_hours(1));
+    let scope = Scope::new("acme", "/v1/orders", Sort::Newest).filter("state", Some("confirmed"));
+    let anchor = Anchor { at: NOW, id: Uuid::from_u128(7) };
+    let position = Position { toward: Toward::Next, start: Start::Beyond, anchor };
+    let text = cursors.seal(&scope, &position, NOW);
+    Sealed { cursors, scope, position, text }
+});
+
+fuzz_target!(|data: &[u8]| {
+    let presented = edited(&SEALED.text, data);
+    let open = |scope: &Scope| SEALED.cursors.open::<Uuid>(scope, &presented, NOW);
+    match open(&SEALED.scope) {
+        Ok(position) => {
+            assert_eq!(presented, SEALED.text, "a cursor that nobody sealed was opened");
+            assert_eq!(position, SEALED.position, "it opened as another position");
+        }
+        Err(_) => assert_ne!(presented, SEALED.text, "a genuine cursor was refused"),
+    }
+    assert!(open(&Scope::new("other", "/v1/orders", Sort::Newest)).is_err(), "it opened for another tenant");
+});
