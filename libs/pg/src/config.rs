@@ -46,6 +46,10 @@ impl Config {
         Duration::from_millis(self.database_acquire_timeout_ms)
     }
 
+    pub(crate) fn statement_timeout(&self) -> Duration {
+        Duration::from_millis(self.database_statement_timeout_ms)
+    }
+
     pub(crate) fn transaction_timeout(&self) -> Duration {
         Duration::from_millis(self.database_transaction_timeout_ms)
     }

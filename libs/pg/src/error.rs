@@ -6,7 +6,7 @@ use deadpool_postgres::PoolError;
 use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
-type Source = Box<dyn StdError + Send + Sync>;
+pub(crate) type Source = Box<dyn StdError + Send + Sync>;
 
 /// What the server said, without the detail that repeats the values of a row: those are not for a log.
 #[derive(Debug, Error)]
@@ -35,6 +35,10 @@ pub enum Error {
     /// The transaction lost against a concurrent one (serialization failure or deadlock) and may be run again.
     #[error("the transaction conflicted with a concurrent one")]
     Conflict(#[source] Source),
+
+    /// The deadline of the work at hand has passed, see the crate `deadline`: whoever asked has stopped waiting.
+    #[error("the deadline has passed")]
+    DeadlineExceeded(#[source] Source),
 
     /// A constraint refused the write.
     #[error("constraint {constraint} refused the write")]
@@ -70,7 +74,11 @@ impl Error {
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable(_) | Self::CommitUnknown(_) | Self::Locked(_) | Self::Conflict(_) => true,
+            Self::Unavailable(_)
+            | Self::CommitUnknown(_)
+            | Self::Locked(_)
+            | Self::Conflict(_)
+            | Self::DeadlineExceeded(_) => true,
             Self::Constraint { .. }
             | Self::UnexpectedRowCount { .. }
             | Self::Refused(_)
@@ -93,6 +101,7 @@ impl Error {
             Self::CommitUnknown(_) => "commit_unknown",
             Self::Locked(_) => "locked",
             Self::Conflict(_) => "conflict",
+            Self::DeadlineExceeded(_) => "deadline_exceeded",
             Self::Constraint { .. } => "constraint",
             Self::UnexpectedRowCount { .. } => "unexpected_row_count",
             Self::Refused(_) => "refused",

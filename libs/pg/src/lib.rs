@@ -5,6 +5,7 @@ mod connect;
 mod error;
 mod metrics;
 mod migrate;
+mod patience;
 mod pool;
 mod tx;
 

@@ -1,6 +1,6 @@
 //! Every metric of this library.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Instant};
 
 use prometheus::{
     HistogramVec, IntCounterVec, IntGaugeVec, register_histogram_vec, register_int_counter_vec,
@@ -17,6 +17,11 @@ pub(crate) static TX_DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
     )
     .expect("the metric is registered once")
 });
+
+/// Measures a transaction that has ended.
+pub(crate) fn observe_tx(name: &'static str, outcome: &'static str, started: Instant) {
+    TX_DURATION.with_label_values(&[name, outcome]).observe(started.elapsed().as_secs_f64());
+}
 
 /// Transactions that were run again after a conflict with a concurrent one.
 pub(crate) static TX_RETRIES: LazyLock<IntCounterVec> = LazyLock::new(|| {

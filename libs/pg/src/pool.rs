@@ -14,12 +14,14 @@ use deadpool_postgres::{
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
-use crate::{Config, Error, connect::OnRuntime, metrics};
+use crate::{Config, Error, connect::OnRuntime, metrics, patience::Patience};
 
 /// A pool of connections to one database. Clones share it.
 #[derive(Clone)]
 pub struct Pool {
     inner: deadpool_postgres::Pool,
+    acquire_timeout: Duration,
+    statement_timeout: Duration,
     transaction_timeout: Duration,
     migrated: Arc<AtomicBool>,
 }
@@ -52,14 +54,24 @@ pub fn connect(config: &Config, application_name: &str) -> Result<Pool, Error> {
         OnRuntime(Handle::current()),
         ManagerConfig { recycling_method: RecyclingMethod::Fast },
     );
-    let wait = Some(config.acquire_timeout());
     let inner = deadpool_postgres::Pool::builder(manager)
         .max_size(config.database_pool_size)
-        .timeouts(Timeouts { wait, create: wait, recycle: wait })
+        .timeouts(timeouts(config.acquire_timeout()))
         .runtime(Runtime::Tokio1)
         .build()
         .expect("a runtime is set, which is all that the builder checks");
-    Ok(Pool { inner, transaction_timeout: config.transaction_timeout(), migrated: Arc::default() })
+    Ok(Pool {
+        inner,
+        acquire_timeout: config.acquire_timeout(),
+        statement_timeout: config.statement_timeout(),
+        transaction_timeout: config.transaction_timeout(),
+        migrated: Arc::default(),
+    })
+}
+
+/// One limit for each of the steps to a connection.
+fn timeouts(limit: Duration) -> Timeouts {
+    Timeouts { wait: Some(limit), create: Some(limit), recycle: Some(limit) }
 }
 
 impl Pool {
@@ -86,9 +98,13 @@ impl Pool {
 
     pub(crate) async fn get(&self) -> Result<Object, Error> {
         self.require_migrated()?;
-        let object = self.inner.get().await;
+        let patience = Patience::at_most(self.acquire_timeout);
+        let object = self.inner.timeout_get(&timeouts(patience.limit)).await;
         self.observe();
-        Ok(object?)
+        object.map_err(|error| match error {
+            PoolError::Timeout(_) => patience.exceeded(error),
+            other => other.into(),
+        })
     }
 
     fn require_migrated(&self) -> Result<(), Error> {
@@ -105,6 +121,10 @@ impl Pool {
 
     pub(crate) fn open(&self) {
         self.migrated.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn statement_timeout(&self) -> Duration {
+        self.statement_timeout
     }
 
     pub(crate) fn transaction_timeout(&self) -> Duration {

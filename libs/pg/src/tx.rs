@@ -8,12 +8,15 @@ use std::{
 };
 
 use deadpool_postgres::Object;
-use tokio_postgres::{Row, types::ToSql};
+use tokio_postgres::{Row, error::SqlState, types::ToSql};
 
-use crate::{Error, Pool, metrics};
+use crate::{Error, Pool, metrics, patience::Patience};
 
 /// Runs of one transaction at most, the first included.
 const ATTEMPTS: u32 = 4;
+
+/// `SET LOCAL`, with the value as a parameter. The lock timeout can stay: a statement ends while it waits for a lock, too.
+const LIMIT_STATEMENTS: &str = "SELECT set_config('statement_timeout', $1, true)";
 
 /// An open transaction.
 ///
@@ -22,6 +25,10 @@ pub struct Tx<'a> {
     inner: deadpool_postgres::Transaction<'a>,
     /// A statement failed, so the server answers COMMIT with a rollback, and without an error.
     aborted: AtomicBool,
+    /// How long the server lets a statement run.
+    statement_timeout: Duration,
+    /// The server was given less time, because the deadline leaves less.
+    limited: AtomicBool,
 }
 
 /// An error of a transaction's closure.
@@ -39,6 +46,7 @@ impl TxError for Error {
 impl Tx<'_> {
     /// Returns all rows.
     pub async fn query(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
+        self.obey_deadline().await?;
         let rows = async {
             let statement = self.inner.prepare_cached(sql).await?;
             self.inner.query(&statement, params).await
@@ -67,6 +75,7 @@ impl Tx<'_> {
 
     /// Returns how many rows were touched.
     pub async fn execute(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
+        self.obey_deadline().await?;
         let touched = async {
             let statement = self.inner.prepare_cached(sql).await?;
             self.inner.execute(&statement, params).await
@@ -74,9 +83,38 @@ impl Tx<'_> {
         self.noting_failure(touched.await)
     }
 
+    /// Makes the server end the next statement at the deadline, when that is earlier than it would by itself.
+    ///
+    /// Whoever drops the future at the deadline does not stop the server: without this it would go on holding its locks,
+    /// and the connection would go back to the pool with a statement still running.
+    async fn obey_deadline(&self) -> Result<(), Error> {
+        let patience = Patience::at_most(self.statement_timeout);
+        if !patience.ends_with_deadline {
+            return Ok(());
+        }
+        let limit_ms = patience.limit.as_millis();
+        if limit_ms == 0 {
+            // To the server, zero would mean no limit.
+            return Err(patience.exceeded("no time is left for the next statement"));
+        }
+        let set = async {
+            let statement = self.inner.prepare_cached(LIMIT_STATEMENTS).await?;
+            self.inner.query(&statement, &[&limit_ms.to_string()]).await
+        };
+        self.noting_failure(set.await)?;
+        self.limited.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn noting_failure<T>(&self, result: Result<T, tokio_postgres::Error>) -> Result<T, Error> {
         self.aborted.fetch_or(result.is_err(), Ordering::Relaxed);
-        result.map_err(Error::from)
+        result.map_err(|error| {
+            if self.limited.load(Ordering::Relaxed) && error.code() == Some(&SqlState::QUERY_CANCELED) {
+                Error::DeadlineExceeded(Box::new(error))
+            } else {
+                error.into()
+            }
+        })
     }
 
     /// Executes a statement that must touch exactly `expected` rows.
@@ -99,7 +137,8 @@ pub type TxFuture<'t, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send +
 /// Runs `work` in one READ COMMITTED transaction and commits it when it returns `Ok`.
 ///
 /// `name` labels the metrics. A serialization failure or deadlock runs the transaction again, a few times, after a
-/// jittered pause; nothing else is retried here.
+/// jittered pause; nothing else is retried here. A [deadline](deadline::scope()) around the call bounds all of it: the wait
+/// for a connection, each statement on the server, and whether there is another attempt.
 ///
 /// What the closure needs comes through `context` instead of being captured: only so can the compiler prove, for every
 /// lifetime at once, that the returned future may move between threads (rust-lang/rust#110338).
@@ -115,8 +154,15 @@ where
         let result = attempt_tx(pool, context, &work).await;
         let failure = result.as_ref().err().and_then(TxError::database);
         if matches!(failure, Some(Error::Conflict(_))) && attempt < ATTEMPTS {
+            let pause = pause_before(attempt);
+            if deadline::remaining().is_some_and(|remaining| remaining <= pause) {
+                metrics::observe_tx(name, "deadline_exceeded", started);
+                return Err(
+                    Error::DeadlineExceeded("no time is left to run the transaction again".into()).into()
+                );
+            }
             metrics::TX_RETRIES.with_label_values(&[name]).inc();
-            tokio::time::sleep(pause_before(attempt)).await;
+            tokio::time::sleep(pause).await;
             attempt += 1;
             continue;
         }
@@ -125,7 +171,7 @@ where
             (Err(_), Some(error)) => error.label(),
             (Err(_), None) => "rolled_back",
         };
-        metrics::TX_DURATION.with_label_values(&[name, outcome]).observe(started.elapsed().as_secs_f64());
+        metrics::observe_tx(name, outcome, started);
         return result;
     }
 }
@@ -138,8 +184,9 @@ where
 {
     let mut connection = pool.get().await?;
     let committing = AtomicBool::new(false);
-    let running = in_tx(&mut connection, context, work, &committing);
-    let timed_out = match tokio::time::timeout(pool.transaction_timeout(), running).await {
+    let running = in_tx(&mut connection, pool.statement_timeout(), context, work, &committing);
+    let patience = Patience::at_most(pool.transaction_timeout());
+    let timed_out = match tokio::time::timeout(patience.limit, running).await {
         Ok(result) => return result,
         Err(timed_out) => timed_out,
     };
@@ -148,13 +195,14 @@ where
     Err(if committing.into_inner() {
         Error::CommitUnknown(Box::new(timed_out)).into()
     } else {
-        Error::Unavailable(Box::new(timed_out)).into()
+        patience.exceeded(timed_out).into()
     })
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one transaction entry")]
 async fn in_tx<C, T, E, F>(
     connection: &mut Object,
+    statement_timeout: Duration,
     context: &C,
     work: &F,
     committing: &AtomicBool,
@@ -165,7 +213,8 @@ where
     F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, T, E>,
 {
     let inner = connection.transaction().await.map_err(Error::from)?;
-    let tx = Tx { inner, aborted: AtomicBool::new(false) };
+    let tx =
+        Tx { inner, aborted: AtomicBool::new(false), statement_timeout, limited: AtomicBool::new(false) };
     let value = work(&tx, context).await?;
     if tx.aborted.load(Ordering::Relaxed) {
         return Err(Error::Refused("a statement failed, so its transaction cannot commit".into()).into());

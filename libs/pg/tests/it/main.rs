@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
+mod deadline;
+
 use std::{
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
