@@ -56,6 +56,7 @@ macro_rules! codes {
 codes! {
     InvalidRequest, "invalid_request", 400, retryable: false, "Invalid request";
     MalformedJson, "malformed_json", 400, retryable: false, "Malformed JSON";
+    InvalidDeadline, "invalid_deadline", 400, retryable: false, "Invalid deadline";
     MissingIdempotencyKey, "missing_idempotency_key", 400, retryable: false, "Missing idempotency key";
     InvalidIdempotencyKey, "invalid_idempotency_key", 400, retryable: false, "Invalid idempotency key";
     InvalidCursor, "invalid_cursor", 400, retryable: false, "Invalid cursor";
@@ -70,11 +71,15 @@ codes! {
     Conflict, "conflict", 409, retryable: false, "Conflict";
     RequestInProgress, "request_in_progress", 409, retryable: true, "Request in progress";
     PayloadTooLarge, "payload_too_large", 413, retryable: false, "Request body too large";
+    UriTooLong, "uri_too_long", 414, retryable: false, "URL too long";
     UnsupportedMediaType, "unsupported_media_type", 415, retryable: false, "Unsupported media type";
     IdempotencyKeyReused, "idempotency_key_reused", 422, retryable: false, "Idempotency key reused";
     UnknownSku, "unknown_sku", 422, retryable: false, "Unknown SKU";
+    QuotaExceeded, "quota_exceeded", 429, retryable: true, "Quota exceeded";
+    HeadersTooLarge, "headers_too_large", 431, retryable: false, "Request headers too large";
     Internal, "internal", 500, retryable: false, "Internal error";
     Unavailable, "unavailable", 503, retryable: true, "Temporarily unavailable";
+    Overloaded, "overloaded", 503, retryable: true, "Overloaded";
     DeadlineExceeded, "deadline_exceeded", 503, retryable: true, "Deadline exceeded";
 }
 

@@ -4,11 +4,13 @@ use std::error::Error as _;
 
 use pg::TxError;
 
-use crate::ApiError;
+use crate::{ApiError, Code};
 
 impl From<pg::Error> for ApiError {
     fn from(error: pg::Error) -> Self {
-        if error.is_transient() {
+        if matches!(error, pg::Error::DeadlineExceeded(_)) {
+            Self::new(Code::DeadlineExceeded, "no time was left in the database").with_source(error)
+        } else if error.is_transient() {
             Self::unavailable("PostgreSQL").with_source(error)
         } else {
             Self::internal(error)

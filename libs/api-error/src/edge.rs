@@ -16,17 +16,18 @@ use actix_web::{
     http::{StatusCode, header},
 };
 use futures::{FutureExt, future::LocalBoxFuture};
+use tokio::time::Instant;
 
 use crate::{
     ApiError, Code, RequestId, accept,
     body::{Answer, Occurrence},
-    request_id, translate,
+    bounds, budget, request_id, translate,
 };
 
 /// Wraps an application so that every failure in it comes out as one envelope.
 ///
-/// A handler that takes longer than the deadline is dropped and answered with 503 `deadline_exceeded`,
-/// so handlers must be cancel-safe. They have to be anyway: actix drops them when a connection is reset.
+/// A handler that takes longer than the deadline, or than the caller's `x-request-deadline-ms`, is dropped and answered with
+/// 503 `deadline_exceeded`. What it calls can ask `deadline::remaining`; handlers must be cancel-safe. They have to be anyway: actix drops them when a connection is reset.
 #[derive(Clone, Debug)]
 pub struct Edge {
     deadline: Duration,
@@ -83,22 +84,41 @@ where
         };
         request.extensions_mut().insert(id.clone());
 
+        let limit = match bounds::check(&request).and_then(|()| budget::of(request.headers(), self.deadline))
+        {
+            Ok(limit) => limit,
+            Err(error) => return Box::pin(ready(Ok(refuse(request, &error, &occurrence, &id)))),
+        };
+
         let service = Rc::clone(&self.service);
-        let deadline = self.deadline;
         Box::pin(async move {
-            let handled = AssertUnwindSafe(async move { service.call(request).await }).catch_unwind();
+            let at = Instant::now() + limit;
+            let handled = deadline::scope(at, async move { service.call(request).await });
+            let handled = AssertUnwindSafe(handled).catch_unwind();
             // The request moved into the handler, so a failure without a response goes up as an error that renders itself.
-            match tokio::time::timeout(deadline, handled).await {
+            match tokio::time::timeout_at(at, handled).await {
                 Ok(Ok(Ok(response))) => Ok(finish(response, &occurrence, &id)),
                 Ok(Ok(Err(error))) => Err(match error.as_error::<ApiError>() {
                     Some(error) => Failure::raise(error, &occurrence, id),
                     None => Failure::raise(&translate::from_actix(&error), &occurrence, id),
                 }),
                 Ok(Err(panic)) => Err(Failure::raise(&from_panic(&*panic), &occurrence, id)),
-                Err(_) => Err(Failure::raise(&deadline_exceeded(deadline), &occurrence, id)),
+                Err(_) => Err(Failure::raise(&deadline_exceeded(limit), &occurrence, id)),
             }
         })
     }
+}
+
+/// Answers a request that no handler gets to see.
+fn refuse<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    error: &ApiError,
+    occurrence: &Occurrence,
+    id: &RequestId,
+) -> ServiceResponse<EitherBody<B>> {
+    let answer = report_and_answer(error, occurrence);
+    let response = answer.put_into(HttpResponse::new(error.code().status()));
+    with_id(request.into_response(response).map_into_right_body(), id)
 }
 
 /// Puts the request id on the response, and the envelope into it when it is a failure without a body of its own.
@@ -139,10 +159,11 @@ fn with_id<B>(mut response: ServiceResponse<B>, id: &RequestId) -> ServiceRespon
     response
 }
 
-/// Logs a failure, once, and renders it. A 4xx is the client's business, so it is only a debug line here.
+/// Logs a failure, once, and renders it. A 4xx is the client's business, so it is only a debug line here; and so is a shed
+/// request, which is counted: an overload must not become a flood of log lines.
 fn report_and_answer(error: &ApiError, occurrence: &Occurrence) -> Answer {
     let (code, status, cause) = (error.code().as_str(), error.code().status().as_u16(), error.chain());
-    if error.code().status().is_server_error() {
+    if error.code().status().is_server_error() && error.code() != Code::Overloaded {
         tracing::error!(code, status, error = cause, "request failed");
     } else {
         tracing::debug!(code, status, error = cause, "request refused");
@@ -150,8 +171,8 @@ fn report_and_answer(error: &ApiError, occurrence: &Occurrence) -> Answer {
     occurrence.answer(error)
 }
 
-fn deadline_exceeded(deadline: Duration) -> ApiError {
-    let message = format!("the handler did not answer within {} ms", deadline.as_millis());
+fn deadline_exceeded(limit: Duration) -> ApiError {
+    let message = format!("the handler did not answer within {} ms", limit.as_millis());
     ApiError::new(Code::DeadlineExceeded, message)
 }
 

@@ -13,9 +13,10 @@ use serde::de::DeserializeOwned;
 
 use crate::{ApiError, Code};
 
+mod bounds;
 mod decode;
 
-/// How much body [`Json`] reads, and for how long; put another one into `app_data` to change it.
+/// How much body [`Json`] takes, of which shape, and for how long it reads; put another one into `app_data` to change it.
 ///
 /// The time has to be shorter than the deadline of [`Edge`](crate::Edge), or a slow client looks like a slow service.
 #[derive(Clone, Copy, Debug)]
@@ -24,11 +25,23 @@ pub struct JsonLimit {
     pub max_bytes: usize,
     /// How long the whole body may take to arrive.
     pub read_timeout: Duration,
+    /// How deep objects and arrays may be nested; the body itself is the first level.
+    pub max_depth: usize,
+    /// The most elements of an array.
+    pub max_elements: usize,
+    /// The longest string or member name, in bytes of UTF-8.
+    pub max_string_bytes: usize,
 }
 
 impl Default for JsonLimit {
     fn default() -> Self {
-        Self { max_bytes: 64 * 1024, read_timeout: Duration::from_secs(3) }
+        Self {
+            max_bytes: 64 * 1024,
+            read_timeout: Duration::from_secs(3),
+            max_depth: 32,
+            max_elements: 1_000,
+            max_string_bytes: 8 * 1024,
+        }
     }
 }
 
@@ -81,6 +94,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
                 return Err(too_slow(limit.read_timeout));
             };
             let raw = raw?;
+            bounds::check(&raw, limit)?;
             Ok(Self { value: decode::decode(&raw)?, raw })
         }
         .boxed_local()

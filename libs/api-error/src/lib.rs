@@ -3,6 +3,8 @@
 
 mod accept;
 mod body;
+mod bounds;
+mod budget;
 mod code;
 #[cfg(feature = "cursor")]
 mod cursor;

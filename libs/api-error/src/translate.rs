@@ -14,7 +14,13 @@ pub(crate) fn from_status(status: StatusCode) -> ApiError {
         408 => (Code::RequestTimeout, "The request did not arrive in time. Send it again."),
         409 => (Code::Conflict, "The request conflicts with the current state of the resource."),
         413 => (Code::PayloadTooLarge, "The request body is too large. Send less."),
+        414 => (Code::UriTooLong, "The URL is too long. Shorten it."),
         415 => (Code::UnsupportedMediaType, "Send the body as application/json, without a content encoding."),
+        429 => (
+            Code::QuotaExceeded,
+            "The quota is used up. Send the same request again after the time in Retry-After.",
+        ),
+        431 => (Code::HeadersTooLarge, "The request has too many headers, or too large ones. Send fewer."),
         503 => (Code::Unavailable, "the service is unavailable"),
         500..=599 => (Code::Internal, "the request failed"),
         _ => (Code::InvalidRequest, "The request cannot be read. Check its path, query, headers and body."),

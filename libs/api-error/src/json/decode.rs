@@ -75,6 +75,6 @@ fn pointer(path: &Path) -> String {
 }
 
 /// Escapes one reference token (RFC 6901, section 3).
-fn escape(token: &str) -> String {
+pub(super) fn escape(token: &str) -> String {
     token.replace('~', "~0").replace('/', "~1")
 }

@@ -53,7 +53,7 @@ pub(crate) fn app() -> App<
 > {
     App::new()
         .configure(api_error::configure)
-        .app_data(JsonLimit { max_bytes: MAX_BYTES, read_timeout: READ_TIMEOUT })
+        .app_data(JsonLimit { max_bytes: MAX_BYTES, read_timeout: READ_TIMEOUT, ..JsonLimit::default() })
         .configure(routes)
         .wrap(Edge::new(DEADLINE))
 }
@@ -68,6 +68,12 @@ fn routes(config: &mut web::ServiceConfig) {
                 .default_service(method_not_allowed("POST")),
         )
         .route("/items/{id}", web::get().to(async |_: web::Path<u32>| HttpResponse::Ok()))
+        .service(
+            web::resource("/any")
+                .app_data(JsonLimit { max_bytes: 64 * 1024, ..JsonLimit::default() })
+                .route(web::post().to(async |_: Json<Value>| HttpResponse::Ok())),
+        )
+        .route("/remaining", web::get().to(remaining))
         .route("/pages", web::get().to(async |_: web::Query<Page>| HttpResponse::Ok()))
         .route("/strict-pages", web::get().to(async |_: Query<Page>| HttpResponse::Ok()))
         .route("/id", web::get().to(async |id: RequestId| id.to_string()))
@@ -86,6 +92,10 @@ fn routes(config: &mut web::ServiceConfig) {
 async fn raise(name: web::Path<String>) -> Result<HttpResponse, ApiError> {
     let code = Code::ALL.iter().find(|code| code.as_str() == name.as_str()).unwrap();
     Err(ApiError::new(*code, SECRET).with_detail("/there", "is wrong").with_source(SECRET))
+}
+
+async fn remaining() -> String {
+    deadline::remaining().unwrap().as_millis().to_string()
 }
 
 async fn panicking(request: HttpRequest) -> HttpResponse {

@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
 mod body;
+mod bounds;
+mod budget;
 mod envelope;
 mod failure;
 mod fixture;
+mod json_bounds;
 mod log;
 mod query;

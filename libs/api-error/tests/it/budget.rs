@@ -1,0 +1,40 @@
+//! `x-request-deadline-ms`.
+
+use std::time::Instant;
+
+use crate::fixture::{DEADLINE, Server, failure};
+
+const HEADER: &str = "x-request-deadline-ms";
+
+#[actix_web::test]
+async fn the_work_knows_what_the_client_has_left() {
+    let server = Server::start();
+    for (stated, limit_ms) in [("300", 300), ("0300", 300), ("86400000", DEADLINE.as_millis())] {
+        let response = server.get("/remaining").header(HEADER, stated).send().await.unwrap();
+        let remaining: u128 = response.text().await.unwrap().parse().unwrap();
+        assert!((1..=limit_ms).contains(&remaining) && remaining > limit_ms / 2, "{stated}: {remaining}");
+    }
+    let response = server.get("/remaining").send().await.unwrap();
+    let remaining: u128 = response.text().await.unwrap().parse().unwrap();
+    assert!(remaining > DEADLINE.as_millis() / 2, "{remaining}");
+}
+
+#[actix_web::test]
+async fn a_client_with_less_time_gets_its_answer_in_that_time() {
+    let server = Server::start();
+    let started = Instant::now();
+    failure(server.get("/slow").header(HEADER, "100"), 503, "deadline_exceeded").await;
+    assert!(started.elapsed() < DEADLINE, "{:?}", started.elapsed());
+}
+
+#[actix_web::test]
+async fn a_time_that_is_none_is_refused() {
+    let server = Server::start();
+    for bad in ["", "0", "-1", "+5", "1.5", "5s", "soon", "0x10", "86400001", "99999999999999999999999999"] {
+        let body = failure(server.get("/remaining").header(HEADER, bad), 400, "invalid_deadline").await;
+        assert_eq!(body["details"][0]["pointer"], HEADER, "{bad}");
+        assert!(body["message"].as_str().unwrap().contains("from 1 to 86400000"), "{body}");
+    }
+    let twice = server.get("/remaining").header(HEADER, "300").header(HEADER, "300");
+    failure(twice, 400, "invalid_deadline").await;
+}
