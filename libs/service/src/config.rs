@@ -6,6 +6,8 @@ use anyhow::ensure;
 use clap::Args;
 use telemetry::Environment;
 
+use crate::Origin;
+
 /// Gives access to the settings that starting and stopping need.
 pub trait HasConfig {
     /// Returns the settings of the process.
@@ -36,9 +38,19 @@ pub struct Config {
     #[arg(long, env = "HTTP_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub http_workers: Option<u16>,
 
-    /// How long a handler may take before the client gets 503 `deadline_exceeded`.
+    /// How long a handler may take before the client gets 503 `deadline_exceeded`; a client that waits less long says so in
+    /// `x-request-deadline-ms`.
     #[arg(long, env = "REQUEST_TIMEOUT_MS", value_name = "MS", default_value_t = 5_000)]
     pub request_timeout_ms: u64,
+
+    /// How long an idle connection is kept for its next request. Longer than the idle timeout of a load balancer in front, or
+    /// that finds connections ended which it wants to use.
+    #[arg(long, env = "HTTP_KEEP_ALIVE_MS", value_name = "MS", default_value_t = 75_000)]
+    pub http_keep_alive_ms: u64,
+
+    /// Origins whose pages may call the API from a browser, separated by commas. None by default; there are no wildcards.
+    #[arg(long, env = "CORS_ALLOWED_ORIGINS", value_name = "ORIGINS", value_delimiter = ',')]
+    pub cors_allowed_origins: Vec<Origin>,
 
     /// How long to go on accepting after readiness has turned false: longer than load balancers take to notice.
     #[arg(long, env = "SHUTDOWN_DELAY_MS", value_name = "MS", default_value_t = 0)]
@@ -73,6 +85,10 @@ impl Config {
 
     pub(crate) fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
+    }
+
+    pub(crate) fn keep_alive(&self) -> Duration {
+        Duration::from_millis(self.http_keep_alive_ms)
     }
 
     pub(crate) fn shutdown_delay(&self) -> Duration {

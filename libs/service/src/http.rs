@@ -3,20 +3,28 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    rc::Rc,
     time::Duration,
 };
 
-use actix_web::{App, HttpServer, dev::ServerHandle, web};
+use actix_web::{
+    App, HttpServer,
+    dev::{ServerHandle, Service as _},
+    web,
+};
 use anyhow::Context as _;
 use telemetry::RequestTelemetry;
 use tokio::task::JoinHandle;
 
-use crate::Config;
+use crate::{
+    Config,
+    connection::{self, Answering},
+    cors::Cors,
+    response_headers::ResponseHeaders,
+};
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept for the next request.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a connection that is being closed may take.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Open connections per thread; further ones wait in the backlog.
@@ -33,7 +41,7 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    pub(crate) fn start<F>(config: &Config, configure: F) -> anyhow::Result<Self>
+    pub(crate) fn start<F>(config: &Config, strict_transport: bool, configure: F) -> anyhow::Result<Self>
     where
         F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     {
@@ -42,17 +50,30 @@ impl Api {
             .with_context(|| format!("cannot bind {address}; set HTTP_ADDR to a free address"))?;
         let address = listener.local_addr()?;
         let deadline = config.request_timeout();
+        let cors = Cors::new(config.cors_allowed_origins.clone());
+        let max_quiet = config.keep_alive() + HEAD_TIMEOUT;
         let server = HttpServer::new(move || {
             App::new()
                 .configure(api_error::configure)
                 .configure(configure.clone())
                 .wrap(api_error::Edge::new(deadline))
+                .wrap(ResponseHeaders { cors: Rc::new(cors.clone()), strict_transport })
                 .wrap(RequestTelemetry)
+                .wrap_fn(|request, service| {
+                    let answering = Answering::begin(&request);
+                    let handled = service.call(request);
+                    async move {
+                        let outcome = handled.await;
+                        drop(answering);
+                        outcome
+                    }
+                })
         })
         .workers(config.http_workers())
         .backlog(BACKLOG)
         .max_connections(MAX_CONNECTIONS)
-        .keep_alive(KEEP_ALIVE)
+        .keep_alive(config.keep_alive())
+        .on_connect(move |io, data| connection::watch(io, data, max_quiet))
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .shutdown_timeout(config.drain_timeout().as_secs().max(1))

@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
+mod connection;
+mod cors;
 mod http;
+mod response_headers;
 mod runtime;
 mod shutdown;
 mod signals;
@@ -18,6 +21,7 @@ use clap::Parser;
 use telemetry::{Admin, Readiness, ServiceInfo};
 
 pub use config::{Config, HasConfig};
+pub use cors::{InvalidOrigin, Origin};
 pub use runtime::Runtime;
 
 use crate::{

@@ -14,6 +14,7 @@ use crate::{Config, http::Api, shutdown::Cause, signals::Signals, workers::Worke
 pub struct Runtime {
     pub(crate) config: Config,
     pub(crate) readiness: Readiness,
+    strict_transport: bool,
     pub(crate) api: Option<Api>,
     pub(crate) workers: Workers,
     pub(crate) on_stop: Vec<(&'static str, BoxFuture<'static, ()>)>,
@@ -21,7 +22,14 @@ pub struct Runtime {
 
 impl Runtime {
     pub(crate) fn new(config: Config, readiness: Readiness) -> Self {
-        Self { config, readiness, api: None, workers: Workers::default(), on_stop: Vec::new() }
+        Self {
+            config,
+            readiness,
+            strict_transport: false,
+            api: None,
+            workers: Workers::default(),
+            on_stop: Vec::new(),
+        }
     }
 
     /// Returns the readiness of the process, to add the checks of dependencies to.
@@ -39,13 +47,19 @@ impl Runtime {
         self.workers.spawn(name, worker);
     }
 
+    /// States whether people reach the API over TLS: then responses tell browsers to come back over nothing else (HSTS). To be
+    /// called before [`serve_http`](Self::serve_http).
+    pub fn reached_over_tls(&mut self, yes: bool) {
+        self.strict_transport = yes;
+    }
+
     /// Starts the API on `HTTP_ADDR`. `configure` runs once per thread and adds routes and their data.
     pub fn serve_http<F>(&mut self, configure: F) -> anyhow::Result<()>
     where
         F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     {
         ensure!(self.api.is_none(), "a service has one API; serve_http was called twice");
-        self.api = Some(Api::start(&self.config, configure)?);
+        self.api = Some(Api::start(&self.config, self.strict_transport, configure)?);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
 mod probe;
+mod response_headers;
 mod startup;
 mod stop;
 mod traces;
