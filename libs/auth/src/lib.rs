@@ -10,7 +10,7 @@ mod signing;
 mod tenant;
 mod verifier;
 
-pub use caller::Caller;
+pub use caller::{Caller, authenticate};
 pub use claims::TokenRequest;
 pub use error::{AuthError, Rejection};
 pub use jwk::{Jwk, Jwks};

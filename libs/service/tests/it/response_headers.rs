@@ -1,6 +1,9 @@
 //! What every response carries, and which pages of other origins may read it.
 
-use reqwest::{Client, Method, Response, header::HeaderMap};
+use reqwest::{
+    Client, Method, Response,
+    header::{HeaderMap, HeaderName},
+};
 
 use crate::probe::Probe;
 
@@ -19,7 +22,7 @@ async fn send(probe: &Probe, method: Method, path: &str, headers: &[(&str, &str)
 }
 
 fn cors_headers(headers: &HeaderMap) -> Vec<&str> {
-    headers.keys().map(|name| name.as_str()).filter(|name| name.starts_with("access-control-")).collect()
+    headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with("access-control-")).collect()
 }
 
 /// A success, a failure of routing, and one that comes up as an error because the handler was dropped.

@@ -1,0 +1,173 @@
+//! A server with one route of each class, whose handlers wait until they are told to go on.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web::{
+    App, HttpResponse, HttpServer,
+    body::SizedStream,
+    web::{self, Bytes, Data},
+};
+use admission::{Admission, Config};
+use api_error::{ApiError, Edge, Json};
+use auth::{Caller, Jwks, SigningKey, TokenRequest, Verifier};
+use futures::{FutureExt as _, StreamExt as _, stream};
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::Value;
+use telemetry::Environment;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::Semaphore,
+    task::JoinHandle,
+    time::timeout,
+};
+
+/// How long anything here may take.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+/// What the routes wait for.
+struct Doors {
+    /// How many handlers have begun.
+    begun: AtomicUsize,
+    /// Before there is a response.
+    handler: Semaphore,
+    /// In the middle of a response's body.
+    body: Semaphore,
+}
+
+pub(crate) struct Server {
+    address: SocketAddr,
+    doors: Arc<Doors>,
+    key: SigningKey,
+    client: Client,
+}
+
+impl Server {
+    pub(crate) fn start(config: Config) -> Self {
+        let key = SigningKey::generate("test");
+        let jwks = Jwks { keys: vec![key.public_jwk(None)] };
+        let verifier = Verifier::new(jwks, Environment::Local).unwrap();
+        let admission = Admission::new(&config);
+        let doors = Arc::new(Doors {
+            begun: AtomicUsize::new(0),
+            handler: Semaphore::new(0),
+            body: Semaphore::new(0),
+        });
+        let data = Data::from(Arc::clone(&doors));
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(verifier.clone())
+                .app_data(admission.clone())
+                .app_data(data.clone())
+                .route("/wait", web::post().to(wait).wrap(admission::write("write")))
+                .route("/stream", web::get().to(stream).wrap(admission::write("write")))
+                .route("/quick", web::get().to(HttpResponse::NoContent).wrap(admission::write("write")))
+                .route("/write", web::post().to(write).wrap(admission::write("write")))
+                .route("/read", web::get().to(HttpResponse::NoContent).wrap(admission::read("read")))
+                .route("/public", web::get().to(HttpResponse::NoContent).wrap(admission::public()))
+                .route("/open", web::get().to(HttpResponse::NoContent))
+                .wrap(Edge::new(SOON))
+        });
+        let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+        let address = server.addrs()[0];
+        actix_web::rt::spawn(server.run());
+        Self { address, doors, key, client: Client::builder().timeout(SOON).build().unwrap() }
+    }
+
+    pub(crate) fn token(&self, tenant: &str) -> String {
+        self.token_with(tenant, &["read", "write"])
+    }
+
+    pub(crate) fn token_with(&self, tenant: &str, scopes: &[&str]) -> String {
+        let scopes = scopes.iter().map(ToString::to_string).collect();
+        let (subject, ttl) = ("ada".to_owned(), Duration::from_mins(5));
+        self.key.sign(&TokenRequest { subject, tenant: tenant.parse().unwrap(), scopes, ttl }).unwrap()
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        self.client.request(method.parse().unwrap(), format!("http://{}{path}", self.address))
+    }
+
+    /// Sends a request of the tenant `acme`.
+    pub(crate) async fn send(&self, method: &str, path: &str) -> Response {
+        self.request(method, path).bearer_auth(self.token("acme")).send().await.unwrap()
+    }
+
+    /// Sends this many writes, which get no answer before the door is opened, and waits until all of them hold a slot.
+    pub(crate) async fn begin_writes(&self, count: usize) -> Vec<JoinHandle<Response>> {
+        let request = || self.request("POST", "/wait").bearer_auth(self.token("acme")).send();
+        let begun = (0..count).map(|_| tokio::spawn(request().map(Result::unwrap))).collect();
+        until(async || (self.doors.begun.load(Ordering::Relaxed) == count).then_some(())).await;
+        begun
+    }
+
+    /// Waits until there is a slot for another write.
+    pub(crate) async fn until_free(&self) {
+        until(async || self.send("GET", "/quick").await.status().is_success().then_some(())).await;
+    }
+
+    pub(crate) fn open_handler(&self) {
+        self.doors.handler.add_permits(1_000);
+    }
+
+    pub(crate) fn open_body(&self) {
+        self.doors.body.add_permits(1_000);
+    }
+
+    /// Sends the head of a request that has a body, but not the body; returns the status of the answer.
+    pub(crate) async fn send_head(&self, path: &str, authorization: &str) -> u16 {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\n{authorization}content-type: application/json\r\n\
+             content-length: 60000\r\n\r\n"
+        );
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        timeout(SOON, stream.read_exact(&mut answer)).await.expect("an answer, without the body").unwrap();
+        std::str::from_utf8(&answer[9..]).unwrap().parse().unwrap()
+    }
+}
+
+async fn until(condition: impl AsyncFn() -> Option<()>) {
+    let holds = async {
+        while condition().await.is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, holds).await.expect("the condition never held");
+}
+
+pub(crate) async fn error(response: Response, status: u16, code: &str) -> (u64, Value) {
+    assert_eq!(response.status(), status, "{response:?}");
+    let retry_after = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+    assert_eq!(body["code"], code, "{body}");
+    (retry_after, body)
+}
+
+async fn wait(doors: Data<Doors>) -> HttpResponse {
+    doors.begun.fetch_add(1, Ordering::Relaxed);
+    doors.handler.acquire().await.unwrap().forget();
+    HttpResponse::NoContent().finish()
+}
+
+/// A response whose body stops in the middle.
+async fn stream(doors: Data<Doors>) -> HttpResponse {
+    let begin = stream::once(async { Ok::<_, ApiError>(Bytes::from_static(b"begin ")) });
+    let end = stream::once(async move {
+        doors.body.acquire().await.unwrap().forget();
+        Ok(Bytes::from_static(b"end"))
+    });
+    HttpResponse::Ok().body(SizedStream::new(9, begin.chain(end).boxed_local()))
+}
+
+async fn write(caller: Caller, body: Json<Value>) -> String {
+    format!("{} {}", caller.tenant, body.raw().len())
+}
