@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_web::web::Data;
+use admission::Admission;
 use auth::Verifier;
 use cursor::Cursors;
 use events::{Encoder, Registry, orders::event_types};
@@ -36,6 +37,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     let tracking = config.tracking()?;
     let cursors = config.cursors()?;
     let verifier = Verifier::from_file(&config.auth.auth_jwks_file, config.service.environment)?;
+    let admission = Admission::new(&config.admission);
     let catalogue = config.orders_catalogue_file.as_deref().map(Catalogue::read).transpose()?;
     let pool = pg::connect(&config.database, "orders")?;
     let registry = Registry::new(&config.registry);
@@ -48,6 +50,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         relay: relay.wake(),
         wake: Wake::default(),
     };
+    runtime.reached_over_tls(tracking.is_https());
     let state = Data::new(State {
         pool: pool.clone(),
         encoder: encoder.clone(),
@@ -69,7 +72,11 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     });
     spawn_database_workers(runtime, &pool, catalogue, relay, process);
     runtime.serve_http(move |services| {
-        services.app_data(state.clone()).app_data(verifier.clone()).configure(routes::configure);
+        services
+            .app_data(state.clone())
+            .app_data(verifier.clone())
+            .app_data(admission.clone())
+            .configure(routes::configure);
     })?;
     runtime.on_stop("database pool", async move { pool.close() });
     Ok(())

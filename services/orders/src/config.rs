@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) registry: events::Config,
     #[command(flatten)]
     pub(crate) auth: auth::Config,
+    #[command(flatten)]
+    pub(crate) admission: admission::Config,
 
     /// Topic of this service's events.
     #[arg(long, env, default_value = "orders.events")]
@@ -91,6 +93,13 @@ impl Config {
             "ORDERS_CURSOR_KEYS cannot be used; `echo \"key-1:$(openssl rand -hex 32)\"` makes one key with its id",
         )?;
         Ok(Cursors::new(keys, std::time::Duration::from_secs(self.orders_cursor_lifetime_s.into())))
+    }
+}
+
+impl Tracking {
+    /// Returns whether customers reach this service over TLS.
+    pub(crate) fn is_https(&self) -> bool {
+        self.public_url.starts_with("https:")
     }
 }
 

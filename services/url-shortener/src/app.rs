@@ -1,6 +1,7 @@
 //! The composition root: what the service is made of, and who knows whom.
 
 use actix_web::web::Data;
+use admission::Admission;
 use auth::Verifier;
 use cursor::Cursors;
 use pg::Pool;
@@ -20,13 +21,19 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     let public_url = config.public_url()?;
     let cursors = config.cursors()?;
     let verifier = Verifier::from_file(&config.auth.auth_jwks_file, config.service.environment)?;
+    let admission = Admission::new(&config.admission);
     let pool = pg::connect(&config.database, "url-shortener")?;
 
     watch_database(runtime, pool.clone());
     keep_schema_up_to_date(runtime, pool.clone());
+    runtime.reached_over_tls(public_url.is_https());
     let state = Data::new(State { pool: pool.clone(), public_url, cursors });
     runtime.serve_http(move |services| {
-        services.app_data(state.clone()).app_data(verifier.clone()).configure(routes::configure);
+        services
+            .app_data(state.clone())
+            .app_data(verifier.clone())
+            .app_data(admission.clone())
+            .configure(routes::configure);
     })?;
     runtime.on_stop("database pool", async move { pool.close() });
     Ok(())

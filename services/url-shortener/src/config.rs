@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) database: pg::Config,
     #[command(flatten)]
     pub(crate) auth: auth::Config,
+    #[command(flatten)]
+    pub(crate) admission: admission::Config,
 
     /// Where people reach this service: scheme, host and port. Short links begin with it.
     #[arg(long, env, value_name = "URL")]

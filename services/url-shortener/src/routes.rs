@@ -9,24 +9,24 @@ mod redirect;
 use actix_web::web;
 use api_error::method_not_allowed;
 
-/// Adds the routes. Scopes: `links:write` to put a link, `links:read` to see one or all; anyone may follow one.
+/// Adds the routes, each with the scope that it takes and what it is worth under load; anyone may follow a link.
 pub(crate) fn configure(services: &mut web::ServiceConfig) {
     services
         .service(
             web::resource(list_links::PATTERN)
-                .route(web::get().to(list_links::list_links))
+                .route(web::get().to(list_links::list_links).wrap(admission::read("links:read")))
                 .default_service(method_not_allowed("GET")),
         )
         .service(
             web::resource("/v1/links/{code}")
-                .route(web::put().to(put_link::put_link))
-                .route(web::get().to(get_link::get_link))
+                .route(web::put().to(put_link::put_link).wrap(admission::write("links:write")))
+                .route(web::get().to(get_link::get_link).wrap(admission::read("links:read")))
                 .default_service(method_not_allowed("GET, PUT")),
         )
         .service(
             web::resource("/{code}")
-                .route(web::get().to(redirect::redirect))
-                .route(web::head().to(redirect::redirect))
+                .route(web::get().to(redirect::redirect).wrap(admission::public()))
+                .route(web::head().to(redirect::redirect).wrap(admission::public()))
                 .default_service(method_not_allowed("GET, HEAD")),
         );
 }

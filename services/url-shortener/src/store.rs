@@ -57,6 +57,7 @@ fn link(row: &Row) -> Link {
     Link {
         code: Code::from_stored(row.get("code")),
         target: Target::from_stored(row.get("target")),
+        version: row.get("version"),
         created_at: row.get("created_at"),
         updated_at: row.get("updated_at"),
     }

@@ -55,6 +55,8 @@ pub(crate) struct Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     pub(crate) details: Details,
+    /// Grows with every change.
+    pub(crate) version: i32,
     pub(crate) state: StateName,
     pub(crate) rejection_reason: Option<String>,
     pub(crate) updated_at: DateTime<Utc>,
@@ -66,6 +68,7 @@ impl From<&Order<Pending>> for Snapshot {
         let placed_at = order.details.placed_at;
         Self {
             details: order.details.clone(),
+            version: order.version,
             state: StateName::Pending,
             rejection_reason: None,
             updated_at: placed_at,

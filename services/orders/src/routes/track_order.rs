@@ -7,7 +7,8 @@ use actix_web::{
     http::{
         StatusCode,
         header::{
-            CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+            CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, CROSS_ORIGIN_OPENER_POLICY,
+            PERMISSIONS_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
         },
     },
     web::{Data, Path},
@@ -33,6 +34,10 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
         "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 });
+
+/// The page needs nothing of the device it is shown on.
+const PERMISSIONS: &str =
+    "accelerometer=(), camera=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()";
 
 #[derive(Template)]
 #[template(path = "order.html")]
@@ -104,6 +109,9 @@ fn page(status: StatusCode, template: &impl Template) -> HttpResponse {
         .insert_header((CONTENT_SECURITY_POLICY, POLICY.as_str()))
         .insert_header((REFERRER_POLICY, "no-referrer"))
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((X_FRAME_OPTIONS, "DENY"))
+        .insert_header((PERMISSIONS_POLICY, PERMISSIONS))
+        .insert_header((CROSS_ORIGIN_OPENER_POLICY, "same-origin"))
         .insert_header(("X-Robots-Tag", "noindex"))
         .insert_header((CACHE_CONTROL, "private, no-store"))
         .body(html)

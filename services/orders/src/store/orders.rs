@@ -104,6 +104,7 @@ pub(crate) async fn find(tx: &Tx<'_>, id: Uuid) -> Result<Option<Snapshot>, Erro
     let history = tx.query(FIND_HISTORY, &[&id]).await?;
     Ok(Some(Snapshot {
         details: details(&row, find_lines(tx, id).await?),
+        version: row.get("version"),
         state: state(&row),
         rejection_reason: row.get("rejection_reason"),
         updated_at: row.get("updated_at"),

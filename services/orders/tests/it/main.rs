@@ -7,6 +7,7 @@ mod auth;
 mod crashes;
 mod create;
 mod dependencies;
+mod edge;
 mod idempotency;
 mod invalid;
 mod list_cost;

@@ -9,6 +9,8 @@ use super::{Code, Target};
 pub(crate) struct Link {
     pub(crate) code: Code,
     pub(crate) target: Target,
+    /// Grows with every change of the target.
+    pub(crate) version: i64,
     pub(crate) created_at: DateTime<Utc>,
     /// When the target last changed.
     pub(crate) updated_at: DateTime<Utc>,

@@ -17,7 +17,7 @@ pub(super) struct LinkBody {
 
 impl LinkBody {
     pub(super) fn new(link: Link, public_url: &PublicUrl) -> Self {
-        let Link { code, target, created_at, updated_at } = link;
+        let Link { code, target, created_at, updated_at, .. } = link;
         Self {
             code: code.to_string(),
             target: target.to_string(),

@@ -46,7 +46,6 @@ pub(super) async fn list_links(
     caller: Caller,
     parameters: Query<Parameters>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.require("links:read")?;
     let Parameters { host, created_from, created_to, order, limit, cursor } = parameters.into_inner();
     let filter = LinkFilter { host, created: range(created_from, created_to)? };
     let scope = scope(caller.tenant.as_str(), &filter, order);

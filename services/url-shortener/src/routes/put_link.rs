@@ -29,7 +29,6 @@ pub(super) async fn put_link(
     code: Path<String>,
     body: Json<PutLink>,
 ) -> Result<HttpResponse, ApiError> {
-    caller.require("links:write")?;
     let code: Code = code.parse().map_err(invalid_code)?;
     let bound = request.app_config().local_addr();
     let target = Target::parse(&body.target, &state.public_url, bound).map_err(invalid_target)?;

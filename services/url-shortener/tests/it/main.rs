@@ -4,6 +4,7 @@
 
 mod crash;
 mod database_down;
+mod edge;
 mod links;
 mod lists;
 mod malformed_requests;
@@ -11,4 +12,5 @@ mod observability;
 mod service;
 mod settings;
 mod shutdown;
+mod slow_clients;
 mod targets;

@@ -57,3 +57,16 @@ async fn a_missing_key_file_is_named() {
     let output = process.env("AUTH_JWKS_FILE", "nowhere.json").expect_refusal().await;
     assert!(output.contains("nowhere.json"), "{output}");
 }
+
+#[tokio::test]
+async fn limits_that_let_nobody_in_are_refused() {
+    for (name, flag) in [
+        ("MAX_REQUESTS_IN_FLIGHT", "--max-requests-in-flight"),
+        ("QUOTA_REQUESTS_PER_SECOND", "--quota-requests-per-second"),
+        ("QUOTA_BURST", "--quota-burst"),
+    ] {
+        let process = process().await.env("LINKS_PUBLIC_URL", "http://links.test").env(name, "0");
+        let output = process.expect_refusal().await;
+        assert!(output.contains(flag), "{name}: {output}");
+    }
+}
