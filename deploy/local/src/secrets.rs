@@ -7,6 +7,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use auth::{Jwks, SigningKey};
@@ -19,6 +20,9 @@ const DEVELOPMENT_KID: &str = "local-development";
 
 /// The key that email-consumer signs with when it talks to url-shortener.
 const EMAIL_CONSUMER_KID: &str = "local-development-email-consumer";
+
+/// How long services accept the keys, counted from their own start, since the key set is written again before each.
+const KEY_LIFETIME: Duration = Duration::from_hours(90 * 24);
 
 /// The directory that holds the secrets of a stack.
 #[derive(Debug)]
@@ -64,14 +68,17 @@ impl Secrets {
         self.dir.join("jwks.json")
     }
 
-    /// Every service's own key opens no more than that service needs.
+    /// Every service's own key opens no more than that service needs, and none is good for ever.
     fn write_jwks(&self) -> anyhow::Result<()> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+        let expiry = (now + KEY_LIFETIME).as_secs();
         let email_consumer = self.signing_key(EMAIL_CONSUMER_KEY, EMAIL_CONSUMER_KID)?;
-        let keys = vec![
+        let keys = [
             self.development_key()?.public_jwk(None),
             email_consumer.public_jwk(Some(vec!["links:write".to_owned()])),
-        ];
-        let text = serde_json::to_string_pretty(&Jwks { keys }).context("the key set")?;
+        ]
+        .map(|key| key.expiring_at(expiry));
+        let text = serde_json::to_string_pretty(&Jwks { keys: keys.into() }).context("the key set")?;
         write_private(&self.jwks_file(), &text)
     }
 

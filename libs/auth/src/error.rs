@@ -57,6 +57,9 @@ pub enum Rejection {
     /// Signed by nobody known here.
     #[error("the token names no known key")]
     UnknownKey,
+    /// Signed with a key past its end.
+    #[error("key `{0}` has expired")]
+    KeyExpired(String),
     /// Wrong signature, algorithm, issuer, audience or time, or a claim is missing or malformed.
     #[error("the token does not verify")]
     Invalid(#[source] jsonwebtoken::errors::Error),

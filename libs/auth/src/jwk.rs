@@ -26,6 +26,10 @@ pub struct Jwk {
     /// The scopes that tokens of this key may carry; absent means any. Give every service key a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muster_scopes: Option<Vec<String>>,
+    /// When the key stops being trusted, in seconds since 1970; absent means never. The member of this name in OpenID
+    /// Federation 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exp: Option<u64>,
     /// The private half. It is read only to be refused.
     #[serde(default, skip_serializing)]
     d: Option<IgnoredAny>,
@@ -33,7 +37,18 @@ pub struct Jwk {
 
 impl Jwk {
     pub(crate) fn public(kid: String, x: String, muster_scopes: Option<Vec<String>>) -> Self {
-        Self { kty: "OKP".to_owned(), crv: "Ed25519".to_owned(), kid, x, muster_scopes, d: None }
+        Self { kty: "OKP".to_owned(), crv: "Ed25519".to_owned(), kid, x, muster_scopes, exp: None, d: None }
+    }
+
+    /// Returns the key with an end, in seconds since 1970.
+    #[must_use]
+    pub fn expiring_at(self, exp: u64) -> Self {
+        Self { exp: Some(exp), ..self }
+    }
+
+    /// Returns whether the key is no longer trusted at this time, in seconds since 1970.
+    pub(crate) fn has_expired(&self, now: u64) -> bool {
+        self.exp.is_some_and(|exp| exp <= now)
     }
 
     /// Returns the key for verification, or what is wrong with it.

@@ -6,6 +6,7 @@ mod caller;
 mod claims;
 mod error;
 mod jwk;
+mod metrics;
 mod signing;
 mod tenant;
 mod verifier;

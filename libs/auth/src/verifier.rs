@@ -8,6 +8,7 @@ use telemetry::Environment;
 use crate::{
     AuthError, Caller, Jwk, Jwks, Rejection,
     claims::{AUDIENCE, Claims, ISSUER, LEEWAY},
+    metrics,
 };
 
 /// No token of ours comes near this, and parsing what is longer is work for nothing.
@@ -54,6 +55,9 @@ impl Verifier {
             }
             let decoding = jwk.decoding_key()?;
             let kid = jwk.kid.clone();
+            if let Some(exp) = jwk.exp {
+                metrics::show_expiry(&kid, exp);
+            }
             if keys.insert(kid.clone(), Key { jwk, decoding }).is_some() {
                 return Err(AuthError::DuplicateKeyId(kid));
             }
@@ -71,10 +75,14 @@ impl Verifier {
             return Err(Rejection::Critical);
         }
         let key = header.kid.and_then(|kid| self.keys.get(&kid)).ok_or(Rejection::UnknownKey)?;
+        let now = jsonwebtoken::get_current_timestamp();
+        if key.jwk.has_expired(now) {
+            return Err(Rejection::KeyExpired(key.jwk.kid.clone()));
+        }
         let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation())
             .map_err(Rejection::Invalid)?
             .claims;
-        if !claims.lifetime_is_acceptable(jsonwebtoken::get_current_timestamp()) {
+        if !claims.lifetime_is_acceptable(now) {
             return Err(Rejection::Lifetime);
         }
         let scopes = claims.scopes();

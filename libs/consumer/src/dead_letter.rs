@@ -1,6 +1,6 @@
 //! The dead-letter topic: a message that cannot be handled goes there unchanged, and says where it came from and why.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use chrono::{SecondsFormat, Utc};
 use events::KafkaConfig;
@@ -8,13 +8,19 @@ use rdkafka::{
     ClientConfig,
     error::KafkaError,
     message::{Header, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord},
+    producer::{FutureProducer, FutureRecord, Producer as _},
 };
 
-use crate::{Settings, message::Received};
+use crate::{Settings, message::Received, metrics};
 
 /// Characters of a reason that travel with a dead letter.
 const MAX_REASON: usize = 1_000;
+
+/// How often the dead letters are counted.
+const COUNT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long the broker may take for each answer that a count needs.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Writes dead letters.
 pub(crate) struct DeadLetters {
@@ -64,6 +70,22 @@ impl DeadLetters {
         Ok(())
     }
 
+    /// Keeps the number of dead letters measured. One that is replayed or discarded is deleted from the topic, so what the
+    /// topic holds is what still waits for somebody. While the broker does not answer, the last count stands.
+    pub(crate) async fn keep_counted(&self) -> Infallible {
+        loop {
+            let (producer, topic) = (self.producer.clone(), self.topic.clone());
+            // librdkafka's calls block their thread.
+            let counted = tokio::task::spawn_blocking(move || count(&producer, &topic)).await;
+            match counted {
+                Ok(Ok(count)) => metrics::DEAD_LETTERS.with_label_values(&[&self.topic]).set(count),
+                Ok(Err(error)) => tracing::debug!(%error, "the dead letters cannot be counted"),
+                Err(error) => tracing::warn!(%error, "counting the dead letters panicked"),
+            }
+            tokio::time::sleep(COUNT_INTERVAL).await;
+        }
+    }
+
     fn headers(&self, message: &Received, reason: &str, attempts: u32) -> OwnedHeaders {
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
         let timestamp = message.timestamp().map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true));
@@ -80,4 +102,15 @@ impl DeadLetters {
         .iter()
         .fold(message.headers(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
     }
+}
+
+/// The messages between the first and the last offset of every partition.
+fn count(producer: &FutureProducer, topic: &str) -> Result<i64, KafkaError> {
+    let client = producer.client();
+    let metadata = client.fetch_metadata(Some(topic), COUNT_TIMEOUT)?;
+    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+    partitions
+        .map(|partition| client.fetch_watermarks(topic, partition.id(), COUNT_TIMEOUT))
+        .map(|watermarks| watermarks.map(|(low, high)| high - low))
+        .sum()
 }

@@ -48,6 +48,12 @@ pub(crate) static PARTITIONS: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     .expect("the metric is registered once")
 });
 
+/// Dead letters that nobody has replayed or discarded yet.
+pub(crate) static DEAD_LETTERS: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    register_int_gauge_vec!("consumer_dead_letters", "Messages in the dead-letter topic.", &["topic"])
+        .expect("the metric is registered once")
+});
+
 /// Offsets that could not be stored because the partition had been taken away: its messages come again elsewhere.
 pub(crate) static LATE_OFFSETS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     register_int_counter_vec!(
@@ -57,3 +63,10 @@ pub(crate) static LATE_OFFSETS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     )
     .expect("the metric is registered once")
 });
+
+/// Shows every outcome at zero: the first dead letter is then an increase, and a consumer that handles nothing has a rate.
+pub(crate) fn show_outcomes(topic: &str) {
+    for outcome in ["done", "retry", "dead_letter"] {
+        HANDLED.with_label_values(&[topic, outcome]);
+    }
+}

@@ -21,6 +21,7 @@ use crate::{
     context::{Context, commit},
     dead_letter::DeadLetters,
     message::Received,
+    metrics,
     partition::{Partition, Shared},
     settings::{MAX_POLL_INTERVAL, SESSION_TIMEOUT},
 };
@@ -70,6 +71,7 @@ impl<H: Handler> Consumer<H> {
         let consumer: Arc<StreamConsumer<Context>> =
             Arc::new(client_config(kafka, &settings.group).create_with_context(context)?);
         let dead_letters = DeadLetters::new(kafka, &settings)?;
+        metrics::show_outcomes(&settings.topic);
         let shared = Arc::new(Shared {
             settings,
             handler,
@@ -95,7 +97,10 @@ impl<H: Handler> Consumer<H> {
     /// librdkafka cannot go on. Brokers that are down are no error: it reconnects.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
         self.client.subscribe(&[&self.shared.settings.topic])?;
-        let result = self.receive(&stop).await;
+        let result = tokio::select! {
+            result = self.receive(&stop) => result,
+            never = self.shared.dead_letters.keep_counted() => match never {},
+        };
         self.drain().await;
         result
     }

@@ -22,7 +22,7 @@ use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::Sub
 
 pub use admin::Admin;
 pub use config::{Config, Environment, LogFormat, TracesExporter};
-pub use http::{RequestTelemetry, RequestTelemetryService};
+pub use http::{RequestTelemetry, RequestTelemetryService, expect_requests};
 pub use metrics::LATENCY_BUCKETS;
 pub use readiness::{Readiness, Report, Status};
 

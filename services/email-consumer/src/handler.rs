@@ -123,8 +123,9 @@ impl Accepted {
 }
 
 fn observe(notice: &Notice, occurred_at: DateTime<Utc>) {
-    metrics::MAILS_SENT.with_label_values(&[notice.verdict.kind()]).inc();
+    let kind = notice.verdict.kind();
+    metrics::MAILS_SENT.with_label_values(&[kind]).inc();
     // A producer whose clock is ahead makes no negative delay.
     let delay = (Utc::now() - occurred_at).to_std().unwrap_or_default();
-    metrics::DELAY.observe(delay.as_secs_f64());
+    metrics::DELAY.with_label_values(&[kind]).observe(delay.as_secs_f64());
 }

@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use prometheus::{
-    Histogram, IntCounter, IntCounterVec, register_histogram, register_int_counter, register_int_counter_vec,
+    HistogramVec, IntCounter, IntCounterVec, register_histogram_vec, register_int_counter,
+    register_int_counter_vec,
 };
 
 /// Mails that the SMTP server accepted, by `kind`.
@@ -21,11 +22,12 @@ pub(crate) static POSSIBLE_DUPLICATES: LazyLock<IntCounter> = LazyLock::new(|| {
     .expect("the metric is registered once")
 });
 
-/// Time from the event to the acceptance of its mail. The objective (60 s) is a bound.
-pub(crate) static DELAY: LazyLock<Histogram> = LazyLock::new(|| {
-    register_histogram!(
+/// Time from the event to the acceptance of its mail, by `kind`. The objective (60 s) is a bound.
+pub(crate) static DELAY: LazyLock<HistogramVec> = LazyLock::new(|| {
+    register_histogram_vec!(
         "email_delay_seconds",
         "Time from an event to the acceptance of its mail by the SMTP server.",
+        &["kind"],
         vec![0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0]
     )
     .expect("the metric is registered once")
@@ -41,10 +43,10 @@ pub(crate) static IGNORED: LazyLock<IntCounterVec> = LazyLock::new(|| {
 pub(crate) fn register() {
     for kind in ["confirmed", "rejected"] {
         MAILS_SENT.with_label_values(&[kind]);
+        DELAY.with_label_values(&[kind]);
     }
     for reason in ["no_mail", "unknown_type"] {
         IGNORED.with_label_values(&[reason]);
     }
     LazyLock::force(&POSSIBLE_DUPLICATES);
-    LazyLock::force(&DELAY);
 }

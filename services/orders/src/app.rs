@@ -14,6 +14,7 @@ use service::Runtime;
 use crate::{
     catalogue::Catalogue,
     config::{Config, Tracking},
+    metrics,
     notice::Notices,
     process::{OrderProcess, Wake},
     routes, store,
@@ -60,6 +61,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         relay: relay.wake(),
     });
 
+    metrics::show_requests();
     watch_dependencies(runtime, &pool, &registry, &encoder, &relay);
     runtime.spawn_worker("schemas", move |stop| async move {
         let types = event_types();

@@ -13,3 +13,8 @@ pub(crate) static PROCESSED: LazyLock<IntCounterVec> = LazyLock::new(|| {
     )
     .expect("the metric is registered once")
 });
+
+/// Shows what the objectives count at zero; see `telemetry::expect_requests`.
+pub(crate) fn show_requests() {
+    telemetry::expect_requests("POST", "/v1/orders", &["202", "500", "503"]);
+}

@@ -7,7 +7,7 @@ use cursor::Cursors;
 use pg::Pool;
 use service::Runtime;
 
-use crate::{config::Config, domain::PublicUrl, routes, store};
+use crate::{config::Config, domain::PublicUrl, metrics, routes, store};
 
 /// What handlers need.
 pub(crate) struct State {
@@ -24,6 +24,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     let admission = Admission::new(&config.admission);
     let pool = pg::connect(&config.database, "url-shortener")?;
 
+    metrics::show_requests();
     watch_database(runtime, pool.clone());
     keep_schema_up_to_date(runtime, pool.clone());
     runtime.reached_over_tls(public_url.is_https());

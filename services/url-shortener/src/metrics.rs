@@ -19,3 +19,8 @@ pub(crate) static REDIRECTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     )
     .expect("the metric is registered once")
 });
+
+/// Shows what the objectives count at zero; see `telemetry::expect_requests`.
+pub(crate) fn show_requests() {
+    telemetry::expect_requests("GET", "/{code}", &["302", "500", "503"]);
+}

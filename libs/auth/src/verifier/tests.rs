@@ -145,6 +145,24 @@ fn a_key_grants_its_own_scopes_and_no_others() {
 }
 
 #[test]
+fn a_key_past_its_end_is_refused_and_the_end_is_a_metric() {
+    let key = SigningKey::generate("ends");
+    let now = jsonwebtoken::get_current_timestamp();
+    let verify = |exp| {
+        let jwks = Jwks { keys: vec![key.public_jwk(None).expiring_at(exp)] };
+        Verifier::new(jwks, Environment::Local).unwrap().verify(&key.sign(&request(&[])).unwrap())
+    };
+    assert!(matches!(verify(now), Err(Rejection::KeyExpired(kid)) if kid == "ends"));
+    assert!(verify(now + 3600).is_ok());
+    let families = prometheus::gather();
+    let family = families.iter().find(|family| family.name() == "auth_key_expiry_timestamp_seconds").unwrap();
+    let shown = family.get_metric().iter().find(|metric| metric.get_label()[0].value() == "ends").unwrap();
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+    let expected = (now + 3600) as f64;
+    assert!((shown.get_gauge().value() - expected).abs() < f64::EPSILON);
+}
+
+#[test]
 fn garbage_is_refused_and_length_is_bounded() {
     let verifier = verifier(&SigningKey::generate("k"));
     for garbage in ["", ".", "..", "a.b.c", "Bearer x", "\u{0}", "eyJhbGciOiJFZERTQSJ9.e30."] {

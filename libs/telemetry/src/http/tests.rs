@@ -37,6 +37,19 @@ async fn unknown_paths_and_methods_share_a_label() {
 }
 
 #[actix_web::test]
+async fn an_expected_status_shows_at_zero_and_then_counts() {
+    expect_requests("GET", "/expected", &["200", "503"]);
+    assert_eq!((count("GET", "/expected", "200"), count("GET", "/expected", "503")), (0, 0));
+    let families = prometheus::gather();
+    let shown = families.iter().any(|family| format!("{family:?}").contains("/expected"));
+    assert!(shown, "a series at zero is there to be scraped");
+
+    let app = init_service(App::new().route("/expected", web::get().to(pong)).wrap(RequestTelemetry)).await;
+    call_service(&app, TestRequest::get().uri("/expected").to_request()).await;
+    assert_eq!((count("GET", "/expected", "200"), count("GET", "/expected", "503")), (1, 0));
+}
+
+#[actix_web::test]
 async fn a_failure_without_a_response_is_counted_by_its_status() {
     let app = App::new()
         .route("/broken", web::get().to(pong))

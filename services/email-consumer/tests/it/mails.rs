@@ -37,7 +37,7 @@ async fn a_confirmed_order_gets_one_mail_with_a_working_link() {
     assert_eq!(mails.len(), 1);
     assert_eq!(metric(&consumer, "mails_sent_total{kind=\"confirmed\"}").await, 1);
     assert_eq!(metric(&consumer, "mails_sent_total{kind=\"rejected\"}").await, 0);
-    assert_eq!(metric(&consumer, "email_delay_seconds_bucket{le=\"60\"}").await, 1);
+    assert_eq!(metric(&consumer, "email_delay_seconds_bucket{kind=\"confirmed\",le=\"60\"}").await, 1);
     assert_eq!(metric(&consumer, "email_possible_duplicates_total").await, 0);
     let log = consumer.logs();
     for secret in [order.email.as_str(), order.tracking_url.as_str(), link.as_str(), "Bearer"] {
