@@ -66,6 +66,14 @@ fuzz: setup ## Feed strangers' texts to the parsers that meet them (FUZZ_SECONDS
 			-verbosity=0 -print_final_stats=1 -artifact_prefix="$$corpus/" "$$corpus"
 	done
 
+.PHONY: rules
+rules: ## Make the rules of Prometheus and Alertmanager from deploy/monitoring
+	cargo run --locked --quiet -p monitoring
+
+.PHONY: rules/test
+rules/test: setup ## Check and test the rules with promtool and amtool
+	cargo test --locked -p monitoring
+
 .PHONY: fmt
 fmt: ## Format the code
 	cargo fmt --all

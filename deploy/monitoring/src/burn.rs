@@ -1,0 +1,212 @@
+//! From an objective to recording rules and alerts on several windows (Google's SRE workbook, chapter 5, and Sloth).
+//!
+//! A page or a ticket needs the budget to burn too fast over a long window, which says that it matters, and over a short
+//! one, which says that it still happens. It also needs [`FLOOR`] bad events: the share of few events says little.
+
+use std::collections::BTreeMap;
+
+use anyhow::ensure;
+
+use crate::{
+    Profile,
+    rules::{Alert, Group, Groups, Record, Rule},
+    spec::{Slo, Spec},
+    window::Window,
+};
+
+const HOUR: u64 = 60;
+const DAY: u64 = 24 * HOUR;
+
+/// The windows over which the share of bad events is kept; those from [`SLOW`] on are looked at less often.
+const WINDOWS: [Named; 7] = [
+    Named("5m", Window::minutes(5)),
+    Named("30m", Window::minutes(30)),
+    Named("1h", Window::minutes(HOUR)),
+    Named("2h", Window::minutes(2 * HOUR)),
+    Named("6h", Window::minutes(6 * HOUR)),
+    Named("1d", Window::minutes(DAY)),
+    Named("3d", Window::minutes(3 * DAY)),
+];
+
+/// Where, in [`WINDOWS`], the slow ones begin: evaluating three days of samples every few seconds buys nothing.
+const SLOW: usize = 5;
+
+/// How often slow windows are looked at.
+const SLOW_INTERVAL: Window = Window::minutes(5);
+
+/// The time that a budget is for.
+const PERIOD: Window = Window::minutes(30 * DAY);
+
+/// Bad events within the long window below which nobody is told.
+const FLOOR: u32 = 10;
+
+/// How long an objective may go unmeasured.
+const VANISHED: Window = Window::minutes(10);
+
+/// A window under the name that it has in production, and so in rules of every profile: dashboards and runbooks know
+/// one name.
+#[derive(Clone, Copy)]
+struct Named(&'static str, Window);
+
+/// How many times faster than just right the budget burns, and over which windows.
+struct Burn {
+    factor: &'static str,
+    long: &'static str,
+    short: &'static str,
+}
+
+/// 2 % of the budget in an hour, or 5 % in six.
+const PAGE: [Burn; 2] =
+    [Burn { factor: "14.4", long: "1h", short: "5m" }, Burn { factor: "6", long: "6h", short: "30m" }];
+
+/// 10 % of the budget in a day, or in three.
+const TICKET: [Burn; 2] =
+    [Burn { factor: "3", long: "1d", short: "2h" }, Burn { factor: "1", long: "3d", short: "6h" }];
+
+/// Makes the rules of one service.
+pub(crate) fn groups(spec: &Spec, profile: Profile) -> anyhow::Result<Groups> {
+    let mut groups = Vec::new();
+    for slo in &spec.slos {
+        ensure!(
+            (50.0..100.0).contains(&slo.objective),
+            "{}: an objective is a percentage below 100, and not one of which half may fail",
+            slo.name
+        );
+        let objective = Objective { service: &spec.service, slo, profile };
+        groups.push(objective.slow_group());
+        groups.push(objective.fast_group());
+    }
+    Ok(Groups { groups })
+}
+
+/// One objective, on its way to becoming rules.
+struct Objective<'a> {
+    service: &'a str,
+    slo: &'a Slo,
+    profile: Profile,
+}
+
+impl Objective<'_> {
+    fn slow_group(&self) -> Group {
+        let mut rules: Vec<_> = WINDOWS[SLOW..].iter().flat_map(|window| self.records(*window)).collect();
+        rules.push(self.record("slo:error_budget_left:ratio", self.budget_left()));
+        Group {
+            name: format!("{}-{}-slow", self.service, self.slo.name),
+            interval: Some(self.profile.scale(SLOW_INTERVAL).to_string()),
+            rules,
+        }
+    }
+
+    fn fast_group(&self) -> Group {
+        let mut rules: Vec<_> = WINDOWS[..SLOW].iter().flat_map(|window| self.records(*window)).collect();
+        rules.push(self.burn_alert(&PAGE, &self.slo.alerting.page_alert.labels));
+        rules.push(self.burn_alert(&TICKET, &self.slo.alerting.ticket_alert.labels));
+        rules.push(self.vanished_alert());
+        Group { name: format!("{}-{}", self.service, self.slo.name), interval: None, rules }
+    }
+
+    /// The share of bad events over a window, and where it is some alert's long window, their number.
+    fn records(&self, Named(name, window): Named) -> Vec<Rule> {
+        let window = self.profile.scale(window);
+        let (errors, total) = self.queries(window);
+        let mut rules =
+            vec![self.record(&format!("slo:error_ratio:rate{name}"), format!("({errors})\n/\n({total})"))];
+        if PAGE.iter().chain(&TICKET).any(|burn| burn.long == name) {
+            let number = format!("({errors})\n* {}", window.seconds());
+            rules.push(self.record(&format!("slo:errors:increase{name}"), number));
+        }
+        rules
+    }
+
+    fn budget_left(&self) -> String {
+        let (errors, total) = self.queries(self.profile.scale(PERIOD));
+        format!("1 - ({errors})\n/\n({total})\n/ {}", self.budget())
+    }
+
+    fn queries(&self, window: Window) -> (String, String) {
+        let over = |query: &str| query.trim().replace("{{.window}}", &window.to_string());
+        let events = &self.slo.sli.events;
+        (over(&events.error_query), over(&events.total_query))
+    }
+
+    /// The share of events that may be bad, in decimal digits: binary fractions would show.
+    fn budget(&self) -> String {
+        let budget = format!("{:.8}", (100.0 - self.slo.objective) / 100.0);
+        budget.trim_end_matches('0').to_owned()
+    }
+
+    fn record(&self, name: &str, expr: String) -> Rule {
+        Rule::Record(Record { record: name.to_owned(), expr, labels: self.labels() })
+    }
+
+    fn burn_alert(&self, burns: &[Burn], severity: &BTreeMap<String, String>) -> Rule {
+        let (selector, budget) = (self.selector(), self.budget());
+        let condition = |burn: &Burn| {
+            let Burn { factor, long, short } = burn;
+            format!(
+                "(\n  slo:error_ratio:rate{long}{selector} > {factor} * {budget}\n  \
+                 and slo:error_ratio:rate{short}{selector} > {factor} * {budget}\n  \
+                 and slo:errors:increase{long}{selector} >= {FLOOR}\n)"
+            )
+        };
+        let conditions: Vec<_> = burns.iter().map(condition).collect();
+        let annotations = &self.slo.alerting.annotations;
+        let description = format!("Impact: {}\nBudget left: {}", annotations.impact, self.budget_sentence());
+        self.alert(Alert {
+            alert: self.slo.alerting.name.clone(),
+            expr: conditions.join("\nor\n"),
+            pending: None,
+            labels: severity.clone(),
+            annotations: BTreeMap::from([
+                ("summary".to_owned(), annotations.summary.clone()),
+                ("description".to_owned(), description),
+            ]),
+        })
+    }
+
+    fn vanished_alert(&self) -> Rule {
+        let name = &self.slo.name;
+        let description = format!(
+            "Impact: whether users of {} are served well is not known; nobody would be paged.\n\
+             Budget left: unknown.",
+            self.service
+        );
+        self.alert(Alert {
+            alert: "SliVanished".to_owned(),
+            expr: format!("absent(slo:error_ratio:rate5m{})", self.selector()),
+            pending: Some(self.profile.scale(VANISHED).to_string()),
+            labels: BTreeMap::from([("severity".to_owned(), "ticket".to_owned())]),
+            annotations: BTreeMap::from([
+                ("summary".to_owned(), format!("Nothing measures {name} of {} any more", self.service)),
+                ("description".to_owned(), description),
+            ]),
+        })
+    }
+
+    fn alert(&self, mut alert: Alert) -> Rule {
+        alert.labels.extend(self.labels());
+        Rule::Alert(alert.with_runbook())
+    }
+
+    fn labels(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            ("service".to_owned(), self.service.to_owned()),
+            ("slo".to_owned(), self.slo.name.clone()),
+        ])
+    }
+
+    fn selector(&self) -> String {
+        format!("{{service=\"{}\", slo=\"{}\"}}", self.service, self.slo.name)
+    }
+
+    /// Says how much of the budget is left, by asking when the alert is evaluated.
+    fn budget_sentence(&self) -> String {
+        let query = format!("slo:error_budget_left:ratio{}", self.selector());
+        let period = self.profile.scale(PERIOD);
+        format!(
+            "{{{{ with query `{query}` }}}}{{{{ . | first | value | humanizePercentage }}}}{{{{ end }}}} \
+             of what {} % allow in {period}.",
+            self.slo.objective
+        )
+    }
+}

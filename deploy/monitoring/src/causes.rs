@@ -1,0 +1,95 @@
+//! Alerts on causes: written by hand for production, made faster for a drill.
+
+use anyhow::{Context as _, bail};
+
+use crate::{
+    Profile,
+    rules::{Alert, Groups, Rule},
+    window::Window,
+};
+
+/// Where a time in seconds, as a number, depends on the profile.
+const SECONDS: &str = "{{seconds ";
+
+/// Makes the rules of the alerts on causes.
+pub(crate) fn groups(mut groups: Groups, profile: Profile) -> anyhow::Result<Groups> {
+    for group in &mut groups.groups {
+        for rule in std::mem::take(&mut group.rules) {
+            let Rule::Alert(alert) = rule else { bail!("{}: only alerts are written by hand", group.name) };
+            let name = alert.alert.clone();
+            let alert = paced(alert, profile).context(name)?;
+            group.rules.push(Rule::Alert(alert));
+        }
+    }
+    Ok(groups)
+}
+
+/// The alert in the pace of the profile, with its service as a label beside the job that names it.
+fn paced(mut alert: Alert, profile: Profile) -> anyhow::Result<Alert> {
+    alert.expr = replace(&alert.expr, SECONDS, "}}", |time| Ok(profile.scale(time.parse()?).seconds()))?;
+    alert.expr = replace(&alert.expr, "[", "]", |range| Ok(format!("[{}]", scale(range, profile)?)))?;
+    alert.expr =
+        replace(&alert.expr, "offset ", ")", |time| Ok(format!("offset {})", scale(time, profile)?)))?;
+    alert.pending = alert.pending.map(|pending| scale(&pending, profile)).transpose()?;
+    alert.labels.insert("service".to_owned(), "{{ $labels.job }}".to_owned());
+    Ok(alert.with_runbook())
+}
+
+fn scale(window: &str, profile: Profile) -> anyhow::Result<String> {
+    Ok(profile.scale(window.parse::<Window>()?).to_string())
+}
+
+/// Replaces everything between `open` and `close`, both included.
+fn replace(
+    text: &str,
+    open: &str,
+    close: &str,
+    with: impl Fn(&str) -> anyhow::Result<String>,
+) -> anyhow::Result<String> {
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(open) {
+        let (inside, after) =
+            after.split_once(close).with_context(|| format!("`{open}` without `{close}`"))?;
+        result.push_str(before);
+        result.push_str(&with(inside)?);
+        rest = after;
+    }
+    result.push_str(rest);
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn alert(expr: &str) -> Alert {
+        Alert {
+            alert: "A".to_owned(),
+            expr: expr.to_owned(),
+            pending: Some("5m".to_owned()),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_drill_shortens_windows_and_times_and_leaves_numbers() {
+        let expr = "rate(a[10m]) * {{seconds 5m}} > max(b offset 1h) + 86400";
+        let drill = paced(alert(expr), Profile::Drill).unwrap();
+        assert_eq!(drill.expr, "rate(a[10s]) * 5 > max(b offset 1m) + 86400");
+        assert_eq!(drill.pending.as_deref(), Some("5s"));
+        let production = paced(alert(expr), Profile::Production).unwrap();
+        assert_eq!(production.expr, "rate(a[10m]) * 300 > max(b offset 1h) + 86400");
+        assert_eq!(production.annotations["runbook_url"], "docs/runbooks/A.md");
+    }
+
+    #[test]
+    fn what_cannot_be_shortened_is_refused() {
+        for bad in ["rate(a[5x])", "a{b=~\"[0-9]\"}", "a > {{seconds 5m"] {
+            assert!(paced(alert(bad), Profile::Drill).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! For every alert on a cause: silent one step before, firing at, silent after recovery.
+
+use crate::{
+    pace::Pace,
+    promtool::{Case, Check, Firing, Sample, constant, values},
+};
+
+type Series = Vec<(String, Vec<Sample>)>;
+
+fn case(name: &'static str, pace: Pace, series: Series, checks: Vec<Check>) {
+    Case { name: name.to_owned(), pace, rules: "causes", step: 1, series, checks }.run();
+}
+
+fn series<const N: usize>(series: [(&str, Vec<Sample>); N]) -> Series {
+    series.map(|(name, samples)| (name.to_owned(), samples)).to_vec()
+}
+
+/// Silent before a step, firing at it, silent at a later one.
+fn fires(alert: &'static str, at: usize, firing: &Firing, recovered: usize) -> Vec<Check> {
+    let check = |step, firing| Check { step, alert, firing };
+    vec![check(at - 1, vec![]), check(at, vec![firing.clone()]), check(recovered, vec![])]
+}
+
+fn silent(alert: &'static str, steps: usize) -> Vec<Check> {
+    (0..steps).map(|step| Check { step, alert, firing: vec![] }).collect()
+}
+
+fn labels<const N: usize>(
+    job: &str,
+    severity: &str,
+    more: [(&'static str, &str); N],
+) -> Vec<(&'static str, String)> {
+    [("job", job), ("service", job), ("severity", severity)]
+        .into_iter()
+        .chain(more)
+        .map(|(name, value)| (name, value.to_owned()))
+        .collect()
+}
+
+/// A number of seconds for each step: minutes of production, seconds of a drill.
+#[expect(clippy::cast_precision_loss, reason = "small")]
+fn minutes(pace: Pace, minutes: f64) -> f64 {
+    minutes * pace.minute() as f64
+}
+
+const UP: [&str; 4] = [
+    r#"up{job="orders",instance="a"}"#,
+    r#"up{job="orders",instance="b"}"#,
+    r#"up{job="url-shortener",instance="a"}"#,
+    r#"up{job="email-consumer",instance="a"}"#,
+];
+
+fn down(job: &str) -> Firing {
+    Firing {
+        labels: labels(job, "page", []),
+        summary: format!("No instance of {job} answers"),
+        description: format!(
+            "Impact: {job} is down for everybody, or cannot be seen; what it measures has ended too.\n\
+             Budget left: unknown until it is back."
+        ),
+    }
+}
+
+#[test]
+fn target_down_waits_for_the_last_instance_and_a_minute() {
+    for pace in Pace::BOTH {
+        let first = values([1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        let second = values([1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0]);
+        let others = constant(1.0, 10);
+        let ups = series([(UP[0], first), (UP[1], second), (UP[2], others.clone()), (UP[3], others)]);
+        case("TargetDown", pace, ups, fires("TargetDown", 6, &down("orders"), 8));
+    }
+}
+
+#[test]
+fn target_down_sees_a_service_that_nobody_lists_any_more() {
+    for (lost, job) in [(2, "url-shortener"), (3, "email-consumer")] {
+        for pace in Pace::BOTH {
+            let mut ups = UP.map(|up| (up, constant(1.0, 10)));
+            ups[lost].1[5..8].fill(Sample::Stale);
+            case("TargetDown-absent", pace, series(ups), fires("TargetDown", 6, &down(job), 8));
+        }
+    }
+}
+
+#[test]
+fn outbox_stuck_is_an_event_older_than_five_minutes() {
+    for pace in Pace::BOTH {
+        let ages = [0.0, 60.0, 120.0, 180.0, 240.0, 300.0, 360.0, 0.0];
+        let ages = values(ages.map(|seconds| minutes(pace, seconds / 60.0)));
+        let firing = Firing {
+            labels: labels("orders", "ticket", []),
+            summary: "Events of orders do not leave the outbox".to_owned(),
+            description: format!(
+                "Impact: orders are taken and confirmed, but no mail follows; the oldest event has waited for {}.\n\
+                 Budget left: mail-freshness loses every order that waits longer than 60 s, as soon as its mail is sent.",
+                pace.either("6m 0s", "6s")
+            ),
+        };
+        let series = series([(r#"outbox_oldest_unpublished_seconds{job="orders",instance="a"}"#, ages)]);
+        case("OutboxStuck", pace, series, fires("OutboxStuck", 6, &firing, 7));
+    }
+}
+
+const LAG: &str = r#"consumer_lag{job="email-consumer",topic="orders.events",partition="0"}"#;
+const OTHER_LAG: &str = r#"consumer_lag{job="email-consumer",topic="orders.events",partition="1"}"#;
+const HANDLED: &str = r#"consumer_handled_total{job="email-consumer",topic="orders.events",outcome="done"}"#;
+const RETRIED: &str = r#"consumer_handled_total{job="email-consumer",topic="orders.events",outcome="retry"}"#;
+
+#[test]
+fn lag_that_grows_while_nothing_is_handled_opens_a_ticket() {
+    let growing = (0..22).map(|step| f64::from(10 * (step - 15_i32).max(0))).chain([0.0, 0.0]);
+    let growing: Vec<_> = growing.collect();
+    for pace in Pace::BOTH {
+        let firing = Firing {
+            labels: labels("email-consumer", "ticket", [("topic", "orders.events")]),
+            summary: "email-consumer does not keep up with orders.events".to_owned(),
+            description: "Impact: 60 events wait, and no fewer than before; the mails about them are late already or \
+                          will be.\nBudget left: mail-freshness loses every order that waits longer than 60 s, as \
+                          soon as its mail is sent."
+                .to_owned(),
+        };
+        let series = series([
+            (LAG, values(growing.clone())),
+            (OTHER_LAG, constant(0.0, 24)),
+            (HANDLED, constant(5.0, 24)),
+            (RETRIED, values((0..24).map(f64::from))),
+        ]);
+        case("ConsumerLagNotShrinking", pace, series, fires("ConsumerLagNotShrinking", 21, &firing, 22));
+    }
+}
+
+#[test]
+fn lag_that_shrinks_or_is_minutes_of_work_is_no_ticket() {
+    for pace in Pace::BOTH {
+        let shrinking = values((0..60).map(|step| f64::from(10_000 - 10 * step)));
+        let slow = series([(LAG, shrinking), (HANDLED, values((0..60).map(|step| f64::from(10 * step))))]);
+        case("ConsumerLag-shrinking", pace, slow, silent("ConsumerLagNotShrinking", 60));
+
+        let busy = values((0..60).map(|step| f64::from(600 * step)));
+        let busy = series([(LAG, constant(2_900.0, 60)), (HANDLED, busy)]);
+        // The rate needs two samples, and the offset needs ten minutes.
+        case("ConsumerLag-busy", pace, busy, silent("ConsumerLagNotShrinking", 60));
+    }
+}
+
+#[test]
+fn one_dead_letter_opens_a_ticket_until_it_is_dealt_with() {
+    for pace in Pace::BOTH {
+        let firing = Firing {
+            labels: labels("email-consumer", "ticket", [("topic", "orders.events.email-consumer.dlq")]),
+            summary: "email-consumer gave up on 1 events".to_owned(),
+            description: "Impact: 1 events are in orders.events.email-consumer.dlq; a customer waits for each mail, \
+                          which no retry will bring.\nBudget left: mail-freshness does not count them, since their \
+                          mails are never sent."
+                .to_owned(),
+        };
+        let letters =
+            r#"consumer_dead_letters{job="email-consumer",topic="orders.events.email-consumer.dlq"}"#;
+        let series = series([(letters, values([0.0, 0.0, 1.0, 1.0, 0.0]))]);
+        case("DeadLettersPresent", pace, series, fires("DeadLettersPresent", 2, &firing, 4));
+    }
+}
+
+#[test]
+fn a_pool_is_saturated_when_callers_waited_all_the_time_for_five_minutes() {
+    for pace in Pace::BOTH {
+        let waiting = [0.0, 9.0, 9.0, 9.0, 0.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 0.0];
+        let firing = Firing {
+            labels: labels("orders", "ticket", []),
+            summary: "Callers in orders queue for a database connection".to_owned(),
+            description: "Impact: requests wait for a connection before they do anything; those that wait for too \
+                          long get 503.\nBudget left: availability and latency of orders burn as soon as users \
+                          notice, and page then."
+                .to_owned(),
+        };
+        let series = series([
+            (r#"pg_pool_connections{job="orders",instance="a",state="waiting"}"#, values(waiting)),
+            (r#"pg_pool_connections{job="orders",instance="b",state="waiting"}"#, constant(0.0, 13)),
+            (r#"pg_pool_connections{job="orders",instance="a",state="open"}"#, constant(16.0, 13)),
+        ]);
+        case("PoolSaturated", pace, series, fires("PoolSaturated", 10, &firing, 12));
+    }
+}
+
+#[test]
+fn a_signing_key_is_near_its_end_fourteen_days_before() {
+    const DAYS: f64 = 86_400.0;
+    for pace in Pace::BOTH {
+        let mut ends = vec![14.0 * DAYS + minutes(pace, 10.0); 13];
+        ends.push(365.0 * DAYS);
+        let firing = Firing {
+            labels: labels("orders", "ticket", [("kid", "issuer-2026")]),
+            summary: "orders soon refuses tokens of key issuer-2026".to_owned(),
+            description: format!(
+                "Impact: in {} every request with a token of this key gets 401.\nBudget left: none is touched, a 401 is \
+                 no failure of ours; all the more reason to act before.",
+                pace.either("13d 23h 59m 0s", "13d 23h 59m 59s")
+            ),
+        };
+        let key = r#"auth_key_expiry_timestamp_seconds{job="orders",instance="a",kid="issuer-2026"}"#;
+        case(
+            "SigningKeyNearExpiry",
+            pace,
+            series([(key, values(ends))]),
+            fires("SigningKeyNearExpiry", 11, &firing, 13),
+        );
+    }
+}

@@ -1,0 +1,12 @@
+//! The rules as Prometheus and Alertmanager see them: checked and tested with their own tools.
+
+#![expect(clippy::unwrap_used, reason = "test harness")]
+
+mod alertmanager;
+mod cause_alerts;
+mod generated;
+mod pace;
+mod promtool;
+mod runbooks;
+mod slo_alerts;
+mod sources;

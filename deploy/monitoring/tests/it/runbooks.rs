@@ -1,0 +1,110 @@
+//! Every alert leads to a runbook, every runbook belongs to an alert, and nothing in the documents for people on call leads
+//! nowhere. That the commands of runbooks work is tried on a real stack by `deploy/local/tests/drill.rs`.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use monitoring::{generate, runbook::blocks};
+
+use crate::sources::{monitoring, repository};
+
+const HEADINGS: [&str; 6] = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Verification", "Afterwards"];
+
+fn alerts() -> BTreeSet<String> {
+    let files = generate(monitoring()).unwrap();
+    let lines = files.iter().flat_map(|file| file.text.lines());
+    lines.filter_map(|line| line.trim().strip_prefix("- alert: ")).map(str::to_owned).collect()
+}
+
+fn markdown(dir: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(repository().join(dir)).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+}
+
+fn runbooks() -> Vec<PathBuf> {
+    markdown("docs/runbooks").into_iter().filter(|path| !path.ends_with("README.md")).collect()
+}
+
+fn name(path: &Path) -> String {
+    path.file_stem().unwrap().to_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
+    let runbooks: BTreeSet<String> = runbooks().iter().map(|path| name(path)).collect();
+    assert_eq!(runbooks, alerts());
+    let index = fs::read_to_string(repository().join("docs/runbooks/README.md")).unwrap();
+    for alert in runbooks {
+        assert!(index.contains(&format!("| [{alert}]({alert}.md) |")), "{alert} is not in the index");
+    }
+}
+
+#[test]
+fn a_runbook_answers_six_questions_with_commands() {
+    for path in runbooks() {
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().next().unwrap(), format!("# {}", name(&path)));
+        let headings: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        let known: Vec<_> = headings.iter().filter(|heading| HEADINGS.contains(heading)).collect();
+        assert!(known.into_iter().eq(HEADINGS.iter()), "{}: {headings:?}", path.display());
+        let blocks = blocks(&text);
+        for (heading, place) in [("Diagnosis", "local"), ("Verification", "local")] {
+            let found = blocks.iter().any(|block| block.heading == heading && block.place == place);
+            assert!(found, "{}: {heading} has no command for {place}", path.display());
+        }
+        assert!(
+            blocks.iter().any(|block| block.place == "cluster"),
+            "{}: nothing for a cluster",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn every_block_of_commands_says_where_it_runs_and_is_a_script() {
+    for path in markdown("docs/runbooks").into_iter().chain([repository().join("docs/oncall.md")]) {
+        for block in blocks(&fs::read_to_string(&path).unwrap()) {
+            assert!(["local", "cluster"].contains(&block.place), "{}: {block:?}", path.display());
+            let checked = Command::new("bash").args(["-n", "-c", &block.commands]).output().unwrap();
+            let complaint = String::from_utf8_lossy(&checked.stderr);
+            assert!(checked.status.success(), "{}: {complaint}\n{}", path.display(), block.commands);
+        }
+    }
+}
+
+/// Targets of Markdown links that are neither elsewhere nor in the same file.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+    targets.map(|target| target.split('#').next().unwrap_or_default()).filter(|target| {
+        !target.is_empty() && !target.starts_with("http://") && !target.starts_with("https://")
+    })
+}
+
+#[test]
+fn no_link_leads_nowhere() {
+    let documents = ["docs", "docs/runbooks", "docs/postmortems", "docs/adr", "deploy/monitoring"];
+    let mut n_links = 0;
+    for path in documents.iter().flat_map(|dir| markdown(dir)) {
+        let text = fs::read_to_string(&path).unwrap();
+        for link in links(&text) {
+            n_links += 1;
+            assert!(path.parent().unwrap().join(link).exists(), "{} links to {link}", path.display());
+        }
+    }
+    assert!(n_links > 30, "only {n_links} links were found");
+}
+
+#[test]
+fn every_runbook_url_is_a_file() {
+    for file in generate(monitoring()).unwrap() {
+        for line in file.text.lines() {
+            if let Some(path) = line.trim().strip_prefix("runbook_url: ") {
+                assert!(repository().join(path).is_file(), "{path}");
+            }
+        }
+    }
+}

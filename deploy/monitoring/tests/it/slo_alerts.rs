@@ -1,0 +1,376 @@
+//! For every objective, both windows of both severities: silent one step before, firing at, silent after recovery.
+//!
+//! What is expected is worked out here from the numbers of the SRE workbook and from how much was sent and how much of it was
+//! bad, and not from anything the generator says. Windows include both their ends in this version of Prometheus.
+
+use crate::{
+    pace::Pace,
+    promtool::{Case, Check, Firing, Sample, constant, values},
+};
+
+/// Events per step.
+const RATE: f64 = 100_000.0;
+
+/// Steps' worth of good events that come first, in one step, so that longer windows than the one under test stay calm.
+const HISTORY: f64 = 4_320.0;
+
+/// An objective and what its alerts say, in the words that people are to see.
+struct Objective {
+    alert: &'static str,
+    service: &'static str,
+    slo: &'static str,
+    /// What is counted, and which series tells the bad ones.
+    good: &'static str,
+    bad: Bad,
+    /// Looks bad and does not count.
+    noise: &'static str,
+    /// What the other objective of the service needs.
+    other: &'static str,
+    budget: f64,
+    percent: &'static str,
+    summary: &'static str,
+    impact: &'static str,
+}
+
+enum Bad {
+    /// Events of their own.
+    Series(&'static str),
+    /// Those that are missing in this bucket.
+    Outside(&'static str),
+}
+
+const OBJECTIVES: [Objective; 5] = [
+    Objective {
+        alert: "OrdersAvailabilityBurn",
+        service: "orders",
+        slo: "availability",
+        good: r#"http_server_request_duration_seconds_count{job="orders",method="POST",route="/v1/orders",status="202"}"#,
+        bad: Bad::Series(
+            r#"http_server_request_duration_seconds_count{job="orders",method="GET",route="/v1/orders/{id}",status="503"}"#,
+        ),
+        noise: r#"http_server_request_duration_seconds_count{job="orders",method="GET",route="unmatched",status="500"}"#,
+        other: r#"http_server_request_duration_seconds_bucket{job="orders",method="POST",route="/v1/orders",status="202",le="0.25"}"#,
+        budget: 0.001,
+        percent: "99.9",
+        summary: "Requests to orders fail",
+        impact: "of requests fail: customers cannot place orders or see them.",
+    },
+    Objective {
+        alert: "OrdersLatencyBurn",
+        service: "orders",
+        slo: "latency",
+        good: r#"http_server_request_duration_seconds_count{job="orders",method="POST",route="/v1/orders",status="202"}"#,
+        bad: Bad::Outside(
+            r#"http_server_request_duration_seconds_bucket{job="orders",method="POST",route="/v1/orders",status="202",le="0.25"}"#,
+        ),
+        noise: r#"http_server_request_duration_seconds_count{job="orders",method="POST",route="/v1/orders",status="422"}"#,
+        other: r#"http_server_request_duration_seconds_count{job="orders",method="POST",route="/v1/orders",status="503"}"#,
+        budget: 0.01,
+        percent: "99",
+        summary: "Placing an order is slow",
+        impact: "of accepted orders took longer than 250 ms: customers wait at the checkout.",
+    },
+    Objective {
+        alert: "RedirectsAvailabilityBurn",
+        service: "url-shortener",
+        slo: "redirects-availability",
+        good: r#"http_server_request_duration_seconds_count{job="url-shortener",method="GET",route="/{code}",status="302"}"#,
+        bad: Bad::Series(
+            r#"http_server_request_duration_seconds_count{job="url-shortener",method="GET",route="/{code}",status="500"}"#,
+        ),
+        noise: r#"http_server_request_duration_seconds_count{job="url-shortener",method="PUT",route="/v1/links/{code}",status="503"}"#,
+        other: r#"http_server_request_duration_seconds_bucket{job="url-shortener",method="GET",route="/{code}",status="302",le="0.05"}"#,
+        budget: 0.0005,
+        percent: "99.95",
+        summary: "Short links do not open",
+        impact: "of short links fail to open: customers cannot reach their order's page.",
+    },
+    Objective {
+        alert: "RedirectsLatencyBurn",
+        service: "url-shortener",
+        slo: "redirects-latency",
+        good: r#"http_server_request_duration_seconds_count{job="url-shortener",method="GET",route="/{code}",status="302"}"#,
+        bad: Bad::Outside(
+            r#"http_server_request_duration_seconds_bucket{job="url-shortener",method="GET",route="/{code}",status="302",le="0.05"}"#,
+        ),
+        noise: r#"http_server_request_duration_seconds_count{job="url-shortener",method="GET",route="/{code}",status="404"}"#,
+        other: r#"http_server_request_duration_seconds_count{job="url-shortener",method="GET",route="/{code}",status="503"}"#,
+        budget: 0.01,
+        percent: "99",
+        summary: "Short links open slowly",
+        impact: "of redirects took longer than 50 ms: every link in our mails feels slow.",
+    },
+    Objective {
+        alert: "MailFreshnessBurn",
+        service: "email-consumer",
+        slo: "mail-freshness",
+        good: r#"email_delay_seconds_count{job="email-consumer",kind="confirmed"}"#,
+        bad: Bad::Outside(r#"email_delay_seconds_bucket{job="email-consumer",kind="confirmed",le="60"}"#),
+        noise: r#"email_delay_seconds_count{job="email-consumer",kind="rejected"}"#,
+        other: "unrelated",
+        budget: 0.01,
+        percent: "99",
+        summary: "Mails about confirmed orders come late",
+        impact: "of confirmations were mailed after more than 60 s: customers order again or ask.",
+    },
+];
+
+/// A pair of windows, in minutes, and how fast the budget has to burn in both.
+struct Branch {
+    name: &'static str,
+    severity: &'static str,
+    factor: f64,
+    long: u32,
+    short: u32,
+    /// Minutes between two samples.
+    step: u32,
+    /// How fast it burns in the test: too slowly for the branches above.
+    burn: f64,
+    /// Good events before: so many that no branch below fires too.
+    history: f64,
+}
+
+const BRANCHES: [Branch; 4] = [
+    Branch {
+        name: "1h",
+        severity: "page",
+        factor: 14.4,
+        long: 60,
+        short: 5,
+        step: 1,
+        burn: 30.0,
+        history: HISTORY,
+    },
+    Branch {
+        name: "6h",
+        severity: "page",
+        factor: 6.0,
+        long: 360,
+        short: 30,
+        step: 1,
+        burn: 8.0,
+        history: HISTORY,
+    },
+    Branch {
+        name: "1d",
+        severity: "ticket",
+        factor: 3.0,
+        long: 1_440,
+        short: 120,
+        step: 10,
+        burn: 5.0,
+        history: HISTORY,
+    },
+    Branch {
+        name: "3d",
+        severity: "ticket",
+        factor: 1.0,
+        long: 4_320,
+        short: 360,
+        step: 10,
+        burn: 2.0,
+        history: 0.0,
+    },
+];
+
+/// The course of a test, in steps.
+struct Course {
+    /// The last good step.
+    quiet: u32,
+    /// The first step at which the alert fires.
+    fires: u32,
+    /// The last bad step.
+    last_bad: u32,
+    /// A step at which it is over.
+    recovered: u32,
+}
+
+impl Branch {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
+    fn course(&self) -> Course {
+        let (long, short) = (self.long / self.step, self.short / self.step);
+        let quiet = long + 1;
+        // The share in the window is steps / window * burn * budget.
+        let bad_steps = (self.factor * f64::from(long) / self.burn).floor() as u32 + 1;
+        let fires = quiet + bad_steps;
+        let last_bad = fires + 1;
+        let calm_steps = (f64::from(short) * (1.0 - self.factor / self.burn)).ceil() as u32 + 1;
+        Course { quiet, fires, last_bad, recovered: last_bad + calm_steps }
+    }
+}
+
+impl Objective {
+    /// Series in which the budget burns as the branch says.
+    fn series(&self, branch: &Branch, course: &Course, rate: f64) -> Vec<(String, Vec<Sample>)> {
+        let (mut all, mut bad) = (0.0, 0.0);
+        let (mut alls, mut bads) = (vec![0.0], vec![0.0]);
+        for step in 1..=course.recovered {
+            all += if step == 1 { branch.history * rate } else { rate };
+            if (course.quiet + 1..=course.last_bad).contains(&step) {
+                bad += rate * branch.burn * self.budget;
+            }
+            alls.push(all);
+            bads.push(bad);
+        }
+        let good: Vec<f64> = alls.iter().zip(&bads).map(|(all, bad)| all - bad).collect();
+        let steps = alls.len();
+        let noise = values((0..steps).map(|step| f64::from(u32::try_from(step).unwrap()) * rate));
+        let counted = match self.bad {
+            Bad::Series(series) => [(self.good, good), (series, bads)],
+            Bad::Outside(bucket) => [(self.good, alls), (bucket, good)],
+        };
+        let counted = counted.map(|(series, samples)| (series.to_owned(), values(samples)));
+        counted.into_iter().chain([(self.noise.to_owned(), noise)]).collect()
+    }
+
+    fn firing(&self, branch: &Branch, course: &Course, pace: Pace) -> Firing {
+        let (long, bad_steps) =
+            (f64::from(branch.long / branch.step), f64::from(course.fires - course.quiet));
+        let share = bad_steps * branch.burn * self.budget / long;
+        let everything = branch.history + f64::from(course.quiet - 1) + bad_steps;
+        let left = 1.0 - bad_steps * branch.burn / everything;
+        let description = format!(
+            "Impact: {} {}\nBudget left: {} of what {} % allow in {}.",
+            percent(share),
+            self.impact,
+            percent(left),
+            self.percent,
+            pace.either("30d", "12h"),
+        );
+        Firing { labels: self.labels(branch.severity), summary: self.summary.to_owned(), description }
+    }
+
+    fn labels(&self, severity: &str) -> Vec<(&'static str, String)> {
+        vec![
+            ("severity", severity.to_owned()),
+            ("service", self.service.to_owned()),
+            ("slo", self.slo.to_owned()),
+        ]
+    }
+
+    fn check(&self, step: u32, firing: Vec<Firing>) -> Check {
+        Check { step: step as usize, alert: self.alert, firing }
+    }
+
+    fn case(&self, name: &str, pace: Pace, step: u32) -> Case {
+        let name = format!("{}-{name}", self.alert);
+        Case { name, pace, rules: self.service, step: step.into(), series: Vec::new(), checks: Vec::new() }
+    }
+}
+
+/// Four significant digits and no zeros at the end, as C's `%.4g` has it.
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let mut digits = 3;
+    let mut bound = 10.0;
+    while percent >= bound && digits > 0 {
+        digits -= 1;
+        bound *= 10.0;
+    }
+    let mut below = 1.0;
+    while percent < below {
+        digits += 1;
+        below /= 10.0;
+    }
+    let text = format!("{percent:.digits$}");
+    format!("{}%", if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text })
+}
+
+#[test]
+fn every_objective_pages_and_opens_tickets_at_the_right_step_and_stops() {
+    for objective in &OBJECTIVES {
+        for branch in &BRANCHES {
+            for pace in Pace::BOTH {
+                let course = branch.course();
+                let firing = objective.firing(branch, &course, pace);
+                Case {
+                    series: objective.series(branch, &course, RATE),
+                    checks: vec![
+                        objective.check(course.quiet, vec![]),
+                        objective.check(course.fires - 1, vec![]),
+                        objective.check(course.fires, vec![firing]),
+                        objective.check(course.recovered, vec![]),
+                    ],
+                    ..objective.case(branch.name, pace, branch.step)
+                }
+                .run();
+            }
+        }
+    }
+}
+
+#[test]
+fn nine_bad_events_wake_nobody_whatever_their_share() {
+    let branch = &BRANCHES[0];
+    let course = branch.course();
+    let bad_steps = f64::from(course.last_bad - course.quiet);
+    for objective in &OBJECTIVES {
+        for pace in Pace::BOTH {
+            let rate = 9.0 / (bad_steps * branch.burn * objective.budget);
+            let checks =
+                (course.quiet..=course.recovered).map(|step| objective.check(step, vec![])).collect();
+            let series = objective.series(branch, &course, rate);
+            Case { series, checks, ..objective.case("floor", pace, 1) }.run();
+        }
+    }
+}
+
+#[test]
+fn no_traffic_is_neither_a_burn_nor_an_objective_that_vanished() {
+    for objective in &OBJECTIVES {
+        let series = match objective.bad {
+            Bad::Series(series) | Bad::Outside(series) => series,
+        };
+        let idle =
+            [objective.good, series, objective.other].map(|series| (series.to_owned(), constant(7.0, 60)));
+        for pace in Pace::BOTH {
+            let checks = (1..60).flat_map(|step| {
+                [
+                    objective.check(step, vec![]),
+                    Check { alert: "SliVanished", ..objective.check(step, vec![]) },
+                ]
+            });
+            // The rate needs two samples, so the first step has none; it would take ten of those to be told.
+            Case { series: idle.to_vec(), checks: checks.collect(), ..objective.case("idle", pace, 1) }.run();
+        }
+    }
+}
+
+#[test]
+fn an_objective_that_nothing_measures_any_more_opens_a_ticket() {
+    // The last sample is at step 20. Two samples are in five minutes until step 24; ten minutes later somebody is told.
+    const LAST: usize = 20;
+    const FIRES: usize = 35;
+    const BACK: usize = 40;
+    for objective in &OBJECTIVES {
+        let lost = match objective.bad {
+            Bad::Series(series) | Bad::Outside(series) => series,
+        };
+        let mut samples = constant(7.0, LAST + 1);
+        samples.extend([Sample::Stale].repeat(BACK - LAST - 1));
+        samples.extend(constant(7.0, 10));
+        let series =
+            [(lost, samples), (objective.good, constant(7.0, 50)), (objective.other, constant(7.0, 50))];
+        let firing = Firing {
+            labels: objective.labels("ticket"),
+            summary: format!("Nothing measures {} of {} any more", objective.slo, objective.service),
+            description: format!(
+                "Impact: whether users of {} are served well is not known; nobody would be paged.\nBudget left: unknown.",
+                objective.service
+            ),
+        };
+        for pace in Pace::BOTH {
+            let check = |step, firing| Check { step, alert: "SliVanished", firing };
+            Case {
+                series: series.clone().map(|(series, samples)| (series.to_owned(), samples)).to_vec(),
+                checks: vec![
+                    check(FIRES - 1, vec![]),
+                    check(FIRES, vec![firing.clone()]),
+                    check(BACK + 1, vec![]),
+                ],
+                ..objective.case("vanished", pace, 1)
+            }
+            .run();
+        }
+    }
+}
