@@ -1,10 +1,14 @@
 //! The commands, one module each; this one only tells them apart.
 
+mod dead_letters;
 mod demo;
 mod down;
+mod env;
 mod kill;
 mod logs;
 mod otlp_receiver;
+mod pager;
+mod pager_receiver;
 mod run;
 mod status;
 mod token;
@@ -47,6 +51,15 @@ enum Command {
     Token(token::Args),
     /// Show one order end to end, or place many and reconcile.
     Demo(demo::Args),
+    /// Show the pages and tickets that alerts became.
+    Pager(pager::Args),
+    /// Print where the parts are, as variables for a shell: `eval "$(muster env)"`.
+    Env,
+    /// Show the dead letters, or replay or discard them.
+    DeadLetters(dead_letters::Args),
+    /// Take alerts from Alertmanager and keep them for `muster pager`; `muster up` runs this.
+    #[command(hide = true)]
+    PagerReceiver(pager_receiver::Args),
     /// Receive spans as OTLP and hand them to Zipkin; `muster up` runs this.
     #[command(hide = true)]
     OtlpReceiver(otlp_receiver::Args),
@@ -64,6 +77,10 @@ impl Cli {
             Command::Run(args) => run::run(args).await,
             Command::Token(args) => token::run(args).map(|()| ExitCode::SUCCESS),
             Command::Demo(args) => demo::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Pager(args) => pager::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Env => env::run().map(|()| ExitCode::SUCCESS),
+            Command::DeadLetters(args) => dead_letters::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::PagerReceiver(args) => pager_receiver::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::OtlpReceiver(args) => otlp_receiver::run(args).await.map(|()| ExitCode::SUCCESS),
         };
         outcome.unwrap_or_else(|error| {
@@ -86,6 +103,9 @@ fn read_local() -> anyhow::Result<Option<(Stack, Record)>> {
     let home = checkout.state_dir();
     let record = Record::read(&home)?;
     let Some(base) = record.port_base else { return Ok(None) };
-    let stack = Stack::local(Site::prepare(checkout, home, Ports::from_base(base)?)?);
+    let stack = Stack::local(
+        Site::prepare(checkout, home, Ports::from_base(base)?)?,
+        record.profile.unwrap_or_default(),
+    );
     Ok(Some((stack, record)))
 }

@@ -3,14 +3,17 @@
 mod checkout;
 pub mod cli;
 mod console;
+mod dead_letters;
 mod demo;
 mod endpoints;
 pub mod kafka;
 mod otlp;
+mod pager;
 mod part;
 mod parts;
 mod ports;
 mod process;
+mod profile;
 mod readiness;
 mod secrets;
 mod signals;

@@ -5,6 +5,7 @@ mod database;
 pub(crate) mod jvm;
 pub(crate) mod kafka;
 pub(crate) mod mailbox;
+pub(crate) mod pager;
 pub(crate) mod postgres;
 pub(crate) mod prometheus;
 pub(crate) mod registry;

@@ -56,6 +56,9 @@ impl Ports {
     pub(crate) fn email_consumer_admin(self) -> u16 {
         self.base + 12
     }
+    pub(crate) fn pager(self) -> u16 {
+        self.base + 19
+    }
     pub(crate) fn postgres(self) -> u16 {
         self.base + 20
     }

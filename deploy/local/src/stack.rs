@@ -14,12 +14,14 @@ use crate::part::AnyPart;
 use crate::parts::alertmanager::Alertmanager;
 use crate::parts::kafka::{self, Kafka};
 use crate::parts::mailbox::{self, Mailbox};
+use crate::parts::pager::Pager;
 use crate::parts::postgres::{Postgres, SUPERUSER};
 use crate::parts::prometheus::Prometheus;
 use crate::parts::registry::{self, Registry};
 use crate::parts::services;
 use crate::parts::traces::{self, OtlpReceiver, Zipkin};
 use crate::ports::{authority, url};
+use crate::profile::Profile;
 use crate::site::Site;
 
 pub(crate) use start::start;
@@ -33,7 +35,7 @@ pub(crate) struct Stack {
 
 impl Stack {
     /// The whole stack of `muster up`.
-    pub(crate) fn local(site: Site) -> Self {
+    pub(crate) fn local(site: Site, profile: Profile) -> Self {
         let site = Arc::new(site);
         let postgres = Postgres {
             site: Arc::clone(&site),
@@ -41,8 +43,9 @@ impl Stack {
             max_connections: 100,
         };
         let mut parts = foundation(&site, postgres, Kafka::new(&site, kafka::TOPICS));
-        parts.push(Arc::new(Prometheus { site: Arc::clone(&site) }));
-        parts.push(Arc::new(Alertmanager { site: Arc::clone(&site) }));
+        parts.push(Arc::new(Prometheus { site: Arc::clone(&site), profile }));
+        parts.push(Arc::new(Alertmanager { site: Arc::clone(&site), profile }));
+        parts.push(Arc::new(Pager { site: Arc::clone(&site) }));
         parts.push(Arc::new(services::url_shortener(&site)));
         parts.push(Arc::new(services::orders(&site)));
         parts.push(Arc::new(services::email_consumer(&site)));
@@ -102,7 +105,7 @@ mod tests {
     fn stack(name: &str, base: u16) -> Stack {
         let home = std::env::temp_dir().join(format!("muster-{name}-{}", std::process::id()));
         let ports = Ports::from_base(base).unwrap();
-        Stack::local(Site::prepare(Checkout::find().unwrap(), home, ports).unwrap())
+        Stack::local(Site::prepare(Checkout::find().unwrap(), home, ports).unwrap(), Profile::Drill)
     }
 
     #[test]

@@ -15,11 +15,13 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::process::Identity;
+use crate::profile::Profile;
 
 /// The contents of `stack.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) port_base: Option<u16>,
+    pub(crate) profile: Option<Profile>,
     /// How long the last `up` that started everything took.
     pub(crate) ready_after: Option<Duration>,
     pub(crate) parts: BTreeMap<String, PartRecord>,

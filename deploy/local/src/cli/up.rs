@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::checkout::Checkout;
 use crate::console::{say, seconds};
 use crate::ports::{DEFAULT_BASE, Ports};
+use crate::profile::Profile;
 use crate::signals::Interrupts;
 use crate::site::Site;
 use crate::stack::{Stack, start};
@@ -20,6 +21,10 @@ pub(super) struct Args {
     /// The first port of the stack; remembered for the next time.
     #[arg(long, env = "MUSTER_PORT_BASE")]
     port_base: Option<u16>,
+    /// How fast the rules' time runs: `drill` (the default) pages within seconds, `production` as it would there;
+    /// remembered for the next time.
+    #[arg(long, env = "MUSTER_PROFILE")]
+    profile: Option<Profile>,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
@@ -30,9 +35,13 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let state = Arc::new(State::open(&checkout.state_dir())?);
     let record = state.record();
     let ports = choose_ports(args.port_base, &record)?;
-    state.update(|record| record.port_base = Some(ports.base()))?;
+    let profile = choose_profile(args.profile, &record)?;
+    state.update(|record| {
+        record.port_base = Some(ports.base());
+        record.profile = Some(profile);
+    })?;
     let home = checkout.state_dir();
-    let stack = Stack::local(Site::prepare(checkout, home, ports)?);
+    let stack = Stack::local(Site::prepare(checkout, home, ports)?, profile);
     let was_running = stack.parts.iter().all(|part| record.alive(part.name()).is_some());
 
     start(&stack, &state, &mut interrupts).await.context("the stack is not up")?;
@@ -47,6 +56,15 @@ fn choose_ports(requested: Option<u16>, record: &Record) -> anyhow::Result<Ports
         bail!("the stack runs on port base {remembered}: `muster down` first, then up with {base}");
     }
     Ports::from_base(base)
+}
+
+fn choose_profile(requested: Option<Profile>, record: &Record) -> anyhow::Result<Profile> {
+    let remembered = record.profile.unwrap_or_default();
+    let profile = requested.unwrap_or(remembered);
+    if profile != remembered && record.any_alive() {
+        bail!("the stack runs with the {remembered} profile: `muster down` first, then up with {profile}");
+    }
+    Ok(profile)
 }
 
 fn summary(was_running: bool, took: Duration) -> String {

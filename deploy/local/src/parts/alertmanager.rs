@@ -1,28 +1,35 @@
-//! Alertmanager, which groups and shows alerts; here it tells nobody.
+//! Alertmanager, which groups, silences and routes alerts; here everybody's pager is `muster pager`.
 
 use std::fs;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
+use super::pager;
 use crate::part::{Part, Step};
 use crate::ports::{authority, url};
 use crate::process::Launch;
+use crate::profile::Profile;
 use crate::readiness::http_ok;
 use crate::site::Site;
 
-const CONFIG: &str = "\
-route:
-  receiver: nobody
-  group_by: [alertname]
-  group_wait: 1s
-receivers:
-  - name: nobody
-";
+/// The pager of the configuration in version control, which stands for any.
+const ANY_PAGER: &str = "http://pager:7419";
 
 /// The alert router of a stack.
 pub(crate) struct Alertmanager {
     pub(crate) site: Arc<Site>,
+    pub(crate) profile: Profile,
+}
+
+impl Alertmanager {
+    /// The configuration of the profile, with the pager of this stack.
+    fn config(&self) -> anyhow::Result<String> {
+        let path = format!("deploy/monitoring/alertmanager/{}.yml", self.profile);
+        let text = fs::read_to_string(self.site.checkout.root().join(&path)).with_context(|| path.clone())?;
+        ensure!(text.contains(ANY_PAGER), "{path} sends nothing to {ANY_PAGER}");
+        Ok(text.replace(ANY_PAGER, &pager::url(&self.site)))
+    }
 }
 
 impl Part for Alertmanager {
@@ -42,7 +49,8 @@ impl Part for Alertmanager {
         Box::pin(async {
             let dir = self.site.dir(self.name());
             fs::create_dir_all(&dir).with_context(|| format!("{}", dir.display()))?;
-            fs::write(dir.join("alertmanager.yml"), CONFIG).context("alertmanager.yml cannot be written")
+            fs::write(dir.join("alertmanager.yml"), self.config()?)
+                .context("alertmanager.yml cannot be written")
         })
     }
 

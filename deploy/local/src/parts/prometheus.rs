@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 use crate::part::{Part, Step};
 use crate::ports::{authority, url};
 use crate::process::Launch;
+use crate::profile::Profile;
 use crate::readiness::http_ok;
 use crate::site::Site;
 
 /// The metrics store of a stack.
 pub(crate) struct Prometheus {
     pub(crate) site: Arc<Site>,
+    pub(crate) profile: Profile,
 }
 
 impl Prometheus {
@@ -33,11 +35,11 @@ impl Prometheus {
         let scrapes = services.map(|(service, port)| {
             json!({ "job_name": service, "static_configs": [{ "targets": [authority(port)] }] })
         });
-        let rules = self.site.checkout.root().join("deploy/monitoring/rules");
-        let rule_files = rules.is_dir().then(|| rules.join("*.yml"));
+        let rules = self.site.checkout.root().join("deploy/monitoring/rules").join(self.profile.to_string());
+        let interval = self.profile.scrape_interval();
         json!({
-            "global": { "scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s" },
-            "rule_files": rule_files.into_iter().collect::<Vec<_>>(),
+            "global": { "scrape_interval": interval, "scrape_timeout": "2s", "evaluation_interval": interval },
+            "rule_files": [rules.join("*.yml")],
             "alerting": { "alertmanagers": [
                 { "static_configs": [{ "targets": [authority(ports.alertmanager())] }] }
             ]},

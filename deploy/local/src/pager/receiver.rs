@@ -1,0 +1,139 @@
+//! The end that Alertmanager calls.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+use anyhow::Context;
+
+use super::notice::{Notice, Notification};
+use super::screen::read;
+use crate::console::complain;
+
+/// The largest notification that is read.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// How large the file may become; a notice is about one kilobyte.
+const FILE_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// How many notices are remembered to recognise repetitions.
+const MEMORY: usize = 1_000;
+
+/// How many senders may be connected at once.
+const CONNECTION_LIMIT: usize = 16;
+
+/// The file and the end of it.
+struct Pages {
+    path: PathBuf,
+    known: Vec<Notice>,
+}
+
+/// Takes notifications on `port` of the loopback interface until a signal ends the program.
+pub(crate) async fn serve(port: u16, path: PathBuf) -> anyhow::Result<()> {
+    let pages = web::Data::new(Mutex::new(Pages::open(path)?));
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::clone(&pages))
+            .app_data(web::JsonConfig::default().limit(BODY_LIMIT))
+            .route("/alerts", web::post().to(receive))
+            .route("/health", web::get().to(HttpResponse::Ok))
+    })
+    .workers(1)
+    .max_connections(CONNECTION_LIMIT)
+    .client_request_timeout(Duration::from_secs(5))
+    .shutdown_timeout(5)
+    .bind(("127.0.0.1", port))
+    .with_context(|| format!("port {port} cannot be listened on"))?;
+    server.run().await.context("the pager failed")
+}
+
+/// Alertmanager sends again whatever is not answered with success.
+async fn receive(body: web::Json<Notification>, pages: web::Data<Mutex<Pages>>) -> HttpResponse {
+    let mut pages = pages.lock().expect("no holder of this lock panics");
+    match pages.add(&body) {
+        Ok(()) => HttpResponse::Ok().finish(),
+        Err(error) => {
+            complain(format_args!("a page is not kept: {error:#}"));
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}
+
+impl Pages {
+    fn open(path: PathBuf) -> anyhow::Result<Self> {
+        let known = read(&path, 0)?.0;
+        Ok(Self { path, known })
+    }
+
+    fn add(&mut self, notification: &Notification) -> anyhow::Result<()> {
+        let now = now();
+        for alert in &notification.alerts {
+            let notice = Notice::new(alert, now.clone());
+            if !self.known.iter().any(|known| notice.repeats(known)) {
+                append(&self.path, &notice)?;
+                self.known.push(notice);
+            }
+        }
+        let n_forgotten = self.known.len().saturating_sub(MEMORY);
+        self.known.drain(..n_forgotten);
+        Ok(())
+    }
+}
+
+fn append(path: &Path, notice: &Notice) -> anyhow::Result<()> {
+    if fs::metadata(path).is_ok_and(|metadata| metadata.len() > FILE_LIMIT) {
+        fs::rename(path, path.with_extension("previous.jsonl")).context("the full file stays")?;
+    }
+    let mut line = serde_json::to_vec(notice).context("a notice is JSON")?;
+    line.push(b'\n');
+    let mut file = File::options().create(true).append(true).open(path).context("the file of pages")?;
+    file.write_all(&line).context("the file of pages")
+}
+
+fn now() -> String {
+    let now: chrono::DateTime<chrono::Utc> = SystemTime::now().into();
+    now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn notification(status: &str, starts_at: &str) -> Notification {
+        serde_json::from_value(json!({
+            "version": "4",
+            "receiver": "pager",
+            "alerts": [{
+                "status": status,
+                "labels": { "alertname": "TargetDown", "severity": "page", "service": "orders" },
+                "annotations": { "summary": "No instance answers", "runbook_url": "docs/runbooks/TargetDown.md" },
+                "startsAt": starts_at,
+                "endsAt": "0001-01-01T00:00:00Z",
+                "fingerprint": "6f1f",
+            }],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_notice_is_kept_once_however_often_it_is_sent_and_whoever_restarts() {
+        let path = std::env::temp_dir().join(format!("muster-pages-{}.jsonl", std::process::id()));
+        for _ in 0..2 {
+            let mut pages = Pages::open(path.clone()).unwrap();
+            pages.add(&notification("firing", "2026-01-01T00:00:00Z")).unwrap();
+            pages.add(&notification("firing", "2026-01-01T00:00:00Z")).unwrap();
+            pages.add(&notification("resolved", "2026-01-01T00:00:00Z")).unwrap();
+            pages.add(&notification("firing", "2026-01-01T01:00:00Z")).unwrap();
+        }
+        let kept = read(&path, 0).unwrap().0;
+        fs::remove_file(&path).unwrap();
+        let said: Vec<_> = kept.iter().map(|notice| (notice.status, notice.ends_at.is_some())).collect();
+        use super::super::notice::Status::{Firing, Resolved};
+        assert_eq!(said, [(Firing, false), (Resolved, true), (Firing, false)]);
+    }
+}

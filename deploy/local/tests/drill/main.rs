@@ -1,0 +1,127 @@
+//! The whole stack, as `muster up` starts it, in a checkout of its own: what the rules read is there, what runbooks say to type works, and
+//! who is down is paged about, once.
+
+#![expect(clippy::unwrap_used, reason = "test harness")]
+
+mod names;
+mod stack;
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use serde_json::Value;
+use testkit::wait_for;
+
+use crate::stack::Stack;
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// One stack for all of it: two would cost minutes and a gigabyte. The order matters: nothing may be broken before the end.
+#[tokio::test]
+async fn rules_runbooks_and_pager_work_on_a_real_stack() {
+    let stack = Stack::up();
+    stack.muster(&["demo"]);
+    every_name_in_a_rule_is_in_the_code(&stack).await;
+    every_rule_evaluates(&stack).await;
+    every_command_of_a_runbook_runs(&stack);
+    a_dead_service_pages_once_and_silences_its_other_alerts(&stack).await;
+}
+
+fn files(dir: &str, ending: &str) -> Vec<PathBuf> {
+    let dir = stack::repository().join(dir);
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|found| found == ending)).collect();
+    files.sort();
+    files
+}
+
+/// What a rule reads is either recorded by another rule, or in what the services say, with the labels that the rule names;
+/// a threshold of a latency, `le`, is such a label.
+async fn every_name_in_a_rule_is_in_the_code(stack: &Stack) {
+    let mut known = Vec::new();
+    for job in ["orders", "url-shortener", "email-consumer"] {
+        known.extend(names::series(job, &stack.metrics(job).await));
+    }
+    let rules = ["production", "drill"]
+        .iter()
+        .flat_map(|profile| files(&format!("deploy/monitoring/rules/{profile}"), "yml"));
+    let texts: Vec<String> = rules.map(|path| fs::read_to_string(path).unwrap()).collect();
+    let texts = texts.concat();
+    let recorded: Vec<_> = texts.lines().filter_map(|line| line.trim().strip_prefix("- record: ")).collect();
+    let mut n_names = 0;
+    for selector in names::selectors(&texts) {
+        n_names += 1;
+        let is_known = selector.name == "up"
+            || recorded.contains(&selector.name.as_str())
+            || known.iter().any(|series| selector.may_select(series));
+        assert!(is_known, "nothing that a service says is selected by {selector:?}");
+    }
+    assert!(n_names > 100, "only {n_names} names were found");
+}
+
+async fn every_rule_evaluates(stack: &Stack) {
+    let url = format!("{}/api/v1/rules", stack.variable("PROMETHEUS_URL"));
+    wait_for("all rules to be healthy", SOON, async || {
+        let answer: Value = testkit::client().get(&url).send().await.ok()?.json().await.ok()?;
+        let groups = answer["data"]["groups"].as_array()?;
+        let health = |rule: &Value| rule["health"] == "ok";
+        let healthy = groups.iter().all(|group| group["rules"].as_array().unwrap().iter().all(health));
+        (groups.len() == 11 && healthy).then_some(())
+    })
+    .await;
+}
+
+fn every_command_of_a_runbook_runs(stack: &Stack) {
+    let mut n_blocks = 0;
+    for path in files("docs/runbooks", "md") {
+        let text = fs::read_to_string(&path).unwrap();
+        for block in monitoring::runbook::blocks(&text).iter().filter(|block| block.place == "local") {
+            n_blocks += 1;
+            let output = stack.shell(&block.commands);
+            assert!(
+                output.status.success() && !output.stdout.is_empty() || block.commands.starts_with("eval"),
+                "{}, {}:\n{}\n{}{}",
+                path.display(),
+                block.heading,
+                block.commands,
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+    }
+    assert!(n_blocks > 30, "only {n_blocks} blocks were found");
+}
+
+async fn a_dead_service_pages_once_and_silences_its_other_alerts(stack: &Stack) {
+    let is_ours = |notice: &Value| notice["service"] == "url-shortener";
+    let before = stack.pages().iter().filter(|notice| is_ours(notice)).count();
+    let told = || stack.pages().into_iter().filter(is_ours).skip(before).collect::<Vec<_>>();
+    stack.muster(&["kill", "url-shortener"]);
+    let page = wait_for("a page", SOON, async || told().into_iter().next()).await;
+    assert_eq!(page["alert"], "TargetDown", "{page}");
+    assert_eq!((&page["severity"], &page["status"]), (&"page".into(), &"firing".into()));
+    assert!(stack::repository().join(page["runbook"].as_str().unwrap()).is_file());
+    for said in ["Impact: url-shortener is down", "Budget left: "] {
+        assert!(page["description"].as_str().unwrap().contains(said), "{page}");
+    }
+
+    let url = format!("{}/api/v2/alerts?filter=alertname=SliVanished", stack.variable("ALERTMANAGER_URL"));
+    wait_for("the alerts on what it no longer measures to be held back", SOON, async || {
+        let alerts: Value = testkit::client().get(&url).send().await.ok()?.json().await.ok()?;
+        let ours = |alert: &&Value| alert["labels"]["service"] == "url-shortener";
+        let held_back = |alert: &Value| alert["status"]["state"] == "suppressed";
+        let alerts: Vec<_> = alerts.as_array()?.iter().filter(ours).collect();
+        (alerts.len() == 2 && alerts.into_iter().all(held_back)).then_some(())
+    })
+    .await;
+
+    stack.muster(&["up"]);
+    wait_for("the end of the page", SOON, async || {
+        told().iter().any(|notice| notice["status"] == "resolved").then_some(())
+    })
+    .await;
+    let said: Vec<_> = told().iter().map(|notice| notice["alert"].clone()).collect();
+    assert_eq!(said, ["TargetDown", "TargetDown"], "one page, its end, and nothing else");
+    let screen = stack.muster(&["pager"]);
+    assert!(screen.contains("PAGE ─ TargetDown") && screen.contains("PAGE RESOLVED"), "{screen}");
+}

@@ -1,0 +1,111 @@
+//! A stack of `muster up` for this test alone: a checkout made of links into the real one, with its own state and ports.
+
+use std::{
+    env, fs,
+    net::TcpListener,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+/// Ports between those of test runs and those that the kernel hands out.
+const BASES: std::ops::Range<u16> = 1000..1023;
+const SPAN: u16 = 32;
+
+/// Removed, with everything it started, when this value is dropped.
+pub(crate) struct Stack {
+    checkout: PathBuf,
+    base: u16,
+}
+
+/// The real checkout.
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+impl Stack {
+    /// Starts the drill profile.
+    pub(crate) fn up() -> Self {
+        let checkout = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("drill-{}", std::process::id()));
+        for dir in ["deploy/local", "target/debug", ".muster"] {
+            fs::create_dir_all(checkout.join(dir)).unwrap();
+        }
+        let links = ["services", "docs", "deploy/monitoring", "deploy/local/pom.xml", ".muster/parts"];
+        for path in links {
+            symlink(repository().join(path), checkout.join(path)).unwrap();
+        }
+        symlink(env!("CARGO_BIN_EXE_muster"), checkout.join("target/debug/muster")).unwrap();
+        let stack = Self { checkout, base: free_base() };
+        stack.muster(&["up", "--profile", "drill"]);
+        stack
+    }
+
+    /// Runs a command of muster, which must succeed, and returns what it says.
+    pub(crate) fn muster(&self, args: &[&str]) -> String {
+        let output = self.command(env!("CARGO_BIN_EXE_muster")).args(args).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "muster {args:?}:\n{said}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        said
+    }
+
+    /// Runs commands as somebody does who pastes them, after the first ones of docs/runbooks/README.md.
+    pub(crate) fn shell(&self, commands: &str) -> Output {
+        let script = format!("set -euo pipefail\neval \"$(target/debug/muster env)\"\n{commands}");
+        // One that hangs is a failure like any other.
+        self.command("timeout").args(["60", "bash", "-c", &script]).output().unwrap()
+    }
+
+    /// The value of a variable that `muster env` sets.
+    pub(crate) fn variable(&self, name: &str) -> String {
+        let prefix = format!("export {name}=");
+        let said = self.muster(&["env"]);
+        said.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap().to_owned()
+    }
+
+    /// What a service tells Prometheus.
+    pub(crate) async fn metrics(&self, job: &str) -> String {
+        let name = format!("{}_ADMIN_URL", job.to_uppercase().replace('-', "_"));
+        let url = format!("{}/metrics", self.variable(&name));
+        testkit::client().get(url).send().await.unwrap().text().await.unwrap()
+    }
+
+    /// What the pager was told so far.
+    pub(crate) fn pages(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.checkout.join(".muster/pages.jsonl")).unwrap_or_default();
+        text.split_inclusive('\n').filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.checkout).env("MUSTER_PORT_BASE", self.base.to_string());
+        command.env_remove("MUSTER_PROFILE");
+        command
+    }
+}
+
+impl Drop for Stack {
+    #[expect(clippy::print_stderr, reason = "the test harness shows it")]
+    fn drop(&mut self) {
+        let down = self.command(env!("CARGO_BIN_EXE_muster")).arg("down").output();
+        if !down.is_ok_and(|output| output.status.success()) {
+            eprintln!("the stack in {} may still run", self.checkout.display());
+        } else if !std::thread::panicking() {
+            // Logs are kept for whoever has to look at a failure.
+            fs::remove_dir_all(&self.checkout).unwrap_or_default();
+        }
+    }
+}
+
+fn free_base() -> u16 {
+    let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    BASES
+        .map(|slot| slot * SPAN)
+        .find(|base| (*base..base + SPAN).all(is_free))
+        .expect("32 free ports in a row")
+}
