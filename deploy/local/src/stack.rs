@@ -43,12 +43,12 @@ impl Stack {
             max_connections: 100,
         };
         let mut parts = foundation(&site, postgres, Kafka::new(&site, kafka::TOPICS));
-        parts.push(Arc::new(Prometheus { site: Arc::clone(&site), profile }));
-        parts.push(Arc::new(Alertmanager { site: Arc::clone(&site), profile }));
         parts.push(Arc::new(Pager { site: Arc::clone(&site) }));
+        parts.push(Arc::new(Alertmanager { site: Arc::clone(&site), profile }));
         parts.push(Arc::new(services::url_shortener(&site)));
         parts.push(Arc::new(services::orders(&site)));
         parts.push(Arc::new(services::email_consumer(&site)));
+        parts.push(Arc::new(Prometheus { site: Arc::clone(&site), profile }));
         Self { site, parts }
     }
 

@@ -31,3 +31,9 @@ pub(crate) static DELAY: LazyLock<Histogram> = LazyLock::new(|| {
     )
     .expect("the metric is registered once")
 });
+
+/// Shows the counters at zero, so that the first failure is an increase.
+pub(crate) fn show() {
+    LazyLock::force(&PUBLISHED);
+    LazyLock::force(&FAILURES);
+}

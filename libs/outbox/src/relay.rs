@@ -74,6 +74,7 @@ enum State {
 impl Relay {
     /// Makes a relay; it does nothing before [`run`](Self::run).
     pub fn new(pool: Pool, kafka: KafkaConfig) -> Arc<Self> {
+        metrics::show();
         Arc::new(Self { pool, kafka, wake: Wake::default(), state: Mutex::default() })
     }
 

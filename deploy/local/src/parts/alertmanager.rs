@@ -37,6 +37,10 @@ impl Part for Alertmanager {
         "alertmanager"
     }
 
+    fn needs(&self) -> &'static [&'static str] {
+        &["pager"]
+    }
+
     fn listens(&self) -> Vec<(&'static str, u16)> {
         vec![("its API", self.site.ports.alertmanager())]
     }

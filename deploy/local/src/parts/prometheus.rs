@@ -53,6 +53,12 @@ impl Part for Prometheus {
         "prometheus"
     }
 
+    /// It begins when there is something to see and somebody to tell, and ends before that does: a stack that starts or
+    /// stops pages nobody.
+    fn needs(&self) -> &'static [&'static str] {
+        &["alertmanager", "orders", "url-shortener", "email-consumer"]
+    }
+
     fn listens(&self) -> Vec<(&'static str, u16)> {
         vec![("its API and pages", self.site.ports.prometheus())]
     }
