@@ -31,8 +31,8 @@ const WINDOWS: [Named; 7] = [
 /// Where, in [`WINDOWS`], the slow ones begin: evaluating three days of samples every few seconds buys nothing.
 const SLOW: usize = 5;
 
-/// How often slow windows are looked at.
-const SLOW_INTERVAL: Window = Window::minutes(5);
+/// How often slow windows are looked at: well within the five minutes for which Prometheus takes a sample for the present.
+const SLOW_INTERVAL: Window = Window::minutes(2);
 
 /// The time that a budget is for.
 const PERIOD: Window = Window::minutes(30 * DAY);
@@ -136,7 +136,7 @@ impl Objective<'_> {
     }
 
     fn record(&self, name: &str, expr: String) -> Rule {
-        Rule::Record(Record { record: name.to_owned(), expr, labels: self.labels() })
+        Rule::Record(Record { name: name.to_owned(), expr, labels: self.labels() })
     }
 
     fn burn_alert(&self, burns: &[Burn], severity: &BTreeMap<String, String>) -> Rule {
@@ -153,7 +153,7 @@ impl Objective<'_> {
         let annotations = &self.slo.alerting.annotations;
         let description = format!("Impact: {}\nBudget left: {}", annotations.impact, self.budget_sentence());
         self.alert(Alert {
-            alert: self.slo.alerting.name.clone(),
+            name: self.slo.alerting.name.clone(),
             expr: conditions.join("\nor\n"),
             pending: None,
             labels: severity.clone(),
@@ -172,7 +172,7 @@ impl Objective<'_> {
             self.service
         );
         self.alert(Alert {
-            alert: "SliVanished".to_owned(),
+            name: "SliVanished".to_owned(),
             expr: format!("absent(slo:error_ratio:rate5m{})", self.selector()),
             pending: Some(self.profile.scale(VANISHED).to_string()),
             labels: BTreeMap::from([("severity".to_owned(), "ticket".to_owned())]),

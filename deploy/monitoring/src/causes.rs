@@ -16,7 +16,7 @@ pub(crate) fn groups(mut groups: Groups, profile: Profile) -> anyhow::Result<Gro
     for group in &mut groups.groups {
         for rule in std::mem::take(&mut group.rules) {
             let Rule::Alert(alert) = rule else { bail!("{}: only alerts are written by hand", group.name) };
-            let name = alert.alert.clone();
+            let name = alert.name.clone();
             let alert = paced(alert, profile).context(name)?;
             group.rules.push(Rule::Alert(alert));
         }
@@ -67,7 +67,7 @@ mod tests {
 
     fn alert(expr: &str) -> Alert {
         Alert {
-            alert: "A".to_owned(),
+            name: "A".to_owned(),
             expr: expr.to_owned(),
             pending: Some("5m".to_owned()),
             labels: BTreeMap::new(),

@@ -43,7 +43,8 @@ pub(crate) enum Rule {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Alert {
-    pub(crate) alert: String,
+    #[serde(rename = "alert")]
+    pub(crate) name: String,
     pub(crate) expr: String,
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub(crate) pending: Option<String>,
@@ -55,7 +56,8 @@ pub(crate) struct Alert {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Record {
-    pub(crate) record: String,
+    #[serde(rename = "record")]
+    pub(crate) name: String,
     pub(crate) expr: String,
     pub(crate) labels: BTreeMap<String, String>,
 }
@@ -64,7 +66,7 @@ impl Alert {
     /// Adds the runbook, which is named as the alert and lies in the repository: whatever shows the alert knows where
     /// that is.
     pub(crate) fn with_runbook(mut self) -> Self {
-        let runbook = format!("docs/runbooks/{}.md", self.alert);
+        let runbook = format!("docs/runbooks/{}.md", self.name);
         self.annotations.insert("runbook_url".to_owned(), runbook);
         self
     }

@@ -26,8 +26,8 @@ pub struct Jwk {
     /// The scopes that tokens of this key may carry; absent means any. Give every service key a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muster_scopes: Option<Vec<String>>,
-    /// When the key stops being trusted, in seconds since 1970; absent means never. The member of this name in OpenID
-    /// Federation 1.0.
+    /// When the key stops being trusted, in seconds since 1970; absent means never. A member that other
+    /// issuers use as well (`OpenID` Federation 1.0).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exp: Option<u64>,
     /// The private half. It is read only to be refused.

@@ -8,6 +8,7 @@ use rdkafka::{
     ClientConfig,
     error::KafkaError,
     message::{Header, OwnedHeaders},
+    metadata::MetadataTopic,
     producer::{FutureProducer, FutureRecord, Producer as _},
 };
 
@@ -108,7 +109,7 @@ impl DeadLetters {
 fn count(producer: &FutureProducer, topic: &str) -> Result<i64, KafkaError> {
     let client = producer.client();
     let metadata = client.fetch_metadata(Some(topic), COUNT_TIMEOUT)?;
-    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+    let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
     partitions
         .map(|partition| client.fetch_watermarks(topic, partition.id(), COUNT_TIMEOUT))
         .map(|watermarks| watermarks.map(|(low, high)| high - low))

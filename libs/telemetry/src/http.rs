@@ -34,8 +34,9 @@ static IN_FLIGHT: LazyLock<IntGauge> = LazyLock::new(|| {
 /// The status that a request is counted under when its client went away before there was a response.
 const CLIENT_CLOSED_REQUEST: &str = "499";
 
-/// Shows the series of a route at zero before its first request. A rule can then tell "none failed" from "not measured",
-/// and the first failure is an increase from zero, which Prometheus would not see in a series that begins with it.
+/// Shows the series of a route at zero before its first request.
+///
+/// A rule can then tell "none failed" from "not measured", and the first failure is an increase from zero, which Prometheus would not see in a series that begins with it.
 pub fn expect_requests(method: &str, route: &str, statuses: &[&str]) {
     for status in statuses {
         DURATION.with_label_values(&[method, route, status]);

@@ -102,6 +102,7 @@ fn now() -> String {
 mod tests {
     use serde_json::json;
 
+    use super::super::notice::Status;
     use super::*;
 
     fn notification(status: &str, starts_at: &str) -> Notification {
@@ -133,7 +134,6 @@ mod tests {
         let kept = read(&path, 0).unwrap().0;
         fs::remove_file(&path).unwrap();
         let said: Vec<_> = kept.iter().map(|notice| (notice.status, notice.ends_at.is_some())).collect();
-        use super::super::notice::Status::{Firing, Resolved};
-        assert_eq!(said, [(Firing, false), (Resolved, true), (Firing, false)]);
+        assert_eq!(said, [(Status::Firing, false), (Status::Resolved, true), (Status::Firing, false)]);
     }
 }

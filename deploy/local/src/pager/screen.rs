@@ -26,7 +26,10 @@ pub(crate) async fn show(path: &Path, checkout: &Path, follow: bool) -> anyhow::
     for notice in &notices {
         say(render(notice, checkout));
     }
-    while follow {
+    if !follow {
+        return Ok(());
+    }
+    loop {
         tokio::time::sleep(POLL).await;
         let (notices, end) = read(path, seen)?;
         seen = end;
@@ -36,7 +39,6 @@ pub(crate) async fn show(path: &Path, checkout: &Path, follow: bool) -> anyhow::
             say(format_args!("{bell}{}", render(notice, checkout)));
         }
     }
-    Ok(())
 }
 
 /// Reads the notices from a place in the file on, and returns the place where they end. A file that became shorter is
@@ -131,7 +133,7 @@ mod tests {
     fn half_a_line_waits_for_its_other_half_and_a_new_file_is_read_from_its_beginning() {
         let path = std::env::temp_dir().join(format!("muster-screen-{}.jsonl", std::process::id()));
         let line = serde_json::to_string(&notice(Status::Firing)).unwrap();
-        fs::write(&path, format!("{line}\n{}", &line[..10])).unwrap();
+        fs::write(&path, format!("{line}\n{}", line.get(..10).unwrap())).unwrap();
         let (first, end) = read(&path, 0).unwrap();
         assert_eq!(first.len(), 1);
         fs::write(&path, format!("{line}\n{line}\n")).unwrap();

@@ -91,7 +91,7 @@ fn in_expression(expression: &str) -> Vec<Selector> {
             rest = rest
                 .trim_start_matches(|character: char| character.is_ascii_alphanumeric() || character == '.');
         } else {
-            rest = &rest[character.len_utf8()..];
+            rest = rest.get(character.len_utf8()..).unwrap();
         }
     }
     found

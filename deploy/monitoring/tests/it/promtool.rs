@@ -69,8 +69,12 @@ impl Case {
             .map(|(series, samples)| json!({ "series": series, "values": notation(samples) }))
             .collect();
         let checks: Vec<_> = self.checks.iter().map(|check| check.json(step)).collect();
+        // In the order of the file: promtool's own is another one each time.
+        let text = fs::read_to_string(&rules).unwrap();
+        let groups: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("- name: ")).collect();
         json!({
             "rule_files": [rules],
+            "group_eval_order": groups,
             "evaluation_interval": format!("{step}s"),
             "tests": [{
                 "name": self.name,

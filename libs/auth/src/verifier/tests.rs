@@ -159,7 +159,7 @@ fn a_key_past_its_end_is_refused_and_the_end_is_a_metric() {
     let shown = family.get_metric().iter().find(|metric| metric.get_label()[0].value() == "ends").unwrap();
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
     let expected = (now + 3600) as f64;
-    assert!((shown.get_gauge().value() - expected).abs() < f64::EPSILON);
+    assert!((shown.get_gauge().get_value() - expected).abs() < f64::EPSILON);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Events of which no mail can be made, and what becomes of those behind them.
 
 use events::orders::OrderConfirmed;
-use testkit::{Kafka, Mailbox, Record};
+use testkit::{Kafka, Mailbox, Record, wait_for};
 
 use crate::{
     orders::{Order, envelope},
     smtp_stub::SmtpStub,
-    world::World,
+    world::{SOON, World, metric},
 };
 
 /// Reads the one dead letter there is.
@@ -18,7 +18,7 @@ async fn dead_letter(world: &World) -> Record {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poisonous_payload_goes_away_unchanged_and_the_next_event_is_handled() {
-    let (world, _consumer) = World::with_consumer().await;
+    let (world, consumer) = World::with_consumer().await;
     let order = Order::new();
     let poison = b"\x00\xff\xff\xff\xff no schema has this id";
     let envelope = envelope::<OrderConfirmed>();
@@ -34,6 +34,11 @@ async fn a_poisonous_payload_goes_away_unchanged_and_the_next_event_is_handled()
         letter.headers["dead-letter-reason"],
         "the payload names a schema that the registry does not know"
     );
+    let counted = format!("consumer_dead_letters{{topic=\"{}\"}}", world.dead_letter_topic());
+    wait_for("the dead letter to be counted", SOON, async || {
+        (metric(&consumer, &counted).await == 1).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
