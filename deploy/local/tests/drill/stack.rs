@@ -14,6 +14,9 @@ use serde_json::Value;
 const BASES: std::ops::Range<u16> = 1000..1023;
 const SPAN: u16 = 32;
 
+/// What makes a directory a checkout.
+const LANDMARK: &str = "deploy/local/pom.xml";
+
 /// Removed, with everything it started, when this value is dropped.
 pub(crate) struct Stack {
     checkout: PathBuf,
@@ -28,11 +31,13 @@ pub(crate) fn repository() -> PathBuf {
 impl Stack {
     /// Starts the drill profile.
     pub(crate) fn up() -> Self {
-        let checkout = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("drill-{}", std::process::id()));
+        // Always the same place, so that what a killed run left is found and ended.
+        let checkout = Path::new(env!("CARGO_TARGET_TMPDIR")).join("drill");
+        drop(Self { checkout: checkout.clone(), base: free_base() });
         for dir in ["deploy/local", "target/debug", ".muster"] {
             fs::create_dir_all(checkout.join(dir)).unwrap();
         }
-        let links = ["services", "docs", "deploy/monitoring", "deploy/local/pom.xml", ".muster/parts"];
+        let links = ["services", "docs", "deploy/monitoring", LANDMARK, ".muster/parts"];
         for path in links {
             symlink(repository().join(path), checkout.join(path)).unwrap();
         }
@@ -92,6 +97,10 @@ impl Stack {
 impl Drop for Stack {
     #[expect(clippy::print_stderr, reason = "the test harness shows it")]
     fn drop(&mut self) {
+        // Without this file it is no checkout, and muster would find the one around it.
+        if !self.checkout.join(LANDMARK).exists() {
+            return fs::remove_dir_all(&self.checkout).unwrap_or_default();
+        }
         let down = self.command(env!("CARGO_BIN_EXE_muster")).arg("down").output();
         if !down.is_ok_and(|output| output.status.success()) {
             eprintln!("the stack in {} may still run", self.checkout.display());

@@ -1,0 +1,102 @@
+//! The objectives as their tests know them: written down a second time, so that a slip in one place shows.
+
+/// An objective and what its alerts say, in the words that people are to see.
+pub(crate) struct Objective {
+    pub(crate) alert: &'static str,
+    pub(crate) service: &'static str,
+    pub(crate) slo: &'static str,
+    /// What is counted, and which series tells the bad ones.
+    pub(crate) good: &'static str,
+    pub(crate) bad: Bad,
+    /// Looks bad and does not count.
+    pub(crate) noise: &'static str,
+    /// What the other objective of the service needs.
+    pub(crate) other: &'static str,
+    pub(crate) budget: f64,
+    pub(crate) percent: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) impact: &'static str,
+}
+
+pub(crate) enum Bad {
+    /// Events of their own.
+    Series(&'static str),
+    /// Those that are missing in this bucket.
+    Outside(&'static str),
+}
+
+pub(crate) const OBJECTIVES: [Objective; 5] = [
+    Objective {
+        alert: "OrdersAvailabilityBurn",
+        service: "orders",
+        slo: "availability",
+        good: r#"http_server_request_duration_seconds_count{job="orders",method="POST",route="/v1/orders",status="202"}"#,
+        bad: Bad::Series(
+            r#"http_server_request_duration_seconds_count{job="orders",method="GET",route="/v1/orders/{id}",status="503"}"#,
+        ),
+        noise: r#"http_server_request_duration_seconds_count{job="orders",method="GET",route="unmatched",status="500"}"#,
+        other: r#"http_server_request_duration_seconds_bucket{job="orders",method="POST",route="/v1/orders",status="202",le="0.25"}"#,
+        budget: 0.001,
+        percent: "99.9",
+        summary: "Requests to orders fail",
+        impact: "of requests fail: customers cannot place orders or see them.",
+    },
+    Objective {
+        alert: "OrdersLatencyBurn",
+        service: "orders",
+        slo: "latency",
+        good: r#"http_server_request_duration_seconds_count{job="orders",method="POST",route="/v1/orders",status="202"}"#,
+        bad: Bad::Outside(
+            r#"http_server_request_duration_seconds_bucket{job="orders",method="POST",route="/v1/orders",status="202",le="0.25"}"#,
+        ),
+        noise: r#"http_server_request_duration_seconds_count{job="orders",method="POST",route="/v1/orders",status="422"}"#,
+        other: r#"http_server_request_duration_seconds_count{job="orders",method="POST",route="/v1/orders",status="503"}"#,
+        budget: 0.01,
+        percent: "99",
+        summary: "Placing an order is slow",
+        impact: "of accepted orders took longer than 250 ms: customers wait at the checkout.",
+    },
+    Objective {
+        alert: "RedirectsAvailabilityBurn",
+        service: "url-shortener",
+        slo: "redirects-availability",
+        good: r#"http_server_request_duration_seconds_count{job="url-shortener",method="GET",route="/{code}",status="302"}"#,
+        bad: Bad::Series(
+            r#"http_server_request_duration_seconds_count{job="url-shortener",method="GET",route="/{code}",status="500"}"#,
+        ),
+        noise: r#"http_server_request_duration_seconds_count{job="url-shortener",method="PUT",route="/v1/links/{code}",status="503"}"#,
+        other: r#"http_server_request_duration_seconds_bucket{job="url-shortener",method="GET",route="/{code}",status="302",le="0.05"}"#,
+        budget: 0.0005,
+        percent: "99.95",
+        summary: "Short links do not open",
+        impact: "of short links fail to open: customers cannot reach their order's page.",
+    },
+    Objective {
+        alert: "RedirectsLatencyBurn",
+        service: "url-shortener",
+        slo: "redirects-latency",
+        good: r#"http_server_request_duration_seconds_count{job="url-shortener",method="GET",route="/{code}",status="302"}"#,
+        bad: Bad::Outside(
+            r#"http_server_request_duration_seconds_bucket{job="url-shortener",method="GET",route="/{code}",status="302",le="0.05"}"#,
+        ),
+        noise: r#"http_server_request_duration_seconds_count{job="url-shortener",method="GET",route="/{code}",status="404"}"#,
+        other: r#"http_server_request_duration_seconds_count{job="url-shortener",method="GET",route="/{code}",status="503"}"#,
+        budget: 0.01,
+        percent: "99",
+        summary: "Short links open slowly",
+        impact: "of redirects took longer than 50 ms: every link in our mails feels slow.",
+    },
+    Objective {
+        alert: "MailFreshnessBurn",
+        service: "email-consumer",
+        slo: "mail-freshness",
+        good: r#"email_delay_seconds_count{job="email-consumer",kind="confirmed"}"#,
+        bad: Bad::Outside(r#"email_delay_seconds_bucket{job="email-consumer",kind="confirmed",le="60"}"#),
+        noise: r#"email_delay_seconds_count{job="email-consumer",kind="rejected"}"#,
+        other: "unrelated",
+        budget: 0.01,
+        percent: "99",
+        summary: "Mails about confirmed orders come late",
+        impact: "of confirmations were mailed after more than 60 s: customers order again or ask.",
+    },
+];
