@@ -4,12 +4,13 @@ use std::sync::LazyLock;
 
 use prometheus::{IntCounterVec, register_int_counter_vec};
 
-/// Requests with an idempotency key by what became of them: `claimed`, `replayed`, `mismatch`, `in_progress`.
+/// Requests with an idempotency key, by route template and by what became of them: `claimed`, `replayed`, `mismatch`,
+/// `in_progress`.
 pub(crate) static REQUESTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     register_int_counter_vec!(
         "idempotency_requests_total",
-        "Requests with an idempotency key, by outcome.",
-        &["outcome"]
+        "Requests with an idempotency key, by route and outcome.",
+        &["route", "outcome"]
     )
     .expect("the metric is registered once")
 });

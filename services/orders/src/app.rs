@@ -7,6 +7,7 @@ use admission::Admission;
 use auth::Verifier;
 use cursor::Cursors;
 use events::{Encoder, Registry, orders::event_types};
+use idempotency::http::Retention;
 use outbox::Relay;
 use pg::Pool;
 use service::Runtime;
@@ -31,12 +32,14 @@ pub(crate) struct State {
     pub(crate) cursors: Cursors,
     pub(crate) process: Wake,
     pub(crate) relay: outbox::Wake,
+    pub(crate) retention: Retention,
 }
 
 /// Puts the service together. Dependencies that are down do not keep it from starting: it says so, and waits for them.
 pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
     let tracking = config.tracking()?;
     let cursors = config.cursors()?;
+    let retention = config.idempotency.retention()?;
     let verifier = Verifier::from_file(&config.auth.auth_jwks_file, config.service.environment)?;
     let admission = Admission::new(&config.admission);
     let catalogue = config.orders_catalogue_file.as_deref().map(Catalogue::read).transpose()?;
@@ -59,6 +62,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         cursors,
         process: process.wake.clone(),
         relay: relay.wake(),
+        retention,
     });
 
     metrics::show_requests();

@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) auth: auth::Config,
     #[command(flatten)]
     pub(crate) admission: admission::Config,
+    #[command(flatten)]
+    pub(crate) idempotency: idempotency::http::Config,
 
     /// Topic of this service's events.
     #[arg(long, env, default_value = "orders.events")]

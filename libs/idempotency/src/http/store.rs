@@ -1,10 +1,8 @@
-//! The table of stored responses.
+//! The table of keys, and their first responses.
 
-use std::time::Duration;
+use pg::{Error, Row, Tx};
 
-use pg::{Error, Row, Tx, types::ToSql};
-
-use super::{Fingerprint, Request, Response, fingerprint};
+use super::{Fingerprint, Request, Response, Retention};
 
 /// Serialises the requests of one key without making them wait. Taken by hash: two keys that share one only ever cost
 /// each other a retry.
@@ -16,7 +14,7 @@ SELECT fingerprint_version, method, route, query_hash, body_hash, status, header
 FROM idempotency_keys WHERE tenant = $1 AND key = $2 AND expires_at > now()";
 
 /// Takes over an expired row that nobody purged yet.
-const INSERT: &str = "\
+const INSERT_FINISHED: &str = "\
 INSERT INTO idempotency_keys
     (tenant, key, fingerprint_version, method, route, query_hash, body_hash, status, headers, body, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now() + make_interval(secs => $11))
@@ -26,39 +24,38 @@ ON CONFLICT (tenant, key) DO UPDATE SET
     headers = excluded.headers, body = excluded.body, created_at = now(), expires_at = excluded.expires_at
 WHERE idempotency_keys.expires_at <= now()";
 
-/// What is known about a key.
-pub(super) enum Claim {
-    /// Nothing: this transaction owns it now.
-    Free,
-    /// This very request was answered before.
-    Completed(Response),
-    /// Another transaction owns it.
-    InProgress,
-    /// It was used for a request that differs in these parts.
-    Mismatch(Vec<&'static str>),
+/// A key that is known, and not expired.
+pub(super) struct Record {
+    fingerprint: Fingerprint,
+    pub(super) response: Response,
 }
 
-pub(super) async fn claim(tx: &Tx<'_>, request: &Request) -> Result<Claim, Error> {
-    let scope: [&(dyn ToSql + Sync); 2] = [&request.tenant, &request.key.as_str()];
-    if !tx.query_one(TRY_LOCK, &scope).await?.get::<_, bool>(0) {
-        return Ok(Claim::InProgress);
+impl Record {
+    /// The parts in which a request differs from the one that made this record.
+    pub(super) fn differences(&self, asked: &Fingerprint) -> Vec<&'static str> {
+        self.fingerprint.differences(asked)
     }
-    Ok(match tx.query_opt(FIND, &scope).await? {
-        None => Claim::Free,
-        Some(row) => compare(&row, &request.fingerprint),
-    })
 }
 
-fn compare(row: &Row, asked: &Fingerprint) -> Claim {
-    let stored = Fingerprint {
+/// Takes the key for this transaction; `false` when another one has it.
+pub(super) async fn try_lock(tx: &Tx<'_>, request: &Request) -> Result<bool, Error> {
+    Ok(tx.query_one(TRY_LOCK, &[&request.tenant, &request.key.as_str()]).await?.get(0))
+}
+
+/// Returns what is known about the key.
+pub(super) async fn find(tx: &Tx<'_>, request: &Request) -> Result<Option<Record>, Error> {
+    let row = tx.query_opt(FIND, &[&request.tenant, &request.key.as_str()]).await?;
+    Ok(row.map(|row| Record { fingerprint: fingerprint(&row), response: response(&row) }))
+}
+
+fn fingerprint(row: &Row) -> Fingerprint {
+    Fingerprint {
+        version: row.get("fingerprint_version"),
         method: row.get("method"),
         route: row.get("route"),
         query_hash: row.get("query_hash"),
         body_hash: row.get("body_hash"),
-    };
-    let same_version = row.get::<_, i16>("fingerprint_version") == fingerprint::VERSION;
-    let differences = stored.differences(asked, same_version);
-    if differences.is_empty() { Claim::Completed(response(row)) } else { Claim::Mismatch(differences) }
+    }
 }
 
 fn response(row: &Row) -> Response {
@@ -70,10 +67,11 @@ fn response(row: &Row) -> Response {
     }
 }
 
-pub(super) async fn complete(
+/// Stores the response of a request that takes effect in this transaction.
+pub(super) async fn insert_finished(
     tx: &Tx<'_>,
     request: &Request,
-    retention: Duration,
+    retention: Retention,
     response: &Response,
 ) -> Result<(), Error> {
     let status = i16::try_from(response.status).unwrap_or(i16::MAX);
@@ -81,11 +79,11 @@ pub(super) async fn complete(
     let fingerprint = &request.fingerprint;
     tx.execute_exactly(
         1,
-        INSERT,
+        INSERT_FINISHED,
         &[
             &request.tenant,
             &request.key.as_str(),
-            &fingerprint::VERSION,
+            &fingerprint.version,
             &fingerprint.method,
             &fingerprint.route,
             &fingerprint.query_hash,

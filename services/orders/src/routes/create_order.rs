@@ -61,7 +61,7 @@ pub(crate) async fn create_order(
         &state.pool,
         "create_order",
         &request,
-        http::RETENTION,
+        state.retention,
         &context,
         |tx, (tenant, wanted, state)| {
             Box::pin(async move {

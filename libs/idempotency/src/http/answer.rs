@@ -1,0 +1,51 @@
+//! What a request is answered, whichever mode its route has.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use api_error::{ApiError, Code};
+
+use super::{Request, Response};
+use crate::metrics;
+
+/// What became of a request.
+pub(super) enum Outcome {
+    /// It took effect now.
+    Done(Response),
+    /// It had taken effect before.
+    Replayed(Response),
+    /// It is being worked on; the client should come back after this time.
+    InProgress(Duration),
+    /// Its key belongs to a request that differs in these parts.
+    Mismatch(Vec<&'static str>),
+}
+
+impl Outcome {
+    /// Counts the outcome, and makes the answer of it.
+    pub(super) fn answer(self, request: &Request) -> Result<HttpResponse, ApiError> {
+        let (label, result) = match self {
+            Self::Done(response) => ("claimed", response.into_http(false)),
+            Self::Replayed(response) => ("replayed", response.into_http(true)),
+            Self::InProgress(retry_after) => ("in_progress", Err(in_progress(retry_after))),
+            Self::Mismatch(differences) => ("mismatch", Err(mismatch(&differences))),
+        };
+        metrics::REQUESTS.with_label_values(&[request.fingerprint.route.as_str(), label]).inc();
+        result
+    }
+}
+
+fn in_progress(retry_after: Duration) -> ApiError {
+    ApiError::new(
+        Code::RequestInProgress,
+        "A request with this Idempotency-Key is being processed; repeat it after the time in Retry-After.",
+    )
+    .with_retry_after(retry_after)
+}
+
+fn mismatch(differences: &[&'static str]) -> ApiError {
+    let message = format!(
+        "This Idempotency-Key was used for a request with another {}; use a new key for a new request.",
+        differences.join(" and ")
+    );
+    ApiError::new(Code::IdempotencyKeyReused, message)
+}

@@ -1,0 +1,88 @@
+//! Requests whose whole effect is in the database: claim, effect and response are one transaction.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use api_error::ApiError;
+use pg::{Error, Pool, Tx, TxError, TxFuture};
+
+use super::{Request, Response, Retention, answer::Outcome, store};
+
+/// How long a client should wait before it asks again: such a transaction is short.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Runs `effect` once for this request: claim, effect and stored response are one transaction.
+///
+/// `name` is the transaction's; `context` is what `effect` needs, as for [`pg::run_tx`]. Whatever `effect` returns as `Ok`
+/// is stored and replayed; an `Err` rolls everything back and leaves no record.
+///
+/// A COMMIT whose outcome is unknown is settled by asking the key once more: its lock is free again only when the lost
+/// transaction has ended, and then its response is there or it never happened.
+///
+/// # Errors
+/// The effect's own; 409 while the same key is in use; 422 when it was used for another request.
+pub async fn local<C, E, F>(
+    pool: &Pool,
+    name: &'static str,
+    request: &Request,
+    retention: Retention,
+    context: &C,
+    effect: F,
+) -> Result<HttpResponse, ApiError>
+where
+    C: Sync + ?Sized,
+    E: TxError + Into<ApiError> + Send,
+    F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, Response, E> + Sync,
+{
+    let mut outcome = once(pool, name, request, retention, context, &effect).await;
+    if outcome.as_ref().is_err_and(is_unknown) {
+        tracing::warn!(transaction = name, "the outcome of a COMMIT is unknown; its key is asked");
+        outcome = once(pool, name, request, retention, context, &effect).await;
+    }
+    let answer = outcome.map_err(Into::into)?.answer(request);
+    fail_point::hit("idempotency.committed");
+    answer
+}
+
+fn is_unknown<E: TxError>(error: &E) -> bool {
+    matches!(error.database(), Some(Error::CommitUnknown(_)))
+}
+
+async fn once<C, E, F>(
+    pool: &Pool,
+    name: &'static str,
+    request: &Request,
+    retention: Retention,
+    context: &C,
+    effect: &F,
+) -> Result<Outcome, E>
+where
+    C: Sync + ?Sized,
+    E: TxError + Send,
+    F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, Response, E> + Sync,
+{
+    let claim = (request, retention, context, effect);
+    pg::run_tx(pool, name, &claim, |tx, (request, retention, context, effect)| {
+        Box::pin(async move {
+            if !store::try_lock(tx, request).await? {
+                return Ok(Outcome::InProgress(RETRY_AFTER));
+            }
+            fail_point::hit("idempotency.locked");
+            let Some(record) = store::find(tx, request).await? else {
+                fail_point::hit("idempotency.claimed");
+                let response = effect(tx, context).await?;
+                fail_point::hit("idempotency.before_store");
+                store::insert_finished(tx, request, *retention, &response).await?;
+                fail_point::hit("idempotency.before_commit");
+                return Ok::<_, E>(Outcome::Done(response));
+            };
+            let differences = record.differences(&request.fingerprint);
+            Ok(if differences.is_empty() {
+                Outcome::Replayed(record.response)
+            } else {
+                Outcome::Mismatch(differences)
+            })
+        })
+    })
+    .await
+}
