@@ -11,14 +11,15 @@ use std::{
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// The environment variable that arms fail points, as `name=kill[@n]` separated by commas.
+/// The environment variable that arms fail points, as `name=kill[@n]` or `name=freeze[@n]`, separated by commas.
 pub const VARIABLE: &str = "MUSTER_FAIL_POINTS";
 
 static ARMED: OnceLock<HashMap<String, Trap>> = OnceLock::new();
 
-/// One armed fail point: the process dies on its `nth` passage.
+/// One armed fail point: what happens to the process on its `nth` passage.
 #[derive(Debug)]
 struct Trap {
+    signal: Signal,
     nth: u64,
     passed: AtomicU64,
 }
@@ -29,7 +30,11 @@ pub struct InvalidSpecification(String);
 
 impl std::fmt::Display for InvalidSpecification {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}` is not a fail point: write `name=kill` or `name=kill@3`, separated by commas", self.0)
+        write!(
+            f,
+            "`{}` is not a fail point: write `name=kill`, `name=freeze` or `name=kill@3`, separated by commas",
+            self.0
+        )
     }
 }
 
@@ -47,7 +52,7 @@ pub fn arm(specification: &str) -> Result<(), InvalidSpecification> {
     Ok(())
 }
 
-/// Marks a point between two writes where a test may kill the process.
+/// Marks a point between two writes where a test may kill the process, or freeze it until SIGCONT.
 ///
 /// Costs one load of an unset `OnceLock` unless fail points are armed.
 pub fn hit(name: &str) {
@@ -55,15 +60,20 @@ pub fn hit(name: &str) {
         return;
     };
     if trap.passed.fetch_add(1, Ordering::Relaxed) + 1 == trap.nth {
-        die(name);
+        halt(name, trap.signal);
     }
 }
 
-/// Ends this process as `kill -9` would: no destructor, no flush, no signal handler runs.
-fn die(name: &str) {
-    tracing::warn!(fail_point = name, "fail point reached, the process kills itself");
-    kill(Pid::this(), Signal::SIGKILL).expect("a process may always signal itself");
-    loop {
+/// Ends this process as `kill -9` would: no destructor, no flush, no signal handler runs. Or stops it, all threads, as a
+/// host does that is out of memory or moves a virtual machine; it goes on here after SIGCONT.
+fn halt(name: &str, signal: Signal) {
+    tracing::warn!(
+        fail_point = name,
+        signal = signal.as_str(),
+        "fail point reached, the process halts itself"
+    );
+    kill(Pid::this(), signal).expect("a process may always signal itself");
+    while signal == Signal::SIGKILL {
         std::thread::park();
     }
 }
@@ -79,11 +89,16 @@ fn parse(specification: &str) -> Result<HashMap<String, Trap>, InvalidSpecificat
 
 fn parse_one(part: &str) -> Option<(String, Trap)> {
     let (name, action) = part.split_once('=')?;
-    let nth = match action.strip_prefix("kill")? {
-        "" => 1,
-        count => count.strip_prefix('@')?.parse().ok().filter(|n| *n > 0)?,
+    let (action, nth) = match action.split_once('@') {
+        None => (action, 1),
+        Some((action, count)) => (action, count.parse().ok().filter(|n| *n > 0)?),
     };
-    (!name.is_empty()).then(|| (name.to_owned(), Trap { nth, passed: AtomicU64::new(0) }))
+    let signal = match action {
+        "kill" => Signal::SIGKILL,
+        "freeze" => Signal::SIGSTOP,
+        _ => return None,
+    };
+    (!name.is_empty()).then(|| (name.to_owned(), Trap { signal, nth, passed: AtomicU64::new(0) }))
 }
 
 #[cfg(test)]
@@ -92,14 +107,14 @@ mod tests {
 
     #[test]
     fn a_specification_names_points_and_passages() {
-        let traps = parse("orders.created=kill, outbox.published=kill@3").expect("valid");
-        assert_eq!(traps["orders.created"].nth, 1);
-        assert_eq!(traps["outbox.published"].nth, 3);
+        let traps = parse("orders.created=kill, outbox.published=freeze@3").expect("valid");
+        assert_eq!((traps["orders.created"].nth, traps["orders.created"].signal), (1, Signal::SIGKILL));
+        assert_eq!((traps["outbox.published"].nth, traps["outbox.published"].signal), (3, Signal::SIGSTOP));
     }
 
     #[test]
     fn nonsense_is_refused_and_named() {
-        for bad in ["x", "x=", "=kill", "x=explode", "x=kill@", "x=kill@0", "x=kill@many"] {
+        for bad in ["x", "x=", "=kill", "x=explode", "x=kill@", "x=kill@0", "x=freeze@many", "x=kill2"] {
             assert_eq!(parse(bad).expect_err("invalid"), InvalidSpecification(bad.to_owned()));
         }
     }
