@@ -3,10 +3,12 @@
 //! Follows draft-ietf-httpapi-idempotency-key-header-07: missing key 400, other request 422, still running 409.
 
 mod answer;
+mod commit;
 mod fingerprint;
 mod key;
 mod local;
 mod refusal;
+pub mod remote;
 mod response;
 mod retention;
 mod store;
@@ -22,8 +24,10 @@ pub use response::Response;
 pub use retention::{Config, Retention, RetentionTooShort};
 
 /// The schema of this module, under the name `idempotency`.
-pub const MIGRATIONS: &[Migration] =
-    &[("V1__create_idempotency_keys", include_str!("../migrations/http/V1__create_idempotency_keys.sql"))];
+pub const MIGRATIONS: &[Migration] = &[
+    ("V1__create_idempotency_keys", include_str!("../migrations/http/V1__create_idempotency_keys.sql")),
+    ("V2__add_remote_operations", include_str!("../migrations/http/V2__add_remote_operations.sql")),
+];
 
 /// A request that may be a repetition.
 #[derive(Clone, Debug)]

@@ -27,6 +27,11 @@ impl Key {
         valid.then_some(Self(key))
     }
 
+    /// Takes a key that was checked before it was stored.
+    pub(crate) fn from_stored(key: String) -> Self {
+        Self(key)
+    }
+
     /// The key, without the quotes and escapes of its structured-field form. Keep it out of logs.
     pub fn as_str(&self) -> &str {
         &self.0

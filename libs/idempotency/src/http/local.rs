@@ -4,9 +4,14 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use api_error::ApiError;
-use pg::{Error, Pool, Tx, TxError, TxFuture};
+use pg::{Pool, Tx, TxError, TxFuture};
 
-use super::{Request, Response, Retention, answer::Outcome, store};
+use super::{
+    Request, Response, Retention,
+    answer::Outcome,
+    commit::run_settled,
+    store::{self, Record, State},
+};
 
 /// How long a client should wait before it asks again: such a transaction is short.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -34,55 +39,37 @@ where
     E: TxError + Into<ApiError> + Send,
     F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, Response, E> + Sync,
 {
-    let mut outcome = once(pool, name, request, retention, context, &effect).await;
-    if outcome.as_ref().is_err_and(is_unknown) {
-        tracing::warn!(transaction = name, "the outcome of a COMMIT is unknown; its key is asked");
-        outcome = once(pool, name, request, retention, context, &effect).await;
-    }
-    let answer = outcome.map_err(Into::into)?.answer(request);
-    fail_point::hit("idempotency.committed");
-    answer
-}
-
-fn is_unknown<E: TxError>(error: &E) -> bool {
-    matches!(error.database(), Some(Error::CommitUnknown(_)))
-}
-
-async fn once<C, E, F>(
-    pool: &Pool,
-    name: &'static str,
-    request: &Request,
-    retention: Retention,
-    context: &C,
-    effect: &F,
-) -> Result<Outcome, E>
-where
-    C: Sync + ?Sized,
-    E: TxError + Send,
-    F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, Response, E> + Sync,
-{
     let claim = (request, retention, context, effect);
-    pg::run_tx(pool, name, &claim, |tx, (request, retention, context, effect)| {
+    let outcome = run_settled(pool, name, &claim, |tx, (request, retention, context, effect)| {
         Box::pin(async move {
             if !store::try_lock(tx, request).await? {
                 return Ok(Outcome::InProgress(RETRY_AFTER));
             }
             fail_point::hit("idempotency.locked");
-            let Some(record) = store::find(tx, request).await? else {
-                fail_point::hit("idempotency.claimed");
-                let response = effect(tx, context).await?;
-                fail_point::hit("idempotency.before_store");
-                store::insert_finished(tx, request, *retention, &response).await?;
-                fail_point::hit("idempotency.before_commit");
-                return Ok::<_, E>(Outcome::Done(response));
-            };
-            let differences = record.differences(&request.fingerprint);
-            Ok(if differences.is_empty() {
-                Outcome::Replayed(record.response)
-            } else {
-                Outcome::Mismatch(differences)
-            })
+            if let Some(record) = store::find(tx, request).await? {
+                return Ok(known(record, request));
+            }
+            fail_point::hit("idempotency.claimed");
+            let response = effect(tx, context).await?;
+            fail_point::hit("idempotency.before_store");
+            store::insert_finished(tx, request, *retention, &response).await?;
+            fail_point::hit("idempotency.before_commit");
+            Ok::<_, E>(Outcome::Done(response))
         })
     })
     .await
+    .map_err(Into::into)?;
+    let answer = outcome.answer(request);
+    fail_point::hit("idempotency.committed");
+    answer
+}
+
+fn known(record: Record, request: &Request) -> Outcome {
+    let differences = record.differences(&request.fingerprint);
+    match record.state {
+        _ if !differences.is_empty() => Outcome::Mismatch(differences),
+        State::Finished(response) => Outcome::Replayed(response),
+        // The route was a remote one when the request began.
+        State::Unfinished { lease_left, .. } => Outcome::InProgress(lease_left.max(RETRY_AFTER)),
+    }
 }

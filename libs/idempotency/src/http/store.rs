@@ -1,6 +1,9 @@
 //! The table of keys, and their first responses.
 
+use std::time::Duration;
+
 use pg::{Error, Row, Tx};
+use uuid::Uuid;
 
 use super::{Fingerprint, Request, Response, Retention};
 
@@ -10,7 +13,8 @@ const TRY_LOCK: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended($1 || 
 
 /// A statement of its own, after the lock: under READ COMMITTED it sees what the lock's last holder committed.
 const FIND: &str = "\
-SELECT fingerprint_version, method, route, query_hash, body_hash, status, headers, body
+SELECT fingerprint_version, method, route, query_hash, body_hash, status, headers, body, owner,
+    extract(epoch FROM lease_until - now())::float8 AS lease_left_s
 FROM idempotency_keys WHERE tenant = $1 AND key = $2 AND expires_at > now()";
 
 /// Takes over an expired row that nobody purged yet.
@@ -21,13 +25,25 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now() + make_interval(secs => $
 ON CONFLICT (tenant, key) DO UPDATE SET
     fingerprint_version = excluded.fingerprint_version, method = excluded.method, route = excluded.route,
     query_hash = excluded.query_hash, body_hash = excluded.body_hash, status = excluded.status,
-    headers = excluded.headers, body = excluded.body, created_at = now(), expires_at = excluded.expires_at
+    headers = excluded.headers, body = excluded.body, created_at = now(), expires_at = excluded.expires_at,
+    operation = NULL, recovery_point = NULL, owner = NULL
 WHERE idempotency_keys.expires_at <= now()";
 
 /// A key that is known, and not expired.
 pub(super) struct Record {
     fingerprint: Fingerprint,
-    pub(super) response: Response,
+    pub(super) state: State,
+}
+
+/// How far the request of a key has got.
+pub(super) enum State {
+    Finished(Response),
+    /// Its effect reaches outside the database, and somebody works on it, or did and died.
+    Unfinished {
+        owner: Uuid,
+        /// Zero when the lease has passed.
+        lease_left: Duration,
+    },
 }
 
 impl Record {
@@ -45,7 +61,17 @@ pub(super) async fn try_lock(tx: &Tx<'_>, request: &Request) -> Result<bool, Err
 /// Returns what is known about the key.
 pub(super) async fn find(tx: &Tx<'_>, request: &Request) -> Result<Option<Record>, Error> {
     let row = tx.query_opt(FIND, &[&request.tenant, &request.key.as_str()]).await?;
-    Ok(row.map(|row| Record { fingerprint: fingerprint(&row), response: response(&row) }))
+    Ok(row.map(|row| Record { fingerprint: fingerprint(&row), state: state(&row) }))
+}
+
+fn state(row: &Row) -> State {
+    match row.get::<_, Option<i16>>("status") {
+        Some(_) => State::Finished(response(row)),
+        None => State::Unfinished {
+            owner: row.get("owner"),
+            lease_left: Duration::try_from_secs_f64(row.get("lease_left_s")).unwrap_or_default(),
+        },
+    }
 }
 
 fn fingerprint(row: &Row) -> Fingerprint {
@@ -58,13 +84,19 @@ fn fingerprint(row: &Row) -> Fingerprint {
     }
 }
 
-fn response(row: &Row) -> Response {
+/// Reads the response of a finished row.
+pub(super) fn response(row: &Row) -> Response {
     let headers: serde_json::Value = row.get("headers");
     Response {
         status: row.get::<_, i16>("status").unsigned_abs(),
         headers: serde_json::from_value(headers).unwrap_or_default(),
         body: row.get("body"),
     }
+}
+
+/// Returns status and headers as they are stored.
+pub(super) fn columns(response: &Response) -> (i16, serde_json::Value) {
+    (i16::try_from(response.status).unwrap_or(i16::MAX), serde_json::json!(response.headers))
 }
 
 /// Stores the response of a request that takes effect in this transaction.
@@ -74,8 +106,7 @@ pub(super) async fn insert_finished(
     retention: Retention,
     response: &Response,
 ) -> Result<(), Error> {
-    let status = i16::try_from(response.status).unwrap_or(i16::MAX);
-    let headers = serde_json::json!(response.headers);
+    let (status, headers) = columns(response);
     let fingerprint = &request.fingerprint;
     tx.execute_exactly(
         1,

@@ -93,7 +93,8 @@ proptest! {
         leaves(&value, "", &mut places);
         prop_assume!(!places.is_empty());
         let mut changed = value.clone();
-        *changed.pointer_mut(pick.get(&places)).unwrap() = other;
+        let place: &String = pick.get(&places);
+        *changed.pointer_mut(place).unwrap() = other;
         prop_assume!(changed != value);
         prop_assert_ne!(body_hash(&value.to_string()), body_hash(&changed.to_string()));
     }

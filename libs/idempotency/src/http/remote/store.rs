@@ -1,0 +1,244 @@
+//! What one attempt reads and writes. Every write names owner and fence, and so fails once another attempt has taken over.
+
+use std::time::Duration;
+
+use pg::{Error, Row, Tx, types::ToSql};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::super::{Key, Request, Response, Retention};
+
+/// Takes over an expired row that nobody purged yet. Its fence grows even then.
+const INSERT: &str = "\
+INSERT INTO idempotency_keys
+    (tenant, key, fingerprint_version, method, route, query_hash, body_hash, expires_at,
+     operation, input, owner, lease_until, fence, attempts, recovery_point, steps)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 'infinity', $8, $9, $10, now() + make_interval(secs => $11), 1, 1, 'claimed', '{}')
+ON CONFLICT (tenant, key) DO UPDATE SET
+    fingerprint_version = excluded.fingerprint_version, method = excluded.method, route = excluded.route,
+    query_hash = excluded.query_hash, body_hash = excluded.body_hash, status = NULL, headers = NULL, body = NULL,
+    created_at = now(), expires_at = 'infinity', operation = excluded.operation, input = excluded.input,
+    owner = excluded.owner, lease_until = excluded.lease_until, fence = idempotency_keys.fence + 1, attempts = 1,
+    recovery_point = 'claimed', steps = '{}'
+WHERE idempotency_keys.expires_at <= now()
+RETURNING tenant, key, body_hash, owner, fence, attempts, steps, input";
+
+const TAKE_OVER: &str = "\
+UPDATE idempotency_keys
+SET owner = $3, fence = fence + 1, attempts = attempts + 1, lease_until = now() + make_interval(secs => $4)
+WHERE tenant = $1 AND key = $2 AND operation = $5 AND status IS NULL AND lease_until <= now()
+RETURNING tenant, key, body_hash, owner, fence, attempts, steps, input";
+
+const TAKE_OVER_NEXT: &str = "\
+UPDATE idempotency_keys
+SET owner = $2, fence = fence + 1, attempts = attempts + 1, lease_until = now() + make_interval(secs => $3)
+WHERE (tenant, key) = (
+    SELECT tenant, key FROM idempotency_keys
+    WHERE operation = $1 AND status IS NULL AND lease_until <= now()
+    ORDER BY lease_until LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING tenant, key, body_hash, owner, fence, attempts, steps, input";
+
+/// Finds the claim of an owner whose COMMIT got lost.
+const FIND_CLAIM: &str = "\
+SELECT tenant, key, body_hash, owner, fence, attempts, steps, input
+FROM idempotency_keys WHERE tenant = $1 AND key = $2 AND owner = $3 AND status IS NULL";
+
+const REACH: &str = "\
+UPDATE idempotency_keys SET recovery_point = $5, lease_until = now() + make_interval(secs => $6)
+WHERE tenant = $1 AND key = $2 AND owner = $3 AND fence = $4 AND status IS NULL";
+
+const RECORD: &str = "\
+UPDATE idempotency_keys SET recovery_point = $5, lease_until = now() + make_interval(secs => $6),
+    steps = steps || jsonb_build_object($7::text, $8::jsonb)
+WHERE tenant = $1 AND key = $2 AND owner = $3 AND fence = $4 AND status IS NULL";
+
+/// Also the sign of life of an owner that waits for another system, and, with another time, how it hands work back.
+const LEASE: &str = "\
+UPDATE idempotency_keys SET lease_until = now() + make_interval(secs => $5)
+WHERE tenant = $1 AND key = $2 AND owner = $3 AND fence = $4 AND status IS NULL";
+
+/// Keeps the row from being taken over until the transaction ends.
+const LOCK: &str = "\
+SELECT steps, status, headers, body FROM idempotency_keys
+WHERE tenant = $1 AND key = $2 AND owner = $3 AND fence = $4 FOR UPDATE";
+
+const FORGET: &str = "\
+DELETE FROM idempotency_keys
+WHERE tenant = $1 AND key = $2 AND owner = $3 AND fence = $4 AND status IS NULL AND recovery_point = 'claimed'";
+
+const FINISH: &str = "\
+UPDATE idempotency_keys SET status = $5, headers = $6, body = $7, expires_at = now() + make_interval(secs => $8),
+    recovery_point = 'finished', input = NULL, steps = NULL, lease_until = NULL
+WHERE tenant = $1 AND key = $2 AND owner = $3 AND fence = $4 AND status IS NULL";
+
+const COUNT_UNFINISHED: &str = "\
+SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8
+FROM idempotency_keys WHERE operation = $1 AND status IS NULL";
+
+/// The right to work on one key, as long as no other attempt has a greater fence.
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
+    pub(super) tenant: String,
+    pub(super) key: Key,
+    /// Of the request, as the fingerprint of its time made it.
+    pub(super) body_hash: Vec<u8>,
+    owner: Uuid,
+    pub(super) fence: i64,
+    /// Attempts begun, this one included.
+    pub(super) attempts: i32,
+    /// Results of the steps that are done.
+    pub(super) steps: Map<String, Value>,
+    pub(super) input: Value,
+}
+
+impl Claim {
+    fn of(row: &Row) -> Self {
+        Self {
+            tenant: row.get("tenant"),
+            key: Key::from_stored(row.get("key")),
+            body_hash: row.get("body_hash"),
+            owner: row.get("owner"),
+            fence: row.get("fence"),
+            attempts: row.get("attempts"),
+            steps: steps(row.get("steps")),
+            input: row.get("input"),
+        }
+    }
+}
+
+/// What an owner finds when it looks at its row.
+pub(super) enum Held {
+    Unfinished(Map<String, Value>),
+    /// By this very attempt, whose COMMIT got lost.
+    Finished(Response),
+}
+
+fn steps(stored: Value) -> Map<String, Value> {
+    match stored {
+        Value::Object(steps) => steps,
+        _ => Map::new(),
+    }
+}
+
+pub(super) async fn insert(
+    tx: &Tx<'_>,
+    request: &Request,
+    (operation, input): (&str, &Value),
+    owner: Uuid,
+    lease: Duration,
+) -> Result<Claim, Error> {
+    let fingerprint = &request.fingerprint;
+    let row = tx
+        .query_one(
+            INSERT,
+            &[
+                &request.tenant,
+                &request.key.as_str(),
+                &fingerprint.version,
+                &fingerprint.method,
+                &fingerprint.route,
+                &fingerprint.query_hash,
+                &fingerprint.body_hash,
+                &operation,
+                &input,
+                &owner,
+                &lease.as_secs_f64(),
+            ],
+        )
+        .await?;
+    Ok(Claim::of(&row))
+}
+
+/// Takes a key whose lease has passed; `None` when another attempt was faster.
+pub(super) async fn take_over(
+    tx: &Tx<'_>,
+    request: &Request,
+    operation: &str,
+    owner: Uuid,
+    lease: Duration,
+) -> Result<Option<Claim>, Error> {
+    let scope: [&(dyn ToSql + Sync); 5] =
+        [&request.tenant, &request.key.as_str(), &owner, &lease.as_secs_f64(), &operation];
+    Ok(tx.query_opt(TAKE_OVER, &scope).await?.as_ref().map(Claim::of))
+}
+
+/// Takes the key of this operation whose lease passed first.
+pub(super) async fn take_over_next(
+    tx: &Tx<'_>,
+    operation: &str,
+    owner: Uuid,
+    lease: Duration,
+) -> Result<Option<Claim>, Error> {
+    let row = tx.query_opt(TAKE_OVER_NEXT, &[&operation, &owner, &lease.as_secs_f64()]).await?;
+    Ok(row.as_ref().map(Claim::of))
+}
+
+pub(super) async fn find_claim(tx: &Tx<'_>, request: &Request, owner: Uuid) -> Result<Option<Claim>, Error> {
+    let row = tx.query_opt(FIND_CLAIM, &[&request.tenant, &request.key.as_str(), &owner]).await?;
+    Ok(row.as_ref().map(Claim::of))
+}
+
+/// Moves to a recovery point; `false` when the claim is lost.
+pub(super) async fn reach(tx: &Tx<'_>, claim: &Claim, point: &str, lease: Duration) -> Result<bool, Error> {
+    let Claim { tenant, key, owner, fence, .. } = claim;
+    let touched =
+        tx.execute(REACH, &[tenant, &key.as_str(), owner, fence, &point, &lease.as_secs_f64()]).await?;
+    Ok(touched == 1)
+}
+
+/// Moves to a recovery point with the result of its step; `false` when the claim is lost.
+pub(super) async fn record(
+    tx: &Tx<'_>,
+    claim: &Claim,
+    point: &str,
+    (step, result): (&str, &Value),
+    lease: Duration,
+) -> Result<bool, Error> {
+    let Claim { tenant, key, owner, fence, .. } = claim;
+    let params: [&(dyn ToSql + Sync); 8] =
+        [tenant, &key.as_str(), owner, fence, &point, &lease.as_secs_f64(), &step, result];
+    Ok(tx.execute(RECORD, &params).await? == 1)
+}
+
+/// Makes the lease end at this time from now; `false` when the claim is lost.
+pub(super) async fn lease(tx: &Tx<'_>, claim: &Claim, from_now: Duration) -> Result<bool, Error> {
+    let Claim { tenant, key, owner, fence, .. } = claim;
+    let touched = tx.execute(LEASE, &[tenant, &key.as_str(), owner, fence, &from_now.as_secs_f64()]).await?;
+    Ok(touched == 1)
+}
+
+/// Returns what the claim's row holds, and keeps it so; `None` when the claim is lost.
+pub(super) async fn lock(tx: &Tx<'_>, claim: &Claim) -> Result<Option<Held>, Error> {
+    let Claim { tenant, key, owner, fence, .. } = claim;
+    let row = tx.query_opt(LOCK, &[tenant, &key.as_str(), owner, fence]).await?;
+    Ok(row.map(|row| match row.get::<_, Option<i16>>("status") {
+        Some(_) => Held::Finished(super::super::store::response(&row)),
+        None => Held::Unfinished(steps(row.get("steps"))),
+    }))
+}
+
+/// Removes the key, if nothing was begun under it; `false` when something was, or the claim is lost.
+pub(super) async fn forget(tx: &Tx<'_>, claim: &Claim) -> Result<bool, Error> {
+    let Claim { tenant, key, owner, fence, .. } = claim;
+    Ok(tx.execute(FORGET, &[tenant, &key.as_str(), owner, fence]).await? == 1)
+}
+
+/// Stores the response; `false` when the claim is lost.
+pub(super) async fn finish(
+    tx: &Tx<'_>,
+    claim: &Claim,
+    response: &Response,
+    retention: Retention,
+) -> Result<bool, Error> {
+    let Claim { tenant, key, owner, fence, .. } = claim;
+    let (status, headers) = super::super::store::columns(response);
+    let params: [&(dyn ToSql + Sync); 8] =
+        [tenant, &key.as_str(), owner, fence, &status, &headers, &response.body, &retention.as_secs_f64()];
+    Ok(tx.execute(FINISH, &params).await? == 1)
+}
+
+/// Returns how many keys of this operation are unfinished, and the age of the oldest in seconds.
+pub(super) async fn count_unfinished(tx: &Tx<'_>, operation: &str) -> Result<(i64, f64), Error> {
+    let row = tx.query_one(COUNT_UNFINISHED, &[&operation]).await?;
+    Ok((row.get(0), row.get(1)))
+}
