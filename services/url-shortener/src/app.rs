@@ -4,6 +4,7 @@ use actix_web::web::Data;
 use admission::Admission;
 use auth::Verifier;
 use cursor::Cursors;
+use idempotency::http::Retention;
 use pg::Pool;
 use service::Runtime;
 
@@ -14,21 +15,23 @@ pub(crate) struct State {
     pub(crate) pool: Pool,
     pub(crate) public_url: PublicUrl,
     pub(crate) cursors: Cursors,
+    pub(crate) retention: Retention,
 }
 
 /// Puts the service together. A database that is down does not keep it from starting: it says so, and waits.
 pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
     let public_url = config.public_url()?;
     let cursors = config.cursors()?;
+    let retention = config.idempotency.retention()?;
     let verifier = Verifier::from_file(&config.auth.auth_jwks_file, config.service.environment)?;
     let admission = Admission::new(&config.admission);
     let pool = pg::connect(&config.database, "url-shortener")?;
 
     metrics::show_requests();
     watch_database(runtime, pool.clone());
-    keep_schema_up_to_date(runtime, pool.clone());
+    keep_database(runtime, pool.clone());
     runtime.reached_over_tls(public_url.is_https());
-    let state = Data::new(State { pool: pool.clone(), public_url, cursors });
+    let state = Data::new(State { pool: pool.clone(), public_url, cursors, retention });
     runtime.serve_http(move |services| {
         services
             .app_data(state.clone())
@@ -47,13 +50,13 @@ fn watch_database(runtime: &Runtime, pool: Pool) {
     });
 }
 
-/// The pool refuses requests as unavailable until this has succeeded.
-fn keep_schema_up_to_date(runtime: &mut Runtime, pool: Pool) {
-    runtime.spawn_worker("migration", async move |stop| {
+/// Brings the schema up to date, until when the pool refuses requests as unavailable; then removes what has expired.
+fn keep_database(runtime: &mut Runtime, pool: Pool) {
+    runtime.spawn_worker("database", async move |stop| {
         if let Some(migrated) = stop.run_until_cancelled(pg::migrate(&pool, store::SCHEMAS)).await {
             migrated?;
         }
-        stop.cancelled().await;
+        idempotency::Table::IdempotencyKeys.keep_purged(pool, stop).await;
         Ok(())
     });
 }

@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) auth: auth::Config,
     #[command(flatten)]
     pub(crate) admission: admission::Config,
+    #[command(flatten)]
+    pub(crate) idempotency: idempotency::http::Config,
 
     /// Where people reach this service: scheme, host and port. Short links begin with it.
     #[arg(long, env, value_name = "URL")]

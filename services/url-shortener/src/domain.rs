@@ -12,4 +12,4 @@ pub(crate) use host::Host;
 pub(crate) use link::{Link, Put};
 pub(crate) use link_filter::LinkFilter;
 pub(crate) use public_url::PublicUrl;
-pub(crate) use target::{InvalidTarget, Target};
+pub(crate) use target::Target;

@@ -1,10 +1,12 @@
 //! The HTTP interface: extract, call, render.
 
+mod create_link;
 mod get_link;
 mod link_body;
 mod list_links;
 mod put_link;
 mod redirect;
+mod target_body;
 
 use actix_web::web;
 use api_error::method_not_allowed;
@@ -15,7 +17,8 @@ pub(crate) fn configure(services: &mut web::ServiceConfig) {
         .service(
             web::resource(list_links::PATTERN)
                 .route(web::get().to(list_links::list_links).wrap(admission::read("links:read")))
-                .default_service(method_not_allowed("GET")),
+                .route(web::post().to(create_link::create_link).wrap(admission::write("links:write")))
+                .default_service(method_not_allowed("GET, POST")),
         )
         .service(
             web::resource("/v1/links/{code}")

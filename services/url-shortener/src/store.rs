@@ -15,7 +15,12 @@ const MIGRATIONS: &[Migration] = &[
 ];
 
 /// Every schema in the service's database.
-pub(crate) const SCHEMAS: &[Schema] = &[("url_shortener", MIGRATIONS)];
+pub(crate) const SCHEMAS: &[Schema] =
+    &[("url_shortener", MIGRATIONS), ("idempotency", idempotency::http::MIGRATIONS)];
+
+const INSERT: &str = "\
+INSERT INTO links (code, tenant, target) VALUES ($1, $2, $3) ON CONFLICT (code) DO NOTHING
+RETURNING code, target, version, created_at, updated_at";
 
 /// Returns nothing when there was nothing to write; the row is locked all the same, so that a look at it afterwards sees
 /// what this statement saw.
@@ -30,6 +35,17 @@ const FIND: &str = "\
 SELECT code, target, version, created_at, updated_at FROM links WHERE code = $1 AND tenant = $2";
 
 const FIND_TARGET: &str = "SELECT target FROM links WHERE code = $1";
+
+/// Makes a link, unless the code is taken.
+pub(crate) async fn insert(
+    tx: &Tx<'_>,
+    tenant: &Tenant,
+    code: &Code,
+    target: &Target,
+) -> Result<Option<Link>, Error> {
+    let row = tx.query_opt(INSERT, &[&code.as_str(), &tenant.as_str(), &target.as_str()]).await?;
+    Ok(row.as_ref().map(link))
+}
 
 /// Makes the link, or points it to another target, unless another tenant has the code.
 pub(crate) async fn put(tx: &Tx<'_>, tenant: &Tenant, code: &Code, target: &Target) -> Result<Put, Error> {

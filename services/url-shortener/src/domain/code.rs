@@ -3,6 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use cursor::AnchorId;
+use rand::distr::{Alphanumeric, SampleString as _};
+
+/// Letters and digits of a random code: 95 bits, which nobody finds by trying.
+const RANDOM_LEN: usize = 16;
 
 /// 6 to 32 characters of `A-Z a-z 0-9 _ -`. What is not that shape is no link, so nobody has to look it up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +18,11 @@ pub(crate) struct Code(String);
 pub(crate) struct InvalidCode;
 
 impl Code {
+    /// Makes a code that nobody can guess.
+    pub(crate) fn random() -> Self {
+        Self(Alphanumeric.sample_string(&mut rand::rng(), RANDOM_LEN))
+    }
+
     /// Takes a code that was checked before it was stored.
     pub(crate) fn from_stored(text: String) -> Self {
         Self(text)
@@ -54,6 +63,14 @@ impl fmt::Display for Code {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_random_code_is_a_code_and_another_each_time() {
+        let codes: std::collections::BTreeSet<String> =
+            (0..1_000).map(|_| Code::random().to_string()).collect();
+        assert_eq!(codes.len(), 1_000);
+        assert!(codes.iter().all(|code| code.parse::<Code>().is_ok()), "{codes:?}");
+    }
 
     #[test]
     fn only_short_plain_names_are_codes() {

@@ -3,7 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::domain::{Link, PublicUrl};
+use crate::domain::{Code, Link, PublicUrl};
+
+/// Where a tenant sees its link.
+pub(super) fn location(code: &Code) -> String {
+    format!("/v1/links/{code}")
+}
 
 /// A link as clients see it.
 #[derive(Debug, Serialize)]

@@ -7,31 +7,26 @@ use actix_web::{
 };
 use api_error::{ApiError, Code as ErrorCode, Json};
 use auth::Caller;
-use serde::Deserialize;
 
-use super::link_body::LinkBody;
+use super::{
+    link_body::{LinkBody, location},
+    target_body::TargetBody,
+};
 use crate::{
     app::State,
-    domain::{Code, InvalidCode, InvalidTarget, Link, Put, Target},
+    domain::{Code, InvalidCode, Link, Put},
     metrics, store,
 };
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PutLink {
-    target: String,
-}
 
 pub(super) async fn put_link(
     state: Data<State>,
     request: HttpRequest,
     caller: Caller,
     code: Path<String>,
-    body: Json<PutLink>,
+    body: Json<TargetBody>,
 ) -> Result<HttpResponse, ApiError> {
     let code: Code = code.parse().map_err(invalid_code)?;
-    let bound = request.app_config().local_addr();
-    let target = Target::parse(&body.target, &state.public_url, bound).map_err(invalid_target)?;
+    let target = body.target(&request, &state.public_url)?;
 
     let wanted = (caller.tenant, code, target);
     let put = pg::run_tx(&state.pool, "put_link", &wanted, |tx, (tenant, code, target)| {
@@ -51,18 +46,13 @@ pub(super) async fn put_link(
 
 fn created(link: &Link) -> HttpResponseBuilder {
     let mut response = HttpResponse::Created();
-    response.insert_header((header::LOCATION, format!("/v1/links/{}", link.code)));
+    response.insert_header((header::LOCATION, location(&link.code)));
     response
 }
 
 fn invalid_code(error: InvalidCode) -> ApiError {
     ApiError::new(ErrorCode::InvalidRequest, "The code in the path cannot be used. See details.")
         .with_detail("code", error.to_string())
-}
-
-fn invalid_target(error: InvalidTarget) -> ApiError {
-    ApiError::new(ErrorCode::InvalidRequest, "A link cannot lead to this target. See details.")
-        .with_detail("/target", error.to_string())
 }
 
 /// Whose it is would tell one tenant about another.

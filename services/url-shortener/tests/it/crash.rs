@@ -40,3 +40,28 @@ async fn a_put_that_was_killed_after_its_commit_can_be_repeated() {
     assert_eq!(repeated.status, StatusCode::OK, "it was there: {repeated:?}");
     assert_eq!(repeated.body["created_at"], repeated.body["updated_at"]);
 }
+
+#[tokio::test]
+async fn a_post_that_was_killed_anywhere_can_be_repeated_and_makes_one_link() {
+    for point in [
+        "idempotency.locked",
+        "idempotency.claimed",
+        "links.inserted",
+        "idempotency.before_store",
+        "idempotency.before_commit",
+        "idempotency.committed",
+    ] {
+        let mut service = Service::start().await;
+        service.process.set_env("MUSTER_FAIL_POINTS", format!("{point}=kill"));
+        service.process.restart().await;
+        let request = service.post_request("repeated", "https://example.com/");
+        assert!(request.send().await.is_err(), "{point}: the process died before it could answer");
+        service.process.wait_exit(Duration::from_secs(5)).await;
+
+        service.process.remove_env("MUSTER_FAIL_POINTS");
+        service.process.restart().await;
+        let repeated = service.post("repeated", "https://example.com/").await;
+        assert_eq!(repeated.status, StatusCode::CREATED, "{point}: {repeated:?}");
+        assert_eq!(service.count_links().await, 1, "{point}");
+    }
+}

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
 mod crash;
+mod create;
 mod database_down;
 mod edge;
 mod links;

@@ -57,11 +57,13 @@ impl Service {
     /// Starts it with settings of the test's own, the database's URL among them.
     pub(crate) async fn start_with(database: Database, settings: impl FnOnce(Builder) -> Builder) -> Self {
         let keys = Keys::generate(&testkit::scratch_dir("url-shortener-keys"));
-        let builder = Process::builder(env!("CARGO_BIN_EXE_url-shortener"))
-            .env("AUTH_JWKS_FILE", keys.jwks_file())
-            .env("LINKS_PUBLIC_URL", PUBLIC_URL)
-            .env("LINKS_CURSOR_KEYS", format!("test:{}", "22".repeat(32)));
-        Self { process: settings(builder).spawn().await, database, http: testkit::client(), keys }
+        let process = settings(builder(&keys)).spawn().await;
+        Self { process, database, http: testkit::client(), keys }
+    }
+
+    /// Starts a second replica on the same database.
+    pub(crate) async fn replica(&self) -> Process {
+        builder(&self.keys).env("DATABASE_URL", self.database.url()).spawn().await
     }
 
     pub(crate) fn token(&self, tenant: &str, scopes: &[&str]) -> String {
@@ -83,6 +85,16 @@ impl Service {
         send(request.bearer_auth(self.token(tenant, &["links:write"])).json(&json!({"target": target}))).await
     }
 
+    /// A POST by `acme` for a link under a random code.
+    pub(crate) async fn post(&self, key: &str, target: &str) -> Answer {
+        send(self.post_request(key, target)).await
+    }
+
+    pub(crate) fn post_request(&self, key: &str, target: &str) -> RequestBuilder {
+        let request = self.request(Method::POST, "/v1/links").header("Idempotency-Key", key);
+        request.bearer_auth(self.token("acme", &["links:write"])).json(&json!({"target": target}))
+    }
+
     pub(crate) async fn get(&self, tenant: &str, code: &str) -> Answer {
         let request = self.request(Method::GET, &format!("/v1/links/{code}"));
         send(request.bearer_auth(self.token(tenant, &["links:read"]))).await
@@ -97,6 +109,10 @@ impl Service {
         send(self.http.get(format!("{}/ready", self.process.admin_url()))).await
     }
 
+    pub(crate) async fn count_links(&self) -> i64 {
+        self.database.connect().await.query_one("SELECT count(*) FROM links", &[]).await.unwrap().get(0)
+    }
+
     /// Returns the sum of a metric whose line begins like this.
     pub(crate) async fn metric(&self, prefix: &str) -> f64 {
         let url = format!("{}/metrics", self.process.admin_url());
@@ -104,6 +120,13 @@ impl Service {
         let lines = text.lines().filter(|line| line.starts_with(prefix));
         lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
     }
+}
+
+fn builder(keys: &Keys) -> Builder {
+    Process::builder(env!("CARGO_BIN_EXE_url-shortener"))
+        .env("AUTH_JWKS_FILE", keys.jwks_file())
+        .env("LINKS_PUBLIC_URL", PUBLIC_URL)
+        .env("LINKS_CURSOR_KEYS", format!("test:{}", "22".repeat(32)))
 }
 
 pub(crate) async fn send(request: RequestBuilder) -> Answer {

@@ -70,3 +70,10 @@ async fn limits_that_let_nobody_in_are_refused() {
         assert!(output.contains(flag), "{name}: {output}");
     }
 }
+
+#[tokio::test]
+async fn keys_that_are_forgotten_before_they_are_repeated_are_refused() {
+    let process = process().await.env("LINKS_PUBLIC_URL", "http://links.test");
+    let output = process.env("IDEMPOTENCY_RETENTION_S", "86400").expect_refusal().await;
+    assert!(output.contains("IDEMPOTENCY_RETENTION_S (86400) must be greater than"), "{output}");
+}

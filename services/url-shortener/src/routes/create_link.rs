@@ -1,0 +1,48 @@
+//! `POST /v1/links`: a link under a code that nobody can guess. Every request makes another link, so it needs a key.
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use api_error::{ApiError, Json};
+use auth::Caller;
+use idempotency::http::{self, Key, Request, Response};
+
+use super::{
+    link_body::{LinkBody, location},
+    target_body::TargetBody,
+};
+use crate::{app::State, domain::Code, store};
+
+/// Codes tried for one link. Two of them are the same once in 2^95, unless the random numbers are none.
+const ATTEMPTS: usize = 3;
+
+pub(super) async fn create_link(
+    state: Data<State>,
+    request: HttpRequest,
+    caller: Caller,
+    key: Key,
+    body: Json<TargetBody>,
+) -> Result<HttpResponse, ApiError> {
+    let target = body.target(&request, &state.public_url)?;
+    let keyed = Request::new(caller.tenant.as_str(), key, &request, body.raw())?;
+    let context = (caller.tenant, target, &state.public_url);
+    http::local(
+        &state.pool,
+        "create_link",
+        &keyed,
+        state.retention,
+        &context,
+        |tx, (tenant, target, public_url)| {
+            Box::pin(async move {
+                for _ in 0..ATTEMPTS {
+                    if let Some(link) = store::insert(tx, tenant, &Code::random(), target).await? {
+                        fail_point::hit("links.inserted");
+                        let location = location(&link.code);
+                        return Ok(Response::json(201, &LinkBody::new(link, public_url))
+                            .with_header("location", location));
+                    }
+                }
+                Err(ApiError::internal("every random code is taken"))
+            })
+        },
+    )
+    .await
+}
