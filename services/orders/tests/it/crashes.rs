@@ -53,6 +53,8 @@ async fn assert_one_event_of_each_type(app: &App, point: &str) {
 #[tokio::test]
 async fn at_any_point_of_placing_an_order() {
     let points = [
+        "idempotency.locked",
+        "idempotency.claimed",
         "orders.create.order_inserted",
         "orders.create.process_inserted",
         "idempotency.before_store",

@@ -5,7 +5,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use testkit::client;
 
-use crate::app::{App, order};
+use crate::app::{App, Parts, order};
 
 #[tokio::test]
 async fn the_same_request_again_gets_the_same_answer_and_places_one_order() {
@@ -106,6 +106,109 @@ async fn a_key_is_free_again_once_it_has_expired() {
 }
 
 #[tokio::test]
+async fn of_many_that_find_an_expired_key_one_takes_it() {
+    let app = App::start().await;
+    app.post("old", &order("TEA", 1)).await;
+    let database = app.database.connect().await;
+    let expire = "UPDATE idempotency_keys SET expires_at = now() - interval '1 second'";
+    database.execute(expire, &[]).await.unwrap();
+
+    let body = order("TEA", 2);
+    join_all((0..20).map(|_| app.post("old", &body))).await;
+    app.post_until_accepted("old", &body).await;
+
+    assert_eq!(app.count("SELECT count(*) FROM orders").await, 2);
+    assert_eq!(app.count("SELECT count(*) FROM idempotency_keys").await, 1);
+}
+
+#[tokio::test]
+async fn a_purge_meanwhile_takes_no_key_that_is_in_use() {
+    let parts = Parts::make().await;
+    let (first, second) = (parts.service().spawn().await, parts.service());
+    let app = parts.with(first);
+    for key in 0..20 {
+        app.post(&format!("old-{key}"), &order("TEA", 1)).await;
+    }
+    let database = app.database.connect().await;
+    let expire = "UPDATE idempotency_keys SET expires_at = now() - interval '1 second'";
+    database.execute(expire, &[]).await.unwrap();
+
+    // A replica purges first thing; the keys are used again at the same time.
+    let body = order("TEA", 2);
+    let again = join_all((0..20).map(|key| {
+        let (app, body) = (&app, &body);
+        async move { app.post_until_accepted(&format!("old-{key}"), body).await }
+    }));
+    let (_replica, placed) = tokio::join!(second.spawn(), again);
+
+    assert_eq!(app.count("SELECT count(*) FROM orders").await, 40);
+    for (key, order) in placed.iter().enumerate() {
+        let replay = app.post(&format!("old-{key}"), &body).await;
+        assert_eq!(replay.headers()["idempotent-replayed"], "true");
+        assert_eq!(&replay.json::<Value>().await.unwrap(), order);
+    }
+}
+
+#[tokio::test]
+async fn a_retry_across_a_release_that_compares_bodies_differently_is_not_refused() {
+    let app = App::start().await;
+    app.post("before", &order("TEA", 1)).await;
+    let older = "UPDATE idempotency_keys SET fingerprint_version = fingerprint_version - 1, body_hash = ''";
+    app.database.connect().await.execute(older, &[]).await.unwrap();
+
+    let replay = app.post("before", &order("TEA", 1)).await;
+
+    assert_eq!(replay.status(), StatusCode::ACCEPTED);
+    assert_eq!(replay.headers()["idempotent-replayed"], "true");
+}
+
+#[tokio::test]
+async fn only_what_belongs_to_the_result_is_stored() {
+    let app = App::start().await;
+    let first = app.post("mine", &order("TEA", 1)).await;
+    let database = app.database.connect().await;
+    let row = database.query_one("SELECT headers FROM idempotency_keys", &[]).await.unwrap();
+    let headers: Value = row.get(0);
+    let location = first.headers()["location"].to_str().unwrap();
+    assert_eq!(headers, json!([["content-type", "application/json"], ["location", location]]));
+}
+
+#[tokio::test]
+async fn a_key_of_one_tenant_says_nothing_to_another_and_survives_a_new_token() {
+    let app = App::start().await;
+    app.post("shared", &order("TEA", 1)).await;
+    for (tenant, replayed) in [("acme", true), ("globex", false)] {
+        let token = app.keys.token(tenant, &["orders:write"]);
+        let request = client().post(app.url("/v1/orders")).bearer_auth(token);
+        let response =
+            request.header("Idempotency-Key", "shared").json(&order("TEA", 1)).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::ACCEPTED);
+        assert_eq!(response.headers().contains_key("idempotent-replayed"), replayed, "{tenant}");
+    }
+}
+
+#[tokio::test]
+async fn keys_that_are_forgotten_before_they_are_repeated_are_refused_at_start_up() {
+    let parts = Parts::make().await;
+    let output = parts.service().env("IDEMPOTENCY_RETRY_WINDOW_S", "259200").expect_refusal().await;
+    assert!(output.contains("IDEMPOTENCY_RETENTION_S (259200) must be greater than"), "{output}");
+}
+
+#[tokio::test]
+async fn what_became_of_requests_is_counted() {
+    let app = App::start().await;
+    for quantity in [1, 1, 2] {
+        app.post("counted", &order("TEA", quantity)).await;
+    }
+    let url = format!("{}/metrics", app.process.admin_url());
+    let metrics = client().get(url).send().await.unwrap().text().await.unwrap();
+    for outcome in ["claimed", "replayed", "mismatch"] {
+        let line = format!("idempotency_requests_total{{outcome=\"{outcome}\",route=\"/v1/orders\"}} 1");
+        assert!(metrics.contains(&line), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn a_replay_needs_the_permission_of_the_request() {
     let app = App::start().await;
     app.post("secret", &order("TEA", 1)).await;
@@ -116,4 +219,5 @@ async fn a_replay_needs_the_permission_of_the_request() {
     let response = request.json(&order("TEA", 1)).send().await.unwrap();
 
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    assert!(!response.headers().contains_key("location"));
 }

@@ -19,3 +19,4 @@ mod outcomes;
 mod replicas;
 mod shutdown;
 mod tracking;
+mod unknown_commit;
