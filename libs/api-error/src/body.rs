@@ -25,24 +25,45 @@ pub(crate) struct Occurrence {
     pub(crate) problem: bool,
 }
 
+/// An error, in the shape that a client gets unless it asks for problem details.
 #[derive(Serialize)]
-struct Envelope<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error))]
+pub(crate) struct Envelope<'a> {
+    /// What went wrong, for a program.
     code: Code,
+    /// What went wrong and what to do about it, for a person. The text may change.
     message: &'a str,
+    /// Each place in the request that is wrong; empty when the error is about none.
+    #[cfg_attr(feature = "openapi", schema(value_type = [Detail]))]
     details: &'a [Detail],
+    /// Names this request in the service's log; the same as in the header `x-request-id`.
     request_id: &'a str,
 }
 
+/// An error as RFC 9457 problem details, for a client whose `Accept` names them.
 #[derive(Serialize)]
-struct Problem<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct Problem<'a> {
+    /// Where the page about this code is.
+    #[cfg_attr(feature = "openapi", schema(example = "/problems/invalid_request"))]
     r#type: String,
+    /// The same for each error of this code.
     title: &'a str,
+    /// The status of the response.
+    #[cfg_attr(feature = "openapi", schema(minimum = 400, maximum = 599))]
     status: u16,
+    /// What went wrong and what to do about it, for a person. The text may change.
     detail: &'a str,
+    /// The path of the request.
     instance: &'a str,
+    /// What went wrong, for a program.
     code: Code,
+    /// Names this request in the service's log; the same as in the header `x-request-id`.
     request_id: &'a str,
+    /// Whether the same request can succeed later, unchanged.
     retryable: bool,
+    /// Each place in the request that is wrong; empty when the error is about none.
+    #[cfg_attr(feature = "openapi", schema(value_type = [Detail]))]
     errors: &'a [Detail],
 }
 
@@ -59,7 +80,12 @@ impl Answer {
     pub(crate) fn put_into<B>(self, mut response: HttpResponse<B>) -> HttpResponse {
         *response.status_mut() = self.status;
         for (name, value) in self.headers {
-            response.headers_mut().insert(name, value);
+            if name == header::VARY {
+                // What else the response varies by stays true.
+                add_once(&mut response, name, value);
+            } else {
+                response.headers_mut().insert(name, value);
+            }
         }
         response.set_body(self.body).map_into_boxed_body()
     }
@@ -104,6 +130,12 @@ impl Occurrence {
             retryable: code.retryable(),
             errors: error.details(),
         }
+    }
+}
+
+fn add_once<B>(response: &mut HttpResponse<B>, name: HeaderName, value: HeaderValue) {
+    if response.headers().get_all(&name).all(|present| *present != value) {
+        response.headers_mut().append(name, value);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The table of error codes: the one place where a code, its status and its meaning are stated.
 //!
-//! The enum, the wire names, the statuses and the list of all codes come from this table, so they cannot drift apart.
+//! The enum, the wire names, the statuses, the list of all codes, the metric's label, the responses of an OpenAPI document
+//! and the page that explains each code come from this table, so they cannot drift apart.
 //! A code is a contract with clients: it may be added, never renamed or moved to another status.
 
 use std::fmt;
@@ -12,7 +13,7 @@ use serde::{Serialize, Serializer};
 macro_rules! codes {
     ($($variant:ident, $name:literal, $status:literal, retryable: $retryable:literal, $title:literal;)+) => {
         /// What went wrong, as a client program sees it.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = concat!($title, " (`", $name, "`, status ", stringify!($status), ").")] $variant,)+
         }
@@ -49,6 +50,13 @@ macro_rules! codes {
                     $(Self::$variant => $title,)+
                 }
             }
+
+            /// Returns the page of `docs/errors` that explains the code, as Markdown. Without a page it does not compile.
+            pub const fn page(self) -> &'static str {
+                match self {
+                    $(Self::$variant => include_str!(concat!("../../../docs/errors/", $name, ".md")),)+
+                }
+            }
         }
     };
 }
@@ -57,6 +65,7 @@ codes! {
     InvalidRequest, "invalid_request", 400, retryable: false, "Invalid request";
     MalformedJson, "malformed_json", 400, retryable: false, "Malformed JSON";
     InvalidDeadline, "invalid_deadline", 400, retryable: false, "Invalid deadline";
+    MissingVersion, "missing_version", 400, retryable: false, "No version asked for";
     MissingIdempotencyKey, "missing_idempotency_key", 400, retryable: false, "Missing idempotency key";
     InvalidIdempotencyKey, "invalid_idempotency_key", 400, retryable: false, "Invalid idempotency key";
     InvalidCursor, "invalid_cursor", 400, retryable: false, "Invalid cursor";
@@ -66,6 +75,7 @@ codes! {
     Unauthenticated, "unauthenticated", 401, retryable: false, "Authentication required";
     Forbidden, "forbidden", 403, retryable: false, "Not allowed";
     NotFound, "not_found", 404, retryable: false, "Not found";
+    UnknownVersion, "unknown_version", 404, retryable: false, "Unknown version";
     MethodNotAllowed, "method_not_allowed", 405, retryable: false, "Method not allowed";
     RequestTimeout, "request_timeout", 408, retryable: true, "Request body too slow";
     Conflict, "conflict", 409, retryable: false, "Conflict";
@@ -90,6 +100,11 @@ const fn error_status(status: u16) -> u16 {
 }
 
 impl Code {
+    /// Returns the code with this name on the wire.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == name)
+    }
+
     /// Returns the only text that a 5xx response may carry; the cause stays in the log.
     pub(crate) fn server_message(self) -> &'static str {
         if self.retryable() {
@@ -113,19 +128,4 @@ impl Serialize for Code {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn every_code_has_an_error_status_and_a_name_of_its_own() {
-        let mut names = HashSet::new();
-        for code in Code::ALL {
-            assert!(code.status().is_client_error() || code.status().is_server_error(), "{code}");
-            assert!(names.insert(code.as_str()), "{code} is in the table twice");
-            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{code}");
-            assert!(!code.title().is_empty(), "{code}");
-        }
-    }
-}
+mod tests;

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::{
     ApiError, Code, RequestId, accept,
     body::{Answer, Occurrence},
-    bounds, budget, request_id, translate,
+    bounds, budget, metrics, request_id, translate,
 };
 
 /// Wraps an application so that every failure in it comes out as one envelope.
@@ -159,9 +159,10 @@ fn with_id<B>(mut response: ServiceResponse<B>, id: &RequestId) -> ServiceRespon
     response
 }
 
-/// Logs a failure, once, and renders it. A 4xx is the client's business, so it is only a debug line here; and so is a shed
-/// request, which is counted: an overload must not become a flood of log lines.
+/// Logs and counts a failure, once, and renders it. A 4xx is the client's business, so it is only a debug line here; and so is a
+/// shed request: an overload must not become a flood of log lines.
 fn report_and_answer(error: &ApiError, occurrence: &Occurrence) -> Answer {
+    metrics::ERRORS.with_label_values(&[error.code().as_str()]).inc();
     let (code, status, cause) = (error.code().as_str(), error.code().status().as_u16(), error.chain());
     if error.code().status().is_server_error() && error.code() != Code::Overloaded {
         tracing::error!(code, status, error = cause, "request failed");

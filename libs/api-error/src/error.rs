@@ -20,10 +20,13 @@ const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// One place in the request, and what is wrong there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ErrorDetail))]
 pub struct Detail {
-    /// A JSON pointer (RFC 6901) into the request body, or the name of the parameter or header.
+    /// A JSON pointer (RFC 6901): into the request body, or `/path/`, `/query/` or `/header/` with the name of a parameter.
+    #[cfg_attr(feature = "openapi", schema(example = "/lines/0/quantity"))]
     pub pointer: String,
     /// What is wrong, and what would be right.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "must be 1 to 1000"))]
     pub message: Cow<'static, str>,
 }
 

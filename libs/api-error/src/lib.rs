@@ -13,7 +13,10 @@ mod database;
 mod edge;
 mod error;
 mod json;
+mod metrics;
 mod misfit;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod query;
 mod request_id;
 mod routes;
@@ -25,4 +28,4 @@ pub use error::{ApiError, Detail};
 pub use json::{Json, JsonLimit};
 pub use query::Query;
 pub use request_id::RequestId;
-pub use routes::{configure, method_not_allowed};
+pub use routes::{configure, method_not_allowed, nothing_here, wrong_method};

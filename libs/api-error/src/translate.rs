@@ -4,12 +4,15 @@ use actix_web::{Error, http::StatusCode};
 
 use crate::{ApiError, Code};
 
+/// What is said about a path that leads nowhere.
+pub(crate) const NOTHING_HERE: &str = "There is nothing at this path. Check the path and the version in it.";
+
 /// Makes the [`ApiError`] for a bare status.
 pub(crate) fn from_status(status: StatusCode) -> ApiError {
     let (code, message) = match status.as_u16() {
         401 => (Code::Unauthenticated, "Send a bearer token in the Authorization header."),
         403 => (Code::Forbidden, "The caller may not do this."),
-        404 => (Code::NotFound, "There is nothing at this path. Check the path and the version in it."),
+        404 => (Code::NotFound, NOTHING_HERE),
         405 => (Code::MethodNotAllowed, "This path does not take this method. See the Allow header."),
         408 => (Code::RequestTimeout, "The request did not arrive in time. Send it again."),
         409 => (Code::Conflict, "The request conflicts with the current state of the resource."),

@@ -8,13 +8,15 @@ use std::{
 
 use auth::{Jwks, SigningKey, TokenRequest};
 
+use crate::Forgery;
+
 /// The one thing that the key of email-consumer may be used for.
 const EMAIL_CONSUMER_SCOPE: &str = "links:write";
 
 /// A key for callers of any kind, one for email-consumer, and the files that services read.
 #[derive(Debug)]
 pub struct Keys {
-    signing: SigningKey,
+    pub(crate) signing: SigningKey,
     jwks_file: PathBuf,
     email_consumer_key_file: PathBuf,
 }
@@ -59,6 +61,11 @@ impl Keys {
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             ttl: Duration::from_hours(1),
         })
+    }
+
+    /// Makes a token that is wrong in this one way.
+    pub fn forge(&self, forgery: Forgery, tenant: &str, scopes: &[&str]) -> String {
+        forgery.token(&self.signing, tenant, scopes)
     }
 
     /// Makes a token of any other kind.

@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod committed;
 mod database;
 mod fault_proxy;
+mod forgery;
 mod kafka;
 mod keys;
 mod mailbox;
+mod matrix;
 mod parts;
 mod private_kafka;
 mod process;
@@ -12,11 +15,14 @@ mod topics;
 mod traces;
 mod wait;
 
+pub use committed::assert_committed;
 pub use database::Database;
 pub use fault_proxy::FaultProxy;
+pub use forgery::Forgery;
 pub use kafka::{Kafka, Record};
 pub use keys::Keys;
 pub use mailbox::{Mail, Mailbox};
+pub use matrix::Matrix;
 pub use parts::{client, endpoints, scratch_dir};
 pub use private_kafka::PrivateKafka;
 pub use process::{Builder, Process};

@@ -4,28 +4,55 @@ mod create_order;
 mod get_order;
 mod list_orders;
 mod order_body;
+mod order_body_v2;
 mod track_order;
 
 use actix_web::web;
-use api_error::method_not_allowed;
+use api_error::Code;
+use contract::{Api, Deprecation, operation};
 
-/// Adds the routes, each with the scope that it takes and what it is worth under load; the public page has its own capability.
+/// Version 1 of an order: from 25 November 2026 to 1 July 2027.
+const ORDER_V1: Deprecation = Deprecation::new(1_795_564_800, 1_814_400_000, 2);
+
+/// Every operation, with the scope that it needs and the errors that it may answer.
+fn api() -> Api {
+    Api::new("orders", env!("CARGO_PKG_VERSION"), "Takes orders and leads them to their final state.")
+        .operation(operation!(create_order::create_order).scope("orders:write").errors(&[
+            Code::MissingIdempotencyKey,
+            Code::InvalidIdempotencyKey,
+            Code::RequestInProgress,
+            Code::IdempotencyKeyReused,
+            Code::UnknownSku,
+        ]))
+        .operation(operation!(list_orders::list_orders).scope("orders:read").errors(&[
+            Code::InvalidRequest,
+            Code::InvalidCursor,
+            Code::CursorForeign,
+            Code::CursorExpired,
+            Code::CursorMismatch,
+        ]))
+        .operation(
+            operation!(get_order::get_order)
+                .scope("orders:read")
+                .errors(&[Code::NotFound])
+                .by_header()
+                .deprecated(ORDER_V1),
+        )
+        .operation(
+            operation!(get_order::get_order_v2).scope("orders:read").errors(&[Code::NotFound]).by_header(),
+        )
+        .operation(operation!(track_order::track_order).public("the token in the path is the capability"))
+}
+
+/// Adds the routes.
 pub(crate) fn configure(services: &mut web::ServiceConfig) {
-    services
-        .service(
-            web::resource(list_orders::PATTERN)
-                .route(web::get().to(list_orders::list_orders).wrap(admission::read("orders:read")))
-                .route(web::post().to(create_order::create_order).wrap(admission::write("orders:write")))
-                .default_service(method_not_allowed("GET, POST")),
-        )
-        .service(
-            web::resource(get_order::PATTERN)
-                .route(web::get().to(get_order::get_order).wrap(admission::read("orders:read")))
-                .default_service(method_not_allowed("GET")),
-        )
-        .service(
-            web::resource("/track/{token}")
-                .route(web::get().to(track_order::track_order).wrap(admission::public()))
-                .default_service(method_not_allowed("GET")),
-        );
+    api().register(services);
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_committed_document_is_what_the_code_says() {
+        testkit::assert_committed("docs/openapi/orders.json", &super::api().to_json());
+    }
 }

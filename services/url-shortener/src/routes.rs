@@ -9,27 +9,45 @@ mod redirect;
 mod target_body;
 
 use actix_web::web;
-use api_error::method_not_allowed;
+use api_error::Code;
+use contract::{Api, operation};
 
-/// Adds the routes, each with the scope that it takes and what it is worth under load; anyone may follow a link.
+/// Every operation, with the scope that it needs and the errors that it may answer.
+fn api() -> Api {
+    Api::new(
+        "url-shortener",
+        env!("CARGO_PKG_VERSION"),
+        "Gives long URLs short names, and redirects to them.",
+    )
+    .operation(operation!(list_links::list_links).scope("links:read").errors(&[
+        Code::InvalidRequest,
+        Code::InvalidCursor,
+        Code::CursorForeign,
+        Code::CursorExpired,
+        Code::CursorMismatch,
+    ]))
+    .operation(operation!(create_link::create_link).scope("links:write").errors(&[
+        Code::MissingIdempotencyKey,
+        Code::InvalidIdempotencyKey,
+        Code::RequestInProgress,
+        Code::IdempotencyKeyReused,
+    ]))
+    .operation(operation!(put_link::put_link).scope("links:write").errors(&[Code::Conflict]))
+    .operation(operation!(get_link::get_link).scope("links:read").errors(&[Code::NotFound]))
+    .operation(
+        operation!(redirect::redirect).public("whoever knows a code may follow it").errors(&[Code::NotFound]),
+    )
+}
+
+/// Adds the routes.
 pub(crate) fn configure(services: &mut web::ServiceConfig) {
-    services
-        .service(
-            web::resource(list_links::PATTERN)
-                .route(web::get().to(list_links::list_links).wrap(admission::read("links:read")))
-                .route(web::post().to(create_link::create_link).wrap(admission::write("links:write")))
-                .default_service(method_not_allowed("GET, POST")),
-        )
-        .service(
-            web::resource("/v1/links/{code}")
-                .route(web::put().to(put_link::put_link).wrap(admission::write("links:write")))
-                .route(web::get().to(get_link::get_link).wrap(admission::read("links:read")))
-                .default_service(method_not_allowed("GET, PUT")),
-        )
-        .service(
-            web::resource("/{code}")
-                .route(web::get().to(redirect::redirect).wrap(admission::public()))
-                .route(web::head().to(redirect::redirect).wrap(admission::public()))
-                .default_service(method_not_allowed("GET, HEAD")),
-        );
+    api().register(services);
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_committed_document_is_what_the_code_says() {
+        testkit::assert_committed("docs/openapi/url-shortener.json", &super::api().to_json());
+    }
 }

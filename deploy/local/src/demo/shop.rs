@@ -89,7 +89,7 @@ impl Shop {
     /// Reads an order.
     pub(super) async fn find(&self, id: Uuid) -> anyhow::Result<Order> {
         let response = http_client()
-            .get(format!("{}/v1/orders/{id}", self.url))
+            .get(format!("{}/v2/orders/{id}", self.url))
             .timeout(PATIENCE)
             .bearer_auth(&self.token)
             .send()

@@ -58,7 +58,7 @@ async fn place(scene: &Scene, placement: &Placement) -> anyhow::Result<(Order, S
 
 async fn follow(scene: &Scene, order: &Order) -> anyhow::Result<()> {
     say("\n2. Follow it\n");
-    say(format_args!("$ curl {}/v1/orders/{} -H \"Authorization: Bearer $TOKEN\"", scene.shop.url, order.id));
+    say(format_args!("$ curl {}/v2/orders/{} -H \"Authorization: Bearer $TOKEN\"", scene.shop.url, order.id));
     let begun = Instant::now();
     let found = until_ok(PATIENCE, async || {
         let found = scene.shop.find(order.id).await?;

@@ -10,9 +10,10 @@ use crate::fixture::{DEADLINE, Server, failure, header};
 async fn routing_fails_in_the_envelope() {
     let server = Server::start();
     failure(server.get("/nowhere"), 404, "not_found").await;
-    failure(server.get("/items/not-a-number"), 404, "not_found").await;
+    let body = failure(server.get("/items/not-a-number"), 404, "not_found").await;
+    assert_eq!(body["details"][0]["pointer"], "/path/id");
     let body = failure(server.get("/pages?size=300"), 400, "invalid_request").await;
-    assert_eq!(body["details"][0]["pointer"], "query");
+    assert_eq!(body["details"][0]["pointer"], "/query");
 }
 
 #[actix_web::test]

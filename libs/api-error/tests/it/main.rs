@@ -9,4 +9,5 @@ mod failure;
 mod fixture;
 mod json_bounds;
 mod log;
+mod metrics;
 mod query;

@@ -11,6 +11,7 @@ use idempotency::http::{self, Key, Request, Response};
 use outbox::AppendError;
 use pg::Tx;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::{get_order, order_body::OrderBody};
 use crate::{
@@ -23,17 +24,33 @@ use crate::{
 };
 
 /// What a client sends.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "customer_email": "ada@example.com",
+    "lines": [{ "sku": "TEA-SENCHA", "quantity": 2 }, { "sku": "POT-IRON", "quantity": 1 }],
+}))]
 pub(crate) struct NewOrder {
+    /// Where the mail about the order goes.
+    #[schema(
+        max_length = 254,
+        pattern = r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+\.[A-Za-z0-9-]+$"
+    )]
     customer_email: String,
+    /// What is ordered; no product twice.
+    #[schema(min_items = 1, max_items = 50)]
     lines: Vec<NewLine>,
 }
 
-#[derive(Deserialize)]
+/// A product and how many of it.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewOrderLine)]
 struct NewLine {
+    /// The stock keeping unit, as the tenant's catalogue has it.
+    #[schema(pattern = "^[A-Z0-9][A-Z0-9-]{0,39}$")]
     sku: String,
+    #[schema(minimum = 1, maximum = 1000)]
     quantity: i32,
 }
 
@@ -44,7 +61,24 @@ struct Wanted {
     lines: Vec<(Sku, i32)>,
 }
 
-/// Accepts an order: 202, and its state is to be asked for at `Location`.
+/// Accepts an order; its state is to be asked for at `Location`.
+///
+/// The same request with the same `Idempotency-Key` has one effect and one answer.
+#[utoipa::path(
+    post, path = "/v1/orders", tag = "orders",
+    params((
+        "Idempotency-Key" = String, Header, description = "The client's name for this request, such as a UUID.",
+        min_length = 1, max_length = 255, pattern = "^[!#-~]+$", example = "8e03978e-40d5-43dd-bc93-6894a57f9324",
+    )),
+    request_body = NewOrder,
+    responses((
+        status = 202, description = "Accepted, and still `pending`.", body = OrderBody,
+        headers(
+            ("Location" = String, description = "Where the order is, in the version of this answer."),
+            ("Idempotent-Replayed" = String, description = "`true` when this is the answer to an earlier request."),
+        ),
+    )),
+)]
 pub(crate) async fn create_order(
     caller: Caller,
     key: Key,

@@ -1,4 +1,4 @@
-//! `GET /v1/orders/{id}`.
+//! `GET /v1/orders/{id}` and `GET /v2/orders/{id}`.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -8,32 +8,80 @@ use api_error::{ApiError, Code};
 use auth::Caller;
 use uuid::Uuid;
 
-use super::order_body::OrderBody;
-use crate::{app::State, store};
+use super::{order_body::OrderBody, order_body_v2::OrderBodyV2};
+use crate::{app::State, domain::Snapshot, store};
 
-/// Path of an order.
-pub(crate) const PATTERN: &str = "/v1/orders/{id}";
-
-/// Path of this order.
+/// Path of this order, in the version whose form the response has that says it.
 pub(crate) fn location(id: Uuid) -> String {
     format!("/v1/orders/{id}")
 }
 
-/// Returns an order of the caller's tenant, or 304 when the caller has it as it is. Another tenant's is as absent as one that never was.
+/// An order, amounts as numbers beside one currency.
+///
+/// Another tenant's order is as absent as one that never was.
+#[utoipa::path(
+    get, path = "/v1/orders/{id}", tag = "orders",
+    params(
+        ("id" = Uuid, Path, description = "The order's id.", example = "0197c1f2-6a0e-7c3e-9b55-0c1f0e5f2d11"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what the client has."),
+    ),
+    responses(
+        (
+            status = 200, description = "The order as it is now.", body = OrderBody,
+            headers(("ETag" = String, description = "Another one after every change.")),
+        ),
+        (status = 304, description = "The order is what `If-None-Match` says."),
+    ),
+)]
 pub(crate) async fn get_order(
     caller: Caller,
     request: HttpRequest,
     id: Path<Uuid>,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
+    let order = find(&caller, *id, &state).await?;
+    Ok(conditional_get::json(&request, tag(&order, 1), || OrderBody::from(&order)))
+}
+
+/// An order, each amount with its currency.
+///
+/// Another tenant's order is as absent as one that never was.
+#[utoipa::path(
+    get, path = "/v2/orders/{id}", tag = "orders",
+    params(
+        ("id" = Uuid, Path, description = "The order's id.", example = "0197c1f2-6a0e-7c3e-9b55-0c1f0e5f2d11"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what the client has."),
+    ),
+    responses(
+        (
+            status = 200, description = "The order as it is now.", body = OrderBodyV2,
+            headers(("ETag" = String, description = "Another one after every change.")),
+        ),
+        (status = 304, description = "The order is what `If-None-Match` says."),
+    ),
+)]
+pub(crate) async fn get_order_v2(
+    caller: Caller,
+    request: HttpRequest,
+    id: Path<Uuid>,
+    state: Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let order = find(&caller, *id, &state).await?;
+    Ok(conditional_get::json(&request, tag(&order, 2), || OrderBodyV2::from(&order)))
+}
+
+/// Both forms can come from the path without a version, so a tag names the form too.
+fn tag(order: &Snapshot, form: u8) -> String {
+    format!("{}-{}-v{form}", order.details.id, order.version)
+}
+
+async fn find(caller: &Caller, id: Uuid, state: &State) -> Result<Snapshot, ApiError> {
     let order =
-        pg::run_tx(&state.pool, "find_order", &*id, |tx, id| Box::pin(store::orders::find(tx, *id))).await?;
-    let order = order.filter(|order| order.details.tenant == caller.tenant.as_str()).ok_or_else(|| {
+        pg::run_tx(&state.pool, "find_order", &id, |tx, id| Box::pin(store::orders::find(tx, *id))).await?;
+    order.filter(|order| order.details.tenant == caller.tenant.as_str()).ok_or_else(|| {
         ApiError::new(
             Code::NotFound,
             "There is no such order. Use the Location of the response that accepted it.",
         )
-    })?;
-    let tag = format!("{}-{}", order.details.id, order.version);
-    Ok(conditional_get::json(&request, tag, || OrderBody::from(&order)))
+    })
 }

@@ -10,9 +10,10 @@ use auth::Caller;
 use chrono::Utc;
 use cursor::{Anchor, Limit, List, Moment, Page, Range, Scope, Sort};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::order_body::SummaryBody;
+use super::order_body::{OrderState, SummaryBody};
 use crate::{
     app::State,
     domain::{EmailAddress, OrderFilter, StateName, Summary},
@@ -23,28 +24,54 @@ use crate::{
 pub(crate) const PATTERN: &str = "/v1/orders";
 
 /// What a client may ask.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {
+    /// Orders in this state only.
+    #[param(value_type = Option<OrderState>)]
     state: Option<StateName>,
+    /// Orders placed then or later.
+    #[param(value_type = Option<String>, format = DateTime)]
     created_from: Option<Moment>,
+    /// Orders placed before.
+    #[param(value_type = Option<String>, format = DateTime)]
     created_to: Option<Moment>,
+    /// Orders of the customer with exactly this mail address.
+    #[param(value_type = Option<String>, max_length = 254)]
     customer: Option<EmailAddress>,
+    /// Which come first.
     #[serde(default)]
+    #[param(value_type = Option<String>, pattern = "^(newest|oldest)$")]
     order: Sort,
+    /// How many there are on a page, at most.
     #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
+    /// `next` or `prev` of another page of the same list.
     cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A page of the list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderPageV1)]
 struct PageBody {
     items: Vec<SummaryBody>,
+    /// The cursor of the page after this one; absent at the end.
     next: Option<String>,
+    /// The cursor of the page before this one; absent at the beginning.
     prev: Option<String>,
 }
 
-/// Returns one page of the orders of the caller's tenant.
+/// One page of the orders of the caller's tenant.
+#[utoipa::path(
+    get, path = "/v1/orders", tag = "orders",
+    params(Parameters),
+    responses((
+        status = 200, description = "The page.", body = PageBody,
+        headers(("Link" = String, description = "The pages beside it, as `rel=\"next\"` and `rel=\"prev\"` (RFC 8288).")),
+    )),
+)]
 pub(crate) async fn list_orders(
     caller: Caller,
     parameters: Query<Parameters>,

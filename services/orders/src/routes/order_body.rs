@@ -2,38 +2,66 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::{Change, Line, Snapshot, Summary};
 
-/// The representation of an order. Times are RFC 3339 in UTC, amounts in the currency's minor unit.
-#[derive(Serialize)]
+/// An order in version 1. Times are RFC 3339 in UTC, amounts are in the currency's minor unit.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderV1)]
 pub(crate) struct OrderBody {
+    #[schema(format = Uuid)]
     id: String,
+    #[schema(value_type = OrderState)]
     state: &'static str,
+    /// Why the order cannot be fulfilled, for the customer to read.
     rejection_reason: Option<String>,
     customer_email: String,
     lines: Vec<LineBody>,
     total_minor: i64,
+    #[schema(example = "EUR")]
     currency: String,
+    #[schema(format = DateTime)]
     placed_at: String,
+    #[schema(format = DateTime)]
     updated_at: String,
+    /// Every state that the order was in, in order.
     history: Vec<ChangeBody>,
 }
 
-/// An order in a list, in the same words.
-#[derive(Serialize)]
+/// An order in a list: no lines, no history.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderSummaryV1)]
 pub(crate) struct SummaryBody {
+    #[schema(format = Uuid)]
     id: String,
+    #[schema(value_type = OrderState)]
     state: &'static str,
+    /// Why the order cannot be fulfilled, for the customer to read.
     rejection_reason: Option<String>,
     customer_email: String,
     total_minor: i64,
+    #[schema(example = "EUR")]
     currency: String,
+    #[schema(format = DateTime)]
     placed_at: String,
+    #[schema(format = DateTime)]
     updated_at: String,
 }
 
-#[derive(Serialize)]
+/// The states of an order; the last two are final.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes the names that the domain has as text")]
+pub(super) enum OrderState {
+    Pending,
+    Confirmed,
+    Rejected,
+}
+
+/// A line of an order in version 1, with name and price as they were when the order was placed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderLineV1)]
 struct LineBody {
     sku: String,
     name: String,
@@ -42,10 +70,15 @@ struct LineBody {
     total_minor: i64,
 }
 
-#[derive(Serialize)]
-struct ChangeBody {
+/// The beginning of a state.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderChange)]
+pub(super) struct ChangeBody {
+    #[schema(value_type = OrderState)]
     state: &'static str,
+    #[schema(format = DateTime)]
     at: String,
+    /// Why, when there is a reason to give.
     reason: Option<String>,
 }
 
@@ -101,6 +134,6 @@ impl From<&Change> for ChangeBody {
 }
 
 /// Microseconds always, so that equal times are equal texts.
-fn rfc3339(at: DateTime<Utc>) -> String {
+pub(super) fn rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

@@ -72,7 +72,16 @@ struct NoOrderPage {
     explanation: &'static str,
 }
 
-/// Shows the state and the history of an order; neither the customer's address nor anything of another order.
+/// The public page of an order: its state and history, and neither the customer's address nor anything of another order.
+#[utoipa::path(
+    get, path = "/track/{token}", tag = "tracking",
+    params(("token" = String, Path, description = "The token of the link in the order's mail.", example = "AQGXwfJqDnw-m1U")),
+    responses(
+        (status = 200, description = "The page.", body = String, content_type = "text/html"),
+        (status = 404, description = "The link does not belong to an order.", body = String, content_type = "text/html"),
+        (status = 410, description = "The link has expired.", body = String, content_type = "text/html"),
+    ),
+)]
 pub(crate) async fn track_order(token: Path<String>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let id = match state.tracking.key.verify(&token, Utc::now()) {
         Ok(id) => id,

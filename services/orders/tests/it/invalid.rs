@@ -126,9 +126,16 @@ async fn an_idempotency_key_is_required_and_has_a_form() {
 async fn what_is_not_there_is_not_found_and_what_is_not_allowed_says_what_is() {
     let app = App::start().await;
     let unknown = uuid::Uuid::now_v7();
-    for path in ["/", "/v1", "/v2/orders", "/v1/orders/not-an-id", &format!("/v1/orders/{unknown}")] {
+    for path in
+        ["/", "/v1", "/v2/nothing", &format!("/v1/orders/{unknown}"), &format!("/v2/orders/{unknown}")]
+    {
         let request = client().get(app.url(path)).bearer_auth(app.token());
         refused(request, StatusCode::NOT_FOUND, "not_found").await;
+    }
+    for path in ["/v1/orders/not-an-id", "/v2/orders/%00", "/v2/orders/0197c1f2"] {
+        let request = client().get(app.url(path)).bearer_auth(app.token());
+        let error = refused(request, StatusCode::NOT_FOUND, "not_found").await;
+        assert_eq!(pointers(&error), ["/path/id"], "{path}");
     }
     let path = format!("/v1/orders/{unknown}");
     for (method, path, allow) in

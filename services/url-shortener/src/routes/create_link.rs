@@ -14,6 +14,24 @@ use crate::{app::State, domain::Code, store};
 /// Codes tried for one link. Two of them are the same once in 2^95, unless the random numbers are none.
 const ATTEMPTS: usize = 3;
 
+/// Makes a link under a code that nobody can guess.
+///
+/// The same request with the same `Idempotency-Key` makes one link.
+#[utoipa::path(
+    post, path = "/v1/links", tag = "links",
+    params((
+        "Idempotency-Key" = String, Header, description = "The client's name for this request, such as a UUID.",
+        min_length = 1, max_length = 255, pattern = "^[!#-~]+$", example = "8e03978e-40d5-43dd-bc93-6894a57f9324",
+    )),
+    request_body = TargetBody,
+    responses((
+        status = 201, description = "The link.", body = LinkBody,
+        headers(
+            ("Location" = String, description = "Where the link is."),
+            ("Idempotent-Replayed" = String, description = "`true` when this is the answer to an earlier request."),
+        ),
+    )),
+)]
 pub(super) async fn create_link(
     state: Data<State>,
     request: HttpRequest,

@@ -10,6 +10,21 @@ use auth::Caller;
 use super::link_body::LinkBody;
 use crate::{app::State, domain::Code, store};
 
+/// A link of the caller's tenant.
+#[utoipa::path(
+    get, path = "/v1/links/{code}", tag = "links",
+    params(
+        ("code" = String, Path, description = "The link's code.", example = "order-17"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what the client has."),
+    ),
+    responses(
+        (
+            status = 200, description = "The link as it is now.", body = LinkBody,
+            headers(("ETag" = String, description = "Another one after every change.")),
+        ),
+        (status = 304, description = "The link is what `If-None-Match` says."),
+    ),
+)]
 pub(super) async fn get_link(
     state: Data<State>,
     request: HttpRequest,

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::{Code, Link, PublicUrl};
 
@@ -11,12 +12,16 @@ pub(super) fn location(code: &Code) -> String {
 }
 
 /// A link as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Link)]
 pub(super) struct LinkBody {
     code: String,
+    /// Where the link leads, in the normal form of a URL.
     target: String,
+    /// What people follow.
     short_url: String,
     created_at: DateTime<Utc>,
+    /// When the target last changed.
     updated_at: DateTime<Utc>,
 }
 

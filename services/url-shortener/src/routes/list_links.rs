@@ -10,6 +10,7 @@ use auth::Caller;
 use chrono::Utc;
 use cursor::{Anchor, Limit, List, Moment, Page, Range, Scope, Sort};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::link_body::LinkBody;
 use crate::{
@@ -21,26 +22,51 @@ use crate::{
 /// Path of the list.
 pub(super) const PATTERN: &str = "/v1/links";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
+    /// Links that lead to this host now.
+    #[param(value_type = Option<String>, max_length = 253)]
     host: Option<Host>,
+    /// Links made then or later.
+    #[param(value_type = Option<String>, format = DateTime)]
     created_from: Option<Moment>,
+    /// Links made before.
+    #[param(value_type = Option<String>, format = DateTime)]
     created_to: Option<Moment>,
+    /// Which come first.
     #[serde(default)]
+    #[param(value_type = Option<String>, pattern = "^(newest|oldest)$")]
     order: Sort,
+    /// How many there are on a page, at most.
     #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
+    /// `next` or `prev` of another page of the same list.
     cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A page of the list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LinkPage)]
 struct PageBody {
     items: Vec<LinkBody>,
+    /// The cursor of the page after this one; absent at the end.
     next: Option<String>,
+    /// The cursor of the page before this one; absent at the beginning.
     prev: Option<String>,
 }
 
+/// One page of the links of the caller's tenant.
+#[utoipa::path(
+    get, path = "/v1/links", tag = "links",
+    params(Parameters),
+    responses((
+        status = 200, description = "The page.", body = PageBody,
+        headers(("Link" = String, description = "The pages beside it, as `rel=\"next\"` and `rel=\"prev\"` (RFC 8288).")),
+    )),
+)]
 pub(super) async fn list_links(
     state: Data<State>,
     caller: Caller,

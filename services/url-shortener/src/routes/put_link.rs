@@ -18,6 +18,22 @@ use crate::{
     metrics, store,
 };
 
+/// Makes a link, or points it to another target. The same request again changes nothing.
+#[utoipa::path(
+    put, path = "/v1/links/{code}", tag = "links",
+    params((
+        "code" = String, Path, description = "The link's code, free or of a link of the caller's tenant.",
+        pattern = "^[A-Za-z0-9_-]{6,32}$", example = "order-17",
+    )),
+    request_body = TargetBody,
+    responses(
+        (status = 200, description = "The link was there, and leads to the target now.", body = LinkBody),
+        (
+            status = 201, description = "The link is new.", body = LinkBody,
+            headers(("Location" = String, description = "Where the link is.")),
+        ),
+    ),
+)]
 pub(super) async fn put_link(
     state: Data<State>,
     request: HttpRequest,
@@ -52,7 +68,7 @@ fn created(link: &Link) -> HttpResponseBuilder {
 
 fn invalid_code(error: InvalidCode) -> ApiError {
     ApiError::new(ErrorCode::InvalidRequest, "The code in the path cannot be used. See details.")
-        .with_detail("code", error.to_string())
+        .with_detail("/path/code", error.to_string())
 }
 
 /// Whose it is would tell one tenant about another.

@@ -9,6 +9,18 @@ use api_error::{ApiError, Code as ErrorCode};
 
 use crate::{app::State, domain::Code, metrics, store};
 
+/// Leads to the link's target.
+#[utoipa::path(
+    method(get, head), path = "/{code}", tag = "redirects",
+    params(("code" = String, Path, description = "The link's code.", example = "order-17")),
+    responses((
+        status = 302, description = "The target is in `Location`.",
+        headers(
+            ("Location" = String, description = "The target."),
+            ("Referrer-Policy" = String, description = "`no-referrer`: the target is not told where its visitor was."),
+        ),
+    )),
+)]
 pub(super) async fn redirect(state: Data<State>, code: Path<String>) -> Result<HttpResponse, ApiError> {
     let Ok(code) = code.parse::<Code>() else {
         metrics::REDIRECTS.with_label_values(&["malformed"]).inc();

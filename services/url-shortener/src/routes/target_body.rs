@@ -3,13 +3,17 @@
 use actix_web::HttpRequest;
 use api_error::{ApiError, Code};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::domain::{PublicUrl, Target};
 
 /// Where a link is to lead.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = LinkTarget, example = json!({ "target": "https://shop.example/orders/17" }))]
 pub(super) struct TargetBody {
+    /// An absolute URL, without user name or password, that does not lead back here.
+    #[schema(max_length = 2048, pattern = "^[Hh][Tt][Tt][Pp][Ss]?://")]
     target: String,
 }
 

@@ -9,6 +9,7 @@ mod edge;
 mod links;
 mod lists;
 mod malformed_requests;
+mod matrix;
 mod observability;
 mod service;
 mod settings;

@@ -55,7 +55,7 @@ async fn a_code_of_another_shape_is_refused() {
     for code in ["short", "with.dot", "with%20space", "caf%C3%A9-cafe", &"x".repeat(33)] {
         let answer = service.put("acme", code, "https://example.com").await;
         answer.assert_error(400, "invalid_request");
-        answer.assert_detail("code");
+        answer.assert_detail("/path/code");
     }
 }
 
@@ -115,9 +115,17 @@ async fn a_body_that_is_too_large_is_refused() {
 #[tokio::test]
 async fn a_path_that_is_not_there_is_not_found() {
     let service = Service::start().await;
-    for path in ["/", "/v1/links/", "/v1/nothing/here", "/v2/links/some-link", "/metrics/x", "/some-link/x"] {
+    for path in ["/", "/v1/links/", "/v1/nothing/here", "/v2/nothing/here", "/metrics/x", "/some-link/x"] {
         send(service.request(Method::GET, path)).await.assert_error(404, "not_found");
     }
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_there_is_answered_with_those_that_are() {
+    let service = Service::start().await;
+    let answer = send(service.request(Method::GET, "/v2/links/some-link")).await;
+    answer.assert_error(404, "unknown_version");
+    assert!(answer.body["message"].as_str().unwrap().ends_with("There are: 1."), "{answer:?}");
 }
 
 #[tokio::test]

@@ -66,6 +66,10 @@ impl Service {
         builder(&self.keys).env("DATABASE_URL", self.database.url()).spawn().await
     }
 
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     pub(crate) fn token(&self, tenant: &str, scopes: &[&str]) -> String {
         self.keys.token(tenant, scopes)
     }

@@ -1,0 +1,112 @@
+//! schemathesis against every service that has an API: requests made from the service's own document, right ones and wrong
+//! ones, and every answer compared with what the document says.
+//!
+//! email-consumer is not here: it has no API, only the admin port, which no client meets.
+
+#![expect(clippy::unwrap_used, reason = "test harness")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use testkit::{Builder, Database, Keys, Process, Topics, client, endpoints, scratch_dir};
+use tokio::process::Command;
+
+/// Requests to all services together at least; fewer would mean that something kept the tool from trying.
+const MIN_REQUESTS: f64 = 20_000.0;
+
+/// Test cases of each operation at most, in the phase that makes them up.
+const MAX_EXAMPLES: &str = "1200";
+
+/// A running service, and a token that opens all of its operations.
+struct Target {
+    process: Process,
+    token: String,
+}
+
+/// The programs are other packages', so cargo does not build them for these tests.
+fn program(name: &str) -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_muster")).with_file_name(name);
+    assert!(program.is_file(), "{name} is not built: run the tests with `make test`");
+    program
+}
+
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+impl Target {
+    async fn orders(keys: &Keys) -> Self {
+        let topics = Topics::create(&[("orders.events", 3)]).await;
+        let process = Process::builder(program("orders"))
+            .env("DATABASE_URL", Database::create("orders").await.url())
+            .env("KAFKA_BOOTSTRAP_SERVERS", &endpoints().kafka_bootstrap_servers)
+            .env("SCHEMA_REGISTRY_URL", &endpoints().schema_registry_url)
+            .env("AUTH_JWKS_FILE", keys.jwks_file())
+            .env("ORDERS_EVENTS_TOPIC", topics.name("orders.events"))
+            .env("ORDERS_CATALOGUE_FILE", checkout().join("services/orders/catalogue.json"))
+            .env("ORDERS_TRACKING_KEY", "11".repeat(32))
+            .env("ORDERS_PUBLIC_URL", "http://orders.example");
+        Self::start(process, keys, &["orders:write", "orders:read"]).await
+    }
+
+    async fn url_shortener(keys: &Keys) -> Self {
+        let process = Process::builder(program("url-shortener"))
+            .env("DATABASE_URL", Database::create("url_shortener").await.url())
+            .env("AUTH_JWKS_FILE", keys.jwks_file())
+            .env("LINKS_PUBLIC_URL", "http://links.example");
+        Self::start(process, keys, &["links:write", "links:read"]).await
+    }
+
+    async fn start(process: Builder, keys: &Keys, scopes: &[&str]) -> Self {
+        // Spans of thousands of requests are of no use to anybody.
+        let process = process.env("OTEL_TRACES_EXPORTER", "none").spawn().await;
+        Self { process, token: keys.token("acme", scopes) }
+    }
+
+    /// Lets the tool loose on the service; returns what it found, or nothing when all was as documented.
+    async fn examine(&self) -> Option<String> {
+        let tool = checkout().join(".muster/tools/bin/schemathesis");
+        assert!(tool.is_file(), "{} is missing: run `make contract`", tool.display());
+        let output = Command::new(tool)
+            .arg("--config-file")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("contract/schemathesis.toml"))
+            .arg("run")
+            .arg(format!("{}/openapi.json", self.process.http_url()))
+            .args(["--max-examples", MAX_EXAMPLES])
+            .env("CONTRACT_TOKEN", &self.token)
+            .current_dir(scratch_dir("schemathesis"))
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .unwrap();
+        let said = || {
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+        };
+        (!output.status.success()).then(said)
+    }
+
+    /// How many requests the service has answered, by its own count.
+    async fn n_requests(&self) -> f64 {
+        let metrics = client().get(format!("{}/metrics", self.process.admin_url())).send().await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        let counts =
+            metrics.lines().filter(|line| line.starts_with("http_server_request_duration_seconds_count{"));
+        counts.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+}
+
+#[tokio::test]
+async fn no_answer_is_other_than_its_document_says() {
+    let keys = Keys::generate(&scratch_dir("contract-keys"));
+    let targets = [Target::orders(&keys).await, Target::url_shortener(&keys).await];
+
+    let (orders, url_shortener) = tokio::join!(targets[0].examine(), targets[1].examine());
+
+    let found: Vec<_> = [orders, url_shortener].into_iter().flatten().collect();
+    assert!(found.is_empty(), "{}", found.join("\n\n"));
+    let n_requests = targets[0].n_requests().await + targets[1].n_requests().await;
+    assert!(n_requests >= MIN_REQUESTS, "{n_requests} requests only");
+}

@@ -1,0 +1,197 @@
+//! One operation: the handler, what is documented about it, and who may call it.
+
+use std::{collections::BTreeSet, fmt, rc::Rc};
+
+use actix_web::{FromRequest, Handler, Responder, Route, http::Method, web};
+use api_error::{Code, openapi::NamedSchema};
+use utoipa::{
+    __dev::SchemaReferences,
+    Path,
+    openapi::path::{HttpMethod, Operation as Described},
+};
+
+use crate::version::{self, Deprecation};
+
+/// What any operation may answer: nothing of it depends on what the operation does.
+const ANYWHERE: [Code; 7] = [
+    Code::Internal,
+    Code::Unavailable,
+    Code::Overloaded,
+    Code::DeadlineExceeded,
+    Code::InvalidDeadline,
+    Code::UriTooLong,
+    Code::HeadersTooLarge,
+];
+
+/// What an operation that reads a JSON body may answer besides.
+const WITH_BODY: [Code; 5] = [
+    Code::InvalidRequest,
+    Code::MalformedJson,
+    Code::RequestTimeout,
+    Code::PayloadTooLarge,
+    Code::UnsupportedMediaType,
+];
+
+/// Takes a handler with `#[utoipa::path]`, by its path: `operation!(get_order::get_order)`.
+#[macro_export]
+macro_rules! operation {
+    ($handler:ident) => {
+        $crate::pastey::paste! {
+            $crate::Undecided::new::<[<__path_ $handler>], _, _>($handler)
+        }
+    };
+    ($module:ident :: $handler:ident) => {
+        $crate::pastey::paste! {
+            $crate::Undecided::new::<$module::[<__path_ $handler>], _, _>($module::$handler)
+        }
+    };
+}
+
+/// An operation of which nobody has said yet who may call it.
+#[must_use = "an operation is not served before it is decided who may call it"]
+pub struct Undecided(Operation);
+
+/// Who may call an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Whoever has a token with this scope.
+    Scope(&'static str),
+    /// Anyone, for this reason.
+    Public(&'static str),
+}
+
+/// One operation of an API.
+#[derive(Clone)]
+pub struct Operation {
+    pub(crate) path: String,
+    pub(crate) methods: Vec<HttpMethod>,
+    pub(crate) described: Described,
+    pub(crate) schemas: Vec<NamedSchema>,
+    pub(crate) access: Access,
+    pub(crate) codes: BTreeSet<Code>,
+    pub(crate) deprecation: Option<Deprecation>,
+    pub(crate) by_header: bool,
+    to_handler: Rc<dyn Fn(Route) -> Route>,
+}
+
+impl Undecided {
+    /// Takes the description `P` of a handler, and the handler. [`operation!`](crate::operation!) calls it.
+    pub fn new<P, F, Args>(handler: F) -> Self
+    where
+        P: Path + SchemaReferences,
+        F: Handler<Args, Output: Responder>,
+        Args: FromRequest + 'static,
+    {
+        let described = P::operation();
+        let mut codes = BTreeSet::from(ANYWHERE);
+        if described.request_body.is_some() {
+            codes.extend(WITH_BODY);
+        }
+        let mut schemas = Vec::new();
+        P::schemas(&mut schemas);
+        Self(Operation {
+            path: P::path(),
+            methods: P::methods(),
+            described,
+            schemas,
+            access: Access::Public("undecided"),
+            codes,
+            deprecation: None,
+            by_header: false,
+            to_handler: Rc::new(move |route| route.to(handler.clone())),
+        })
+    }
+
+    /// Anyone may call it, for a reason that the document states.
+    pub fn public(mut self, reason: &'static str) -> Operation {
+        self.0.access = Access::Public(reason);
+        self.0.through(|route| route.wrap(admission::public()))
+    }
+
+    /// Whoever has a token with this scope may call it, within the quota of its tenant. `admission` sees to that before the body
+    /// is read: reads (`GET`, `HEAD`) are shed last, everything else first.
+    pub fn scope(mut self, scope: &'static str) -> Operation {
+        self.0.access = Access::Scope(scope);
+        self.0.codes.extend([Code::Unauthenticated, Code::Forbidden, Code::QuotaExceeded]);
+        let reads = self.0.methods().all(|method| method.is_safe());
+        let admit = if reads { admission::read(scope) } else { admission::write(scope) };
+        self.0.through(move |route| route.wrap(admit))
+    }
+}
+
+impl Operation {
+    /// States which errors it may answer, besides those that follow from its body and from who may call it.
+    #[must_use]
+    pub fn errors(mut self, codes: &[Code]) -> Self {
+        self.codes.extend(codes);
+        self
+    }
+
+    /// Serves it on the path without its version too, where the header `API-Version` chooses among the versions.
+    ///
+    /// # Panics
+    /// Its path does not begin with a version.
+    #[must_use]
+    pub fn by_header(mut self) -> Self {
+        assert!(self.version().is_some(), "{}: only a path with a version has one without", self.path);
+        self.by_header = true;
+        self
+    }
+
+    /// Says that it will go, when, and what comes after it.
+    ///
+    /// # Panics
+    /// Its path does not begin with a version.
+    #[must_use]
+    pub fn deprecated(mut self, deprecation: Deprecation) -> Self {
+        assert!(self.version().is_some(), "{}: only a version can be deprecated", self.path);
+        self.described.deprecated = Some(utoipa::openapi::Deprecated::True);
+        self.deprecation = Some(deprecation);
+        self
+    }
+
+    /// The version in its path, and the path without it.
+    pub(crate) fn version(&self) -> Option<(u32, &str)> {
+        version::split(&self.path)
+    }
+
+    /// Its methods, as actix knows them.
+    pub(crate) fn methods(&self) -> impl Iterator<Item = Method> + '_ {
+        self.methods.iter().map(method)
+    }
+
+    /// Makes the route of one of its methods.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place where routes are made")]
+    pub(crate) fn route(&self, method: Method) -> Route {
+        (self.to_handler)(web::method(method))
+    }
+}
+
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operation")
+            .field("path", &self.path)
+            .field("methods", &self.methods().collect::<Vec<_>>())
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Undecided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Undecided").field(&self.0).finish()
+    }
+}
+
+fn method(method: &HttpMethod) -> Method {
+    match method {
+        HttpMethod::Get => Method::GET,
+        HttpMethod::Post => Method::POST,
+        HttpMethod::Put => Method::PUT,
+        HttpMethod::Delete => Method::DELETE,
+        HttpMethod::Options => Method::OPTIONS,
+        HttpMethod::Head => Method::HEAD,
+        HttpMethod::Patch => Method::PATCH,
+        HttpMethod::Trace => Method::TRACE,
+    }
+}

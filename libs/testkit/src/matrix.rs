@@ -1,0 +1,191 @@
+//! The authorisation matrix: every operation of a service against every kind of caller.
+//!
+//! The operations come from the service's own OpenAPI document, which is made from its routes: a new one is in the matrix
+//! without anybody's doing. Which operations need no token is stated by the test, so that a new one needs a decision.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reqwest::{StatusCode, header::WWW_AUTHENTICATE};
+use serde_json::Value;
+
+use crate::{Forgery, Keys, client};
+
+mod operation;
+
+use operation::{Answer, Operation};
+
+/// The tenant whose resource it is.
+const OWNER: &str = "acme";
+/// Another one.
+const STRANGER: &str = "globex";
+
+/// What has to be known about a service before its matrix can be checked.
+#[derive(Debug)]
+pub struct Matrix<'a> {
+    base_url: String,
+    keys: &'a Keys,
+    document: Value,
+    public: BTreeSet<(&'a str, &'a str)>,
+    /// By name of path parameter: the value for a resource of the owner, and one for none.
+    resources: BTreeMap<&'a str, (String, String)>,
+    /// Operations on names that all tenants share, and what a name of somebody else is answered with.
+    shared: BTreeMap<(&'a str, &'a str), StatusCode>,
+}
+
+impl<'a> Matrix<'a> {
+    /// Reads the operations of a running service.
+    pub async fn of(base_url: impl Into<String>, keys: &'a Keys) -> Self {
+        let base_url = base_url.into();
+        let answer =
+            client().get(format!("{base_url}/openapi.json")).send().await.expect("the service answers");
+        let document = answer.json().await.expect("the document is JSON");
+        let (public, resources, shared) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        Self { base_url, keys, document, public, resources, shared }
+    }
+
+    /// States every operation that needs no token, as method and path.
+    #[must_use]
+    pub fn public(mut self, operations: &[(&'a str, &'a str)]) -> Self {
+        self.public = operations.iter().copied().collect();
+        self
+    }
+
+    /// States what a path parameter names: a resource that tenant `acme` has, and one that nobody has.
+    #[must_use]
+    pub fn resource(
+        mut self,
+        parameter: &'a str,
+        of_acme: impl Into<String>,
+        absent: impl Into<String>,
+    ) -> Self {
+        self.resources.insert(parameter, (of_acme.into(), absent.into()));
+        self
+    }
+
+    /// States that all tenants share the names of an operation, so that it can only say that one is taken.
+    #[must_use]
+    pub fn shared_name(mut self, method: &'a str, path: &'a str, taken: StatusCode) -> Self {
+        self.shared.insert((method, path), taken);
+        self
+    }
+
+    /// Tries every operation with every kind of caller; returns how many combinations there were.
+    ///
+    /// # Panics
+    /// Something was answered otherwise than it should have been; the message has all of it.
+    pub async fn check(&self) -> usize {
+        let operations = Operation::all(&self.document);
+        let public: BTreeSet<_> =
+            operations.iter().filter(|operation| operation.scopes.is_empty()).map(Operation::name).collect();
+        assert_eq!(
+            public, self.public,
+            "operations without a token: those of the document, and those of the test"
+        );
+        let mut report = Report::default();
+        for operation in operations.iter().filter(|operation| !operation.scopes.is_empty()) {
+            self.check_callers(operation, &operations, &mut report).await;
+            self.check_tenants(operation, &mut report).await;
+        }
+        for operation in operations.iter().filter(|operation| operation.scopes.is_empty()) {
+            let answer = self.send(operation, None, true).await;
+            report.expect(
+                operation,
+                "no token",
+                !matches!(answer.status.as_u16(), 401 | 403 | 500..),
+                &answer,
+            );
+        }
+        assert!(
+            report.wrong.is_empty(),
+            "{} of {}:\n{}",
+            report.wrong.len(),
+            report.n,
+            report.wrong.join("\n")
+        );
+        report.n
+    }
+
+    async fn check_callers(&self, operation: &Operation, all: &[Operation], report: &mut Report) {
+        let scopes = operation.scopes();
+        let good = Forgery::none(&self.keys.signing, OWNER, &scopes);
+        let answer = self.send(operation, Some(&good), true).await;
+        let fine = answer.status.is_success() || answer.status.is_redirection();
+        report.expect(operation, "a good token", fine, &answer);
+
+        let answer = self.send(operation, None, true).await;
+        report.expect(operation, "no token", answer.is_unauthenticated(), &answer);
+        for forgery in Forgery::ALL {
+            let token = self.keys.forge(forgery, OWNER, &scopes);
+            let answer = self.send(operation, Some(&token), true).await;
+            report.expect(operation, &format!("{forgery:?}"), answer.is_unauthenticated(), &answer);
+        }
+
+        let every_other: BTreeSet<_> = all.iter().flat_map(Operation::scopes).collect();
+        let every_other: Vec<_> = every_other.into_iter().filter(|scope| !scopes.contains(scope)).collect();
+        let token = self.keys.token(OWNER, &every_other);
+        let answer = self.send(operation, Some(&token), true).await;
+        let forbidden = answer.status == StatusCode::FORBIDDEN && answer.body["code"] == "forbidden";
+        report.expect(operation, "every scope but the right one", forbidden, &answer);
+    }
+
+    /// Another tenant's resource is as absent as one that never was.
+    async fn check_tenants(&self, operation: &Operation, report: &mut Report) {
+        let token = self.keys.token(STRANGER, &operation.scopes());
+        let foreign = self.send(operation, Some(&token), true).await;
+        let names: Vec<_> = operation.path_parameters().collect();
+        let told =
+            names.iter().any(|name| foreign.says(&self.resources[name.as_str()].0)) || foreign.says(OWNER);
+        if names.is_empty() {
+            let resources = self.resources.values().any(|(of_acme, _)| foreign.says(of_acme));
+            report.expect(operation, "another tenant sees its own", !resources, &foreign);
+        } else if let Some(taken) = self.shared.get(&operation.name()) {
+            report.expect(
+                operation,
+                "another tenant's name is taken",
+                foreign.status == *taken && !told,
+                &foreign,
+            );
+        } else {
+            let absent = self.send(operation, Some(&token), false).await;
+            let same = foreign.status == StatusCode::NOT_FOUND && !told && foreign.is_the_same_as(&absent);
+            report.expect(operation, "another tenant", same, &foreign);
+        }
+    }
+
+    async fn send(&self, operation: &Operation, token: Option<&str>, of_acme: bool) -> Answer {
+        let value = |name: &str| {
+            let (present, absent) = self.resources.get(name).cloned().unwrap_or_default();
+            if of_acme { present } else { absent }
+        };
+        let mut request = operation.request(&self.document, &self.base_url, value);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        Answer::read(request.send().await.expect("the service answers")).await
+    }
+}
+
+#[derive(Default)]
+struct Report {
+    n: usize,
+    wrong: Vec<String>,
+}
+
+impl Report {
+    fn expect(&mut self, operation: &Operation, caller: &str, as_expected: bool, answer: &Answer) {
+        self.n += 1;
+        if !as_expected {
+            let (method, path) = operation.name();
+            self.wrong.push(format!("{method} {path}, {caller}: {} {}", answer.status, answer.body));
+        }
+    }
+}
+
+impl Answer {
+    fn is_unauthenticated(&self) -> bool {
+        let challenge = self.headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+        self.status == StatusCode::UNAUTHORIZED
+            && self.body["code"] == "unauthenticated"
+            && challenge.is_some_and(|challenge| challenge.starts_with("Bearer"))
+    }
+}
