@@ -52,6 +52,10 @@ pub(crate) async fn serve(port: u16, zipkin_url: &str) -> anyhow::Result<()> {
     server.run().await.context("the receiver failed")
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a part of the local stack, whose protocol is documented elsewhere"
+)]
 fn routes(config: &mut web::ServiceConfig, zipkin: &web::Data<Zipkin>) {
     config
         .app_data(web::Data::clone(zipkin))

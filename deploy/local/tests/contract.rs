@@ -16,9 +16,6 @@ use tokio::process::Command;
 /// Requests to all services together at least; fewer would mean that something kept the tool from trying.
 const MIN_REQUESTS: f64 = 20_000.0;
 
-/// Test cases of each operation at most, in the phase that makes them up.
-const MAX_EXAMPLES: &str = "1200";
-
 /// A running service, and a token that opens all of its operations.
 struct Target {
     process: Process,
@@ -47,6 +44,7 @@ impl Target {
             .env("ORDERS_EVENTS_TOPIC", topics.name("orders.events"))
             .env("ORDERS_CATALOGUE_FILE", checkout().join("services/orders/catalogue.json"))
             .env("ORDERS_TRACKING_KEY", "11".repeat(32))
+            .env("ORDERS_CURSOR_KEYS", format!("test:{}", "22".repeat(32)))
             .env("ORDERS_PUBLIC_URL", "http://orders.example");
         Self::start(process, keys, &["orders:write", "orders:read"]).await
     }
@@ -55,7 +53,8 @@ impl Target {
         let process = Process::builder(program("url-shortener"))
             .env("DATABASE_URL", Database::create("url_shortener").await.url())
             .env("AUTH_JWKS_FILE", keys.jwks_file())
-            .env("LINKS_PUBLIC_URL", "http://links.example");
+            .env("LINKS_PUBLIC_URL", "http://links.example")
+            .env("LINKS_CURSOR_KEYS", format!("test:{}", "33".repeat(32)));
         Self::start(process, keys, &["links:write", "links:read"]).await
     }
 
@@ -74,7 +73,6 @@ impl Target {
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("contract/schemathesis.toml"))
             .arg("run")
             .arg(format!("{}/openapi.json", self.process.http_url()))
-            .args(["--max-examples", MAX_EXAMPLES])
             .env("CONTRACT_TOKEN", &self.token)
             .current_dir(scratch_dir("schemathesis"))
             .stdin(Stdio::null())

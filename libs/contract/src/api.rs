@@ -112,7 +112,6 @@ impl Api {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one place where routes are made")]
 fn resource<'a>(path: &str, operations: impl Iterator<Item = &'a Operation>) -> Resource {
     let mut resource = web::resource(path);
     let mut allowed = Vec::new();

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use api_error::{Code, openapi as errors};
 use utoipa::openapi::{
     Components, Info, InfoBuilder, OpenApi, Paths, Ref, RefOr, Required, Response, SecurityRequirement,
-    Server,
+    Server, Tag,
     extensions::Extensions,
     header::Header,
     path::{HttpMethod, Operation as Described, Parameter, ParameterBuilder, ParameterIn},
@@ -31,12 +31,21 @@ pub(crate) fn of(api: &Api) -> OpenApi {
     }
     let mut document = OpenApi::new(info(api), paths);
     document.servers = Some(vec![Server::new("/")]);
+    document.tags = Some(tags(api));
     document.components = Some(components(api));
     document
 }
 
 fn info(api: &Api) -> Info {
     InfoBuilder::new().title(api.title).version(api.version).description(Some(api.description)).build()
+}
+
+/// The tags in the order of the table, so that a page shows them in it; those of the documentation itself come last.
+fn tags(api: &Api) -> Vec<Tag> {
+    let (pages, own): (Vec<_>, Vec<_>) = api.operations.iter().partition(|operation| operation.is_page());
+    let mut seen = BTreeSet::new();
+    let tags = own.into_iter().chain(pages).flat_map(|operation| operation.described.tags.iter().flatten());
+    tags.filter(|tag| seen.insert(tag.as_str())).map(Tag::new).collect()
 }
 
 fn components(api: &Api) -> Components {

@@ -5,12 +5,15 @@ use std::{collections::BTreeSet, fmt, rc::Rc};
 use actix_web::{FromRequest, Handler, Responder, Route, http::Method, web};
 use api_error::{Code, openapi::NamedSchema};
 use utoipa::{
-    __dev::SchemaReferences,
+    __dev::{SchemaReferences, Tags},
     Path,
     openapi::path::{HttpMethod, Operation as Described},
 };
 
-use crate::version::{self, Deprecation};
+use crate::{
+    pages,
+    version::{self, Deprecation},
+};
 
 /// What any operation may answer: nothing of it depends on what the operation does.
 const ANYWHERE: [Code; 7] = [
@@ -78,11 +81,12 @@ impl Undecided {
     /// Takes the description `P` of a handler, and the handler. [`operation!`](crate::operation!) calls it.
     pub fn new<P, F, Args>(handler: F) -> Self
     where
-        P: Path + SchemaReferences,
+        P: Path + SchemaReferences + for<'t> Tags<'t>,
         F: Handler<Args, Output: Responder>,
         Args: FromRequest + 'static,
     {
-        let described = P::operation();
+        let mut described = P::operation();
+        described.tags = Some(P::tags().into_iter().map(str::to_owned).collect());
         let mut codes = BTreeSet::from(ANYWHERE);
         if described.request_body.is_some() {
             codes.extend(WITH_BODY);
@@ -127,6 +131,14 @@ impl Operation {
         self
     }
 
+    /// Puts middleware around its route, such as admission control: `.through(|route| route.wrap(…))`.
+    #[must_use]
+    pub fn through(mut self, wrap: impl Fn(Route) -> Route + 'static) -> Self {
+        let to_handler = self.to_handler;
+        self.to_handler = Rc::new(move |route| wrap(to_handler(route)));
+        self
+    }
+
     /// Serves it on the path without its version too, where the header `API-Version` chooses among the versions.
     ///
     /// # Panics
@@ -155,13 +167,17 @@ impl Operation {
         version::split(&self.path)
     }
 
+    /// Whether it belongs to the documentation, as every API has it.
+    pub(crate) fn is_page(&self) -> bool {
+        self.access == Access::Public(pages::PUBLIC)
+    }
+
     /// Its methods, as actix knows them.
     pub(crate) fn methods(&self) -> impl Iterator<Item = Method> + '_ {
         self.methods.iter().map(method)
     }
 
     /// Makes the route of one of its methods.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place where routes are made")]
     pub(crate) fn route(&self, method: Method) -> Route {
         (self.to_handler)(web::method(method))
     }

@@ -9,8 +9,8 @@ use api_error::{ApiError, Code};
 
 use crate::{Operation, operation, ui};
 
-/// What these pages are tagged with.
-const PUBLIC: &str = "documentation, the same for everyone";
+/// Why anyone may see these pages.
+pub(crate) const PUBLIC: &str = "documentation, the same for everyone";
 
 /// Pages that change with a release only.
 const CACHE: &str = "public, max-age=300";
@@ -32,7 +32,7 @@ pub(crate) fn operations() -> Vec<Operation> {
 
 /// The OpenAPI document of this service.
 #[utoipa::path(
-    get, path = "/openapi.json", tag = "documentation",
+    get, path = "/openapi.json", operation_id = "read_document", tag = "documentation",
     responses((status = 200, description = "The document.", body = Object, content_type = "application/json")),
 )]
 async fn openapi_json(document: Data<Document>) -> HttpResponse {
@@ -44,7 +44,7 @@ async fn openapi_json(document: Data<Document>) -> HttpResponse {
 
 /// How versions come and go.
 #[utoipa::path(
-    get, path = "/docs/versioning", tag = "documentation",
+    get, path = "/docs/versioning", operation_id = "explain_versions", tag = "documentation",
     responses((status = 200, description = "The policy, as Markdown.", body = String, content_type = "text/plain")),
 )]
 async fn versioning() -> HttpResponse {
@@ -55,7 +55,7 @@ async fn versioning() -> HttpResponse {
 ///
 /// `type` of `application/problem+json` leads here.
 #[utoipa::path(
-    get, path = "/problems/{code}", tag = "documentation",
+    get, path = "/problems/{code}", operation_id = "explain_error", tag = "documentation",
     params(("code" = String, Path, description = "A code, as in an error's body.", example = "not_found")),
     responses((status = 200, description = "The page, as Markdown.", body = String, content_type = "text/plain")),
 )]

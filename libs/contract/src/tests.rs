@@ -3,6 +3,7 @@ use std::{sync::LazyLock, time::Duration};
 use actix_web::{
     App, HttpResponse,
     http::{Method, StatusCode, header::HeaderMap},
+    middleware::DefaultHeaders,
     test::{TestRequest, call_service, init_service, read_body},
     web::{Path, ServiceConfig},
 };
@@ -175,6 +176,19 @@ fn the_path_without_a_version_may_answer_in_any() {
 #[test]
 fn the_document_is_always_the_same_text() {
     assert_eq!(api().to_json(), api().to_json());
+}
+
+#[actix_web::test]
+async fn middleware_of_an_operation_is_around_its_route_in_every_version() {
+    let mark = || DefaultHeaders::new().add(("x-marked", "yes"));
+    let api = Api::new("things", "1.0.0", "Has things.")
+        .operation(operation!(second).public("a test").by_header().through(move |route| route.wrap(mark())));
+    let app = init_service(App::new().configure(|config| api.register(config))).await;
+    for path in ["/v2/things/1", "/things/1"] {
+        let sent = request(Method::GET, path).insert_header(("API-Version", "2"));
+        let response = call_service(&app, sent.to_request()).await;
+        assert_eq!(response.headers().get("x-marked").unwrap(), "yes", "{path}");
+    }
 }
 
 #[actix_web::test]

@@ -16,7 +16,7 @@ static CONFIG: LazyLock<Arc<Config<'static>>> =
 
 /// A page to read and try the API on.
 #[utoipa::path(
-    get, path = "/docs/", tag = "documentation",
+    get, path = "/docs/", operation_id = "read_docs", tag = "documentation",
     responses((status = 200, description = "The page.", body = String, content_type = "text/html")),
 )]
 pub(crate) async fn index() -> Result<HttpResponse, ApiError> {
@@ -25,7 +25,7 @@ pub(crate) async fn index() -> Result<HttpResponse, ApiError> {
 
 /// A file of that page.
 #[utoipa::path(
-    get, path = "/docs/{file}", tag = "documentation",
+    get, path = "/docs/{file}", operation_id = "read_docs_file", tag = "documentation",
     params(("file" = String, Path, description = "The name of the file.", example = "swagger-ui.css")),
     responses((status = 200, description = "The file.", content(
         (Vec<u8> = "text/html"), (Vec<u8> = "text/css"), (Vec<u8> = "text/javascript"),

@@ -57,7 +57,9 @@ impl Deprecation {
         };
         add(DEPRECATION, format!("@{}", self.since));
         add(SUNSET, sunset);
-        links.into_iter().for_each(|link| add(LINK, link));
+        for link in links {
+            add(LINK, link);
+        }
     }
 }
 

@@ -53,6 +53,7 @@ fn main() -> ExitCode {
     service::main(ServiceInfo { name: "probe", version: env!("CARGO_PKG_VERSION") }, build)
 }
 
+#[expect(clippy::disallowed_methods, reason = "a program for tests, whose routes nobody documents")]
 async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
     match config.trouble {
         Trouble::Build => bail!("the probe was asked to fail"),

@@ -58,6 +58,7 @@ pub(crate) fn app() -> App<
         .wrap(Edge::new(DEADLINE))
 }
 
+#[expect(clippy::disallowed_methods, reason = "no service, and nothing to document")]
 fn routes(config: &mut web::ServiceConfig) {
     config
         .service(

@@ -1,5 +1,7 @@
 //! `GET /v1/orders`.
 
+#![expect(unused_qualifications, reason = "utoipa qualifies the type of the parameters")]
+
 use actix_web::{
     HttpResponse,
     http::header::{CACHE_CONTROL, HeaderValue, LINK},
@@ -66,7 +68,6 @@ struct PageBody {
 /// One page of the orders of the caller's tenant.
 #[utoipa::path(
     get, path = "/v1/orders", tag = "orders",
-    params(Parameters),
     responses((
         status = 200, description = "The page.", body = PageBody,
         headers(("Link" = String, description = "The pages beside it, as `rel=\"next\"` and `rel=\"prev\"` (RFC 8288).")),

@@ -1,5 +1,7 @@
 //! `GET /v1/links`: a tenant's look at all its links.
 
+#![expect(unused_qualifications, reason = "utoipa qualifies the type of the parameters")]
+
 use actix_web::{
     HttpResponse,
     http::header::{CACHE_CONTROL, LINK},
@@ -61,7 +63,6 @@ struct PageBody {
 /// One page of the links of the caller's tenant.
 #[utoipa::path(
     get, path = "/v1/links", tag = "links",
-    params(Parameters),
     responses((
         status = 200, description = "The page.", body = PageBody,
         headers(("Link" = String, description = "The pages beside it, as `rel=\"next\"` and `rel=\"prev\"` (RFC 8288).")),
