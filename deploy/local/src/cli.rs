@@ -11,6 +11,7 @@ mod pager;
 mod pager_receiver;
 mod run;
 mod status;
+mod target;
 mod token;
 mod up;
 
@@ -49,6 +50,8 @@ enum Command {
     Run(run::Args),
     /// Print a bearer token for local use.
     Token(token::Args),
+    /// Print the addresses and keys of the stack for `loadtest run --target`.
+    Target,
     /// Show one order end to end, or place many and reconcile.
     Demo(demo::Args),
     /// Show the pages and tickets that alerts became.
@@ -76,6 +79,7 @@ impl Cli {
             Command::Kill(args) => kill::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Run(args) => run::run(args).await,
             Command::Token(args) => token::run(args).map(|()| ExitCode::SUCCESS),
+            Command::Target => target::run().map(|()| ExitCode::SUCCESS),
             Command::Demo(args) => demo::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Pager(args) => pager::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Env => env::run().map(|()| ExitCode::SUCCESS),

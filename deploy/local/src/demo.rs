@@ -3,12 +3,10 @@
 //! They know the product only through its doors: the HTTP API, the mailbox, the short links, the
 //! tracking page and the trace store. Nothing is shown as having happened that was not looked at.
 
-mod catalogue;
-mod inbox;
+pub(crate) mod catalogue;
 mod load;
 mod mail;
 mod page;
-mod reconcile;
 mod shop;
 mod trace;
 mod walkthrough;
@@ -17,16 +15,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use auth::TokenRequest;
+use loadtest::target::Target;
 
 pub(crate) use load::load;
 pub(crate) use walkthrough::walkthrough;
 
 use crate::ports::{Ports, url};
 use crate::site::Site;
+use crate::target::{TENANT, target};
 use shop::Shop;
-
-/// The tenant that the demonstrations act for.
-const TENANT: &str = "acme";
 
 /// What the client of the demonstrations may do.
 const SCOPES: [&str; 2] = ["orders:write", "orders:read"];
@@ -36,6 +33,7 @@ const SCOPES: [&str; 2] = ["orders:write", "orders:read"];
 pub(crate) struct Scene {
     ports: Ports,
     shop: Shop,
+    target: Target,
     /// Products that there is plenty of.
     skus: Vec<String>,
 }
@@ -53,8 +51,8 @@ impl Scene {
             })
             .context("the token of the demonstrations")?;
         let shop = Shop { url: url(site.ports.orders()), token };
-        let skus = catalogue::plentiful(site.checkout.root(), TENANT)?;
-        Ok(Self { ports: site.ports, shop, skus })
+        let target = target(site)?;
+        Ok(Self { ports: site.ports, shop, skus: target.skus.clone(), target })
     }
 }
 

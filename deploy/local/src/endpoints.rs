@@ -26,6 +26,8 @@ pub struct Endpoints {
     pub smtp_port: u16,
     /// The HTTP API that shows which mails arrived: `GET /api/user/{address}/messages`.
     pub mailbox_url: String,
+    /// The same mails over IMAP: `host:port`.
+    pub imap: String,
     /// The trace store: `GET /api/v2/trace/{id}`.
     pub zipkin_url: String,
     /// What services take for `OTEL_EXPORTER_OTLP_ENDPOINT`.

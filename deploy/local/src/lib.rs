@@ -20,5 +20,6 @@ mod signals;
 mod site;
 mod stack;
 mod state;
+mod target;
 
 pub use endpoints::{Endpoints, PostgresEndpoint};

@@ -58,6 +58,12 @@ impl Secrets {
         self.signing_key(DEVELOPMENT_KEY, DEVELOPMENT_KID)
     }
 
+    /// The file with that key.
+    pub(crate) fn development_key_file(&self) -> anyhow::Result<PathBuf> {
+        self.development_key()?;
+        Ok(self.dir.join(DEVELOPMENT_KEY))
+    }
+
     /// The file with the private key of email-consumer.
     pub(crate) fn email_consumer_key_file(&self) -> PathBuf {
         self.dir.join(EMAIL_CONSUMER_KEY)

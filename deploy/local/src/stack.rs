@@ -77,6 +77,7 @@ impl Stack {
             smtp_host: "127.0.0.1".to_owned(),
             smtp_port: ports.smtp(),
             mailbox_url: mailbox::api_url(&self.site),
+            imap: authority(ports.imap()),
             zipkin_url: url(ports.zipkin()),
             otlp_url: traces::otlp_url(&self.site),
         })

@@ -16,7 +16,7 @@ struct Product {
 }
 
 /// The products of a tenant that do not run out; at least two.
-pub(super) fn plentiful(checkout: &Path, tenant: &str) -> anyhow::Result<Vec<String>> {
+pub(crate) fn plentiful(checkout: &Path, tenant: &str) -> anyhow::Result<Vec<String>> {
     let path = checkout.join("services/orders/catalogue.json");
     let text = std::fs::read(&path).with_context(|| format!("{}", path.display()))?;
     let mut catalogue: BTreeMap<String, Vec<Product>> =

@@ -1,22 +1,22 @@
 //! Many orders, and then the reckoning: what was acknowledged against what became of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
 use futures::{StreamExt as _, stream};
+use loadtest::observe::Observer;
+use loadtest::reconcile::{Line, Promise, Told, reconcile};
+use loadtest::target::Token;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use uuid::Uuid;
 
-use super::inbox::Inbox;
-use super::reconcile::{Acknowledged, Outcome};
-use super::shop::{Placement, Shop, State};
+use super::shop::{Placement, Shop};
 use super::{Scene, fresh_address};
 use crate::console::{say, seconds};
-use crate::readiness::until_ok;
 
 /// How many requests may be under way when no rate is given.
 const IN_FLIGHT: usize = 16;
@@ -27,65 +27,58 @@ const IN_FLIGHT_LIMIT: usize = 2000;
 /// How long one order is tried for. A service that was killed has to be started by a person.
 const PLACING: Duration = Duration::from_mins(2);
 
-/// How long an order may take to become final, and how long no mail may come before we give up.
+/// How long nothing more may come about before what is missing counts as missing.
 const SETTLING: Duration = Duration::from_mins(1);
-
-/// How long to look for copies of mails after the last one expected.
-const AFTERMATH: Duration = Duration::from_secs(3);
 
 /// The pauses between two tries of one request double from the first to the last.
 const FIRST_PAUSE_MS: u64 = 100;
 const LAST_PAUSE_MS: u64 = 2000;
 
-/// Places `n_orders` and reconciles; fails on any mismatch.
+/// Places `n_orders` and reconciles; fails on any disagreement, and when an order was refused.
 pub(crate) async fn load(scene: &Scene, n_orders: u32, rate: Option<f64>) -> anyhow::Result<()> {
     let customer = fresh_address("load");
-    let mut inbox = Inbox::watch(&customer, scene.ports.imap()).await?;
-    let placements = (0..n_orders).map(|number| {
+    let token = Token::from(scene.shop.token.clone());
+    let observer = Observer::begin(&scene.target, &token, &customer, SETTLING).await?;
+    let wanted = (0..n_orders).map(|number| {
         let sku = &scene.skus[number as usize % scene.skus.len()];
-        Placement::new(&customer, &[(sku, 1 + number % 3)])
+        Wanted::new(&customer, Line { sku: sku.clone(), quantity: 1 + number % 3 })
     });
     let begun = Instant::now();
-    let tries = match rate {
-        Some(rate) => place_at_rate(&scene.shop, placements.collect(), rate).await,
-        None => place_by_turns(&scene.shop, placements.collect()).await,
+    let promises = match rate {
+        Some(rate) => place_at_rate(&scene.shop, wanted.collect(), rate).await,
+        None => place_by_turns(&scene.shop, wanted.collect()).await,
     };
     say(format_args!("{n_orders} orders sent in {}", seconds(begun.elapsed())));
 
-    let acknowledged: BTreeMap<Uuid, Acknowledged> =
-        tries.iter().filter_map(|tried| tried.order.map(|id| (id, tried.acknowledged))).collect();
-    // Mails first: looking for them costs next to nothing, while asking for hundreds of orders would
-    // take time from the very thing that is being measured.
-    await_mails(&mut inbox, acknowledged.len()).await?;
-    let states = final_states(&scene.shop, acknowledged.keys().copied().collect()).await;
-    let outcome = Outcome {
-        n_sent: tries.len(),
-        n_retried: tries.iter().filter(|tried| tried.acknowledged.n_tries > 1).count(),
-        refusals: tries.iter().filter_map(|tried| tried.refusal.clone()).collect(),
-        acknowledged,
-        states,
-        arrivals: inbox.arrivals().await?,
-    };
-    let report = outcome.reconcile();
+    let told = Told { orders: promises, ..Told::default() };
+    let report = reconcile(&told, &observer.look(&told).await?);
     say(&report);
-    if !report.mismatches.is_empty() {
-        bail!("{} mismatches", report.mismatches.len());
+    match (report.faults.len(), report.n_refused) {
+        (0, 0) => Ok(()),
+        (0, refused) => bail!("{refused} orders were refused"),
+        (faults, _) => bail!("{faults} faults"),
     }
-    Ok(())
 }
 
-/// What came of trying to place one order.
-struct Tried {
-    /// The order that was acknowledged.
-    order: Option<Uuid>,
-    acknowledged: Acknowledged,
-    refusal: Option<String>,
+/// An order that is to be placed.
+struct Wanted {
+    placement: Placement,
+    line: Line,
 }
+
+impl Wanted {
+    fn new(customer: &str, line: Line) -> Self {
+        Self { placement: Placement::new(customer, &[(&line.sku, line.quantity)]), line }
+    }
+}
+
+/// What became of each request, by its key.
+type Promises = BTreeMap<Uuid, Promise>;
 
 /// The next request goes out when one of the earlier ones has its answer.
-async fn place_by_turns(shop: &Shop, placements: Vec<Placement>) -> Vec<Tried> {
-    stream::iter(placements)
-        .map(|placement| place(shop, placement, Instant::now()))
+async fn place_by_turns(shop: &Shop, wanted: Vec<Wanted>) -> Promises {
+    stream::iter(wanted)
+        .map(|wanted| place(shop, wanted, Instant::now()))
         .buffer_unordered(IN_FLIGHT)
         .collect()
         .await
@@ -93,46 +86,52 @@ async fn place_by_turns(shop: &Shop, placements: Vec<Placement>) -> Vec<Tried> {
 
 /// Requests go out at fixed times, whether or not there were answers, and count from those times:
 /// otherwise a slow service would slow down what measures it.
-async fn place_at_rate(shop: &Shop, placements: Vec<Placement>, rate: f64) -> Vec<Tried> {
+async fn place_at_rate(shop: &Shop, wanted: Vec<Wanted>, rate: f64) -> Promises {
     let permits = Arc::new(Semaphore::new(IN_FLIGHT_LIMIT));
     let mut ticks = interval(Duration::from_secs_f64(1.0 / rate));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut placing = JoinSet::new();
-    for placement in placements {
+    for wanted in wanted {
         let due_at = ticks.tick().await;
         let permit = Arc::clone(&permits).acquire_owned().await.expect("it is never closed");
         let shop = shop.clone();
         placing.spawn(async move {
-            let tried = place(&shop, placement, due_at).await;
+            let promise = place(&shop, wanted, due_at).await;
             drop(permit);
-            tried
+            promise
         });
     }
-    placing.join_all().await
+    placing.join_all().await.into_iter().collect()
 }
 
 /// Sends the same request, with the same key, until there is an answer that settles it.
-async fn place(shop: &Shop, placement: Placement, sent_at: Instant) -> Tried {
-    let mut n_tries = 0;
-    loop {
-        n_tries += 1;
-        let (order, refusal) = match shop.place(&placement).await {
-            Ok(answer) if answer.status == 202 => match answer.order() {
-                Ok(order) => (Some(order.id), None),
-                Err(error) => (None, Some(format!("{error:#}"))),
-            },
+async fn place(shop: &Shop, wanted: Wanted, due_at: Instant) -> (Uuid, Promise) {
+    let Wanted { placement, line } = wanted;
+    let mut promise = Promise {
+        due_at: due_at.into_std(),
+        n_sends: 0,
+        lines: vec![line],
+        ids: BTreeSet::new(),
+        refusal: None,
+    };
+    while promise.n_sends == 0 || due_at.elapsed() < PLACING {
+        promise.n_sends += 1;
+        match shop.place(&placement).await {
+            Ok(answer) if answer.status == 202 => {
+                match answer.order() {
+                    Ok(order) => promise.ids = BTreeSet::from([order.id]),
+                    Err(error) => promise.refusal = Some(format!("{error:#}")),
+                }
+                break;
+            }
             Ok(answer) if !is_worth_another_try(answer.status) => {
-                (None, Some(format!("HTTP {}: {}", answer.status, answer.body)))
+                promise.refusal = Some(format!("HTTP {}: {}", answer.status, answer.body));
+                break;
             }
-            Ok(_) | Err(_) if sent_at.elapsed() < PLACING => {
-                sleep(pause_after(n_tries)).await;
-                continue;
-            }
-            Ok(answer) => (None, Some(format!("gave up; the last answer was HTTP {}", answer.status))),
-            Err(error) => (None, Some(format!("gave up; at last: {error:#}"))),
-        };
-        return Tried { order, acknowledged: Acknowledged { sent_at, n_tries }, refusal };
+            Ok(_) | Err(_) => sleep(pause_after(promise.n_sends)).await,
+        }
     }
+    (placement.idempotency_key, promise)
 }
 
 /// A request with an idempotency key can be repeated whenever the answer is not about the request.
@@ -144,33 +143,4 @@ fn is_worth_another_try(status: u16) -> bool {
 fn pause_after(n_tries: u32) -> Duration {
     let most = FIRST_PAUSE_MS.saturating_mul(1 << n_tries.min(10)).min(LAST_PAUSE_MS);
     Duration::from_millis(rand::random_range(0..=most))
-}
-
-/// The state of each order when it became final, or when we stopped waiting for that.
-async fn final_states(shop: &Shop, orders: Vec<Uuid>) -> BTreeMap<Uuid, State> {
-    let states = stream::iter(orders).map(async |id| {
-        let state = until_ok(SETTLING, async || {
-            let state = shop.find(id).await?.state;
-            anyhow::ensure!(state.is_final(), "still {state}");
-            Ok(state)
-        });
-        (id, state.await.unwrap_or(State::Pending))
-    });
-    states.buffer_unordered(IN_FLIGHT).collect().await
-}
-
-/// Waits until as many mails have come as are expected, or no more come.
-async fn await_mails(inbox: &mut Inbox, n_expected: usize) -> anyhow::Result<()> {
-    let mut n_seen = 0;
-    let mut last_at = Instant::now();
-    while n_seen < n_expected && last_at.elapsed() < SETTLING {
-        let n_now = inbox.arrivals().await?.len();
-        if n_now > n_seen {
-            n_seen = n_now;
-            last_at = Instant::now();
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
-    sleep(AFTERMATH).await;
-    Ok(())
 }

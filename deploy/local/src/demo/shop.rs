@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use loadtest::reconcile::State;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::Deserialize;
 use serde_json::json;
@@ -44,15 +45,6 @@ pub(super) struct Order {
     pub(super) id: Uuid,
     pub(super) state: State,
     pub(super) rejection_reason: Option<String>,
-}
-
-/// Where an order is on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum State {
-    Pending,
-    Confirmed,
-    Rejected,
 }
 
 impl Placement {
@@ -105,25 +97,6 @@ impl Answer {
     /// Reads the order in the body.
     pub(super) fn order(&self) -> anyhow::Result<Order> {
         serde_json::from_str(&self.body).with_context(|| format!("the answer is no order: {}", self.body))
-    }
-}
-
-impl State {
-    pub(super) fn is_final(self) -> bool {
-        match self {
-            Self::Pending => false,
-            Self::Confirmed | Self::Rejected => true,
-        }
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Pending => "pending",
-            Self::Confirmed => "confirmed",
-            Self::Rejected => "rejected",
-        })
     }
 }
 

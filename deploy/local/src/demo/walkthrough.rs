@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
+use loadtest::reconcile::State;
 use tokio::time::Instant;
 
 use super::mail::{Mail, mails_to};
 use super::page::visible_text;
-use super::shop::{Order, Placement, State};
+use super::shop::{Order, Placement};
 use super::trace::{self, Span};
-use super::{SCOPES, Scene, TENANT, fresh_address};
+use super::{SCOPES, Scene, fresh_address};
 use crate::console::{quote, say};
 use crate::ports::url;
 use crate::readiness::{http_client, until_ok};
+use crate::target::TENANT;
 
 /// How long each thing may take to happen.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -18,7 +18,7 @@ use crate::site::Site;
 
 /// A topic of the product with its final partition count and how long it keeps messages.
 pub(crate) struct Topic {
-    name: &'static str,
+    pub(crate) name: &'static str,
     partitions: i32,
     retention_ms: &'static str,
 }

@@ -12,6 +12,10 @@ use crate::process::Launch;
 use crate::readiness::http_ok;
 use crate::site::Site;
 
+/// What is passed on to every service from the environment of this program: how much of its work is traced, which is all of it
+/// unless somebody measures.
+const SAMPLING: [&str; 2] = ["OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"];
+
 /// One service: what is the same for all, and the environment that is its own.
 pub(crate) struct Service {
     site: Arc<Site>,
@@ -126,6 +130,8 @@ impl Part for Service {
             .env("OTEL_SERVICE_NAME", self.name)
             .env("OTEL_TRACES_EXPORTER", "otlp")
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", otlp_url(&self.site));
+        let sampling = SAMPLING.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
+        let launch = sampling.fold(launch, |launch, (name, value)| launch.env(name, value));
         let launch = match self.http {
             Some(http) => launch.env("HTTP_ADDR", authority(http)),
             None => launch,

@@ -3,16 +3,15 @@
 //! The HTTP API of the mail server can only give out a whole mailbox again and again; IMAP can ask
 //! for what is new. This speaks just the four commands that takes.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
-use crate::readiness::connect;
+use crate::reconcile::Arrivals;
 
 /// How often to look, and so how exact the times are.
 const POLL: Duration = Duration::from_millis(25);
@@ -20,27 +19,24 @@ const POLL: Duration = Duration::from_millis(25);
 /// How long the server may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// When each mail was seen, under its `Message-ID`; a copy with the same id is one more time.
-pub(super) type Arrivals = BTreeMap<String, Vec<Instant>>;
-
 /// A mailbox that is being watched until this is dropped.
 #[derive(Debug)]
-pub(super) struct Inbox {
+pub struct Inbox {
     arrivals: Arc<Mutex<Arrivals>>,
     watch: tokio::task::JoinHandle<anyhow::Error>,
 }
 
 impl Inbox {
-    /// Begins to watch the mailbox of an address.
-    pub(super) async fn watch(address: &str, imap_port: u16) -> anyhow::Result<Self> {
-        let session = Session::open(address, imap_port, 0).await?;
+    /// Begins to watch the mailbox of an address; `imap` is the server's `host:port`.
+    pub async fn watch(address: &str, imap: &str) -> anyhow::Result<Self> {
+        let session = Session::open(address, imap, 0).await?;
         let arrivals = Arc::new(Mutex::new(Arrivals::new()));
-        let watch = tokio::spawn(watch(session, address.to_owned(), imap_port, Arc::clone(&arrivals)));
+        let watch = tokio::spawn(watch(session, address.to_owned(), imap.to_owned(), Arc::clone(&arrivals)));
         Ok(Self { arrivals, watch })
     }
 
     /// What has arrived so far; fails when the watch has ended.
-    pub(super) async fn arrivals(&mut self) -> anyhow::Result<Arrivals> {
+    pub async fn arrivals(&mut self) -> anyhow::Result<Arrivals> {
         if self.watch.is_finished() {
             return Err((&mut self.watch).await.context("the watch of the mailbox panicked")?);
         }
@@ -57,7 +53,7 @@ impl Drop for Inbox {
 async fn watch(
     mut session: Session,
     address: String,
-    imap_port: u16,
+    imap: String,
     notes: Arc<Mutex<Arrivals>>,
 ) -> anyhow::Error {
     loop {
@@ -65,7 +61,7 @@ async fn watch(
             note(&notes, ids);
         } else {
             // GreenMail drops a session in which a mail arrives while it looks for changes.
-            match Session::open(&address, imap_port, session.last_uid).await {
+            match Session::open(&address, &imap, session.last_uid).await {
                 Ok(next) => session = next,
                 Err(error) => return error.context("the mailbox cannot be watched"),
             }
@@ -81,6 +77,13 @@ fn note(notes: &Mutex<Arrivals>, ids: Vec<String>) {
     }
 }
 
+async fn connect(imap: &str) -> anyhow::Result<TcpStream> {
+    let connected = timeout(PATIENCE, TcpStream::connect(imap)).await;
+    connected
+        .with_context(|| format!("{imap} does not answer"))?
+        .with_context(|| format!("{imap}: no connection"))
+}
+
 /// An IMAP connection (RFC 3501) with a mailbox selected.
 struct Session {
     stream: BufReader<TcpStream>,
@@ -90,8 +93,8 @@ struct Session {
 
 impl Session {
     /// Opens a connection that begins with the mail after `last_uid`.
-    async fn open(address: &str, port: u16, last_uid: u32) -> anyhow::Result<Self> {
-        let mut stream = BufReader::new(connect(port).await?);
+    async fn open(address: &str, imap: &str, last_uid: u32) -> anyhow::Result<Self> {
+        let mut stream = BufReader::new(connect(imap).await?);
         let mut greeting = String::new();
         stream.read_line(&mut greeting).await.context("no IMAP greeting")?;
         let mut session = Self { stream, n_commands: 0, last_uid };

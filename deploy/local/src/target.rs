@@ -1,0 +1,31 @@
+//! The stack as a load test sees it.
+
+use anyhow::Context;
+use loadtest::target::{Events, Mailbox, Target};
+
+use crate::demo::catalogue;
+use crate::parts::{kafka, registry};
+use crate::ports::{authority, url};
+use crate::site::Site;
+
+/// The tenant that local clients act for.
+pub(crate) const TENANT: &str = "acme";
+
+/// The services of a stack, the key to call them with, and where to look at what they did.
+pub(crate) fn target(site: &Site) -> anyhow::Result<Target> {
+    let topic = kafka::TOPICS.first().context("the stack has no topic")?;
+    Ok(Target {
+        orders_url: url(site.ports.orders()),
+        links_url: url(site.ports.url_shortener()),
+        tenant: TENANT.to_owned(),
+        skus: catalogue::plentiful(site.checkout.root(), TENANT)?,
+        token_file: None,
+        signing_key_file: Some(site.secrets.development_key_file()?),
+        mailbox: Some(Mailbox { imap: authority(site.ports.imap()) }),
+        events: Some(Events {
+            bootstrap_servers: authority(site.ports.kafka()),
+            topic: topic.name.to_owned(),
+            registry_url: registry::url(site),
+        }),
+    })
+}

@@ -1,0 +1,121 @@
+//! Latency and throughput over time, one entry per second of intended starts.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::{Ending, histogram};
+
+/// Seconds whose requests may still be under way. What ends later than that is noted in the oldest of them.
+const OPEN: usize = 32;
+
+/// The requests that were to leave in one second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Second {
+    /// Answered as expected.
+    pub n_expected: u64,
+    /// Failed, timeouts included.
+    pub n_errors: u64,
+    /// Dropped for want of a connection.
+    pub n_dropped: u64,
+    /// Median latency in microseconds.
+    pub p50_us: u64,
+    /// 99th percentile in microseconds.
+    pub p99_us: u64,
+    /// The longest latency in microseconds.
+    pub max_us: u64,
+}
+
+/// The seconds of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Timeline {
+    closed: Vec<Second>,
+    open: VecDeque<Open>,
+}
+
+#[derive(Clone, Debug)]
+struct Open {
+    latency: Histogram<u64>,
+    second: Second,
+}
+
+impl Timeline {
+    pub(super) fn note(&mut self, at: Duration, latency_us: u64, ending: &Ending) {
+        let index = usize::try_from(at.as_secs()).unwrap_or(usize::MAX).saturating_sub(self.closed.len());
+        while self.open.len() <= index {
+            if self.open.len() == OPEN {
+                self.close_oldest();
+                return self.note(at, latency_us, ending);
+            }
+            self.open.push_back(Open { latency: histogram(2), second: Second::default() });
+        }
+        let open = &mut self.open[index];
+        match ending {
+            Ending::Expected => {
+                open.second.n_expected += 1;
+                open.latency.saturating_record(latency_us);
+            }
+            Ending::Timeout => {
+                open.second.n_errors += 1;
+                open.latency.saturating_record(latency_us);
+            }
+            Ending::Failed(_) => open.second.n_errors += 1,
+            Ending::Dropped => open.second.n_dropped += 1,
+        }
+    }
+
+    fn close_oldest(&mut self) {
+        if let Some(open) = self.open.pop_front() {
+            self.closed.push(open.summary());
+        }
+    }
+
+    /// Every second up to the last that had a request.
+    pub fn seconds(&self) -> Vec<Second> {
+        self.closed.iter().copied().chain(self.open.iter().map(Open::summary)).collect()
+    }
+
+    /// The second that is `ago` before the last one begun.
+    pub fn recent(&self, ago: usize) -> Option<Second> {
+        self.open.len().checked_sub(ago + 1).and_then(|index| self.open.get(index)).map(Open::summary)
+    }
+}
+
+impl Open {
+    fn summary(&self) -> Second {
+        Second {
+            p50_us: self.latency.value_at_quantile(0.5),
+            p99_us: self.latency.value_at_quantile(0.99),
+            max_us: self.latency.max(),
+            ..self.second
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_belongs_to_the_second_it_was_to_leave_in() {
+        let mut timeline = Timeline::default();
+        timeline.note(Duration::from_millis(2500), 700, &Ending::Expected);
+        timeline.note(Duration::from_millis(100), 9_000_000, &Ending::Timeout);
+        let seconds = timeline.seconds();
+        assert_eq!((seconds[0].n_errors, seconds[1].n_expected, seconds[2].n_expected), (1, 0, 1));
+        assert!(seconds[0].max_us >= 9_000_000);
+    }
+
+    #[test]
+    fn seconds_that_are_long_over_keep_their_numbers_and_no_histogram() {
+        let mut timeline = Timeline::default();
+        for second in 0..1000 {
+            timeline.note(Duration::from_secs(second), 100, &Ending::Expected);
+        }
+        assert_eq!(timeline.open.len(), OPEN);
+        assert_eq!(timeline.seconds().len(), 1000);
+        assert!(timeline.seconds().iter().all(|second| second.n_expected == 1));
+    }
+}

@@ -1,0 +1,264 @@
+//! What to send, how fast, and what counts as good enough: a TOML file.
+
+mod check;
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::connections::Limits;
+use crate::schedule::{Phase, Shape};
+
+pub use check::InvalidScenario;
+
+/// A checked scenario.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The file's name, without its ending.
+    pub name: String,
+    /// What it is for.
+    pub about: String,
+    /// What the random choices begin with: the same seed gives the same requests at the same times.
+    pub seed: u64,
+    /// Made before the first phase.
+    pub prepare: Prepare,
+    /// The bounds of the generator.
+    pub limits: Limits,
+    /// Above this 99th percentile of its own lateness, the generator has fallen behind and the run fails.
+    pub lateness_p99: Duration,
+    /// What was promised counts as missing once there was no progress for so long after the run.
+    pub settling: Duration,
+    /// The run, phase by phase.
+    pub phases: Vec<Phase>,
+    /// What is sent, each with its share of the arrivals.
+    pub operations: Vec<Operation>,
+    /// What has to hold at the end.
+    pub thresholds: Vec<Threshold>,
+}
+
+/// What has to be there before the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Prepare {
+    /// Links to put, which redirects then follow.
+    pub links: u32,
+    /// Orders to place, which reads then ask for.
+    pub orders: u32,
+}
+
+/// A kind of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// `GET /{code}` of a link that was put before.
+    Redirect,
+    /// `GET /v1/orders/{id}` of an order that was placed before.
+    ReadOrder,
+    /// `POST /v1/orders`.
+    PlaceOrder,
+}
+
+/// One operation of the mix.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operation {
+    /// What it does.
+    pub kind: Kind,
+    /// Its part of all arrivals, in relation to the other operations' shares.
+    pub share: f64,
+    /// The statuses that are right.
+    pub expect: Vec<u16>,
+    /// Which part of its arrivals sends an earlier request again, with the same key: a client that saw no answer.
+    #[serde(default)]
+    pub repeat: f64,
+    /// How often a request is tried again at most when its answer settles nothing.
+    #[serde(default)]
+    pub retries: u32,
+}
+
+/// What a threshold looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Median latency in milliseconds.
+    P50Ms,
+    /// 99th percentile of latency in milliseconds.
+    P99Ms,
+    /// 99.9th percentile of latency in milliseconds.
+    P999Ms,
+    /// Failed arrivals, timeouts included, over all arrivals.
+    ErrorRatio,
+    /// Dropped arrivals over all arrivals.
+    DroppedRatio,
+}
+
+/// One condition for the run to pass.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// Of which operation; of all of them together if left out.
+    pub operation: Option<Kind>,
+    /// What is measured.
+    pub measure: Measure,
+    /// The largest value that passes.
+    pub at_most: f64,
+}
+
+/// The file as it is written, each part with its place.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    about: String,
+    #[serde(default)]
+    seed: u64,
+    #[serde(default)]
+    prepare: Prepare,
+    limits: Option<Spanned<LimitsFile>>,
+    phase: Vec<Spanned<PhaseFile>>,
+    operation: Vec<Spanned<Operation>>,
+    #[serde(default)]
+    threshold: Vec<Spanned<Threshold>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LimitsFile {
+    /// For each service.
+    connections: usize,
+    waiting: usize,
+    slot_timeout_ms: u64,
+    request_timeout_ms: u64,
+    lateness_p99_ms: u64,
+    settling_s: u64,
+}
+
+impl Default for LimitsFile {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            waiting: 10_000,
+            slot_timeout_ms: 1_000,
+            request_timeout_ms: 5_000,
+            lateness_p99_ms: 10,
+            settling_s: 60,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PhaseFile {
+    name: String,
+    duration_s: f64,
+    arrivals: Shape,
+    #[serde(default = "yes")]
+    counted: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Scenario {
+    /// Reads and checks a file. The error says in which line what is wrong, and what to do.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("the scenario {} cannot be read", path.display()))?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        Self::parse(&name, &text).with_context(|| format!("{}", path.display()))
+    }
+
+    /// Reads and checks the text of a file.
+    pub fn parse(name: &str, text: &str) -> Result<Self, InvalidScenario> {
+        let file: File = toml::from_str(text).map_err(|error| InvalidScenario::not_toml(text, &error))?;
+        check::check(&file, text)?;
+        let limits = file.limits.map(Spanned::into_inner).unwrap_or_default();
+        Ok(Self {
+            name: name.to_owned(),
+            about: file.about,
+            seed: file.seed,
+            prepare: file.prepare,
+            limits: Limits {
+                connections: limits.connections,
+                waiting: limits.waiting,
+                slot_timeout: Duration::from_millis(limits.slot_timeout_ms),
+                request_timeout: Duration::from_millis(limits.request_timeout_ms),
+            },
+            lateness_p99: Duration::from_millis(limits.lateness_p99_ms),
+            settling: Duration::from_secs(limits.settling_s),
+            phases: file.phase.into_iter().map(|phase| phase.into_inner().into()).collect(),
+            operations: file.operation.into_iter().map(Spanned::into_inner).collect(),
+            thresholds: file.threshold.into_iter().map(Spanned::into_inner).collect(),
+        })
+    }
+
+    /// Makes the counted phases last this long together; what they are to each other stays.
+    pub fn set_duration(&mut self, duration: Duration) {
+        let counted: Duration = self.phases.iter().filter(|phase| phase.counted).map(|p| p.duration).sum();
+        let factor = duration.as_secs_f64() / counted.as_secs_f64();
+        for phase in self.phases.iter_mut().filter(|phase| phase.counted) {
+            phase.duration = phase.duration.mul_f64(factor);
+        }
+    }
+
+    /// Multiplies every rate, so that the counted phases have this rate in the mean.
+    pub fn set_rate(&mut self, rate: f64) {
+        let factor = rate / self.mean_rate();
+        for phase in &mut self.phases {
+            phase.shape = phase.shape.scaled(factor);
+        }
+    }
+
+    /// Requests per second of the counted phases, in the mean.
+    pub fn mean_rate(&self) -> f64 {
+        let counted = || self.phases.iter().filter(|phase| phase.counted);
+        let requests: f64 = counted().map(|p| p.shape.mean_rate() * p.duration.as_secs_f64()).sum();
+        requests / counted().map(|phase| phase.duration.as_secs_f64()).sum::<f64>()
+    }
+}
+
+impl From<PhaseFile> for Phase {
+    fn from(file: PhaseFile) -> Self {
+        Self {
+            name: file.name,
+            duration: Duration::from_secs_f64(file.duration_s),
+            shape: file.arrivals,
+            counted: file.counted,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Redirect => "redirect",
+            Self::ReadOrder => "read_order",
+            Self::PlaceOrder => "place_order",
+        })
+    }
+}
+
+impl Measure {
+    /// The word for it in reports.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::P50Ms => "p50",
+            Self::P99Ms => "p99",
+            Self::P999Ms => "p99.9",
+            Self::ErrorRatio => "error ratio",
+            Self::DroppedRatio => "dropped arrivals",
+        }
+    }
+
+    /// A value of this measure as a person reads it.
+    pub fn show(self, value: f64) -> String {
+        match self {
+            Self::P50Ms | Self::P99Ms | Self::P999Ms => format!("{value:.2} ms"),
+            Self::ErrorRatio | Self::DroppedRatio => format!("{:.3} %", value * 100.0),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! When requests are to leave: one absolute schedule, made before anything is sent.
+//!
+//! An arrival's time is worked out from the beginning of its phase, never from the arrival before it, so that no delay of the
+//! generator moves what comes later. The schedule is an iterator: it takes the same memory for a second and for a day.
+
+mod shape;
+
+use std::time::Duration;
+
+use rand::{SeedableRng as _, rngs::SmallRng};
+
+pub use shape::Shape;
+use shape::Times;
+
+/// A stretch of the run with one shape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phase {
+    /// What reports call it.
+    pub name: String,
+    /// How long it lasts.
+    pub duration: Duration,
+    /// How arrivals are spread over it.
+    pub shape: Shape,
+    /// Whether its requests count for thresholds. A warm-up's do not.
+    pub counted: bool,
+}
+
+/// One request that is to leave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Arrival {
+    /// When, from the beginning of the run.
+    pub at: Duration,
+    /// Whether it counts for thresholds.
+    pub counted: bool,
+}
+
+/// The arrivals of all phases in the order of time.
+#[derive(Debug)]
+pub struct Schedule {
+    phases: std::vec::IntoIter<Phase>,
+    current: Option<Current>,
+    rng: SmallRng,
+    begins_at: Duration,
+}
+
+#[derive(Debug)]
+struct Current {
+    phase: Phase,
+    times: Times,
+}
+
+impl Schedule {
+    /// Makes the schedule; the same seed gives the same one.
+    pub fn new(phases: Vec<Phase>, seed: u64) -> Self {
+        Self {
+            phases: phases.into_iter(),
+            current: None,
+            rng: SmallRng::seed_from_u64(seed),
+            begins_at: Duration::ZERO,
+        }
+    }
+}
+
+impl Iterator for Schedule {
+    type Item = Arrival;
+
+    fn next(&mut self) -> Option<Arrival> {
+        loop {
+            if self.current.is_none() {
+                let phase = self.phases.next()?;
+                self.current = Some(Current { times: Times::new(phase.shape, phase.duration), phase });
+            }
+            let current = self.current.as_mut()?;
+            if let Some(offset) = current.times.next(&mut self.rng) {
+                return Some(Arrival { at: self.begins_at + offset, counted: current.phase.counted });
+            }
+            self.begins_at += current.phase.duration;
+            self.current = None;
+        }
+    }
+}
+
+/// How long all phases take together.
+pub fn total_duration(phases: &[Phase]) -> Duration {
+    phases.iter().map(|phase| phase.duration).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::real::real;
+
+    fn shapes() -> impl Strategy<Value = Shape> {
+        prop_oneof![
+            (1.0..2000.0_f64).prop_map(|rate| Shape::Constant { rate }),
+            (1.0..2000.0_f64).prop_map(|rate| Shape::Poisson { rate }),
+            (1.0..1000.0_f64, 1.0..1000.0_f64, 1..8_u32).prop_map(|(from, to, steps)| Shape::Staircase {
+                from,
+                to,
+                steps
+            }),
+            (1.0..500.0_f64, 1..200_u32, 0.1..2.0_f64).prop_map(|(rate, size, every_s)| Shape::Burst {
+                rate,
+                size,
+                every_s
+            }),
+        ]
+    }
+
+    fn phase(shape: Shape, seconds: f64) -> Phase {
+        Phase { name: "p".to_owned(), duration: Duration::from_secs_f64(seconds), shape, counted: true }
+    }
+
+    proptest! {
+        #[test]
+        fn times_never_go_back_and_stay_inside_the_run(
+            parts in proptest::collection::vec((shapes(), 0.05..3.0_f64), 1..4),
+            seed: u64,
+        ) {
+            let phases: Vec<_> = parts.into_iter().map(|(shape, seconds)| phase(shape, seconds)).collect();
+            let mut last = Duration::ZERO;
+            for arrival in Schedule::new(phases.clone(), seed) {
+                prop_assert!(arrival.at >= last);
+                prop_assert!(arrival.at < total_duration(&phases));
+                last = arrival.at;
+            }
+        }
+
+        #[test]
+        fn the_rate_is_the_one_asked_for(shape in shapes(), seed: u64) {
+            let seconds = 20.0;
+            let arrivals = real(Schedule::new(vec![phase(shape, seconds)], seed).count() as u64);
+            let expected = shape.mean_rate() * seconds;
+            // Six standard deviations of a Poisson count, and one burst that falls on the edge.
+            let slack = 6.0 * expected.sqrt() + 2.0 + shape.largest_burst();
+            prop_assert!((arrivals - expected).abs() <= slack, "{arrivals} instead of {expected}");
+        }
+    }
+
+    #[test]
+    fn a_constant_rate_does_not_drift() {
+        let shape = Shape::Constant { rate: 3.0 };
+        let last = Schedule::new(vec![phase(shape, 3600.0)], 0).last().unwrap();
+        let drift = last.at.as_secs_f64() - 10_799.0 / 3.0;
+        assert!(drift.abs() < 1e-6, "{drift}");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_schedule() {
+        let phases = [phase(Shape::Poisson { rate: 500.0 }, 1.0)];
+        let times = |seed| Schedule::new(phases.to_vec(), seed).collect::<Vec<_>>();
+        assert_eq!(times(7), times(7));
+        assert_ne!(times(7), times(8));
+    }
+}

@@ -1,0 +1,140 @@
+//! Which system is put under load, and how it is looked at afterwards.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use auth::{SigningKey, TokenRequest};
+use serde::{Deserialize, Serialize};
+
+/// A running system, as a TOML file. `muster target` prints the one of the local stack.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The API of the order service: `http://host:port`.
+    pub orders_url: String,
+    /// The API of the link service: `http://host:port`.
+    pub links_url: String,
+    /// The tenant to act for.
+    pub tenant: String,
+    /// Products of that tenant that do not run out; at least one.
+    pub skus: Vec<String>,
+    /// A file with a bearer token of that tenant, scopes `orders:write orders:read links:write`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
+    /// A file with a private JWK that the services trust, to make such a token with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_key_file: Option<PathBuf>,
+    /// Where mails arrive, to be reconciled too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailbox: Option<Mailbox>,
+    /// Where events are published, to be reconciled too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<Events>,
+}
+
+/// A mail server that takes mail for any address, and lets anybody read it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mailbox {
+    /// Its IMAP server: `host:port`.
+    pub imap: String,
+}
+
+/// The broker and the registry behind the events.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    /// What Kafka's clients take for `bootstrap.servers`.
+    pub bootstrap_servers: String,
+    /// The topic of the order service's events.
+    pub topic: String,
+    /// The schema registry, as clients of Confluent's API take it.
+    pub registry_url: String,
+}
+
+/// What the client of a load test may do.
+const SCOPES: [&str; 3] = ["orders:write", "orders:read", "links:write"];
+
+/// The longest life of a token.
+const MAX_TTL: Duration = Duration::from_hours(24);
+
+/// A bearer token. Its `Debug` hides it.
+#[derive(Clone)]
+pub struct Token(String);
+
+impl Target {
+    /// Reads a file.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| {
+            format!("the target {} cannot be read; `muster target` prints the local one", path.display())
+        })?;
+        let target: Self = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
+        target.check().with_context(|| format!("{}", path.display()))?;
+        Ok(target)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        ensure!(!self.skus.is_empty(), "skus must name a product at least");
+        authority(&self.orders_url).context("orders_url")?;
+        authority(&self.links_url).context("links_url")?;
+        ensure!(
+            self.token_file.is_some() != self.signing_key_file.is_some(),
+            "set either token_file or signing_key_file"
+        );
+        Ok(())
+    }
+
+    /// The token to call with; one that is made here is good for `run` and what comes after it.
+    pub fn token(&self, run: Duration) -> anyhow::Result<Token> {
+        let read = |path: &Path| {
+            std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+        };
+        if let Some(path) = &self.token_file {
+            return Ok(Token::from(read(path)?.trim().to_owned()));
+        }
+        let Some(path) = &self.signing_key_file else { bail!("set token_file or signing_key_file") };
+        let key = SigningKey::from_jwk_json(&read(path)?).with_context(|| format!("{}", path.display()))?;
+        let request = TokenRequest {
+            subject: "loadtest".to_owned(),
+            tenant: self.tenant.parse().context("tenant")?,
+            scopes: SCOPES.map(str::to_owned).to_vec(),
+            ttl: (run + Duration::from_hours(1)).min(MAX_TTL),
+        };
+        Ok(Token(key.sign(&request).context("the token cannot be made")?))
+    }
+}
+
+/// `host:port` of a URL that is that and no more.
+pub(crate) fn authority(url: &str) -> anyhow::Result<&str> {
+    let rest = url.strip_prefix("http://").context("expected http://host:port: this client speaks no TLS")?;
+    let authority = rest.trim_end_matches('/');
+    ensure!(
+        authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()),
+        "expected http://host:port, with the port"
+    );
+    Ok(authority)
+}
+
+impl Token {
+    /// The value of the header `authorization`.
+    pub(crate) fn header(&self) -> anyhow::Result<hyper::header::HeaderValue> {
+        let mut value = hyper::header::HeaderValue::from_str(&format!("Bearer {}", self.0))
+            .context("the token holds characters that no header can")?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+impl From<String> for Token {
+    fn from(token: String) -> Self {
+        Self(token)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Token(…)")
+    }
+}

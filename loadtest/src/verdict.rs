@@ -1,0 +1,192 @@
+//! Whether a run passed, condition by condition.
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::real::{ms, real};
+use crate::reconcile;
+use crate::recording::{Figures, Recording};
+use crate::scenario::{Measure, Scenario, Threshold};
+
+/// One condition and what was measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verdict {
+    /// What has to hold.
+    pub condition: String,
+    /// What was measured, as a person reads it.
+    pub measured: String,
+    /// Whether it held.
+    pub passed: bool,
+}
+
+/// Judges a run: the generator first, because if that failed nothing else means anything; then every threshold of the scenario;
+/// then the reconciliation.
+pub fn judge(scenario: &Scenario, recording: &Recording, reconciled: &reconcile::Report) -> Vec<Verdict> {
+    let mut verdicts = vec![generator(scenario, recording)];
+    verdicts.extend(scenario.thresholds.iter().map(|threshold| {
+        let figures = match threshold.operation {
+            None => recording.total(),
+            Some(kind) => of_kind(scenario, recording, kind),
+        };
+        judge_threshold(threshold, &figures)
+    }));
+    let n_faults = reconciled.faults.len();
+    verdicts.push(Verdict {
+        condition: "what clients were told is what there is".to_owned(),
+        measured: format!("{n_faults} faults"),
+        passed: n_faults == 0,
+    });
+    verdicts
+}
+
+fn of_kind(scenario: &Scenario, recording: &Recording, kind: crate::scenario::Kind) -> Figures {
+    let index = scenario.operations.iter().position(|operation| operation.kind == kind);
+    index.map_or_else(|| recording.total(), |index| recording.operations[index].clone())
+}
+
+fn generator(scenario: &Scenario, recording: &Recording) -> Verdict {
+    let limit_ms = ms_of(scenario.lateness_p99);
+    let measured_ms = quantile_ms(&recording.lateness, 0.99);
+    let gave_up = if recording.gave_up { "; it gave up: use a faster machine, or a lower rate" } else { "" };
+    Verdict {
+        condition: format!("the generator keeps up: its own lateness has p99 ≤ {limit_ms:.0} ms"),
+        measured: format!("{measured_ms:.2} ms{gave_up}"),
+        passed: measured_ms <= limit_ms && !recording.gave_up,
+    }
+}
+
+fn judge_threshold(threshold: &Threshold, figures: &Figures) -> Verdict {
+    let Threshold { operation, measure, at_most } = threshold;
+    let of = operation.map_or_else(|| "all".to_owned(), |kind| kind.to_string());
+    let condition = format!("{of}: {} ≤ {}", measure.label(), measure.show(*at_most));
+    // Nothing measured is nothing shown to hold.
+    match value(*measure, figures) {
+        None => Verdict { condition, measured: "nothing".to_owned(), passed: false },
+        Some(value) => Verdict { condition, measured: measure.show(value), passed: value <= *at_most },
+    }
+}
+
+fn value(measure: Measure, figures: &Figures) -> Option<f64> {
+    let latency = |quantile| (!figures.latency.is_empty()).then(|| quantile_ms(&figures.latency, quantile));
+    let ratio = |count: u64| (figures.n_arrivals > 0).then(|| real(count) / real(figures.n_arrivals));
+    match measure {
+        Measure::P50Ms => latency(0.5),
+        Measure::P99Ms => latency(0.99),
+        Measure::P999Ms => latency(0.999),
+        Measure::ErrorRatio => ratio(figures.n_errors()),
+        Measure::DroppedRatio => ratio(figures.n_dropped),
+    }
+}
+
+/// A quantile of a histogram of microseconds, in milliseconds.
+pub(crate) fn quantile_ms(histogram: &Histogram<u64>, quantile: f64) -> f64 {
+    ms(histogram.value_at_quantile(quantile))
+}
+
+fn ms_of(duration: std::time::Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::reconcile::{Fault, FaultKind, Held, Told, reconcile};
+    use crate::recording::Ending;
+    use crate::schedule::Arrival;
+
+    const SCENARIO: &str = r#"
+        about = "t"
+        prepare = { links = 1 }
+        [[phase]]
+        name = "p"
+        duration_s = 1
+        arrivals = { shape = "constant", rate = 1 }
+        [[operation]]
+        kind = "redirect"
+        share = 1
+        expect = [302]
+        [[threshold]]
+        operation = "redirect"
+        measure = "p99_ms"
+        at_most = 50
+        [[threshold]]
+        measure = "error_ratio"
+        at_most = 0.01
+        [[threshold]]
+        measure = "dropped_ratio"
+        at_most = 0
+    "#;
+
+    /// A hundred requests that end well, some after `slow`, and then some that do not.
+    fn recording(slow: (u64, Duration), endings: &[Ending]) -> Recording {
+        let mut recording = Recording::new(1);
+        let arrival = Arrival { at: Duration::ZERO, counted: true };
+        for number in 0..100 {
+            let latency = if number < slow.0 { slow.1 } else { Duration::from_millis(1) };
+            recording.note(0, arrival, latency, &Ending::Expected);
+            recording.note_lateness(Duration::from_micros(20));
+        }
+        for ending in endings {
+            recording.note(0, arrival, Duration::from_millis(1), ending);
+        }
+        recording
+    }
+
+    fn failed(recording: &Recording) -> Vec<String> {
+        let scenario = Scenario::parse("t", SCENARIO).unwrap();
+        let reconciled = reconcile(&Told::default(), &Held::default());
+        let verdicts = judge(&scenario, recording, &reconciled).into_iter();
+        verdicts.filter(|verdict| !verdict.passed).map(|verdict| verdict.condition).collect()
+    }
+
+    #[test]
+    fn a_run_within_every_threshold_passes() {
+        assert_eq!(failed(&recording((1, Duration::from_millis(60)), &[])), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_latency_above_its_threshold_fails() {
+        assert_eq!(failed(&recording((2, Duration::from_millis(60)), &[])), ["redirect: p99 ≤ 50.00 ms"]);
+    }
+
+    #[test]
+    fn errors_and_dropped_arrivals_fail_apart() {
+        let error = Ending::Failed("HTTP 503".to_owned());
+        assert_eq!(
+            failed(&recording((0, Duration::ZERO), &[error.clone(), error])),
+            ["all: error ratio ≤ 1.000 %"]
+        );
+        assert_eq!(
+            failed(&recording((0, Duration::ZERO), &[Ending::Dropped])),
+            ["all: dropped arrivals ≤ 0.000 %"]
+        );
+    }
+
+    #[test]
+    fn a_run_without_requests_shows_nothing_and_fails() {
+        assert_eq!(failed(&Recording::new(1)).len(), 3);
+    }
+
+    #[test]
+    fn a_generator_that_fell_behind_fails_whatever_it_measured() {
+        let mut late = recording((0, Duration::ZERO), &[]);
+        for _ in 0..10 {
+            late.note_lateness(Duration::from_millis(200));
+        }
+        assert!(failed(&late)[0].starts_with("the generator keeps up"), "{:?}", failed(&late));
+        let mut gave_up = recording((0, Duration::ZERO), &[]);
+        gave_up.gave_up = true;
+        assert_eq!(failed(&gave_up).len(), 1);
+    }
+
+    #[test]
+    fn a_fault_found_by_the_reconciler_fails() {
+        let scenario = Scenario::parse("t", SCENARIO).unwrap();
+        let seen = vec![Fault::new(FaultKind::Different, "x")];
+        let reconciled = reconcile(&Told { seen, ..Told::default() }, &Held::default());
+        let verdicts = judge(&scenario, &recording((0, Duration::ZERO), &[]), &reconciled);
+        assert!(!verdicts.last().unwrap().passed);
+    }
+}

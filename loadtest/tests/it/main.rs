@@ -1,0 +1,9 @@
+//! The generator against servers that misbehave, and a whole run against the services.
+
+#![expect(clippy::unwrap_used, reason = "test harness")]
+
+mod faults;
+mod generator;
+mod run;
+mod scenarios;
+mod server;

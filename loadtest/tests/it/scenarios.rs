@@ -1,0 +1,78 @@
+//! The files that come with the crate, and what is said about broken ones.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use loadtest::scenario::Scenario;
+
+fn scenarios() -> impl Iterator<Item = std::path::PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path())
+}
+
+fn mix() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/mix.toml")).unwrap()
+}
+
+/// What is said about the mix with one line changed.
+fn complaint(old: &str, new: &str) -> String {
+    assert!(mix().contains(old), "{old}");
+    Scenario::parse("mix", &mix().replacen(old, new, 1)).unwrap_err().to_string()
+}
+
+#[test]
+fn every_scenario_of_the_crate_is_valid() {
+    let names: Vec<_> = scenarios().map(|path| Scenario::read(&path).unwrap().name).collect();
+    for name in ["redirects", "orders", "mix"] {
+        assert!(names.iter().any(|found| found == name), "{names:?}");
+    }
+}
+
+#[test]
+fn the_mix_is_what_its_name_says() {
+    let mix = Scenario::parse("mix", &mix()).unwrap();
+    let shares: Vec<_> = mix.operations.iter().map(|op| (op.kind.to_string(), op.share)).collect();
+    let expected = [("redirect", 95.0), ("read_order", 4.0), ("place_order", 1.0)];
+    assert_eq!(shares, expected.map(|(kind, share)| (kind.to_owned(), share)));
+}
+
+#[test]
+fn rate_and_duration_can_be_set_from_outside() {
+    let mut mix = Scenario::parse("mix", &mix()).unwrap();
+    mix.set_duration(Duration::from_secs(10));
+    mix.set_rate(200.0);
+    let counted: Duration = mix.phases.iter().filter(|phase| phase.counted).map(|phase| phase.duration).sum();
+    assert_eq!(counted, Duration::from_secs(10));
+    assert!((mix.mean_rate() - 200.0).abs() < 1e-6);
+}
+
+#[test]
+fn a_mistake_is_told_with_its_line_and_a_way_out() {
+    let cases = [
+        ("share = 4", "share = 0", "line 24: share must be above 0"),
+        ("rate = 500", "rate = -1", "line 14: rate of the arrivals must be above 0"),
+        ("kind = \"read_order\"", "kind = \"raed_order\"", "line 25: unknown variant `raed_order`"),
+        ("orders = 20", "", "line 24: reads need orders: set [prepare] orders = 20"),
+        ("retries = 5", "retires = 5", "unknown field `retires`"),
+        ("duration_s = 60", "duration_s = 60\ncounted = false", "line 1: at least one phase must count"),
+    ];
+    for (old, new, expected) in cases {
+        let said = complaint(old, new);
+        assert!(said.contains(expected), "{new}: {said}");
+    }
+}
+
+#[test]
+fn bad_input_has_an_exit_code_of_its_own() {
+    let loadtest = |args: &[&str]| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_loadtest")).args(args).env_remove("LOADTEST_TARGET").output();
+        let output = output.unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = loadtest(&["run", "no-such-file.toml", "--target", "none.toml"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("no-such-file.toml"), "{said}");
+    assert_eq!(loadtest(&["run", "x.toml", "--target", "y", "--rate", "fast"]).0, Some(2));
+}
