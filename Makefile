@@ -70,6 +70,14 @@ load: build ## Put the stack under load (SCENARIO=mix RATE=500 DURATION=60, PROF
 		$(if $(DURATION),--duration $(DURATION)) --json $(REPORTS)/$(SCENARIO).json --html $(REPORTS)/$(SCENARIO).html
 	@echo 'The report: $(REPORTS)/$(SCENARIO).html'
 
+.PHONY: bench
+bench: ## Measure, each figure beside its baseline, on a stack of its own
+	@$(MAKE) --no-print-directory bench/release PROFILE=release
+
+.PHONY: bench/release
+bench/release: build
+	@$(MUSTER) bench
+
 .PHONY: test
 test: build $(TOOLS)/bin/schemathesis ## Run every test, against real parts of its own (ARGS for cargo test, such as ARGS='-p orders')
 	$(MUSTER) run -- cargo test --locked $(or $(ARGS),--workspace)

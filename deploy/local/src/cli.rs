@@ -1,10 +1,12 @@
 //! The commands, one module each; this one only tells them apart.
 
+mod bench;
 mod dead_letters;
 mod demo;
 mod down;
 mod env;
 mod kill;
+mod leftovers;
 mod logs;
 mod otlp_receiver;
 mod pager;
@@ -63,6 +65,8 @@ enum Command {
     /// Take alerts from Alertmanager and keep them for `muster pager`; `muster up` runs this.
     #[command(hide = true)]
     PagerReceiver(pager_receiver::Args),
+    /// Start a stack of its own, measure, and print each figure beside its baseline.
+    Bench,
     /// Receive spans as OTLP and hand them to Zipkin; `muster up` runs this.
     #[command(hide = true)]
     OtlpReceiver(otlp_receiver::Args),
@@ -85,6 +89,7 @@ impl Cli {
             Command::Env => env::run().map(|()| ExitCode::SUCCESS),
             Command::DeadLetters(args) => dead_letters::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::PagerReceiver(args) => pager_receiver::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Bench => bench::run().await.map(|()| ExitCode::SUCCESS),
             Command::OtlpReceiver(args) => otlp_receiver::run(args).await.map(|()| ExitCode::SUCCESS),
         };
         outcome.unwrap_or_else(|error| {

@@ -15,15 +15,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use auth::TokenRequest;
+use loadtest::connections::{Request, post};
 use loadtest::target::Target;
 
 pub(crate) use load::load;
 pub(crate) use walkthrough::walkthrough;
 
-use crate::ports::{Ports, url};
+use crate::ports::{Ports, authority, url};
 use crate::site::Site;
 use crate::target::{TENANT, target};
-use shop::Shop;
+use shop::{Placement, Shop};
 
 /// What the client of the demonstrations may do.
 const SCOPES: [&str; 2] = ["orders:write", "orders:read"];
@@ -53,6 +54,23 @@ impl Scene {
         let shop = Shop { url: url(site.ports.orders()), token };
         let target = target(site)?;
         Ok(Self { ports: site.ports, shop, skus: target.skus.clone(), target })
+    }
+
+    /// `host:port` of the order service.
+    pub(crate) fn orders_authority(&self) -> String {
+        authority(self.ports.orders())
+    }
+
+    /// A request for an order of two products, under a key of its own.
+    pub(crate) fn new_order_request(&self) -> anyhow::Result<Request> {
+        let lines = [(self.skus[0].as_str(), 1), (self.skus[1].as_str(), 1)];
+        let placement = Placement::new("bench@example.com", &lines);
+        let headers = [
+            ("authorization", format!("Bearer {}", self.shop.token)),
+            ("idempotency-key", placement.idempotency_key.to_string()),
+            ("content-type", "application/json".to_owned()),
+        ];
+        post("/v1/orders", &headers, placement.body).context("the request")
     }
 }
 

@@ -52,6 +52,13 @@ impl Stack {
         Self { site, parts }
     }
 
+    /// What a benchmark needs: everything but monitoring.
+    pub(crate) fn for_bench(site: Site) -> Self {
+        let mut stack = Self::local(site, Profile::default());
+        stack.parts.retain(|part| !["prometheus", "alertmanager", "pager"].contains(&part.name()));
+        stack
+    }
+
     /// What tests need: no services and no monitoring, and room for many connections. Tests make
     /// their own databases and topics.
     pub(crate) fn for_tests(site: Site) -> Self {

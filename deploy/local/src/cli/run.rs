@@ -6,16 +6,15 @@
 
 mod command;
 
-use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 use std::sync::Arc;
 
 use anyhow::Context;
 
+use super::leftovers::{stop_leftovers, wipe};
 use crate::checkout::Checkout;
-use crate::ports::{Ports, Slot};
+use crate::ports::Slot;
 use crate::secrets::write_private;
 use crate::signals::Interrupts;
 use crate::site::Site;
@@ -36,7 +35,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     checkout.require_setup()?;
     let home = checkout.state_dir().join("test");
     let state = Arc::new(State::open(&home)?);
-    stop_leftovers(&checkout, &home, &state).await?;
+    command::end_leftover(&state)?;
+    stop_leftovers(&checkout, &home, &state, Stack::for_tests).await?;
     wipe(&home)?;
 
     let slot = Slot::take()?;
@@ -51,30 +51,6 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let outcome = command::run(&args.command, &endpoints_file, &state, &mut interrupts).await;
     stop_all(&stack, &state).await?;
     outcome.map(exit_code)
-}
-
-/// Ends the command and the parts of an earlier run that was killed.
-async fn stop_leftovers(checkout: &Checkout, home: &Path, state: &State) -> anyhow::Result<()> {
-    command::end_leftover(state)?;
-    let record = state.record();
-    let Some(base) = record.port_base.filter(|_| record.any_alive()) else { return Ok(()) };
-    let site = Site::prepare(checkout.clone(), home.to_owned(), Ports::from_base(base)?)?;
-    stop_all(&Stack::for_tests(site), state).await
-}
-
-/// Removes everything in `home` but the lock, which is held, and the record.
-fn wipe(home: &Path) -> anyhow::Result<()> {
-    let entries = fs::read_dir(home).with_context(|| format!("{}", home.display()))?;
-    for entry in entries {
-        let path = entry.context("an entry cannot be read")?.path();
-        if path.ends_with("lock") || path.ends_with("stack.json") {
-            continue;
-        }
-        let is_dir = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
-        let removed = if is_dir { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        removed.with_context(|| format!("{} cannot be removed", path.display()))?;
-    }
-    Ok(())
 }
 
 /// The command's own exit code, or what a shell makes of a death by signal.

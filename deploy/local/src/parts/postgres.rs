@@ -19,7 +19,7 @@ use crate::site::Site;
 /// The name of the role that owns the cluster.
 pub(crate) const SUPERUSER: &str = "postgres";
 
-const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
+pub(crate) const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
 
 /// The database server of a stack.
 pub(crate) struct Postgres {

@@ -1,0 +1,82 @@
+//! The database that pgbench works on: the schema and the products of the order service's, and nothing of its data.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, ensure};
+use tokio::process::Command;
+use tokio_postgres::{Client, NoTls};
+
+use crate::parts::postgres::{PROGRAMS, SUPERUSER};
+use crate::site::Site;
+
+const NAME: &str = "bench";
+
+/// Tables whose rows the statements read.
+const CATALOGUE: [&str; 2] = ["products", "stock"];
+
+/// How to reach it, as the role that may do everything.
+pub(super) struct BenchDatabase {
+    pub(super) port: u16,
+    password: String,
+}
+
+impl BenchDatabase {
+    /// Makes it anew from the order service's database.
+    pub(super) async fn create(site: &Site) -> anyhow::Result<Self> {
+        let database = Self { port: site.ports.postgres(), password: site.secrets.random(SUPERUSER)? };
+        let client = database.connect("postgres").await?;
+        client.batch_execute("DROP DATABASE IF EXISTS bench").await.context("the old one")?;
+        client.batch_execute("CREATE DATABASE bench").await.context("the new one")?;
+        database.copy(&["--schema-only"]).await.context("the schema")?;
+        let tables = CATALOGUE.map(|table| format!("--table={table}"));
+        database.copy(&["--data-only", &tables[0], &tables[1]]).await.context("the catalogue")?;
+        Ok(database)
+    }
+
+    pub(super) async fn client(&self) -> anyhow::Result<Client> {
+        self.connect(NAME).await
+    }
+
+    async fn connect(&self, name: &str) -> anyhow::Result<Client> {
+        let mut config = tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(self.port).user(SUPERUSER).password(&self.password).dbname(name);
+        let (client, connection) = config.connect(NoTls).await.context("no connection to PostgreSQL")?;
+        // It ends with the client, and what goes wrong on it the client reports.
+        tokio::spawn(async { connection.await.unwrap_or_default() });
+        Ok(client)
+    }
+
+    /// A program of PostgreSQL's that works on a database of this cluster.
+    pub(super) fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(Path::new(PROGRAMS).join(name));
+        command
+            .env("PGPASSWORD", &self.password)
+            .args(["-h", "127.0.0.1", "-U", SUPERUSER, "-p"])
+            .arg(self.port.to_string())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Copies what `pg_dump` writes of the order service's database.
+    async fn copy(&self, options: &[&str]) -> anyhow::Result<()> {
+        let dump = self.program("pg_dump").args(options).args(["--no-owner", "orders"]).output().await;
+        let dump = dump.context("pg_dump")?;
+        ensure!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+        let text = String::from_utf8(dump.stdout).context("what pg_dump wrote")?;
+        // A dump of data is a COPY, which only psql can read.
+        let mut psql = self
+            .program("psql")
+            .args(["-q", "-v", "ON_ERROR_STOP=1", NAME])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .context("psql")?;
+        let mut stdin = psql.stdin.take().context("psql takes no input")?;
+        tokio::io::AsyncWriteExt::write_all(&mut stdin, text.as_bytes()).await.context("psql")?;
+        drop(stdin);
+        ensure!(psql.wait().await.context("psql")?.success(), "psql failed");
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! Runs pgbench and reads the latency of every transaction from its log.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use hdrhistogram::Histogram;
+
+use super::database::BenchDatabase;
+use super::{Figures, MEASURING, WARMING};
+
+/// The order transaction as a script of pgbench's.
+const CREATE_ORDER: &str = include_str!("sql/create_order.sql");
+
+/// The id of the order, made by pgbench's variables: a counter in front, then the client and the run, in the form of a UUID.
+const ID: &str = "lpad(to_hex(:seq::bigint), 8, '0') || '-0000-7000-8' || lpad(to_hex(:client_id::bigint), 3, '0') || \
+                  '-' || lpad(to_hex(:run::bigint), 12, '0')";
+
+/// What can be left out of it.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Section {
+    /// What makes the request idempotent: lock and look before, a stored answer after.
+    Idempotency,
+    /// The transaction that confirms the order, after the request was answered.
+    Process,
+}
+
+/// The script without the named sections.
+pub(super) fn create_order(without: &[Section]) -> String {
+    let mut script = String::new();
+    let mut is_left_out = false;
+    for line in CREATE_ORDER.lines() {
+        match line {
+            "--IDEMPOTENCY" => is_left_out = without.contains(&Section::Idempotency),
+            "--PROCESS" => is_left_out = without.contains(&Section::Process),
+            "--END" => is_left_out = false,
+            line if !is_left_out => script.extend([line, "\n"]),
+            _ => {}
+        }
+    }
+    script.replace("(:id)", &format!("({ID})")).replace(":id,", &format!("{ID},"))
+}
+
+/// Runs a script with so many clients: first to warm up, then to measure.
+pub(super) async fn run(database: &BenchDatabase, script: &str, n_clients: usize) -> anyhow::Result<Figures> {
+    run_for(database, script, n_clients, WARMING).await?;
+    run_for(database, script, n_clients, MEASURING).await
+}
+
+async fn run_for(
+    database: &BenchDatabase,
+    script: &str,
+    n_clients: usize,
+    duration: Duration,
+) -> anyhow::Result<Figures> {
+    let directory = tempdir()?;
+    let file = directory.path.join("script.sql");
+    std::fs::write(&file, script).with_context(|| format!("{}", file.display()))?;
+    let output = database
+        .program("pgbench")
+        .current_dir(&directory.path)
+        .args(["--no-vacuum", "--protocol=prepared", "--log", "--log-prefix=latency", "--jobs=1"])
+        .arg(format!("--client={n_clients}"))
+        .arg(format!("--time={}", duration.as_secs()))
+        .args(["--define=seq=0".to_owned(), format!("--define=run={}", rand::random_range(1..1_u64 << 48))])
+        .arg("--file")
+        .arg(&file)
+        .arg("bench")
+        .output()
+        .await
+        .context("pgbench")?;
+    ensure!(output.status.success(), "pgbench:\n{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(said.contains("number of failed transactions: 0"), "pgbench:\n{said}");
+    figures(&latencies(&directory.path)?, duration)
+}
+
+/// The third column of each log is the latency in microseconds.
+fn latencies(directory: &Path) -> anyhow::Result<Histogram<u64>> {
+    let mut histogram = Histogram::new(3).context("a histogram")?;
+    for entry in std::fs::read_dir(directory).context("the logs of pgbench")? {
+        let path = entry.context("a log of pgbench")?.path();
+        if path.extension().is_some_and(|extension| extension == "sql") {
+            continue;
+        }
+        let log = std::fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
+        for line in log.lines() {
+            let column = line.split(' ').nth(2).context("a log of pgbench has no latency")?;
+            histogram.saturating_record(column.parse().context("a latency of pgbench")?);
+        }
+    }
+    Ok(histogram)
+}
+
+pub(super) fn figures(histogram: &Histogram<u64>, duration: Duration) -> anyhow::Result<Figures> {
+    ensure!(!histogram.is_empty(), "nothing was measured");
+    let micros = |quantile| Duration::from_micros(histogram.value_at_quantile(quantile));
+    let ms = |quantile| micros(quantile).as_secs_f64() * 1e3;
+    let count = u32::try_from(histogram.len()).context("more than can be counted")?;
+    Ok(Figures { per_second: f64::from(count) / duration.as_secs_f64(), p50_ms: ms(0.5), p99_ms: ms(0.99) })
+}
+
+/// A directory that is removed with its handle.
+struct TempDir {
+    path: PathBuf,
+}
+
+fn tempdir() -> anyhow::Result<TempDir> {
+    let path = std::env::temp_dir().join(format!("muster-bench-{:016x}", rand::random::<u64>()));
+    std::fs::create_dir(&path).with_context(|| format!("{}", path.display()))?;
+    Ok(TempDir { path })
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.path).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_is_left_out_whole_and_nothing_else_is() {
+        let whole = create_order(&[]);
+        let request = create_order(&[Section::Process]);
+        let bare = create_order(&[Section::Process, Section::Idempotency]);
+        assert!(whole.contains("UPDATE stock") && !request.contains("UPDATE stock"));
+        assert!(request.contains("advisory") && request.contains("INTO idempotency_keys"));
+        assert!(!bare.contains("advisory") && !bare.contains("idempotency_keys"));
+        for table in ["orders", "order_lines", "order_history", "order_process", "outbox"] {
+            assert!(bare.contains(&format!("INSERT INTO {table}")), "{table}");
+        }
+        assert!(!whole.contains(":id,") && !whole.contains("(:id)"));
+    }
+}

@@ -1,0 +1,36 @@
+//! `muster bench`: starts a stack of its own, measures, prints the figures, stops it.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::leftovers::{stop_leftovers, wipe};
+use crate::bench::bench;
+use crate::checkout::Checkout;
+use crate::ports::Slot;
+use crate::signals::Interrupts;
+use crate::site::Site;
+use crate::stack::{Stack, start, stop_all};
+use crate::state::{Record, State};
+
+pub(super) async fn run() -> anyhow::Result<()> {
+    let mut interrupts = Interrupts::listen()?;
+    let checkout = Checkout::find()?;
+    checkout.require_setup()?;
+    let home = checkout.state_dir().join("bench");
+    let state = Arc::new(State::open(&home)?);
+    stop_leftovers(&checkout, &home, &state, Stack::for_bench).await?;
+    wipe(&home)?;
+
+    let slot = Slot::take()?;
+    let record = Record { port_base: Some(slot.ports.base()), ..Record::default() };
+    state.update(|state| *state = record)?;
+    let stack = Stack::for_bench(Site::prepare(checkout, home, slot.ports)?);
+    start(&stack, &state, &mut interrupts).await.context("the stack of the benchmark is not up")?;
+    let outcome = tokio::select! {
+        outcome = bench(&stack) => outcome,
+        _ = interrupts.next() => Err(anyhow::anyhow!("interrupted")),
+    };
+    stop_all(&stack, &state).await?;
+    outcome
+}
