@@ -165,7 +165,7 @@ impl Objective<'_> {
     }
 
     fn vanished_alert(&self) -> Rule {
-        let name = &self.slo.name;
+        let (name, window) = (&self.slo.name, self.profile.scale(VANISHED));
         let description = format!(
             "Impact: whether users of {} are served well is not known; nobody would be paged.\n\
              Budget left: unknown.",
@@ -173,8 +173,13 @@ impl Objective<'_> {
         );
         self.alert(Alert {
             name: "SliVanished".to_owned(),
-            expr: format!("absent(slo:error_ratio:rate5m{})", self.selector()),
-            pending: Some(self.profile.scale(VANISHED).to_string()),
+            // A service that was down within that time has nothing to say yet, and TargetDown has said so.
+            expr: format!(
+                "absent(slo:error_ratio:rate5m{})\nand on() max(min_over_time(up{{job=\"{}\"}}[{window}])) == 1",
+                self.selector(),
+                self.service
+            ),
+            pending: Some(window.to_string()),
             labels: BTreeMap::from([("severity".to_owned(), "ticket".to_owned())]),
             annotations: BTreeMap::from([
                 ("summary".to_owned(), format!("Nothing measures {name} of {} any more", self.service)),

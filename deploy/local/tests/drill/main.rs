@@ -8,7 +8,7 @@ mod stack;
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::wait_for;
 
 use crate::stack::Stack;
@@ -110,13 +110,15 @@ async fn a_dead_service_pages_once_and_silences_its_other_alerts(stack: &Stack) 
         assert!(page["description"].as_str().unwrap().contains(said), "{page}");
     }
 
-    let url = format!("{}/api/v2/alerts?filter=alertname=SliVanished", stack.variable("ALERTMANAGER_URL"));
-    wait_for("the alerts on what it no longer measures to be held back", SOON, async || {
-        let alerts: Value = testkit::client().get(&url).send().await.ok()?.json().await.ok()?;
-        let ours = |alert: &&Value| alert["labels"]["service"] == "url-shortener";
-        let held_back = |alert: &Value| alert["status"]["state"] == "suppressed";
-        let alerts: Vec<_> = alerts.as_array()?.iter().filter(ours).collect();
-        (alerts.len() == 2 && alerts.into_iter().all(held_back)).then_some(())
+    let alertmanager = stack.variable("ALERTMANAGER_URL");
+    symptom_until(&alertmanager, Duration::from_hours(1)).await;
+    wait_for("the symptom to be held back", SOON, async || {
+        (symptoms(&alertmanager).await?[0]["status"]["state"] == "suppressed").then_some(())
+    })
+    .await;
+    symptom_until(&alertmanager, Duration::ZERO).await;
+    wait_for("the symptom to be over", SOON, async || {
+        symptoms(&alertmanager).await?.as_array()?.is_empty().then_some(())
     })
     .await;
 
@@ -129,4 +131,24 @@ async fn a_dead_service_pages_once_and_silences_its_other_alerts(stack: &Stack) 
     assert_eq!(said, ["TargetDown", "TargetDown"], "one page, its end, and nothing else");
     let screen = stack.muster(&["pager"]);
     assert!(screen.contains("PAGE ─ TargetDown") && screen.contains("PAGE RESOLVED"), "{screen}");
+}
+
+/// Tells Alertmanager what Prometheus would tell it, had the service said it before it died.
+async fn symptom_until(alertmanager: &str, lasting: Duration) {
+    let labels = json!({
+        "alertname": "RedirectsLatencyBurn",
+        "service": "url-shortener",
+        "severity": "page",
+        "slo": "redirects-latency",
+    });
+    let ends_at = (chrono::Utc::now() + lasting).to_rfc3339();
+    let alerts = json!([{ "labels": labels, "endsAt": ends_at }]);
+    let url = format!("{alertmanager}/api/v2/alerts");
+    let answer = testkit::client().post(url).json(&alerts).send().await.unwrap();
+    assert!(answer.status().is_success(), "{answer:?}");
+}
+
+async fn symptoms(alertmanager: &str) -> Option<Value> {
+    let url = format!("{alertmanager}/api/v2/alerts?filter=alertname=RedirectsLatencyBurn");
+    testkit::client().get(url).send().await.ok()?.json().await.ok()
 }

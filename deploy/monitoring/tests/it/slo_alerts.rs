@@ -47,7 +47,7 @@ const BRANCHES: [Branch; 4] = [
         factor: 6.0,
         long: 360,
         short: 30,
-        step: 1,
+        step: 5,
         burn: 7.0,
         history: HISTORY,
     },
@@ -57,7 +57,7 @@ const BRANCHES: [Branch; 4] = [
         factor: 3.0,
         long: 1_440,
         short: 120,
-        step: 10,
+        step: 30,
         burn: 5.0,
         history: HISTORY,
     },
@@ -67,7 +67,7 @@ const BRANCHES: [Branch; 4] = [
         factor: 1.0,
         long: 4_320,
         short: 360,
-        step: 10,
+        step: 30,
         burn: 2.5,
         history: 0.0,
     },
@@ -244,8 +244,10 @@ fn no_traffic_is_neither_a_burn_nor_an_objective_that_vanished() {
         let series = match objective.bad {
             Bad::Series(series) | Bad::Outside(series) => series,
         };
-        let idle =
-            [objective.good, series, objective.other].map(|series| (series.to_owned(), constant(7.0, 60)));
+        let mut idle = [objective.good, series, objective.other]
+            .map(|series| (series.to_owned(), constant(7.0, 60)))
+            .to_vec();
+        idle.push((objective.up(), constant(1.0, 60)));
         for pace in Pace::BOTH {
             let checks = (1..60).flat_map(|step| {
                 [
@@ -253,27 +255,40 @@ fn no_traffic_is_neither_a_burn_nor_an_objective_that_vanished() {
                     Check { alert: "SliVanished", ..objective.check(step, vec![]) },
                 ]
             });
-            // The rate needs two samples, so the first step has none; it would take ten of those to be told.
-            Case { series: idle.to_vec(), checks: checks.collect(), ..objective.case("idle", pace, 1) }.run();
+            Case { series: idle.clone(), checks: checks.collect(), ..objective.case("idle", pace, 1) }.run();
         }
+    }
+}
+
+/// The last sample before an objective is lost, and the first after that.
+const LAST: usize = 20;
+const BACK: usize = 40;
+
+impl Objective {
+    /// Series of which the one that tells bad events is missing for a while.
+    fn lost_for_a_while(&self) -> Vec<(String, Vec<Sample>)> {
+        let lost = match self.bad {
+            Bad::Series(series) | Bad::Outside(series) => series,
+        };
+        let mut samples = constant(7.0, LAST + 1);
+        samples.extend([Sample::Stale].repeat(BACK - LAST - 1));
+        samples.extend(constant(7.0, 20));
+        let series = [(lost, samples), (self.good, constant(7.0, 60)), (self.other, constant(7.0, 60))];
+        series.map(|(series, samples)| (series.to_owned(), samples)).to_vec()
+    }
+
+    fn up(&self) -> String {
+        format!("up{{job=\"{}\",instance=\"a\"}}", self.service)
     }
 }
 
 #[test]
 fn an_objective_that_nothing_measures_any_more_opens_a_ticket() {
-    // The last sample is at step 20. Two samples are in five minutes until step 24; ten minutes later somebody is told.
-    const LAST: usize = 20;
-    const FIRES: usize = 35;
-    const BACK: usize = 40;
+    // Two samples are in five minutes until four steps after the last one; ten minutes after that somebody is told.
+    const FIRES: usize = LAST + 5 + 10;
     for objective in &OBJECTIVES {
-        let lost = match objective.bad {
-            Bad::Series(series) | Bad::Outside(series) => series,
-        };
-        let mut samples = constant(7.0, LAST + 1);
-        samples.extend([Sample::Stale].repeat(BACK - LAST - 1));
-        samples.extend(constant(7.0, 10));
-        let series =
-            [(lost, samples), (objective.good, constant(7.0, 50)), (objective.other, constant(7.0, 50))];
+        let mut series = objective.lost_for_a_while();
+        series.push((objective.up(), constant(1.0, 60)));
         let firing = Firing {
             labels: objective.labels("ticket"),
             summary: format!("Nothing measures {} of {} any more", objective.slo, objective.service),
@@ -282,18 +297,26 @@ fn an_objective_that_nothing_measures_any_more_opens_a_ticket() {
                 objective.service
             ),
         };
+        let check = |step, firing| Check { step, alert: "SliVanished", firing };
         for pace in Pace::BOTH {
-            let check = |step, firing| Check { step, alert: "SliVanished", firing };
-            Case {
-                series: series.clone().map(|(series, samples)| (series.to_owned(), samples)).to_vec(),
-                checks: vec![
-                    check(FIRES - 1, vec![]),
-                    check(FIRES, vec![firing.clone()]),
-                    check(BACK + 1, vec![]),
-                ],
-                ..objective.case("vanished", pace, 1)
-            }
-            .run();
+            let checks =
+                vec![check(FIRES - 1, vec![]), check(FIRES, vec![firing.clone()]), check(BACK + 1, vec![])];
+            Case { series: series.clone(), checks, ..objective.case("vanished", pace, 1) }.run();
+        }
+    }
+}
+
+#[test]
+fn a_service_that_was_down_is_no_objective_that_vanished() {
+    for objective in &OBJECTIVES {
+        let mut up = constant(1.0, 60);
+        up[LAST + 1..BACK].fill(Sample::Value(0.0));
+        let mut series = objective.lost_for_a_while();
+        series.push((objective.up(), up));
+        for pace in Pace::BOTH {
+            let checks = (1..60).map(|step| Check { step, alert: "SliVanished", firing: vec![] });
+            let checks = checks.collect();
+            Case { series: series.clone(), checks, ..objective.case("down", pace, 1) }.run();
         }
     }
 }
