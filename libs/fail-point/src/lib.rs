@@ -8,8 +8,7 @@ use std::{
     },
 };
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::{Signal, raise};
 
 /// The environment variable that arms fail points, as `name=kill[@n]` or `name=freeze[@n]`, separated by commas.
 pub const VARIABLE: &str = "MUSTER_FAIL_POINTS";
@@ -66,15 +65,19 @@ pub fn hit(name: &str) {
 
 /// Ends this process as `kill -9` would: no destructor, no flush, no signal handler runs. Or stops it, all threads, as a
 /// host does that is out of memory or moves a virtual machine; it goes on here after SIGCONT.
+///
+/// The signal is for this thread, which therefore does nothing more; one for the process could reach another thread first.
 fn halt(name: &str, signal: Signal) {
     tracing::warn!(
         fail_point = name,
         signal = signal.as_str(),
         "fail point reached, the process halts itself"
     );
-    kill(Pid::this(), signal).expect("a process may always signal itself");
-    while signal == Signal::SIGKILL {
-        std::thread::park();
+    raise(signal).expect("a thread may always signal itself");
+    if signal == Signal::SIGKILL {
+        loop {
+            std::thread::park();
+        }
     }
 }
 

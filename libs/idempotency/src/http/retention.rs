@@ -9,7 +9,6 @@ use clap::Args;
 // clap names a group after the type, and every crate has a `Config`; and it would take this text for that of the program.
 #[group(skip)]
 #[command(about = None, long_about = None)]
-#[expect(clippy::struct_field_names, reason = "a field's name is the name of its environment variable")]
 pub struct Config {
     /// How long a response can be had again by its key, in seconds. Longer than a weekend by default, so that a client that
     /// broke on Friday is repaired on Monday.

@@ -89,15 +89,20 @@ async fn a_claim_that_was_not_committed_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn both_replicas_may_die_one_after_the_other() {
+async fn replicas_may_die_one_after_the_other() {
     let shop = Shop::make().await;
+    let mut replicas = Vec::new();
     for point in ["step_called", "step_called", "finish_before_commit"] {
-        let mut replica = shop.with_fail_point(&format!("idempotency.remote.{point}=kill")).spawn().await;
-        // The first of them by the request, the others by the completer.
-        drop(shop.try_buy(&replica, "crash", 1_000).await);
+        let specification = format!("idempotency.remote.{point}=kill");
+        replicas.push(shop.with_fail_point(&specification).spawn().await);
+    }
+    drop(shop.try_buy(&replicas[0], "crash", 1_000).await);
+    // The first by the request, the others by their completers.
+    for replica in &mut replicas {
         replica.wait_exit(SOON).await;
     }
     let last = shop.replica().spawn().await;
     shop.buy_until_done(&last, "crash", 1_000).await;
     shop.assert_one_effect("three deaths").await;
+    assert_eq!(shop.count("SELECT fence FROM idempotency_keys").await, 4);
 }

@@ -9,8 +9,10 @@ use super::store::Claim;
 /// Bytes of the hash that are used: enough that no two steps share one, and short enough for every API.
 const LEN: usize = 16;
 
-/// An idempotency key for one step: 32 hexadecimal digits, made from the operation, the tenant, the client's key, the body
-/// of its request and the step, and so the same in every attempt. It does not tell the client's key.
+/// An idempotency key for one step, the same in every attempt.
+///
+/// 32 hexadecimal digits, made from the operation, the tenant, the client's key, the body of its request and the step. It does
+/// not tell the client's key.
 ///
 /// It would also be the same if the row of the request were lost and the client sent the request again. That is why nothing
 /// random is in it, and why the body is: a key that is used for something else, long after, is another one there too.
