@@ -34,7 +34,7 @@ pub(crate) fn check(request: &ServiceRequest) -> Result<(), ApiError> {
     if query.split('&').count() > MAX_QUERY_PARAMETERS {
         let message = format!("The query has more than {MAX_QUERY_PARAMETERS} parameters. Send fewer.");
         return Err(ApiError::new(Code::InvalidRequest, message)
-            .with_detail("query", format!("must have at most {MAX_QUERY_PARAMETERS} parameters")));
+            .with_detail("/query", format!("must have at most {MAX_QUERY_PARAMETERS} parameters")));
     }
     check_headers(request.headers())
 }

@@ -30,5 +30,5 @@ pub(crate) fn of(headers: &HeaderMap, own_limit: Duration) -> Result<Duration, A
 fn invalid() -> ApiError {
     let expected = format!("must be there once, as a whole number of milliseconds from 1 to {MAX_MS}");
     ApiError::new(Code::InvalidDeadline, format!("The header {HEADER} cannot be used: it {expected}."))
-        .with_detail(HEADER.as_str(), expected)
+        .with_detail(format!("/header/{HEADER}"), expected)
 }

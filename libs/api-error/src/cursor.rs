@@ -24,6 +24,6 @@ impl From<CursorError> for ApiError {
                 "This cursor was made for other filters or another order. Repeat those, or begin again without a cursor.",
             ),
         };
-        Self::new(code, message).with_detail("cursor", error.to_string())
+        Self::new(code, message).with_detail("/query/cursor", error.to_string())
     }
 }

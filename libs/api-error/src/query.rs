@@ -56,10 +56,11 @@ fn decode<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
     })
 }
 
-/// The place is the bare name of the parameter: there is no document that a pointer could lead into.
 fn refusal(name: String, message: String) -> ApiError {
+    // RFC 6901 gives these two characters another meaning.
+    let name = name.replace('~', "~0").replace('/', "~1");
     ApiError::new(Code::InvalidRequest, "The query parameters do not fit this operation. See details.")
-        .with_detail(name, message)
+        .with_detail(format!("/query/{name}"), message)
 }
 
 #[cfg(test)]
@@ -80,7 +81,8 @@ mod tests {
         let error = decode::<Search>(query).unwrap_err();
         assert_eq!((error.code(), error.details().len()), (Code::InvalidRequest, 1));
         let detail = &error.details()[0];
-        (detail.pointer.clone(), detail.message.to_string())
+        let name = detail.pointer.strip_prefix("/query/").unwrap();
+        (name.to_owned(), detail.message.to_string())
     }
 
     #[test]

@@ -22,7 +22,7 @@ async fn a_query_has_a_largest_number_of_parameters() {
     let query = |count: usize| format!("/id?{}", vec!["a=1"; count].join("&"));
     assert_eq!(server.get(&query(32)).send().await.unwrap().status(), 200);
     let body = failure(server.get(&query(33)), 400, "invalid_request").await;
-    assert_eq!(body["details"][0]["pointer"], "query");
+    assert_eq!(body["details"][0]["pointer"], "/query");
     assert!(body["message"].as_str().unwrap().contains("32 parameters"), "{body}");
 }
 

@@ -13,7 +13,11 @@ async fn a_parameter_that_does_not_fit_is_named() {
         ("?size=1&sise=2", "sise", "unknown field `sise`, expected `size`"),
     ] {
         let body = failure(server.get(&format!("/strict-pages{query}")), 400, "invalid_request").await;
-        assert_eq!(body["details"], json!([{"pointer": name, "message": message}]), "{query}");
+        assert_eq!(
+            body["details"],
+            json!([{"pointer": format!("/query/{name}"), "message": message}]),
+            "{query}"
+        );
     }
     let good = server.get("/strict-pages?size=7").send().await.unwrap();
     assert_eq!(good.status(), 200);

@@ -68,6 +68,7 @@ struct PageBody {
 /// One page of the orders of the caller's tenant.
 #[utoipa::path(
     get, path = "/v1/orders", tag = "orders",
+    params(Parameters),
     responses((
         status = 200, description = "The page.", body = PageBody,
         headers(("Link" = String, description = "The pages beside it, as `rel=\"next\"` and `rel=\"prev\"` (RFC 8288).")),
@@ -106,7 +107,7 @@ fn scope(tenant: &str, filter: &OrderFilter, order: Sort) -> Scope {
 fn range(from: Option<Moment>, to: Option<Moment>) -> Result<Range, ApiError> {
     Range::new(from, to).map_err(|error| {
         ApiError::new(Code::InvalidRequest, "No order can lie in this range of times. See details.")
-            .with_detail("created_to", error.to_string())
+            .with_detail("/query/created_to", error.to_string())
     })
 }
 

@@ -87,7 +87,9 @@ impl<'a> Listing<'a> {
         let error: Value = response.json().await.unwrap();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         assert_eq!(error["details"].as_array().unwrap().len(), 1, "{error}");
-        (text(&error["code"]), text(&error["details"][0]["pointer"]))
+        let pointer = text(&error["details"][0]["pointer"]);
+        let parameter = pointer.strip_prefix("/query/").unwrap_or_else(|| panic!("{error}"));
+        (text(&error["code"]), parameter.to_owned())
     }
 }
 

@@ -153,7 +153,7 @@ async fn a_cursor_that_is_not_what_it_should_be_is_told_why() {
     ] {
         let answer = list(&service, tenant, &query).await;
         answer.assert_error(400, code);
-        answer.assert_detail("cursor");
+        answer.assert_detail("/query/cursor");
     }
 }
 
@@ -188,7 +188,7 @@ async fn what_is_asked_in_a_wrong_way_is_named() {
     ] {
         let answer = list(&service, "acme", query).await;
         answer.assert_error(400, "invalid_request");
-        answer.assert_detail(parameter);
+        answer.assert_detail(&format!("/query/{parameter}"));
     }
 }
 
