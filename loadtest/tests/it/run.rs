@@ -49,6 +49,7 @@ impl System {
             .env("ORDERS_EVENTS_TOPIC", topics.name(EVENTS))
             .env("ORDERS_CATALOGUE_FILE", catalogue)
             .env("ORDERS_TRACKING_KEY", "11".repeat(32))
+            .env("ORDERS_CURSOR_KEYS", format!("test:{}", "22".repeat(32)))
             .env("ORDERS_PUBLIC_URL", "http://orders.example")
             .spawn()
             .await;
@@ -57,6 +58,7 @@ impl System {
             .env("DATABASE_ACQUIRE_TIMEOUT_MS", ACQUIRE_TIMEOUT_MS)
             .env("AUTH_JWKS_FILE", keys.jwks_file())
             .env("LINKS_PUBLIC_URL", "http://links.example")
+            .env("LINKS_CURSOR_KEYS", format!("test:{}", "33".repeat(32)))
             .spawn()
             .await;
         let email_consumer = email_consumer(&keys, &topics, &links).await;
