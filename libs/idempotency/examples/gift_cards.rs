@@ -66,6 +66,7 @@ fn main() -> ExitCode {
     service::main(ServiceInfo { name: "gift-cards", version: env!("CARGO_PKG_VERSION") }, build)
 }
 
+#[expect(clippy::disallowed_methods, reason = "one route, in a program that shows a library")]
 async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
     let verifier = Verifier::from_file(&config.auth.auth_jwks_file, config.service.environment)?;
     let (limits, retention) = (config.operations.limits()?, config.idempotency.retention()?);

@@ -13,7 +13,7 @@ use testkit::{Builder, Database, Keys, Process, client, scratch_dir, wait_for};
 use crate::bank::Bank;
 
 /// How long anything may take that is waited for.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 /// The lease of these replicas: short, for it is waited for.
 pub(crate) const LEASE_S: u64 = 2;

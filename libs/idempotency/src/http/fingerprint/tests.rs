@@ -54,7 +54,8 @@ fn spread(value: &Value) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    let units: String = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
+    let units: Vec<_> = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
+    let units = units.concat();
     format!("\"{units}\"")
 }
 
