@@ -7,6 +7,7 @@ mod metrics;
 mod migrate;
 mod patience;
 mod pool;
+mod pool_gauge;
 mod tx;
 
 pub use config::Config;

@@ -1,11 +1,8 @@
-//! Every metric of this library.
+//! Every metric of this library, but for the gauge of connections, which is read and not kept.
 
 use std::{sync::LazyLock, time::Instant};
 
-use prometheus::{
-    HistogramVec, IntCounterVec, IntGaugeVec, register_histogram_vec, register_int_counter_vec,
-    register_int_gauge_vec,
-};
+use prometheus::{HistogramVec, IntCounterVec, register_histogram_vec, register_int_counter_vec};
 
 /// Time from asking for a connection to the end of COMMIT, by transaction name and outcome.
 pub(crate) static TX_DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
@@ -31,10 +28,4 @@ pub(crate) static TX_RETRIES: LazyLock<IntCounterVec> = LazyLock::new(|| {
         &["transaction"]
     )
     .expect("the metric is registered once")
-});
-
-/// Connections by what they do: `open`, `idle`, `waiting` (callers without one) and the configured `max`.
-pub(crate) static POOL: LazyLock<IntGaugeVec> = LazyLock::new(|| {
-    register_int_gauge_vec!("pg_pool_connections", "Connections of the pool by state.", &["state"])
-        .expect("the metric is registered once")
 });

@@ -9,12 +9,12 @@ use std::{
 };
 
 use deadpool_postgres::{
-    ClientWrapper, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
+    ClientWrapper, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, Status, TimeoutType, Timeouts,
 };
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
-use crate::{Config, Error, connect::OnRuntime, metrics, patience::Patience};
+use crate::{Config, Error, connect::OnRuntime, patience::Patience, pool_gauge, pool_gauge::Connections};
 
 /// A pool of connections to one database. Clones share it.
 #[derive(Clone)]
@@ -60,6 +60,8 @@ pub fn connect(config: &Config, application_name: &str) -> Result<Pool, Error> {
         .runtime(Runtime::Tokio1)
         .build()
         .expect("a runtime is set, which is all that the builder checks");
+    let watched = inner.weak();
+    pool_gauge::watch(move || watched.upgrade().map(|pool| connections(pool.status())));
     Ok(Pool {
         inner,
         acquire_timeout: config.acquire_timeout(),
@@ -72,6 +74,10 @@ pub fn connect(config: &Config, application_name: &str) -> Result<Pool, Error> {
 /// One limit for each of the steps to a connection.
 fn timeouts(limit: Duration) -> Timeouts {
     Timeouts { wait: Some(limit), create: Some(limit), recycle: Some(limit) }
+}
+
+fn connections(status: Status) -> Connections {
+    Connections { open: status.size, idle: status.available, waiting: status.waiting, max: status.max_size }
 }
 
 impl Pool {
@@ -100,7 +106,6 @@ impl Pool {
         self.require_migrated()?;
         let patience = Patience::at_most(self.acquire_timeout);
         let object = self.inner.timeout_get(&timeouts(patience.limit)).await;
-        self.observe();
         object.map_err(|error| match error {
             PoolError::Timeout(_) => patience.exceeded(error),
             other => other.into(),
@@ -129,17 +134,5 @@ impl Pool {
 
     pub(crate) fn transaction_timeout(&self) -> Duration {
         self.transaction_timeout
-    }
-
-    fn observe(&self) {
-        let status = self.inner.status();
-        for (state, count) in [
-            ("open", status.size),
-            ("idle", status.available),
-            ("waiting", status.waiting),
-            ("max", status.max_size),
-        ] {
-            metrics::POOL.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
     }
 }
