@@ -8,9 +8,14 @@ use url::Host as UrlHost;
 #[serde(try_from = "String")]
 pub(crate) struct Host(String);
 
+/// Characters of a host at most, as DNS has it (RFC 1035), in whatever form it is written.
+const MAX_LEN: usize = 253;
+
 /// The text is no host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be a host name or an IP address, without scheme, port and path")]
+#[error(
+    "must be a host name or an IP address of {MAX_LEN} characters at most, without scheme, port and path"
+)]
 pub(crate) struct InvalidHost;
 
 impl Host {
@@ -23,6 +28,9 @@ impl TryFrom<String> for Host {
     type Error = InvalidHost;
 
     fn try_from(text: String) -> Result<Self, InvalidHost> {
+        if text.chars().count() > MAX_LEN {
+            return Err(InvalidHost);
+        }
         let host = UrlHost::parse(&text).or(Err(InvalidHost))?.to_string();
         // `example.com.` is the same host as `example.com`.
         let host = host.trim_end_matches('.');
@@ -49,7 +57,9 @@ mod tests {
 
     #[test]
     fn what_is_no_host_is_refused() {
+        let long = format!("{}.example", "x".repeat(MAX_LEN));
         for bad in [
+            &long,
             "",
             ".",
             "a b",
