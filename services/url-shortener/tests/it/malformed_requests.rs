@@ -132,7 +132,7 @@ async fn a_version_that_is_not_there_is_answered_with_those_that_are() {
 async fn a_method_that_is_not_taken_is_answered_with_those_that_are() {
     let service = Service::start().await;
     for (method, path, allow) in [
-        (Method::POST, "/v1/links", "GET"),
+        (Method::DELETE, "/v1/links", "GET, POST"),
         (Method::POST, "/v1/links/some-link", "GET, PUT"),
         (Method::DELETE, "/v1/links/some-link", "GET, PUT"),
         (Method::POST, "/some-link", "GET, HEAD"),

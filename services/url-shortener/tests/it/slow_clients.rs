@@ -32,7 +32,8 @@ async fn start() -> Service {
         process.env("DATABASE_URL", url).env("HTTP_WORKERS", "1").env("HTTP_KEEP_ALIVE_MS", "5000")
     };
     let mut service = Service::start_with(database, settings).await;
-    let patient = reqwest::Client::builder().timeout(BOUND);
+    // A connection that the server is about to end as idle is not taken again.
+    let patient = reqwest::Client::builder().timeout(BOUND).pool_idle_timeout(Duration::from_secs(1));
     service.http = patient.redirect(Policy::none()).no_proxy().build().unwrap();
     service
 }
