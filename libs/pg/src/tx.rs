@@ -2,13 +2,15 @@
 
 use std::{
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::atomic::{AtomicBool, Ordering},
+    task::Poll,
     time::{Duration, Instant},
 };
 
 use deadpool_postgres::Object;
-use tokio_postgres::{Row, error::SqlState, types::ToSql};
+use tokio::{sync::Mutex, task::unconstrained};
+use tokio_postgres::{Row, Statement, error::SqlState, types::ToSql};
 
 use crate::{Error, Pool, metrics, patience::Patience};
 
@@ -21,8 +23,13 @@ const LIMIT_STATEMENTS: &str = "SELECT set_config('statement_timeout', $1, true)
 /// An open transaction.
 ///
 /// Statements are prepared once per connection, and are literals: no SQL is built from strings.
+///
+/// Statements that do not need each other's results can be on their way together, as with `futures::try_join!`: the server
+/// runs them one after the other, in the order in which they were first polled, and the round trip is paid once.
 pub struct Tx<'a> {
     inner: deadpool_postgres::Transaction<'a>,
+    /// Held until a statement is on the connection. First come, first served.
+    turn: Mutex<()>,
     /// A statement failed, so the server answers COMMIT with a rollback, and without an error.
     aborted: AtomicBool,
     /// How long the server lets a statement run.
@@ -46,12 +53,7 @@ impl TxError for Error {
 impl Tx<'_> {
     /// Returns all rows.
     pub async fn query(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
-        self.obey_deadline().await?;
-        let rows = async {
-            let statement = self.inner.prepare_cached(sql).await?;
-            self.inner.query(&statement, params).await
-        };
-        self.noting_failure(rows.await)
+        self.run(sql, async |statement| self.inner.query(&statement, params).await).await
     }
 
     /// Returns the one row.
@@ -75,12 +77,30 @@ impl Tx<'_> {
 
     /// Returns how many rows were touched.
     pub async fn execute(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
+        self.run(sql, async |statement| self.inner.execute(&statement, params).await).await
+    }
+
+    /// Sends a statement behind those that were begun before, and waits for what becomes of it.
+    async fn run<T>(
+        &self,
+        sql: &'static str,
+        send: impl AsyncFnOnce(Statement) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, Error> {
+        // Without tokio's budget, which could have one that comes later queue first.
+        let turn = unconstrained(self.turn.lock()).await;
         self.obey_deadline().await?;
-        let touched = async {
+        let outcome = async {
             let statement = self.inner.prepare_cached(sql).await?;
-            self.inner.execute(&statement, params).await
+            let mut sent = pin!(send(statement));
+            // The first poll puts it on the connection.
+            let first = futures::poll!(sent.as_mut());
+            drop(turn);
+            match first {
+                Poll::Ready(outcome) => outcome,
+                Poll::Pending => sent.await,
+            }
         };
-        self.noting_failure(touched.await)
+        self.noting_failure(outcome.await)
     }
 
     /// Makes the server end the next statement at the deadline, when that is earlier than it would by itself.
@@ -213,8 +233,13 @@ where
     F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, T, E>,
 {
     let inner = connection.transaction().await.map_err(Error::from)?;
-    let tx =
-        Tx { inner, aborted: AtomicBool::new(false), statement_timeout, limited: AtomicBool::new(false) };
+    let tx = Tx {
+        inner,
+        turn: Mutex::new(()),
+        aborted: AtomicBool::new(false),
+        statement_timeout,
+        limited: AtomicBool::new(false),
+    };
     let value = work(&tx, context).await?;
     if tx.aborted.load(Ordering::Relaxed) {
         return Err(Error::Refused("a statement failed, so its transaction cannot commit".into()).into());

@@ -8,7 +8,7 @@ use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use events::Encoder;
-use futures::future::join_all;
+use futures::{TryFutureExt as _, future::join_all, try_join};
 use outbox::AppendError;
 use pg::{Pool, Tx};
 use tokio::sync::Notify;
@@ -137,15 +137,15 @@ impl OrderProcess {
         let short = shortages(&order.details.lines, &available);
         // The order may have been placed by a replica whose clock is ahead; its history does not run backwards for that.
         let now = Utc::now().trunc_subsecs(6).max(order.details.placed_at);
+        let finish = store::process::finish(tx, order_id).err_into();
         let outcome = if short.is_empty() {
-            self.confirm(tx, order, now).await?;
+            try_join!(self.confirm(tx, order, now), finish)?;
             "confirmed"
         } else {
             let reason = rejection_reason(&short);
-            self.reject(tx, order, reason, now).await?;
+            try_join!(self.reject(tx, order, reason, now), finish)?;
             "rejected"
         };
-        store::process::finish(tx, order_id).await?;
         fail_point::hit("orders.process.before_commit");
         Ok(outcome)
     }
@@ -156,11 +156,16 @@ impl OrderProcess {
         order: Order<Pending>,
         now: DateTime<Utc>,
     ) -> Result<(), AppendError> {
-        store::stock::reserve(tx, &order.details).await?;
-        fail_point::hit("orders.process.reserved");
         let order = order.confirm(now);
-        store::orders::update_confirmed(tx, &order).await?;
-        outbox::append(tx, &self.encoder, order.details.id, now, &self.notices.confirmed(&order)).await
+        let reserve = async {
+            store::stock::reserve(tx, &order.details).await?;
+            fail_point::hit("orders.process.reserved");
+            Ok(())
+        };
+        let update = store::orders::update_confirmed(tx, &order).err_into();
+        let notice = self.notices.confirmed(&order);
+        let append = outbox::append(tx, &self.encoder, order.details.id, now, &notice);
+        try_join!(reserve, update, append).map(drop)
     }
 
     async fn reject(
@@ -171,8 +176,10 @@ impl OrderProcess {
         now: DateTime<Utc>,
     ) -> Result<(), AppendError> {
         let order = order.reject(reason, now);
-        store::orders::update_rejected(tx, &order).await?;
-        outbox::append(tx, &self.encoder, order.details.id, now, &self.notices.rejected(&order)).await
+        let update = store::orders::update_rejected(tx, &order).err_into();
+        let notice = self.notices.rejected(&order);
+        let append = outbox::append(tx, &self.encoder, order.details.id, now, &notice);
+        try_join!(update, append).map(drop)
     }
 }
 

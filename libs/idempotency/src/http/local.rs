@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use api_error::ApiError;
+use futures::try_join;
 use pg::{Pool, Tx, TxError, TxFuture};
 
 use super::{
@@ -42,11 +43,16 @@ where
     let claim = (request, retention, context, effect);
     let outcome = run_settled(pool, name, &claim, |tx, (request, retention, context, effect)| {
         Box::pin(async move {
-            if !store::try_lock(tx, request).await? {
+            let lock = async {
+                let locked = store::try_lock(tx, request).await;
+                fail_point::hit("idempotency.locked");
+                locked
+            };
+            let (locked, found) = try_join!(lock, store::find(tx, request))?;
+            if !locked {
                 return Ok(Outcome::InProgress(RETRY_AFTER));
             }
-            fail_point::hit("idempotency.locked");
-            if let Some(record) = store::find(tx, request).await? {
+            if let Some(record) = found {
                 return Ok(known(record, request));
             }
             fail_point::hit("idempotency.claimed");

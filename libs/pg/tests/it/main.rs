@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
 mod deadline;
+mod pipeline;
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},

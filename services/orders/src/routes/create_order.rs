@@ -7,6 +7,7 @@ use api_error::{ApiError, Code, Json};
 use auth::Caller;
 use chrono::{SubsecRound, Utc};
 use events::EncodeError;
+use futures::try_join;
 use idempotency::http::{self, Key, Request, Response};
 use outbox::AppendError;
 use pg::Tx;
@@ -17,7 +18,8 @@ use super::{get_order, order_body::OrderBody};
 use crate::{
     app::State,
     domain::{
-        EmailAddress, Line, MAX_LINES, MAX_QUANTITY, MIN_QUANTITY, Order, Pending, PlaceError, Sku, Snapshot,
+        Details, EmailAddress, Line, MAX_LINES, MAX_QUANTITY, MIN_QUANTITY, Order, Pending, PlaceError, Sku,
+        Snapshot,
     },
     notice::Notices,
     store::{self, catalogue::Product},
@@ -200,15 +202,21 @@ fn priced(wanted: &Wanted, products: &BTreeMap<Sku, Product>) -> Result<Vec<(Lin
 
 /// The order, the beginning of its process and its event.
 async fn write_down(tx: &Tx<'_>, state: &State, order: &Order<Pending>) -> Result<(), ApiError> {
-    store::orders::insert(tx, order).await?;
-    fail_point::hit("orders.create.order_inserted");
+    let Details { id, placed_at, .. } = order.details;
+    let insert = async {
+        store::orders::insert(tx, order).await?;
+        fail_point::hit("orders.create.order_inserted");
+        Ok::<_, AppendError>(())
+    };
     let traceparent = telemetry::trace::current_traceparent();
-    store::process::insert(tx, order.details.id, traceparent.as_deref()).await?;
-    fail_point::hit("orders.create.process_inserted");
+    let begin = async {
+        store::process::insert(tx, id, traceparent.as_deref()).await?;
+        fail_point::hit("orders.create.process_inserted");
+        Ok(())
+    };
     let placed = Notices::placed(order);
-    let appended =
-        outbox::append(tx, &state.encoder, order.details.id, order.details.placed_at, &placed).await;
-    appended.map_err(|error| match error {
+    let append = outbox::append(tx, &state.encoder, id, placed_at, &placed);
+    try_join!(insert, begin, append).map(drop).map_err(|error| match error {
         AppendError::Database(error) => error.into(),
         AppendError::Encode(error @ EncodeError::NotRegistered(_)) => {
             ApiError::unavailable("schema registry").with_source(error)

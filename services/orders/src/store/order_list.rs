@@ -1,6 +1,7 @@
 //! One page of a tenant's orders.
 
 use cursor::{Moment, Scan, Start, Window};
+use futures::future::try_join;
 use pg::{Error, Row, Tx};
 use uuid::Uuid;
 
@@ -60,9 +61,11 @@ pub(crate) async fn list(
     let to = filter.created.to().map(Moment::at);
     let at = window.anchor().map(|anchor| anchor.at);
     let id = window.anchor().map(|anchor| anchor.id);
-    tx.execute(PLAN_WITH_VALUES, &[]).await?;
-    let rows =
-        tx.query(statement, &[&tenant, &state, &customer, &from, &to, &at, &id, &window.fetch()]).await?;
+    let (_, rows) = try_join(
+        tx.execute(PLAN_WITH_VALUES, &[]),
+        tx.query(statement, &[&tenant, &state, &customer, &from, &to, &at, &id, &window.fetch()]),
+    )
+    .await?;
     Ok(rows.iter().map(summary).collect())
 }
 

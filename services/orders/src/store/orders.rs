@@ -1,6 +1,7 @@
 //! Orders, their lines and their history.
 
 use chrono::{DateTime, Utc};
+use futures::future::{try_join, try_join3};
 use pg::{Error, Row, Tx};
 use uuid::Uuid;
 
@@ -41,20 +42,23 @@ const FIND_HISTORY: &str = "SELECT state, reason, at FROM order_history WHERE or
 pub(crate) async fn insert(tx: &Tx<'_>, order: &Order<Pending>) -> Result<(), Error> {
     let Details { id, tenant, customer_email, lines, total_minor, currency, placed_at } = &order.details;
     let email = customer_email.as_str();
-    tx.execute_exactly(
-        1,
-        INSERT_ORDER,
-        &[id, tenant, &email, total_minor, currency, &order.version, placed_at],
-    )
-    .await?;
     let numbers: Vec<i32> = (1..).take(lines.len()).collect();
     let skus: Vec<&str> = lines.iter().map(|line| line.sku.as_str()).collect();
     let names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
     let quantities: Vec<i32> = lines.iter().map(|line| line.quantity).collect();
     let prices: Vec<i64> = lines.iter().map(|line| line.unit_price_minor).collect();
     let count = lines.len() as u64;
-    tx.execute_exactly(count, INSERT_LINES, &[id, &numbers, &skus, &names, &quantities, &prices]).await?;
-    insert_change(tx, *id, order.version, StateName::Pending, None, *placed_at).await
+    try_join3(
+        tx.execute_exactly(
+            1,
+            INSERT_ORDER,
+            &[id, tenant, &email, total_minor, currency, &order.version, placed_at],
+        ),
+        tx.execute_exactly(count, INSERT_LINES, &[id, &numbers, &skus, &names, &quantities, &prices]),
+        insert_change(tx, *id, order.version, StateName::Pending, None, *placed_at),
+    )
+    .await
+    .map(drop)
 }
 
 /// Stores that an order was confirmed.
@@ -76,8 +80,12 @@ async fn update(
     reason: Option<&str>,
     at: DateTime<Utc>,
 ) -> Result<(), Error> {
-    tx.execute_exactly(1, UPDATE_STATE, &[&id, &version, &state.as_str(), &reason, &at]).await?;
-    insert_change(tx, id, version, state, reason, at).await
+    try_join(
+        tx.execute_exactly(1, UPDATE_STATE, &[&id, &version, &state.as_str(), &reason, &at]),
+        insert_change(tx, id, version, state, reason, at),
+    )
+    .await
+    .map(drop)
 }
 
 async fn insert_change(
@@ -93,17 +101,19 @@ async fn insert_change(
 
 /// Returns an order that still waits, locked until the end of the transaction; `None` when it has moved on.
 pub(crate) async fn lock_pending(tx: &Tx<'_>, id: Uuid) -> Result<Option<Order<Pending>>, Error> {
-    let Some(row) = tx.query_opt(LOCK_PENDING, &[&id]).await? else { return Ok(None) };
-    let details = details(&row, find_lines(tx, id).await?);
+    let (row, lines) = try_join(tx.query_opt(LOCK_PENDING, &[&id]), find_lines(tx, id)).await?;
+    let Some(row) = row else { return Ok(None) };
+    let details = details(&row, lines);
     Ok(Some(Order { details, version: row.get("version"), state: Pending }))
 }
 
 /// Returns an order as it is now. Who may see it is the caller's business.
 pub(crate) async fn find(tx: &Tx<'_>, id: Uuid) -> Result<Option<Snapshot>, Error> {
-    let Some(row) = tx.query_opt(FIND, &[&id]).await? else { return Ok(None) };
-    let history = tx.query(FIND_HISTORY, &[&id]).await?;
+    let (row, lines, history) =
+        try_join3(tx.query_opt(FIND, &[&id]), find_lines(tx, id), tx.query(FIND_HISTORY, &[&id])).await?;
+    let Some(row) = row else { return Ok(None) };
     Ok(Some(Snapshot {
-        details: details(&row, find_lines(tx, id).await?),
+        details: details(&row, lines),
         version: row.get("version"),
         state: state(&row),
         rejection_reason: row.get("rejection_reason"),

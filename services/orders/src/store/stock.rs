@@ -1,5 +1,6 @@
 //! Stock and what is taken out of it.
 
+use futures::future::try_join;
 use pg::{Error, Tx};
 
 use crate::domain::{Availability, Details, Line, Sku};
@@ -8,10 +9,13 @@ use crate::domain::{Availability, Details, Line, Sku};
 const LOCK: &str = "\
 SELECT sku, available FROM stock WHERE tenant = $1 AND sku = ANY($2) ORDER BY sku FOR UPDATE";
 
-const TAKE: &str = "UPDATE stock SET available = available - $3 WHERE tenant = $1 AND sku = $2";
+const TAKE: &str = "\
+UPDATE stock SET available = available - taken.quantity
+FROM unnest($2::text[], $3::int[]) AS taken (sku, quantity)
+WHERE stock.tenant = $1 AND stock.sku = taken.sku";
 
-const INSERT_RESERVATION: &str =
-    "INSERT INTO stock_reservations (order_id, tenant, sku, quantity) VALUES ($1, $2, $3, $4)";
+const INSERT_RESERVATIONS: &str = "\
+INSERT INTO stock_reservations (order_id, tenant, sku, quantity) SELECT $1, $2, * FROM unnest($3::text[], $4::int[])";
 
 /// Returns how much there is of each line's product, and keeps it so until the end of the transaction.
 pub(crate) async fn lock_available(tx: &Tx<'_>, tenant: &str, lines: &[Line]) -> Result<Availability, Error> {
@@ -22,10 +26,13 @@ pub(crate) async fn lock_available(tx: &Tx<'_>, tenant: &str, lines: &[Line]) ->
 
 /// Takes the order's pieces out of stock. The rows are locked and hold enough.
 pub(crate) async fn reserve(tx: &Tx<'_>, order: &Details) -> Result<(), Error> {
-    for line in &order.lines {
-        let (sku, quantity) = (line.sku.as_str(), line.quantity);
-        tx.execute_exactly(1, TAKE, &[&order.tenant, &sku, &i64::from(quantity)]).await?;
-        tx.execute_exactly(1, INSERT_RESERVATION, &[&order.id, &order.tenant, &sku, &quantity]).await?;
-    }
-    Ok(())
+    let skus: Vec<&str> = order.lines.iter().map(|line| line.sku.as_str()).collect();
+    let quantities: Vec<i32> = order.lines.iter().map(|line| line.quantity).collect();
+    let count = order.lines.len() as u64;
+    try_join(
+        tx.execute_exactly(count, TAKE, &[&order.tenant, &skus, &quantities]),
+        tx.execute_exactly(count, INSERT_RESERVATIONS, &[&order.id, &order.tenant, &skus, &quantities]),
+    )
+    .await
+    .map(drop)
 }

@@ -1,6 +1,7 @@
 //! One page of a tenant's links.
 
 use cursor::{Moment, Scan, Start, Window};
+use futures::future::try_join;
 use pg::{Error, Tx};
 
 use super::link;
@@ -58,8 +59,10 @@ pub(crate) async fn list(
     let to = filter.created.to().map(Moment::at);
     let at = window.anchor().map(|anchor| anchor.at);
     let code = window.anchor().map(|anchor| anchor.id.as_str());
-    tx.execute(PLAN_WITH_VALUES, &[]).await?;
-    let rows =
-        tx.query(statement, &[&tenant.as_str(), &host, &from, &to, &at, &code, &window.fetch()]).await?;
+    let (_, rows) = try_join(
+        tx.execute(PLAN_WITH_VALUES, &[]),
+        tx.query(statement, &[&tenant.as_str(), &host, &from, &to, &at, &code, &window.fetch()]),
+    )
+    .await?;
     Ok(rows.iter().map(link).collect())
 }
