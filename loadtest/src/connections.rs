@@ -25,11 +25,23 @@ const BODY_LIMIT: usize = 1 << 20;
 /// A request with its whole body, and without the header `host`.
 pub type Request = hyper::Request<Full<Bytes>>;
 
+/// A GET request.
+pub fn get(path: &str, headers: &[(&str, String)]) -> anyhow::Result<Request> {
+    with_headers(hyper::Request::get(path), headers, Bytes::new())
+}
+
 /// A POST request.
 pub fn post(path: &str, headers: &[(&str, String)], body: String) -> anyhow::Result<Request> {
-    let request = hyper::Request::post(path);
+    with_headers(hyper::Request::post(path), headers, Bytes::from(body))
+}
+
+fn with_headers(
+    request: hyper::http::request::Builder,
+    headers: &[(&str, String)],
+    body: Bytes,
+) -> anyhow::Result<Request> {
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
-    Ok(request.body(Full::new(Bytes::from(body)))?)
+    Ok(request.body(Full::new(body))?)
 }
 
 /// The bounds of what is under way to one server.

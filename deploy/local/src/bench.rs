@@ -1,7 +1,7 @@
 //! Figures of this product, each beside its baseline from the same run on the same PostgreSQL.
 //!
-//! The baseline is pgbench, which sends the same statements from the same machine and does nothing else. It works on a database of
-//! its own, made from the service's schema, so that the service's workers have no part in what it does.
+//! The baseline is pgbench, which sends the same statements from the same machine and does nothing else. Orders it places in a
+//! database of its own, made from the service's schema, so that the service's workers have no part in what it does.
 
 mod database;
 mod http;
@@ -39,7 +39,7 @@ pub(crate) async fn bench(stack: &Stack) -> anyhow::Result<()> {
     let scene = Scene::set(&stack.site)?;
     let database = BenchDatabase::create(&stack.site).await.context("the database of the baseline")?;
     let mut rows = orders::measure(&scene, &database).await.context("orders")?;
-    rows.extend(pages::measure(&database).await.context("pages")?);
+    rows.extend(pages::measure(&scene, &database).await.context("pages")?);
     let build = if cfg!(debug_assertions) { "debug: not for comparison" } else { "release" };
     say(format_args!("\nBuild: {build}. Each figure: {} s.\n", MEASURING.as_secs()));
     say(table::render(&rows));

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use auth::TokenRequest;
-use loadtest::connections::{Request, post};
+use loadtest::connections::{Request, get, post};
 use loadtest::target::Target;
 
 pub(crate) use load::load;
@@ -66,11 +66,20 @@ impl Scene {
         let lines = [(self.skus[0].as_str(), 1), (self.skus[1].as_str(), 1)];
         let placement = Placement::new("bench@example.com", &lines);
         let headers = [
-            ("authorization", format!("Bearer {}", self.shop.token)),
+            self.authorization(),
             ("idempotency-key", placement.idempotency_key.to_string()),
             ("content-type", "application/json".to_owned()),
         ];
         post("/v1/orders", &headers, placement.body).context("the request")
+    }
+
+    /// A request for a page of orders.
+    pub(crate) fn page_request(&self, path_and_query: &str) -> anyhow::Result<Request> {
+        get(path_and_query, &[self.authorization()]).context("the request")
+    }
+
+    fn authorization(&self) -> (&'static str, String) {
+        ("authorization", format!("Bearer {}", self.shop.token))
     }
 }
 

@@ -10,7 +10,11 @@ use tokio_postgres::{Client, NoTls};
 use crate::parts::postgres::{PROGRAMS, SUPERUSER};
 use crate::site::Site;
 
-const NAME: &str = "bench";
+/// Its name.
+pub(super) const NAME: &str = "bench";
+
+/// The name of the order service's.
+pub(super) const ORDERS: &str = "orders";
 
 /// Tables whose rows the statements read.
 const CATALOGUE: [&str; 2] = ["products", "stock"];
@@ -34,11 +38,8 @@ impl BenchDatabase {
         Ok(database)
     }
 
-    pub(super) async fn client(&self) -> anyhow::Result<Client> {
-        self.connect(NAME).await
-    }
-
-    async fn connect(&self, name: &str) -> anyhow::Result<Client> {
+    /// A session on a database of this cluster.
+    pub(super) async fn connect(&self, name: &str) -> anyhow::Result<Client> {
         let mut config = tokio_postgres::Config::new();
         config.host("127.0.0.1").port(self.port).user(SUPERUSER).password(&self.password).dbname(name);
         let (client, connection) = config.connect(NoTls).await.context("no connection to PostgreSQL")?;
@@ -61,7 +62,7 @@ impl BenchDatabase {
 
     /// Copies what `pg_dump` writes of the order service's database.
     async fn copy(&self, options: &[&str]) -> anyhow::Result<()> {
-        let dump = self.program("pg_dump").args(options).args(["--no-owner", "orders"]).output().await;
+        let dump = self.program("pg_dump").args(options).args(["--no-owner", ORDERS]).output().await;
         let dump = dump.context("pg_dump")?;
         ensure!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
         let text = String::from_utf8(dump.stdout).context("what pg_dump wrote")?;

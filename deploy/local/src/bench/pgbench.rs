@@ -23,6 +23,8 @@ pub(super) enum Section {
     Idempotency,
     /// The transaction that confirms the order, after the request was answered.
     Process,
+    /// The commands that put several statements on their way together.
+    Pipelines,
 }
 
 /// The script without the named sections.
@@ -34,6 +36,7 @@ pub(super) fn create_order(without: &[Section]) -> String {
             "--IDEMPOTENCY" => is_left_out = without.contains(&Section::Idempotency),
             "--PROCESS" => is_left_out = without.contains(&Section::Process),
             "--END" => is_left_out = false,
+            r"\startpipeline" | r"\endpipeline" if without.contains(&Section::Pipelines) => {}
             line if !is_left_out => script.extend([line, "\n"]),
             _ => {}
         }
@@ -41,14 +44,20 @@ pub(super) fn create_order(without: &[Section]) -> String {
     script.replace("(:id)", &format!("({ID})")).replace(":id,", &format!("{ID},"))
 }
 
-/// Runs a script with so many clients: first to warm up, then to measure.
-pub(super) async fn run(database: &BenchDatabase, script: &str, n_clients: usize) -> anyhow::Result<Figures> {
-    run_for(database, script, n_clients, WARMING).await?;
-    run_for(database, script, n_clients, MEASURING).await
+/// Runs a script on the named database with so many clients: first to warm up, then to measure.
+pub(super) async fn run(
+    cluster: &BenchDatabase,
+    database: &str,
+    script: &str,
+    n_clients: usize,
+) -> anyhow::Result<Figures> {
+    run_for(cluster, database, script, n_clients, WARMING).await?;
+    run_for(cluster, database, script, n_clients, MEASURING).await
 }
 
 async fn run_for(
-    database: &BenchDatabase,
+    cluster: &BenchDatabase,
+    database: &str,
     script: &str,
     n_clients: usize,
     duration: Duration,
@@ -56,7 +65,7 @@ async fn run_for(
     let directory = tempdir()?;
     let file = directory.path.join("script.sql");
     std::fs::write(&file, script).with_context(|| format!("{}", file.display()))?;
-    let output = database
+    let output = cluster
         .program("pgbench")
         .current_dir(&directory.path)
         .args(["--no-vacuum", "--protocol=prepared", "--log", "--log-prefix=latency", "--jobs=1"])
@@ -65,7 +74,7 @@ async fn run_for(
         .args(["--define=seq=0".to_owned(), format!("--define=run={}", rand::random_range(1..1_u64 << 48))])
         .arg("--file")
         .arg(&file)
-        .arg("bench")
+        .arg(database)
         .output()
         .await
         .context("pgbench")?;
@@ -133,5 +142,7 @@ mod tests {
             assert!(bare.contains(&format!("INSERT INTO {table}")), "{table}");
         }
         assert!(!whole.contains(":id,") && !whole.contains("(:id)"));
+        let one_by_one = create_order(&[Section::Pipelines]);
+        assert!(whole.contains("pipeline") && !one_by_one.contains("pipeline"));
     }
 }

@@ -3,6 +3,7 @@
 use super::Figures;
 
 /// One comparison.
+#[derive(Clone)]
 pub(super) struct Row {
     pub(super) what: String,
     pub(super) ours: Figures,
@@ -12,6 +13,7 @@ pub(super) struct Row {
     pub(super) ratio: Ratio,
 }
 
+#[derive(Clone)]
 pub(super) enum Ratio {
     /// Our rate over the baseline's, at least this.
     Rate { at_least: f64 },
