@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use loadtest::connections::{Answer, Connections, Limits, Request};
 
 use super::pgbench::figures;
-use super::{Figures, MEASURING, WARMING};
+use super::{Figures, MEASURING, WARMING, histogram};
 
 /// Clients of one server who all send the same kind of request.
 pub(super) struct Clients<'a, F> {
@@ -32,7 +32,7 @@ impl<F: Fn() -> anyhow::Result<Request>> Clients<'_, F> {
         let server = connect(self.authority, self.number)?;
         let end = Instant::now() + duration;
         let clients = (0..self.number).map(|_| self.client(&server, end));
-        let mut all = Histogram::<u64>::new(3).context("a histogram")?;
+        let mut all = histogram();
         for of_client in try_join_all(clients).await? {
             all.add(&of_client).context("histograms of one kind")?;
         }
@@ -40,7 +40,7 @@ impl<F: Fn() -> anyhow::Result<Request>> Clients<'_, F> {
     }
 
     async fn client(&self, server: &Connections, end: Instant) -> anyhow::Result<Histogram<u64>> {
-        let mut latencies = Histogram::<u64>::new(3).context("a histogram")?;
+        let mut latencies = histogram();
         while Instant::now() < end {
             let request = (self.request)()?;
             let sent_at = Instant::now();
