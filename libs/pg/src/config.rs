@@ -2,8 +2,18 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use secrecy::SecretString;
+
+/// Who brings the schema of a service up to date.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Migrations {
+    /// The service itself, before it serves: for a laptop, where nothing runs before it.
+    #[default]
+    Apply,
+    /// Somebody else, such as a job of the cluster; the service waits for that, and changes nothing.
+    Await,
+}
 
 /// Database settings of a service.
 ///
@@ -39,6 +49,10 @@ pub struct Config {
     /// This is what ends the wait for a server that went silent without closing its connections.
     #[arg(long, env, default_value_t = 3_000)]
     pub database_transaction_timeout_ms: u64,
+
+    /// Who brings the schema up to date: the service at its start, or a job that it waits for.
+    #[arg(long, env, value_enum, default_value_t)]
+    pub database_migrations: Migrations,
 }
 
 impl Config {

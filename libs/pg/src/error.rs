@@ -67,7 +67,7 @@ pub enum Error {
 
     /// A migration failed, or the schema is not the one that this program knows.
     #[error("the schema cannot be brought up to date")]
-    Migration(#[source] Box<refinery::Error>),
+    Migration(#[source] Source),
 }
 
 impl Error {

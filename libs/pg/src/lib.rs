@@ -10,7 +10,7 @@ mod pool;
 mod pool_gauge;
 mod tx;
 
-pub use config::Config;
+pub use config::{Config, Migrations};
 pub use error::Error;
 pub use migrate::{Migration, Schema, migrate};
 pub use pool::{Pool, connect};

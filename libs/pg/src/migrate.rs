@@ -1,11 +1,14 @@
 //! Migrations, run by one process at a time, before anything else touches the database.
 
+mod history;
+
 use std::{error::Error as StdError, time::Duration};
 
+use deadpool_postgres::ClientWrapper;
 use refinery::Runner;
 use tokio::time::sleep;
 
-use crate::{Error, Pool};
+use crate::{Error, Migrations, Pool};
 
 /// One step of a schema: `("V1__create_orders", include_str!("…"))`. Immutable once released.
 pub type Migration = (&'static str, &'static str);
@@ -27,12 +30,14 @@ const ATTEMPT: Duration = Duration::from_mins(5);
 /// Longest pause between attempts to reach a database that is not there yet.
 const MAX_PAUSE_MS: u64 = 2_000;
 
-/// Brings the schemas up to date and opens the pool: until then every transaction is refused as unavailable.
+/// Brings the schemas up to date, or waits until somebody else has ([`Migrations`]), and opens the pool: until then every
+/// transaction is refused as unavailable.
 ///
 /// Waits for a database that cannot be reached, for as long as it takes; drop the future to give up.
 ///
 /// # Errors
-/// Refuses a database whose history this program does not know: a changed, missing or newer migration.
+/// Refuses a database whose history this program does not know: a changed or missing migration, and a newer one when it
+/// migrates itself. One that waits accepts newer ones: it is the older version beside which a roll-out put the next.
 pub async fn migrate(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
     while let Err(error) = bounded_attempt(pool, schemas).await {
         if !error.is_transient() {
@@ -58,24 +63,34 @@ async fn bounded_attempt(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
 async fn attempt(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
     // The session is not given back to the pool: its lock and its settings end with it, however this ends.
     let mut session = pool.unchecked().await?;
-    session.batch_execute(SESSION).await?;
-    session.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
+    if pool.migrations() == Migrations::Apply {
+        session.batch_execute(SESSION).await?;
+        session.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
+    }
     for (name, migrations) in schemas {
         let steps = migrations
             .iter()
             .map(|(step, sql)| refinery::Migration::unapplied(step, sql))
             .collect::<Result<Vec<_>, _>>()
             .map_err(Error::from_migration)?;
-        let report = Runner::new(&steps)
-            .set_abort_divergent(true)
-            .set_abort_missing(true)
-            .set_migration_table_name(format!("{name}_migrations"))
-            .run_async(&mut *session)
-            .await
-            .map_err(Error::from_migration)?;
-        for step in report.applied_migrations() {
-            tracing::info!(schema = name, migration = %step, "migration applied");
+        match pool.migrations() {
+            Migrations::Apply => apply(&mut session, name, &steps).await?,
+            Migrations::Await => history::require(&session, name, &steps).await?,
         }
+    }
+    Ok(())
+}
+
+async fn apply(session: &mut ClientWrapper, name: &str, steps: &[refinery::Migration]) -> Result<(), Error> {
+    let report = Runner::new(steps)
+        .set_abort_divergent(true)
+        .set_abort_missing(true)
+        .set_migration_table_name(history::table(name))
+        .run_async(&mut **session)
+        .await
+        .map_err(Error::from_migration)?;
+    for step in report.applied_migrations() {
+        tracing::info!(schema = name, migration = %step, "migration applied");
     }
     Ok(())
 }

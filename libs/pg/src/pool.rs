@@ -14,7 +14,7 @@ use deadpool_postgres::{
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
-use crate::{Config, Error, connect::OnRuntime, patience::Patience, pool_gauge, pool_gauge::Connections};
+use crate::{Config, Error, Migrations, connect::OnRuntime, patience::Patience, pool_gauge, pool_gauge::Connections};
 
 /// A pool of connections to one database. Clones share it.
 #[derive(Clone)]
@@ -23,6 +23,7 @@ pub struct Pool {
     acquire_timeout: Duration,
     statement_timeout: Duration,
     transaction_timeout: Duration,
+    migrations: Migrations,
     migrated: Arc<AtomicBool>,
 }
 
@@ -67,6 +68,7 @@ pub fn connect(config: &Config, application_name: &str) -> Result<Pool, Error> {
         acquire_timeout: config.acquire_timeout(),
         statement_timeout: config.statement_timeout(),
         transaction_timeout: config.transaction_timeout(),
+        migrations: config.database_migrations,
         migrated: Arc::default(),
     })
 }
@@ -130,6 +132,10 @@ impl Pool {
 
     pub(crate) fn statement_timeout(&self) -> Duration {
         self.statement_timeout
+    }
+
+    pub(crate) fn migrations(&self) -> Migrations {
+        self.migrations
     }
 
     pub(crate) fn transaction_timeout(&self) -> Duration {

@@ -8,12 +8,13 @@ use std::{
 };
 
 use actix_web::{
-    App, HttpServer,
-    dev::{ServerHandle, Service as _},
+    App, Error, HttpServer,
+    dev::{ServerHandle, Service as _, ServiceResponse},
+    http::ConnectionType,
     web,
 };
 use anyhow::Context as _;
-use telemetry::RequestTelemetry;
+use telemetry::{Readiness, RequestTelemetry};
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -41,7 +42,12 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    pub(crate) fn start<F>(config: &Config, strict_transport: bool, configure: F) -> anyhow::Result<Self>
+    pub(crate) fn start<F>(
+        config: &Config,
+        readiness: &Readiness,
+        strict_transport: bool,
+        configure: F,
+    ) -> anyhow::Result<Self>
     where
         F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     {
@@ -52,6 +58,7 @@ impl Api {
         let deadline = config.request_timeout();
         let cors = Cors::new(config.cors_allowed_origins.clone());
         let max_quiet = config.keep_alive() + HEAD_TIMEOUT;
+        let readiness = readiness.clone();
         let server = HttpServer::new(move || {
             App::new()
                 .configure(api_error::configure)
@@ -59,13 +66,17 @@ impl Api {
                 .wrap(api_error::Edge::new(deadline))
                 .wrap(ResponseHeaders { cors: Rc::new(cors.clone()), strict_transport })
                 .wrap(RequestTelemetry)
-                .wrap_fn(|request, service| {
-                    let answering = Answering::begin(&request);
-                    let handled = service.call(request);
-                    async move {
-                        let outcome = handled.await;
-                        drop(answering);
-                        outcome
+                .wrap_fn({
+                    let readiness = readiness.clone();
+                    move |request, service| {
+                        let answering = Answering::begin(&request);
+                        let handled = service.call(request);
+                        let readiness = readiness.clone();
+                        async move {
+                            let outcome = part_when_draining(&readiness, handled).await;
+                            drop(answering);
+                            outcome
+                        }
                     }
                 })
         })
@@ -102,4 +113,17 @@ impl Api {
         self.serving.abort();
         false
     }
+}
+
+/// Has clients open their next connection elsewhere while the last one here is still served: one that is closed only
+/// when the API stops can have a request on its way at that moment.
+async fn part_when_draining<B>(
+    readiness: &Readiness,
+    response: impl Future<Output = Result<ServiceResponse<B>, Error>>,
+) -> Result<ServiceResponse<B>, Error> {
+    let mut response = response.await?;
+    if readiness.is_draining() {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(response)
 }

@@ -4,6 +4,7 @@ mod config;
 mod connection;
 mod cors;
 mod http;
+mod migrate;
 mod response_headers;
 mod runtime;
 mod shutdown;
@@ -11,6 +12,7 @@ mod signals;
 mod workers;
 
 use std::{
+    future::Future,
     io::{Write as _, stderr},
     process::ExitCode,
     time::Duration,
@@ -18,6 +20,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Parser;
+use pg::Schema;
 use telemetry::{Admin, Readiness, ServiceInfo};
 
 pub use config::{Config, HasConfig};
@@ -42,13 +45,27 @@ where
         Ok(config) => config,
         Err(error) => return wrong_settings(&error),
     };
+    block_on(run(info, config, build))
+}
+
+/// [`main`] for a service with a database: called as `NAME migrate`, it brings the schemas up to date instead, and ends.
+pub fn main_with_schemas<C, B>(info: ServiceInfo, schemas: &'static [Schema], build: B) -> ExitCode
+where
+    C: Parser + HasConfig,
+    B: AsyncFnOnce(C, &mut Runtime) -> anyhow::Result<()>,
+{
+    if migrate::is_asked_for() { migrate::main(info, schemas) } else { main(info, build) }
+}
+
+/// Runs to the end, on a runtime that ends with it. An error is one from before there was a log.
+fn block_on(program: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             return failed_early(&anyhow::Error::new(error).context("cannot start the async runtime"));
         }
     };
-    let code = runtime.block_on(run(info, config, build)).unwrap_or_else(|error| failed_early(&error));
+    let code = runtime.block_on(program).unwrap_or_else(|error| failed_early(&error));
     runtime.shutdown_timeout(THREADS_TIMEOUT);
     code
 }

@@ -59,7 +59,7 @@ impl Runtime {
         F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     {
         ensure!(self.api.is_none(), "a service has one API; serve_http was called twice");
-        self.api = Some(Api::start(&self.config, self.strict_transport, configure)?);
+        self.api = Some(Api::start(&self.config, &self.readiness, self.strict_transport, configure)?);
         Ok(())
     }
 

@@ -118,6 +118,11 @@ impl Readiness {
         self.0.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the process is about to end.
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Relaxed)
+    }
+
     /// Runs the checks, or takes the answer of a moment ago.
     pub async fn report(&self) -> Report {
         let checks = self.check_all().await;
@@ -125,7 +130,7 @@ impl Readiness {
     }
 
     fn status(&self, checks: &BTreeMap<&'static str, String>) -> Status {
-        if self.0.draining.load(Ordering::Relaxed) {
+        if self.is_draining() {
             return Status::Draining;
         }
         if !self.0.started.load(Ordering::Relaxed) {

@@ -20,5 +20,5 @@ use telemetry::ServiceInfo;
 
 fn main() -> ExitCode {
     let info = ServiceInfo { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") };
-    service::main(info, app::build)
+    service::main_with_schemas(info, store::SCHEMAS, app::build)
 }

@@ -15,5 +15,6 @@ use std::process::ExitCode;
 use telemetry::ServiceInfo;
 
 fn main() -> ExitCode {
-    service::main(ServiceInfo { name: "orders", version: env!("CARGO_PKG_VERSION") }, app::build)
+    let info = ServiceInfo { name: "orders", version: env!("CARGO_PKG_VERSION") };
+    service::main_with_schemas(info, store::SCHEMAS, app::build)
 }

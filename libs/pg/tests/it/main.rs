@@ -30,7 +30,12 @@ struct Settings {
 }
 
 fn connect(url: &str) -> Pool {
+    connect_with(url, &[])
+}
+
+fn connect_with(url: &str, settings: &[&str]) -> Pool {
     let arguments = ["test", "--database-url", url, "--database-pool-size", "4"];
+    let arguments = arguments.iter().chain(settings);
     pg::connect(&Settings::parse_from(arguments).database, "pg-test").unwrap()
 }
 
@@ -202,4 +207,40 @@ async fn a_database_with_another_history_is_refused() {
 
     assert!(matches!(error, Error::Migration(_)), "{error:?}");
     assert!(matches!(insert(&pool, "a", 1).await, Err(Error::Unavailable(_))), "the pool stays closed");
+}
+
+const NEWER: &[Migration] = &[MIGRATIONS[0], ("V2__add_note", "ALTER TABLE counters ADD note text")];
+const AWAIT: &[&str] = &["--database-migrations", "await"];
+
+#[tokio::test]
+async fn a_service_that_awaits_its_schema_is_closed_until_a_job_has_made_it() {
+    let database = Database::create("pool").await;
+    let (service, job) = (connect_with(&database.url(), AWAIT), connect(&database.url()));
+    let waiting = tokio::spawn({
+        let service = service.clone();
+        async move { pg::migrate(&service, &[("counters", MIGRATIONS)]).await }
+    });
+    let during = insert(&service, "a", 1).await;
+    assert!(matches!(during, Err(Error::Unavailable(_))), "{during:?}");
+    assert!(!waiting.is_finished());
+
+    pg::migrate(&job, &[("counters", MIGRATIONS)]).await.unwrap();
+
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap().unwrap();
+    insert(&service, "a", 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_service_that_awaits_its_schema_runs_beside_a_newer_one_but_not_a_changed_one() {
+    let (_pool, database) = migrated().await;
+    pg::migrate(&connect(&database.url()), &[("counters", NEWER)]).await.unwrap();
+
+    let older = connect_with(&database.url(), AWAIT);
+    pg::migrate(&older, &[("counters", MIGRATIONS)]).await.unwrap();
+    insert(&older, "a", 1).await.unwrap();
+
+    let changed: &[Migration] = &[("V1__create_counters", "CREATE TABLE counters (name text)")];
+    let error =
+        pg::migrate(&connect_with(&database.url(), AWAIT), &[("counters", changed)]).await.unwrap_err();
+    assert!(matches!(error, Error::Migration(_)), "{error:?}");
 }

@@ -16,8 +16,12 @@ async fn a_request_in_flight_is_finished_and_every_step_comes_in_order() {
     probe.wait_for("draining: readiness is off").await;
     let (status, body) = get(format!("{}/ready", probe.admin)).await.unwrap();
     assert_eq!((status, body.contains("draining")), (503, true), "{body}");
-    // A load balancer that has not noticed yet still gets its answers.
-    assert_eq!(get(format!("{}/slow/0", probe.api)).await.unwrap().0, 200);
+    // A load balancer that has not noticed yet still gets its answers, and no connection to come back on.
+    let late = reqwest::get(format!("{}/slow/0", probe.api)).await.unwrap();
+    assert_eq!(
+        (late.status().as_u16(), late.headers().get("connection").unwrap().as_bytes()),
+        (200, &b"close"[..])
+    );
 
     assert_eq!(request.await.unwrap().unwrap(), (200, "done".to_owned()));
     let remains = probe.end().await;

@@ -10,6 +10,7 @@ mod links;
 mod lists;
 mod malformed_requests;
 mod matrix;
+mod migrations;
 mod observability;
 mod service;
 mod settings;

@@ -1,0 +1,56 @@
+//! What a service does when it is called as `NAME migrate`: the job that a cluster runs before a new version.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use pg::{Migrations, Schema};
+use telemetry::ServiceInfo;
+
+use crate::{Ending, block_on, log_failed_start, shutdown::FLUSH_TIMEOUT, wrong_settings};
+
+const COMMAND: &str = "migrate";
+
+/// Brings the schema of the service up to date, and ends. It waits for a database that cannot be reached.
+#[derive(Debug, Parser)]
+struct Config {
+    #[command(flatten)]
+    telemetry: telemetry::Config,
+    #[command(flatten)]
+    database: pg::Config,
+}
+
+/// Whether this process was started as `NAME migrate`.
+pub(crate) fn is_asked_for() -> bool {
+    std::env::args_os().nth(1).is_some_and(|argument| argument == COMMAND)
+}
+
+/// Needs the database and nothing else, so that the job holds no other secret of the service.
+pub(crate) fn main(info: ServiceInfo, schemas: &'static [Schema]) -> ExitCode {
+    match Config::try_parse_from(std::env::args_os().skip(1)) {
+        Ok(config) => block_on(run(info, config, schemas)),
+        Err(error) => wrong_settings(&error),
+    }
+}
+
+async fn run(info: ServiceInfo, config: Config, schemas: &[Schema]) -> anyhow::Result<ExitCode> {
+    let telemetry = telemetry::init(info, &config.telemetry)?;
+    let ending = match migrate(info, config.database, schemas).await {
+        Ok(()) => {
+            tracing::info!(version = info.version, "the schema is up to date");
+            Ending::Clean
+        }
+        Err(error) => {
+            log_failed_start(&error.into());
+            Ending::Failed
+        }
+    };
+    telemetry.shutdown(FLUSH_TIMEOUT).await;
+    Ok(ending.exit_code())
+}
+
+async fn migrate(info: ServiceInfo, mut database: pg::Config, schemas: &[Schema]) -> Result<(), pg::Error> {
+    // The settings are those of the service, which may wait for this very process.
+    database.database_migrations = Migrations::Apply;
+    let pool = pg::connect(&database, info.name)?;
+    pg::migrate(&pool, schemas).await
+}
