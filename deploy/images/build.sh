@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Builds the images of Muster with docker or podman.
+#
+#   build.sh programs            orders, url-shortener, email-consumer, muster; compiled in a container
+#   build.sh programs prebuilt   the same from target/release, on the base of BASE
+#   build.sh parts               what a cluster that can pull nothing needs beside them, on the base of BASE
+#   build.sh base                BASE itself, from Debian packages: for a machine that reaches no registry
+#   build.sh save DIRECTORY      every image as a tar file, for a node that pulls nothing
+#
+# TAG is what the manifests say (0.1.0), REPOSITORY what stands before the names (localhost/muster).
+# Two builds of one revision on one base give the same image, to the digest: no time of the build is in it.
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
+
+programs=(orders url-shortener email-consumer muster)
+parts=(postgres kafka registry mailbox zipkin prometheus)
+engine=${ENGINE:-$(command -v docker || command -v podman)} || { echo "build.sh: neither docker nor podman is here" >&2; exit 1; }
+repository=${REPOSITORY:-localhost/muster}
+tag=${TAG:-0.1.0}
+base=${BASE:-localhost/muster/debian:bookworm}
+revision=$(git rev-parse HEAD)
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH
+reproducible=()
+case $engine in *podman) reproducible=(--timestamp "$SOURCE_DATE_EPOCH" --network host) ;; esac
+
+build_programs() {
+    local program options=()
+    if [ "${1:-}" = prebuilt ]; then
+        options=(--build-arg "BUILDER=$base" --ignorefile deploy/images/prebuilt.ignore)
+    fi
+    for program in "${programs[@]}"; do
+        "$engine" build "${reproducible[@]}" "${options[@]}" --file deploy/images/programs.Containerfile \
+            --build-arg "PROGRAM=$program" --label "org.opencontainers.image.title=$program" \
+            --label "org.opencontainers.image.version=$tag" --label "org.opencontainers.image.revision=$revision" \
+            --tag "$repository/$program:$tag" .
+    done
+}
+
+build_parts() {
+    local part
+    for part in "${parts[@]}"; do
+        "$engine" build "${reproducible[@]}" --file deploy/images/parts.Containerfile --ignorefile deploy/images/parts.ignore \
+            --build-arg "DEBIAN=$base" --target "$part" --tag "$repository/$part:$tag" .
+    done
+}
+
+build_base() {
+    local root
+    root=$(mktemp -d)
+    trap 'rm -rf "$root"' RETURN
+    debootstrap --variant=minbase bookworm "$root/debian"
+    tar -C "$root/debian" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --exclude='./var/cache/apt/archives/*.deb' \
+        --exclude='./var/lib/apt/lists/*' --exclude='./var/log/*' -cf "$root/debian.tar" .
+    "$engine" import "$root/debian.tar" "$base"
+}
+
+save() {
+    local name
+    mkdir -p "$1"
+    for name in "${programs[@]}" "${parts[@]}"; do
+        # An archive that is there is not replaced by itself.
+        rm -f "$1/$name.tar"
+        "$engine" save --output "$1/$name.tar" "$repository/$name:$tag"
+    done
+}
+
+case ${1:-} in
+    programs) build_programs "${2:-}" ;;
+    parts) build_parts ;;
+    base) build_base ;;
+    save) save "${2:?which directory}" ;;
+    *) sed -n '2,11p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; exit 2 ;;
+esac
