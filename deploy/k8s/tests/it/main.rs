@@ -1,0 +1,11 @@
+//! What holds of every overlay as it is applied, and what of the services in it.
+
+#![expect(clippy::unwrap_used, reason = "test harness")]
+
+mod availability;
+mod isolation;
+mod operators;
+mod rendered;
+mod schemas;
+mod secrets;
+mod settings;
