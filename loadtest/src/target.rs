@@ -107,7 +107,7 @@ impl Target {
 }
 
 /// `host:port` of a URL that is that and no more.
-pub(crate) fn authority(url: &str) -> anyhow::Result<&str> {
+pub fn authority(url: &str) -> anyhow::Result<&str> {
     let rest = url.strip_prefix("http://").context("expected http://host:port: this client speaks no TLS")?;
     let authority = rest.trim_end_matches('/');
     ensure!(
@@ -118,6 +118,11 @@ pub(crate) fn authority(url: &str) -> anyhow::Result<&str> {
 }
 
 impl Token {
+    /// The token itself, which only goes to the services.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
     /// The value of the header `authorization`.
     pub(crate) fn header(&self) -> anyhow::Result<hyper::header::HeaderValue> {
         let mut value = hyper::header::HeaderValue::from_str(&format!("Bearer {}", self.0))

@@ -1,6 +1,8 @@
 //! The commands, one module each; this one only tells them apart.
 
 mod bench;
+mod cluster_check;
+mod cluster_secrets;
 mod dead_letters;
 mod demo;
 mod down;
@@ -15,6 +17,7 @@ mod run;
 mod status;
 mod target;
 mod token;
+mod topics;
 mod up;
 
 use std::process::ExitCode;
@@ -67,6 +70,13 @@ enum Command {
     PagerReceiver(pager_receiver::Args),
     /// Start a stack of its own, measure, and print each figure beside its baseline.
     Bench,
+    /// Deploy to the cluster of KUBECONFIG, and see whether it withstands what clusters do.
+    ClusterCheck(cluster_check::Args),
+    /// Print the Secrets that a cluster of one's own needs, as a manifest.
+    ClusterSecrets(cluster_secrets::Args),
+    /// Make the topics of the product in a Kafka that has none; a cluster runs this as a job.
+    #[command(hide = true)]
+    Topics(topics::Args),
     /// Receive spans as OTLP and hand them to Zipkin; `muster up` runs this.
     #[command(hide = true)]
     OtlpReceiver(otlp_receiver::Args),
@@ -90,6 +100,9 @@ impl Cli {
             Command::DeadLetters(args) => dead_letters::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::PagerReceiver(args) => pager_receiver::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Bench => bench::run().await.map(|()| ExitCode::SUCCESS),
+            Command::ClusterCheck(args) => cluster_check::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::ClusterSecrets(args) => cluster_secrets::run(args).map(|()| ExitCode::SUCCESS),
+            Command::Topics(args) => topics::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::OtlpReceiver(args) => otlp_receiver::run(args).await.map(|()| ExitCode::SUCCESS),
         };
         outcome.unwrap_or_else(|error| {

@@ -4,66 +4,71 @@
 //! tracking page and the trace store. Nothing is shown as having happened that was not looked at.
 
 pub(crate) mod catalogue;
+mod doors;
 mod load;
 mod mail;
 mod page;
 mod shop;
 mod trace;
+mod visits;
 mod walkthrough;
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use auth::TokenRequest;
 use loadtest::connections::{Request, get, post};
-use loadtest::target::Target;
+use loadtest::target::authority;
 
-pub(crate) use load::load;
+pub(crate) use load::{Load, load};
 pub(crate) use walkthrough::walkthrough;
 
-use crate::ports::{Ports, authority, url};
 use crate::site::Site;
-use crate::target::{TENANT, target};
+use doors::Doors;
 use shop::{Placement, Shop};
 
-/// What the client of the demonstrations may do.
+/// What a client needs to place an order and to look at it.
 const SCOPES: [&str; 2] = ["orders:write", "orders:read"];
+
+/// How long a demonstration may take.
+const RUN: Duration = Duration::from_hours(1);
 
 /// Everything a demonstration needs to know of the stack.
 #[derive(Debug)]
 pub(crate) struct Scene {
-    ports: Ports,
+    doors: Doors,
     shop: Shop,
-    target: Target,
-    /// Products that there is plenty of.
-    skus: Vec<String>,
 }
 
 impl Scene {
+    /// The stack of this checkout.
     pub(crate) fn set(site: &Site) -> anyhow::Result<Self> {
-        let token = site
-            .secrets
-            .development_key()?
-            .sign(&TokenRequest {
-                subject: "demo".to_owned(),
-                tenant: TENANT.parse().context("the tenant of the demonstrations")?,
-                scopes: SCOPES.map(str::to_owned).to_vec(),
-                ttl: Duration::from_hours(1),
-            })
-            .context("the token of the demonstrations")?;
-        let shop = Shop { url: url(site.ports.orders()), token };
-        let target = target(site)?;
-        Ok(Self { ports: site.ports, shop, skus: target.skus.clone(), target })
+        Self::behind(Doors::local(site)?)
+    }
+
+    /// A product that runs elsewhere, described by a file.
+    pub(crate) fn elsewhere(description: &Path) -> anyhow::Result<Self> {
+        Self::behind(Doors::read(description)?)
+    }
+
+    fn behind(doors: Doors) -> anyhow::Result<Self> {
+        let token = doors.target.token(RUN).context("the token of the demonstrations")?;
+        Ok(Self { shop: Shop { url: doors.target.orders_url.clone(), token }, doors })
+    }
+
+    /// Products that there is plenty of; at least two.
+    fn skus(&self) -> &[String] {
+        &self.doors.target.skus
     }
 
     /// `host:port` of the order service.
-    pub(crate) fn orders_authority(&self) -> String {
-        authority(self.ports.orders())
+    pub(crate) fn orders_authority(&self) -> anyhow::Result<&str> {
+        authority(&self.doors.target.orders_url)
     }
 
     /// A request for an order of two products, under a key of its own.
     pub(crate) fn new_order_request(&self) -> anyhow::Result<Request> {
-        let lines = [(self.skus[0].as_str(), 1), (self.skus[1].as_str(), 1)];
+        let lines = [(self.skus()[0].as_str(), 1), (self.skus()[1].as_str(), 1)];
         let placement = Placement::new("bench@example.com", &lines);
         let headers = [
             self.authorization(),
@@ -79,7 +84,7 @@ impl Scene {
     }
 
     fn authorization(&self) -> (&'static str, String) {
-        ("authorization", format!("Bearer {}", self.shop.token))
+        ("authorization", format!("Bearer {}", self.shop.token.expose()))
     }
 }
 

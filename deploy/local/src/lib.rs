@@ -3,6 +3,7 @@
 mod bench;
 mod checkout;
 pub mod cli;
+mod cluster;
 mod console;
 mod dead_letters;
 mod demo;

@@ -7,6 +7,7 @@
 mod zipkin;
 
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -36,8 +37,8 @@ struct Zipkin {
     is_failing: AtomicBool,
 }
 
-/// Receives spans on `port` of the loopback interface until a signal ends the program.
-pub(crate) async fn serve(port: u16, zipkin_url: &str) -> anyhow::Result<()> {
+/// Receives spans on `listen` until a signal ends the program.
+pub(crate) async fn serve(listen: SocketAddr, zipkin_url: &str) -> anyhow::Result<()> {
     let zipkin = web::Data::new(Zipkin {
         spans_url: format!("{zipkin_url}/api/v2/spans"),
         is_failing: AtomicBool::new(false),
@@ -47,8 +48,8 @@ pub(crate) async fn serve(port: u16, zipkin_url: &str) -> anyhow::Result<()> {
         .max_connections(CONNECTION_LIMIT)
         .client_request_timeout(Duration::from_secs(5))
         .shutdown_timeout(5)
-        .bind(("127.0.0.1", port))
-        .with_context(|| format!("port {port} cannot be listened on"))?;
+        .bind(listen)
+        .with_context(|| format!("{listen} cannot be listened on"))?;
     server.run().await.context("the receiver failed")
 }
 

@@ -9,6 +9,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::ports::authority;
+
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(3);
 
@@ -48,26 +50,31 @@ pub(crate) async fn http_ok(url: &str) -> anyhow::Result<()> {
 
 /// Succeeds when a mail server greets us.
 pub(crate) async fn smtp_greets(port: u16) -> anyhow::Result<()> {
-    let mut stream = connect(port).await?;
+    let mut stream = connect(&authority(port)).await?;
     let mut greeting = [0; 3];
     stream.read_exact(&mut greeting).await.context("no SMTP greeting")?;
     ensure!(&greeting == b"220", "the SMTP greeting is not 220");
     Ok(())
 }
 
-/// Opens a TCP connection to a local port.
-pub(crate) async fn connect(port: u16) -> anyhow::Result<TcpStream> {
-    TcpStream::connect(("127.0.0.1", port)).await.context("no TCP connection")
+/// Opens a TCP connection to `host:port`.
+pub(crate) async fn connect(address: &str) -> anyhow::Result<TcpStream> {
+    TcpStream::connect(address).await.context("no TCP connection")
 }
 
-/// The one HTTP client of this program: no proxy, since everything is on this machine, and no wait
-/// without an end.
+/// How long an unused connection is kept: shorter than services go on serving when they are about to
+/// end (`SHUTDOWN_DELAY_MS` in a cluster), so that none of them closes one that we are about to use.
+const IDLE: Duration = Duration::from_secs(3);
+
+/// The one HTTP client of this program: no proxy, since everything is on this machine or in the same
+/// cluster, and no wait without an end.
 pub(crate) fn http_client() -> &'static reqwest::Client {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
     CLIENT.get_or_init(|| {
         reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
+            .pool_idle_timeout(IDLE)
             .connect_timeout(Duration::from_secs(2))
             .timeout(Duration::from_secs(10))
             .build()

@@ -33,14 +33,19 @@ pub(crate) struct Secrets {
 impl Secrets {
     /// Opens the directory and makes the keys; passwords are made when they are first asked for.
     pub(crate) fn ensure(dir: &Path) -> anyhow::Result<Self> {
+        let secrets = Self::open(dir)?;
+        secrets.write_jwks()?;
+        Ok(secrets)
+    }
+
+    /// Opens the directory; everything in it is made when it is first asked for.
+    pub(crate) fn open(dir: &Path) -> anyhow::Result<Self> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(dir)
             .with_context(|| format!("{} cannot be made", dir.display()))?;
-        let secrets = Self { dir: dir.to_owned() };
-        secrets.write_jwks()?;
-        Ok(secrets)
+        Ok(Self { dir: dir.to_owned() })
     }
 
     /// 32 random bytes in hexadecimal, always the same for the same name: a password or a key.
@@ -88,7 +93,8 @@ impl Secrets {
         write_private(&self.jwks_file(), &text)
     }
 
-    fn signing_key(&self, file: &str, kid: &str) -> anyhow::Result<SigningKey> {
+    /// A key of its own for whoever signs; `kid` is its name where it is trusted.
+    pub(crate) fn signing_key(&self, file: &str, kid: &str) -> anyhow::Result<SigningKey> {
         let text = self.get_or_make(file, || SigningKey::generate(kid).to_jwk_json())?;
         SigningKey::from_jwk_json(&text)
             .with_context(|| format!("{} is damaged: move it away", self.dir.join(file).display()))

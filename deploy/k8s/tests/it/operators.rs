@@ -3,6 +3,7 @@
 //! misspelt or has to be looked up there before it is added.
 
 #![expect(dead_code, reason = "read to see that it can be read")]
+#![expect(clippy::struct_field_names, reason = "the names are those of the operators")]
 
 use std::collections::BTreeMap;
 

@@ -36,7 +36,7 @@ pub(super) async fn measure(scene: &Scene, database: &BenchDatabase) -> anyhow::
         let (one_by_one, bare) = (baseline(&one_by_one).await?, baseline(&bare).await?);
         let (request, whole) = (baseline(&request).await?, baseline(&whole).await?);
         let clients = Clients {
-            authority: &scene.orders_authority(),
+            authority: scene.orders_authority()?,
             number: n_clients,
             request: || scene.new_order_request(),
             status: 202,

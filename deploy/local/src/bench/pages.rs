@@ -67,12 +67,12 @@ async fn over_http(scene: &Scene) -> anyhow::Result<Vec<Row>> {
 
 async fn page(scene: &Scene, path_and_query: &str) -> anyhow::Result<Figures> {
     let request = || scene.page_request(path_and_query);
-    Clients { authority: &scene.orders_authority(), number: CLIENTS, request, status: 200 }.run().await
+    Clients { authority: scene.orders_authority()?, number: CLIENTS, request, status: 200 }.run().await
 }
 
 /// Follows `next` over so many rows.
 async fn cursor_after(scene: &Scene, rows: u32) -> anyhow::Result<String> {
-    let server = connect(&scene.orders_authority(), CLIENTS)?;
+    let server = connect(scene.orders_authority()?, CLIENTS)?;
     let mut cursor = None;
     let mut left = rows;
     while left > 0 {

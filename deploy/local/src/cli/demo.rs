@@ -1,11 +1,13 @@
 //! `muster demo`: shows one order end to end, or places many and reconciles.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 
 use super::read_local;
-use crate::demo::{Scene, load, walkthrough};
+use crate::console::say;
+use crate::demo::{Load, Scene, load, walkthrough};
 
 /// How many orders, and how fast.
 #[derive(Debug, clap::Args)]
@@ -17,20 +19,40 @@ pub(super) struct Args {
     /// allow if left out.
     #[arg(long, requires = "orders", value_parser = parse_rate)]
     rate: Option<f64>,
+    /// Fail when a request had to be sent again, even if all came right in the end.
+    #[arg(long, requires = "orders")]
+    uninterrupted: bool,
+    /// Not the local stack but the product that this file describes, such as one in a cluster.
+    #[arg(long, value_name = "FILE")]
+    at: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
+    let scene = match &args.at {
+        Some(description) => Scene::elsewhere(description)?,
+        None => local_scene()?,
+    };
+    if let Some(n_orders) = args.orders {
+        let (rate, uninterrupted) = (args.rate, args.uninterrupted);
+        return load(&scene, Load { n_orders: n_orders.get(), rate, uninterrupted }).await;
+    }
+    walkthrough(&scene).await?;
+    if args.at.is_none() {
+        say("  the parts       target/debug/muster status");
+        say("  more orders     target/debug/muster demo --orders 200");
+        say("\nThe stack goes on running; `make down` stops it.");
+    }
+    Ok(())
+}
+
+fn local_scene() -> anyhow::Result<Scene> {
     let (stack, record) = read_local()?.context("the stack is not running: `make up` first")?;
     for part in &stack.parts {
         if record.alive(part.name()).is_none() {
             bail!("{} does not run: `make up` starts what is missing", part.name());
         }
     }
-    let scene = Scene::set(&stack.site)?;
-    match args.orders {
-        Some(n_orders) => load(&scene, n_orders.get(), args.rate).await,
-        None => walkthrough(&scene).await,
-    }
+    Scene::set(&stack.site)
 }
 
 fn parse_rate(text: &str) -> anyhow::Result<f64> {

@@ -1,10 +1,10 @@
 //! The order service as a client sees it.
 
-use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use loadtest::reconcile::State;
+use loadtest::target::Token;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde::Deserialize;
 use serde_json::json;
@@ -16,10 +16,10 @@ use crate::readiness::http_client;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The API and the right to use it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Shop {
     pub(super) url: String,
-    pub(super) token: String,
+    pub(super) token: Token,
 }
 
 /// A request for an order, which may be sent more than once.
@@ -62,7 +62,7 @@ impl Shop {
         let mut request = http_client()
             .post(format!("{}/v1/orders", self.url))
             .timeout(PATIENCE)
-            .bearer_auth(&self.token)
+            .bearer_auth(self.token.expose())
             .header("Idempotency-Key", placement.idempotency_key.to_string())
             .header(CONTENT_TYPE, "application/json")
             .body(placement.body.clone());
@@ -83,7 +83,7 @@ impl Shop {
         let response = http_client()
             .get(format!("{}/v2/orders/{id}", self.url))
             .timeout(PATIENCE)
-            .bearer_auth(&self.token)
+            .bearer_auth(self.token.expose())
             .send()
             .await
             .context("GET of the order: no answer")?;
@@ -97,12 +97,6 @@ impl Answer {
     /// Reads the order in the body.
     pub(super) fn order(&self) -> anyhow::Result<Order> {
         serde_json::from_str(&self.body).with_context(|| format!("the answer is no order: {}", self.body))
-    }
-}
-
-impl fmt::Debug for Shop {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Shop").field("url", &self.url).finish_non_exhaustive()
     }
 }
 

@@ -12,9 +12,7 @@ use super::shop::{Order, Placement};
 use super::trace::{self, Span};
 use super::{SCOPES, Scene, fresh_address};
 use crate::console::{quote, say};
-use crate::ports::url;
 use crate::readiness::{http_client, until_ok};
-use crate::target::TENANT;
 
 /// How long each thing may take to happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,7 +27,7 @@ const SERVICES: [&str; 3] = ["orders", "email-consumer", "url-shortener"];
 pub(crate) async fn walkthrough(scene: &Scene) -> anyhow::Result<()> {
     let parent = trace::Parent::random();
     let customer = fresh_address("ada");
-    let lines = [(scene.skus[0].as_str(), 2), (scene.skus[1].as_str(), 1)];
+    let lines = [(scene.skus()[0].as_str(), 2), (scene.skus()[1].as_str(), 1)];
     let placement =
         Placement { traceparent: Some(parent.traceparent()), ..Placement::new(&customer, &lines) };
 
@@ -46,7 +44,8 @@ pub(crate) async fn walkthrough(scene: &Scene) -> anyhow::Result<()> {
 async fn place(scene: &Scene, placement: &Placement) -> anyhow::Result<(Order, String)> {
     let scopes = SCOPES.map(|scope| format!("--scope {scope}")).join(" ");
     say("1. Place an order\n");
-    say(format_args!("$ TOKEN=$(target/debug/muster token --tenant {TENANT} {scopes})"));
+    let tenant = &scene.doors.target.tenant;
+    say(format_args!("$ TOKEN=$(target/debug/muster token --tenant {tenant} {scopes})"));
     show_post(scene, placement);
     let answer = scene.shop.place(placement).await?;
     say(format_args!("HTTP {}\nLocation: {}\n{}", answer.status, answer.location, pretty(&answer.body)));
@@ -90,10 +89,10 @@ async fn replay(scene: &Scene, placement: &Placement, first_answer: &str) -> any
 
 async fn read_mail(scene: &Scene, order: &Order, customer: &str) -> anyhow::Result<Mail> {
     say("\n4. Read the mail that arrived\n");
-    let mailbox_url = url(scene.ports.mailbox_api());
+    let mailbox_url = &scene.doors.mailbox_url;
     say(format_args!("$ curl {mailbox_url}/api/user/{customer}/messages"));
     let mails = until_ok(PATIENCE, async || {
-        let mails = mails_to(customer, &mailbox_url).await?;
+        let mails = mails_to(customer, mailbox_url).await?;
         ensure!(!mails.is_empty(), "no mail has arrived");
         Ok(mails)
     })
@@ -113,19 +112,24 @@ async fn read_mail(scene: &Scene, order: &Order, customer: &str) -> anyhow::Resu
 /// Returns the address of the tracking page.
 async fn follow_link(scene: &Scene, mail: &Mail, order: &Order) -> anyhow::Result<String> {
     say("\n5. Follow its short link to the tracking page\n");
-    let links_url = format!("{}/", url(scene.ports.url_shortener()));
+    let links_url = format!("{}/", scene.doors.links_public_url);
     let link = mail.link(&links_url).with_context(|| format!("no link to {links_url} in the mail"))?;
     say(format_args!("$ curl -i {link}"));
+    let link = scene.doors.way_to(link);
     let redirect = http_client().get(link).send().await.context("the short link: no answer")?;
     let target = redirect.headers().get("location").and_then(|value| value.to_str().ok());
     let target = target.unwrap_or_default().to_owned();
     say(format_args!("HTTP {}\nLocation: {target}\n", redirect.status()));
     ensure!(redirect.status() == 302, "the short link does not redirect");
-    let pages = format!("{}/track/", scene.shop.url);
+    let pages = format!("{}/track/", scene.doors.orders_public_url);
     ensure!(target.starts_with(&pages), "the short link does not lead to {pages}");
 
     say("$ curl -L, as a person reads it:\n");
-    let page = http_client().get(&target).send().await.context("the tracking page: no answer")?;
+    let page = http_client()
+        .get(scene.doors.way_to(&target))
+        .send()
+        .await
+        .context("the tracking page: no answer")?;
     let status = page.status();
     let text = visible_text(&page.text().await.context("the tracking page broke off")?);
     quote(&text);
@@ -138,7 +142,7 @@ async fn follow_link(scene: &Scene, mail: &Mail, order: &Order) -> anyhow::Resul
 
 async fn show_trace(scene: &Scene, trace_id: &str) -> anyhow::Result<()> {
     say("\n6. See what happened, as one trace\n");
-    let spans = complete_trace(trace_id, &url(scene.ports.zipkin())).await?;
+    let spans = complete_trace(trace_id, &scene.doors.zipkin_url).await?;
     say(trace::tree(&spans).join("\n"));
     let seen = trace::services(&spans);
     for service in SERVICES {
@@ -168,17 +172,13 @@ async fn complete_trace(trace_id: &str, zipkin_url: &str) -> anyhow::Result<Vec<
 }
 
 fn show_where_to_look_next(scene: &Scene, trace_id: &str, page: &str) {
-    let ports = scene.ports;
-    let zipkin = url(ports.zipkin());
+    let zipkin = &scene.doors.zipkin_url;
     say("\nWhere to look next\n");
     say(format_args!("  tracking page   {page}"));
     say(format_args!("  this trace      {zipkin}/zipkin/traces/{trace_id}"));
     say(format_args!("  all traces      {zipkin}/zipkin/"));
-    say(format_args!("  metrics         {}/classic/graph", url(ports.prometheus())));
-    say(format_args!("  mailbox         {}", url(ports.mailbox_api())));
-    say("  the parts       target/debug/muster status");
-    say("  more orders     target/debug/muster demo --orders 200");
-    say("\nThe stack goes on running; `make down` stops it.");
+    say(format_args!("  metrics         {}/classic/graph", scene.doors.prometheus_url));
+    say(format_args!("  mailbox         {}", scene.doors.mailbox_url));
 }
 
 fn show_post(scene: &Scene, placement: &Placement) {

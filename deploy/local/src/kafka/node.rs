@@ -121,7 +121,7 @@ logger.server.level=info
 /// Succeeds when the broker on `port` tells a client about itself.
 pub(crate) async fn answers(port: u16) -> anyhow::Result<()> {
     // Cheaper than a client, and as good for the two seconds in which nothing listens.
-    drop(connect(port).await?);
+    drop(connect(&authority(port)).await?);
     tokio::task::spawn_blocking(move || {
         let client: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", authority(port))

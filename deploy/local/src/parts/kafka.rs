@@ -79,16 +79,17 @@ impl Part for Kafka {
     }
 
     fn provision(&self) -> Step<'_> {
-        Box::pin(create_topics(self.node.port, self.topics))
+        Box::pin(async { create_topics(&authority(self.node.port), self.topics).await })
     }
 }
 
-async fn create_topics(port: u16, topics: &[Topic]) -> anyhow::Result<()> {
+/// Makes the topics that are not there yet.
+pub(crate) async fn create_topics(servers: &str, topics: &[Topic]) -> anyhow::Result<()> {
     if topics.is_empty() {
         return Ok(());
     }
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", authority(port))
+        .set("bootstrap.servers", servers)
         .create()
         .context("no Kafka client can be made")?;
     let wanted: Vec<NewTopic<'_>> = topics.iter().map(Topic::definition).collect();

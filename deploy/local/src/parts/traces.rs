@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use super::jvm;
 use crate::part::{Part, Step};
-use crate::ports::url;
+use crate::ports::{authority, url};
 use crate::process::Launch;
 use crate::readiness::http_ok;
 use crate::site::Site;
@@ -80,7 +80,7 @@ impl Part for OtlpReceiver {
     fn launch(&self) -> anyhow::Result<Launch> {
         let this_program = std::env::current_exe().context("the path of this program")?;
         Ok(Launch::new(this_program)
-            .args(["otlp-receiver", "--port", &self.site.ports.otlp().to_string()])
+            .args(["otlp-receiver", "--listen", &authority(self.site.ports.otlp())])
             .args(["--zipkin-url", &zipkin_url(&self.site)]))
     }
 

@@ -1,0 +1,121 @@
+//! A client of the product that runs beside it, as a job: there it comes through the services' own addresses, which spread its
+//! connections over the pods, on every kind of cluster.
+
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::NAMESPACE;
+use super::kubectl::{apply, kubectl};
+use crate::console::quote;
+
+/// How long it may take to be scheduled, and to end after it was expected to.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// How often to look.
+const POLL: Duration = Duration::from_secs(1);
+
+/// A running client.
+pub(super) struct Client {
+    name: String,
+}
+
+impl Client {
+    /// Starts `muster demo` with these arguments, and waits until it runs.
+    pub(super) async fn start(name: &str, image: &str, demo: &[&str]) -> anyhow::Result<Self> {
+        let name = format!("cluster-check-{name}");
+        kubectl(&["delete", "job", &name, "--ignore-not-found", "--wait"]).await?;
+        apply(&job(&name, image, demo).to_string()).await?;
+        let client = Self { name };
+        let end = Instant::now() + PATIENCE;
+        while client.count("ready").await? + client.count("succeeded").await? + client.count("failed").await?
+            == 0
+        {
+            ensure!(Instant::now() < end, "{} does not start", client.name);
+            sleep(POLL).await;
+        }
+        Ok(client)
+    }
+
+    /// Whether it still has something to do.
+    pub(super) async fn is_running(&self) -> anyhow::Result<bool> {
+        Ok(self.count("succeeded").await? + self.count("failed").await? == 0)
+    }
+
+    /// Waits until it has ended, and shows what it wrote; fails when it did.
+    pub(super) async fn finish(self) -> anyhow::Result<()> {
+        let end = Instant::now() + 2 * PATIENCE;
+        while self.is_running().await? && Instant::now() < end {
+            sleep(POLL).await;
+        }
+        let log = kubectl(&["logs", &format!("job/{}", self.name), "--tail=-1"]).await?;
+        quote(log.lines());
+        if self.count("succeeded").await? == 0 {
+            bail!("{} failed: see above", self.name);
+        }
+        Ok(())
+    }
+
+    async fn count(&self, what: &str) -> anyhow::Result<u32> {
+        let path = format!("jsonpath={{.status.{what}}}");
+        let count = kubectl(&["get", "job", &self.name, "--output", &path]).await?;
+        Ok(count.parse().unwrap_or_default())
+    }
+}
+
+fn job(name: &str, image: &str, demo: &[&str]) -> Value {
+    let args: Vec<&str> =
+        ["demo", "--at=/etc/muster/product/product.toml"].iter().chain(demo).copied().collect();
+    json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": { "name": name, "namespace": NAMESPACE },
+        "spec": {
+            "backoffLimit": 0,
+            "template": {
+                "metadata": { "labels": {
+                    "app.kubernetes.io/name": "cluster-check",
+                    "app.kubernetes.io/part-of": "muster",
+                } },
+                "spec": {
+                    "restartPolicy": "Never",
+                    "serviceAccountName": "parts",
+                    "automountServiceAccountToken": false,
+                    "enableServiceLinks": false,
+                    "securityContext": {
+                        "runAsNonRoot": true,
+                        "runAsUser": 65532,
+                        "runAsGroup": 65532,
+                        "fsGroup": 65532,
+                        "seccompProfile": { "type": "RuntimeDefault" },
+                    },
+                    "containers": [{
+                        "name": "client",
+                        "image": image,
+                        "imagePullPolicy": "IfNotPresent",
+                        "args": args,
+                        "resources": {
+                            "requests": { "cpu": "100m", "memory": "64Mi" },
+                            "limits": { "cpu": "1", "memory": "256Mi" },
+                        },
+                        "securityContext": {
+                            "allowPrivilegeEscalation": false,
+                            "readOnlyRootFilesystem": true,
+                            "capabilities": { "drop": ["ALL"] },
+                        },
+                        "volumeMounts": [
+                            { "name": "product", "mountPath": "/etc/muster/product", "readOnly": true },
+                            { "name": "key", "mountPath": "/etc/muster/key", "readOnly": true },
+                        ],
+                    }],
+                    "volumes": [
+                        { "name": "product", "configMap": { "name": "cluster-check" } },
+                        { "name": "key", "secret": { "secretName": "cluster-check-key", "defaultMode": 288 } },
+                    ],
+                },
+            },
+        },
+    })
+}

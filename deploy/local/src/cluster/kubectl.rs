@@ -1,0 +1,55 @@
+//! The one way to the cluster.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::NAMESPACE;
+
+/// How long one call may take; those that wait for something say themselves how long.
+const PATIENCE: Duration = Duration::from_mins(12);
+
+/// Runs `kubectl` in our namespace and returns what it writes; when it fails, that becomes the error.
+pub(super) async fn kubectl(args: &[&str]) -> anyhow::Result<String> {
+    run(args, None).await
+}
+
+/// Makes the cluster hold what the manifest says. Misspelt fields are refused.
+pub(super) async fn apply(manifest: &str) -> anyhow::Result<String> {
+    run(&["apply", "--validate=strict", "--filename=-"], Some(manifest)).await
+}
+
+async fn run(args: &[&str], input: Option<&str>) -> anyhow::Result<String> {
+    let mut child = Command::new("kubectl")
+        .args(["--namespace", NAMESPACE])
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .context("kubectl cannot be started: install it")?;
+    let mut stdin = child.stdin.take().context("kubectl has no standard input")?;
+    let exchange = async {
+        let write = async {
+            stdin.write_all(input.unwrap_or_default().as_bytes()).await?;
+            drop(stdin);
+            Ok::<_, std::io::Error>(())
+        };
+        let (written, output) = tokio::join!(write, child.wait_with_output());
+        // One that fails early does not read to the end, and says why on standard error.
+        output.and_then(|output| if output.status.success() { written.map(|()| output) } else { Ok(output) })
+    };
+    let output = timeout(PATIENCE, exchange).await.context("kubectl does not end")?.context("kubectl")?;
+    ensure!(
+        output.status.success(),
+        "kubectl {} failed: {}",
+        args.join(" "),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
