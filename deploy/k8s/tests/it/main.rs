@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
 mod availability;
+mod compose;
 mod isolation;
 mod operators;
 mod rendered;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf, process::Command};
 
-use manifests::{SERVICES, rendered};
+use manifests::{Manifest, SERVICES, directory, rendered};
 
 /// The programs are other packages', so cargo does not build them for these tests.
 fn program(name: &str) -> PathBuf {
@@ -12,11 +12,38 @@ fn program(name: &str) -> PathBuf {
     program
 }
 
-/// The variables that a service reads, as its help lists them.
-fn known_to(service: &str) -> BTreeSet<String> {
+fn help(service: &str) -> String {
     let output = Command::new(program(service)).arg("--help").env_clear().output().unwrap();
-    let help = String::from_utf8(output.stdout).unwrap();
-    help.split("[env: ").skip(1).filter_map(|rest| rest.split('=').next()).map(str::to_owned).collect()
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The variables that a service reads, as its help lists them.
+pub(crate) fn known_to(service: &str) -> BTreeSet<String> {
+    let help = help(service);
+    help.split("[env: ").skip(1).filter_map(|rest| rest.split(['=', ']']).next()).map(str::to_owned).collect()
+}
+
+/// The variables without which a service does not start: its usage names the options that are not optional.
+pub(crate) fn needed_by(service: &str) -> BTreeSet<String> {
+    let help = help(service);
+    let usage = help.lines().find(|line| line.starts_with("Usage:")).unwrap();
+    let options = usage.split_whitespace().filter_map(|word| word.strip_prefix("--"));
+    options.map(|option| option.replace('-', "_").to_uppercase()).collect()
+}
+
+/// The settings in the Secret with the service's name, as the documentation lists them.
+pub(crate) fn secret_settings(service: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(directory().join("../../docs/kubernetes.md")).unwrap();
+    let row = text.lines().find_map(|line| line.strip_prefix(&format!("| `{service}` |"))).unwrap();
+    let is_setting = |it: &&str| it.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    row.split('`').skip(1).step_by(2).filter(is_setting).map(str::to_owned).collect()
+}
+
+/// The settings of a service that are not secret.
+fn settings<'a>(manifest: &'a Manifest, service: &str) -> impl Iterator<Item = &'a String> {
+    let maps = manifest.of_kind("ConfigMap").filter(|map| map["data"].get("ADMIN_ADDR").is_some());
+    let of_service = maps.filter(move |map| map["metadata"]["name"].as_str().unwrap().starts_with(service));
+    of_service.flat_map(|map| map["data"].as_object().unwrap().keys())
 }
 
 #[test]
@@ -25,11 +52,7 @@ fn every_setting_is_one_that_the_service_knows() {
         let known = known_to(service);
         assert!(known.contains("ADMIN_ADDR"), "{known:?}");
         for manifest in rendered().unwrap() {
-            let map = manifest
-                .of_kind("ConfigMap")
-                .find(|map| map["data"].get("ADMIN_ADDR").is_some() && is_of(map, service))
-                .unwrap();
-            for name in map["data"].as_object().unwrap().keys() {
+            for name in settings(&manifest, service).chain(&secret_settings(service)) {
                 // Those of the specification are read by OpenTelemetry's SDK.
                 let is_known = known.contains(name) || name.starts_with("OTEL_");
                 assert!(is_known, "{} {service}: nobody reads {name}", manifest.overlay);
@@ -38,6 +61,16 @@ fn every_setting_is_one_that_the_service_knows() {
     }
 }
 
-fn is_of(map: &serde_json::Value, service: &str) -> bool {
-    map["metadata"]["name"].as_str().unwrap().starts_with(service)
+#[test]
+fn nothing_that_a_service_cannot_do_without_is_missing() {
+    for service in SERVICES {
+        let needed = needed_by(service);
+        assert!(needed.contains("DATABASE_URL"), "{needed:?}");
+        for manifest in rendered().unwrap() {
+            let given: BTreeSet<_> =
+                settings(&manifest, service).cloned().chain(secret_settings(service)).collect();
+            let missing: Vec<_> = needed.difference(&given).collect();
+            assert!(missing.is_empty(), "{} {service}: {missing:?}", manifest.overlay);
+        }
+    }
 }
