@@ -4,6 +4,7 @@
 
 mod availability;
 mod compose;
+mod images;
 mod isolation;
 mod operators;
 mod rendered;
