@@ -14,7 +14,9 @@ use deadpool_postgres::{
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
-use crate::{Config, Error, Migrations, connect::OnRuntime, patience::Patience, pool_gauge, pool_gauge::Connections};
+use crate::{
+    Config, Error, Migrations, connect::OnRuntime, patience::Patience, pool_gauge, pool_gauge::Connections,
+};
 
 /// A pool of connections to one database. Clones share it.
 #[derive(Clone)]
@@ -83,11 +85,12 @@ fn connections(status: Status) -> Connections {
 }
 
 impl Pool {
-    /// Asks the server for a trivial answer: the readiness check. A pool without a free connection is busy, not broken.
+    /// Asks the server for a trivial answer: the readiness check. A pool whose connections are all in use is busy, not
+    /// broken; one where everybody waits for a first connection is.
     pub async fn ping(&self) -> Result<(), Error> {
         self.require_migrated()?;
         let client = match self.inner.get().await {
-            Err(PoolError::Timeout(TimeoutType::Wait)) => return Ok(()),
+            Err(PoolError::Timeout(TimeoutType::Wait)) if self.inner.status().size > 0 => return Ok(()),
             client => client?,
         };
         client.simple_query("SELECT 1").await?;

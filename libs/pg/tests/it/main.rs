@@ -124,6 +124,20 @@ async fn a_busy_pool_is_no_missing_database() {
 }
 
 #[tokio::test]
+async fn a_pool_that_is_full_of_attempts_to_connect_is_a_missing_database() {
+    let proxy = FaultProxy::start(Database::server()).await;
+    let database = Database::create("pool").await;
+    let pool = connect(&database.url_through(proxy.addr()));
+    pg::migrate(&pool, &[("counters", MIGRATIONS)]).await.unwrap();
+
+    proxy.black_hole();
+    let attempts = futures::future::join_all((0..16).map(|_| insert(&pool, "a", 1)));
+    let (_, ping) = tokio::join!(attempts, pool.ping());
+
+    assert!(matches!(ping, Err(Error::Unavailable(_))), "{ping:?}");
+}
+
+#[tokio::test]
 async fn a_deadlock_is_run_again() {
     let (pool, _database) = migrated().await;
     for name in ["a", "b"] {
