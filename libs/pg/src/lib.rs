@@ -8,12 +8,14 @@ mod migrate;
 mod patience;
 mod pool;
 mod pool_gauge;
+mod read;
 mod tx;
 
 pub use config::{Config, Migrations};
 pub use error::Error;
 pub use migrate::{Migration, Schema, migrate};
 pub use pool::{Pool, connect};
+pub use read::query_opt;
 pub use tx::{Tx, TxError, TxFuture, run_tx};
 
 pub use tokio_postgres::{Row, types};

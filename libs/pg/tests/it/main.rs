@@ -4,6 +4,7 @@
 
 mod deadline;
 mod pipeline;
+mod read;
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},

@@ -1,0 +1,73 @@
+//! One SELECT without a transaction around it: one round trip instead of three.
+
+use std::{ops::Deref, time::Instant};
+
+use deadpool_postgres::Object;
+use tokio::time::timeout;
+use tokio_postgres::{Row, types::ToSql};
+
+use crate::{Error, Pool, metrics, patience::Patience};
+
+/// Returns the one row of a SELECT, if it is there. To the server it is a transaction of one statement, and so it is to the
+/// metrics, under `name`.
+///
+/// The limits are those of [`run_tx`](crate::run_tx()). A deadline ends the wait, but only the statement timeout ends the
+/// statement: what may wait for a lock, or is long, belongs into a transaction.
+///
+/// # Errors
+/// As of a transaction. What does not begin with SELECT is refused: a write needs a COMMIT whose outcome is known.
+pub async fn query_opt(
+    pool: &Pool,
+    name: &'static str,
+    sql: &'static str,
+    params: &[&(dyn ToSql + Sync)],
+) -> Result<Option<Row>, Error> {
+    let started = Instant::now();
+    let result = read(pool, sql, params).await;
+    let outcome = result.as_ref().map_or_else(Error::label, |_| "committed");
+    metrics::observe_tx(name, outcome, started);
+    result
+}
+
+async fn read(pool: &Pool, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, Error> {
+    if !sql.starts_with("SELECT ") {
+        return Err(Error::Refused("only a SELECT goes without a transaction".into()));
+    }
+    let connection = InUse(Some(pool.get().await?));
+    let patience = Patience::at_most(pool.transaction_timeout());
+    let querying = async {
+        let statement = connection.prepare_cached(sql).await?;
+        connection.query(&statement, params).await
+    };
+    let answered = timeout(patience.limit, querying).await.map_err(|elapsed| patience.exceeded(elapsed))?;
+    connection.give_back();
+    let mut rows = answered?;
+    match rows.len() {
+        0 | 1 => Ok(rows.pop()),
+        many => Err(Error::UnexpectedRowCount { statement: sql, expected: 1, touched: many as u64 }),
+    }
+}
+
+/// A connection that leaves the pool and is closed unless it is given back: whoever stops waiting leaves a statement running
+/// on it, and the next one would have to wait for that.
+struct InUse(Option<Object>);
+
+impl InUse {
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Deref for InUse {
+    type Target = Object;
+
+    fn deref(&self) -> &Object {
+        self.0.as_ref().expect("it is there until it is given back")
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        drop(self.0.take().map(Object::take));
+    }
+}
