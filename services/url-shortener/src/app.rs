@@ -8,11 +8,17 @@ use idempotency::http::Retention;
 use pg::Pool;
 use service::Runtime;
 
-use crate::{config::Config, domain::PublicUrl, metrics, routes, store};
+use crate::{
+    config::Config,
+    domain::PublicUrl,
+    metrics, routes, store,
+    targets::{self, Targets},
+};
 
 /// What handlers need.
 pub(crate) struct State {
     pub(crate) pool: Pool,
+    pub(crate) targets: Targets,
     pub(crate) public_url: PublicUrl,
     pub(crate) cursors: Cursors,
     pub(crate) retention: Retention,
@@ -26,12 +32,13 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     let verifier = Verifier::from_file(&config.auth.auth_jwks_file, config.service.environment)?;
     let admission = Admission::new(&config.admission);
     let pool = pg::connect(&config.database, "url-shortener")?;
+    let targets = targets::remembered(config.cache(), pool.clone());
 
     metrics::show_requests();
     watch_database(runtime, pool.clone());
     keep_database(runtime, pool.clone());
     runtime.reached_over_tls(public_url.is_https());
-    let state = Data::new(State { pool: pool.clone(), public_url, cursors, retention });
+    let state = Data::new(State { pool: pool.clone(), targets, public_url, cursors, retention });
     runtime.serve_http(move |services| {
         services
             .app_data(state.clone())

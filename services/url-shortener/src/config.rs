@@ -41,6 +41,21 @@ pub(crate) struct Config {
     /// How long a cursor is good after the page that had it, in seconds.
     #[arg(long, env, default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
     links_cursor_lifetime_s: u32,
+
+    /// Links whose target is remembered in this process, so that redirects need no database. Each takes the memory of its code
+    /// and its target, of up to 2 KiB, and some for keeping track. A tenth as many are remembered of codes that lead nowhere.
+    #[arg(long, env, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
+    links_cache_capacity: u32,
+
+    /// How old what a redirect says may be, in milliseconds: after a target is changed, other replicas may lead to the old one
+    /// for so long (the one that changed it does not), and while the database is down, links that are remembered can be followed
+    /// for so long. A read of the database that takes longer fails.
+    #[arg(long, env, value_name = "MS", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(100..=60_000))]
+    links_cache_max_age_ms: u32,
+
+    /// The same for a code that led nowhere: after a link is made, other replicas may answer 404 for so long.
+    #[arg(long, env, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(100..=60_000))]
+    links_cache_absent_max_age_ms: u32,
 }
 
 impl Config {
@@ -61,6 +76,21 @@ impl Config {
             "LINKS_CURSOR_KEYS cannot be used; `echo \"key-1:$(openssl rand -hex 32)\"` makes one key with its id",
         )?;
         Ok(Cursors::new(keys, Duration::from_secs(self.links_cursor_lifetime_s.into())))
+    }
+
+    /// Returns the bounds of the cache of targets.
+    pub(crate) fn cache(&self) -> read_cache::Settings {
+        let capacity = u64::from(self.links_cache_capacity);
+        read_cache::Settings {
+            name: "targets",
+            capacity,
+            max_age: Duration::from_millis(self.links_cache_max_age_ms.into()),
+            absent_capacity: capacity / 10,
+            absent_max_age: Duration::from_millis(self.links_cache_absent_max_age_ms.into()),
+            // Whoever was let in finds a place, unless many loads are left over from requests that were given up.
+            max_loads: self.admission.max_requests_in_flight as usize,
+            load_timeout: Duration::from_millis(self.service.request_timeout_ms),
+        }
     }
 }
 

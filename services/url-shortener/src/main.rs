@@ -6,6 +6,7 @@ mod domain;
 mod metrics;
 mod routes;
 mod store;
+mod targets;
 
 use std::process::ExitCode;
 

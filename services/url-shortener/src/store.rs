@@ -3,7 +3,7 @@
 pub(crate) mod list;
 
 use auth::Tenant;
-use pg::{Error, Migration, Row, Schema, Tx};
+use pg::{Error, Migration, Pool, Row, Schema, Tx};
 
 use crate::domain::{Code, Link, Put, Target};
 
@@ -64,8 +64,8 @@ pub(crate) async fn find(tx: &Tx<'_>, tenant: &Tenant, code: &Code) -> Result<Op
 }
 
 /// Returns where a code leads, whoever asks.
-pub(crate) async fn find_target(tx: &Tx<'_>, code: &Code) -> Result<Option<Target>, Error> {
-    let row = tx.query_opt(FIND_TARGET, &[&code.as_str()]).await?;
+pub(crate) async fn find_target(pool: &Pool, code: &Code) -> Result<Option<Target>, Error> {
+    let row = pg::query_opt(pool, "redirect", FIND_TARGET, &[&code.as_str()]).await?;
     Ok(row.map(|row| Target::from_stored(row.get("target"))))
 }
 

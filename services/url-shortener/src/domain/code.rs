@@ -9,7 +9,7 @@ use rand::distr::{Alphanumeric, SampleString as _};
 const RANDOM_LEN: usize = 16;
 
 /// 6 to 32 characters of `A-Z a-z 0-9 _ -`. What is not that shape is no link, so nobody has to look it up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Code(String);
 
 /// The text is no code.

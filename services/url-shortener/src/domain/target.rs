@@ -1,6 +1,6 @@
 //! Where a link may lead.
 
-use std::{cell::Cell, fmt, net::SocketAddr};
+use std::{cell::Cell, fmt, net::SocketAddr, sync::Arc};
 
 use url::{SyntaxViolation, Url};
 
@@ -9,9 +9,9 @@ use super::PublicUrl;
 /// Characters of a target at most, in its normal form.
 const MAX_LEN: usize = 2048;
 
-/// An absolute URL in its normal form, which is ASCII, that a link may lead to.
+/// An absolute URL in its normal form, which is ASCII, that a link may lead to. Clones share the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target(String);
+pub(crate) struct Target(Arc<str>);
 
 /// Why a link may not lead there. Texts continue "target …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,12 +41,12 @@ impl Target {
         if url.as_str().len() > MAX_LEN {
             return Err(InvalidTarget::TooLong);
         }
-        Ok(Self(url.into()))
+        Ok(Self(url.as_str().into()))
     }
 
     /// Takes a target that was checked before it was stored.
-    pub(crate) fn from_stored(text: String) -> Self {
-        Self(text)
+    pub(crate) fn from_stored(text: &str) -> Self {
+        Self(text.into())
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -1,12 +1,16 @@
 //! `POST /v1/links`: a link under a code that nobody can guess. Every request makes another link, so it needs a key.
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{HeaderValue, LOCATION},
+    web::Data,
+};
 use api_error::{ApiError, Json};
 use auth::Caller;
 use idempotency::http::{self, Key, Request, Response};
 
 use super::{
-    link_body::{LinkBody, location},
+    link_body::{LinkBody, code_at, location},
     target_body::TargetBody,
 };
 use crate::{app::State, domain::Code, store};
@@ -42,7 +46,7 @@ pub(super) async fn create_link(
     let target = body.target(&request, &state.public_url)?;
     let keyed = Request::new(caller.tenant.as_str(), key, &request, body.raw())?;
     let context = (caller.tenant, target, &state.public_url);
-    http::local(
+    let made = http::local(
         &state.pool,
         "create_link",
         &keyed,
@@ -62,5 +66,12 @@ pub(super) async fn create_link(
             })
         },
     )
-    .await
+    .await?;
+    // Somebody may have tried the code before it was there, and a replay may be of another replica's link. One that nobody was told
+    // of, because this failed, nobody has tried.
+    let location = made.headers().get(LOCATION).map(HeaderValue::to_str);
+    if let Some(code) = location.and_then(Result::ok).and_then(code_at) {
+        state.targets.invalidate(&code);
+    }
+    Ok(made)
 }

@@ -11,6 +11,11 @@ pub(super) fn location(code: &Code) -> String {
     format!("/v1/links/{code}")
 }
 
+/// Returns the code of the link whose place this is.
+pub(super) fn code_at(location: &str) -> Option<Code> {
+    location.strip_prefix("/v1/links/")?.parse().ok()
+}
+
 /// A link as clients see it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Link)]

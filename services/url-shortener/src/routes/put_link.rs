@@ -44,6 +44,9 @@ pub(super) async fn put_link(
     let code: Code = code.parse().map_err(invalid_code)?;
     let target = body.target(&request, &state.public_url)?;
 
+    // Before the answer, however it turns out: a failed COMMIT may have happened, and an unchanged link may have been changed by
+    // another replica.
+    let _invalidation = state.targets.invalidate_on_drop(code.clone());
     let wanted = (caller.tenant, code, target);
     let put = pg::run_tx(&state.pool, "put_link", &wanted, |tx, (tenant, code, target)| {
         Box::pin(store::put(tx, tenant, code, target))

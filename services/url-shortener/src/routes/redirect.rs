@@ -6,8 +6,9 @@ use actix_web::{
     web::{Data, Path},
 };
 use api_error::{ApiError, Code as ErrorCode};
+use read_cache::Error;
 
-use crate::{app::State, domain::Code, metrics, store};
+use crate::{app::State, domain::Code, metrics};
 
 /// Leads to the link's target.
 #[utoipa::path(
@@ -26,9 +27,7 @@ pub(super) async fn redirect(state: Data<State>, code: Path<String>) -> Result<H
         metrics::REDIRECTS.with_label_values(&["malformed"]).inc();
         return Err(unknown());
     };
-    let target =
-        pg::run_tx(&state.pool, "redirect", &code, |tx, code| Box::pin(store::find_target(tx, code))).await?;
-    let Some(target) = target else {
+    let Some(target) = state.targets.get(&code).await.map_err(not_found_out)? else {
         metrics::REDIRECTS.with_label_values(&["unknown"]).inc();
         return Err(unknown());
     };
@@ -40,6 +39,17 @@ pub(super) async fn redirect(state: Data<State>, code: Path<String>) -> Result<H
         // The short URL can be a capability, and so can the target: neither is told to the other's visitors.
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
         .finish())
+}
+
+/// A failure of the database is answered as everywhere, although it is shared by all who waited for the same code.
+fn not_found_out(error: Error<pg::Error>) -> ApiError {
+    let answer = match &error {
+        Error::Load(cause) if cause.is_transient() => ApiError::unavailable("PostgreSQL"),
+        Error::TooSlow => ApiError::unavailable("PostgreSQL"),
+        Error::Overloaded => ApiError::new(ErrorCode::Overloaded, "too many targets are being read"),
+        Error::Load(_) | Error::Lost => return ApiError::internal(error),
+    };
+    answer.with_source(error)
 }
 
 fn unknown() -> ApiError {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
+mod cache;
 mod crash;
 mod create;
 mod database_down;

@@ -31,14 +31,17 @@ async fn requests_are_counted_by_route_and_outcome() {
     let put = service.put("acme", "counted", "https://example.com/").await;
     assert_eq!(put.status, StatusCode::CREATED, "{put:?}");
     service.follow("counted").await;
+    service.follow("counted").await;
     service.follow("unknown").await;
 
     for (line, count) in [
         (r#"url_shortener_puts_total{outcome="created"}"#, 1.0),
-        (r#"url_shortener_redirects_total{outcome="found"}"#, 1.0),
+        (r#"url_shortener_redirects_total{outcome="found"}"#, 2.0),
         (r#"url_shortener_redirects_total{outcome="unknown"}"#, 1.0),
-        (r#"http_server_request_duration_seconds_count{method="GET",route="/{code}",status="302"}"#, 1.0),
+        (r#"http_server_request_duration_seconds_count{method="GET",route="/{code}",status="302"}"#, 2.0),
         (r#"pg_transaction_duration_seconds_count{outcome="committed",transaction="put_link"}"#, 1.0),
+        (r#"cache_requests_total{cache="targets",outcome="miss"}"#, 2.0),
+        (r#"cache_requests_total{cache="targets",outcome="hit"}"#, 1.0),
     ] {
         assert!((service.metric(line).await - count).abs() < f64::EPSILON, "{line}");
     }

@@ -72,6 +72,19 @@ async fn limits_that_let_nobody_in_are_refused() {
 }
 
 #[tokio::test]
+async fn a_cache_without_bounds_is_refused() {
+    for (name, flag, value) in [
+        ("LINKS_CACHE_CAPACITY", "--links-cache-capacity", "0"),
+        ("LINKS_CACHE_MAX_AGE_MS", "--links-cache-max-age-ms", "60001"),
+        ("LINKS_CACHE_ABSENT_MAX_AGE_MS", "--links-cache-absent-max-age-ms", "0"),
+    ] {
+        let process = process().await.env("LINKS_PUBLIC_URL", "http://links.test").env(name, value);
+        let output = process.expect_refusal().await;
+        assert!(output.contains(flag), "{name}: {output}");
+    }
+}
+
+#[tokio::test]
 async fn keys_that_are_forgotten_before_they_are_repeated_are_refused() {
     let process = process().await.env("LINKS_PUBLIC_URL", "http://links.test");
     let output = process.env("IDEMPOTENCY_RETENTION_S", "86400").expect_refusal().await;
