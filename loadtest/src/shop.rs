@@ -66,12 +66,7 @@ pub enum Ticket {
     /// The order that is read.
     ReadOrder(Uuid),
     /// The key of the order that is placed.
-    PlaceOrder {
-        /// Its key.
-        key: Uuid,
-        /// Whether it was sent before.
-        is_repetition: bool,
-    },
+    PlaceOrder(Uuid),
 }
 
 impl Shop {
@@ -149,6 +144,12 @@ impl Shop {
             );
         }
     }
+
+    /// Whether the request was sent more than once, so that another one of its key may be under way.
+    fn has_twin(&self, ticket: &Ticket) -> bool {
+        let Ticket::PlaceOrder(key) = ticket else { return false };
+        self.told.orders.get(key).is_some_and(|promise| promise.n_sends > 1)
+    }
 }
 
 impl Workload for Shop {
@@ -168,13 +169,13 @@ impl Workload for Shop {
         let kind = match ticket {
             Ticket::Redirect(_) => Kind::Redirect,
             Ticket::ReadOrder(_) => Kind::ReadOrder,
-            Ticket::PlaceOrder { .. } => Kind::PlaceOrder,
+            Ticket::PlaceOrder(_) => Kind::PlaceOrder,
         };
         let operation = self.operations.iter().find(|operation| operation.kind == kind);
         let (expect, retries) = operation.map_or((&[][..], 0), |found| (&found.expect[..], found.retries));
-        let ending = ending(answer, expect, ticket);
+        let ending = ending(answer, expect, self.has_twin(ticket));
         let retry_after = match (ticket, answer) {
-            (Ticket::PlaceOrder { key, .. }, _) => self.judge_order(*key, answer, n_tries, retries),
+            (Ticket::PlaceOrder(key), _) => self.judge_order(*key, answer, n_tries, retries),
             (Ticket::Redirect(index), Ok(answer)) => {
                 self.judge_redirect(*index, answer);
                 None
@@ -189,16 +190,11 @@ impl Workload for Shop {
     }
 }
 
-fn ending(answer: &Result<Answer, Failure>, expect: &[u16], ticket: &Ticket) -> Ending {
+fn ending(answer: &Result<Answer, Failure>, expect: &[u16], has_twin: bool) -> Ending {
     match answer {
         Ok(answer) if expect.contains(&answer.status.as_u16()) => Ending::Expected,
-        // So is a repetition answered whose first request is under way.
-        Ok(answer)
-            if answer.status == StatusCode::CONFLICT
-                && matches!(ticket, Ticket::PlaceOrder { is_repetition: true, .. }) =>
-        {
-            Ending::Expected
-        }
+        // So is whichever of two came second, while the other is under way.
+        Ok(answer) if answer.status == StatusCode::CONFLICT && has_twin => Ending::Expected,
         Ok(answer) => Ending::Failed(format!("HTTP {}", answer.status.as_u16())),
         Err(Failure::Timeout) => Ending::Timeout,
         Err(Failure::Dropped) => Ending::Dropped,

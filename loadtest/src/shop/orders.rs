@@ -18,7 +18,7 @@ impl Shop {
     pub(super) fn place_order(&mut self, repeat: f64) -> (usize, Request, Ticket) {
         let is_repetition = self.rng.random::<f64>() < repeat && !self.repeatable.is_empty();
         let key = if is_repetition { self.key_to_repeat() } else { self.new_order() };
-        (ORDERS, self.placing(key), Ticket::PlaceOrder { key, is_repetition })
+        (ORDERS, self.placing(key), Ticket::PlaceOrder(key))
     }
 
     fn key_to_repeat(&mut self) -> Uuid {
