@@ -151,6 +151,6 @@ mod tests {
         }
         assert!(!whole.contains(":id,") && !whole.contains("(:id)"));
         let one_by_one = create_order(&[Section::Pipelines]);
-        assert!(whole.contains("pipeline") && !one_by_one.contains("pipeline"));
+        assert!(whole.contains("pipeline\n") && !one_by_one.contains("pipeline\n"), "{one_by_one}");
     }
 }
