@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::StatusCode;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{HOST, HeaderMap, HeaderValue};
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -26,21 +26,21 @@ const BODY_LIMIT: usize = 1 << 20;
 pub type Request = hyper::Request<Full<Bytes>>;
 
 /// A GET request.
-pub fn get(path: &str, headers: &[(&str, String)]) -> anyhow::Result<Request> {
+pub fn get(path: &str, headers: &[(HeaderName, HeaderValue)]) -> anyhow::Result<Request> {
     with_headers(hyper::Request::get(path), headers, Bytes::new())
 }
 
 /// A POST request.
-pub fn post(path: &str, headers: &[(&str, String)], body: String) -> anyhow::Result<Request> {
+pub fn post(path: &str, headers: &[(HeaderName, HeaderValue)], body: String) -> anyhow::Result<Request> {
     with_headers(hyper::Request::post(path), headers, Bytes::from(body))
 }
 
 fn with_headers(
     request: hyper::http::request::Builder,
-    headers: &[(&str, String)],
+    headers: &[(HeaderName, HeaderValue)],
     body: Bytes,
 ) -> anyhow::Result<Request> {
-    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
     Ok(request.body(Full::new(body))?)
 }
 

@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use bytes::Bytes;
 use futures::{StreamExt as _, stream};
-use http_body_util::Full;
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderValue, LOCATION};
 use uuid::Uuid;
@@ -17,7 +15,7 @@ use uuid::Uuid;
 pub use events::TopicPosition;
 pub use inbox::Inbox;
 
-use crate::connections::{Answer, Connections, Failure, Limits};
+use crate::connections::{Answer, Connections, Failure, Limits, get};
 use crate::reconcile::{Held, Order, Told};
 use crate::target::{Target, Token, authority};
 
@@ -124,9 +122,7 @@ impl Observer {
     }
 
     async fn order(&self, id: Uuid) -> anyhow::Result<Option<Order>> {
-        let request = hyper::Request::get(format!("/v1/orders/{id}"))
-            .header(AUTHORIZATION, self.authorization.clone())
-            .body(Full::new(Bytes::new()))?;
+        let request = get(&format!("/v1/orders/{id}"), &[(AUTHORIZATION, self.authorization.clone())])?;
         let answer = answered(self.orders.send(request, Instant::now()).await)?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
@@ -138,7 +134,7 @@ impl Observer {
     /// Where each link that was promised leads.
     async fn targets(&self, told: &Told) -> anyhow::Result<BTreeMap<String, String>> {
         let looks = stream::iter(told.links.keys()).map(async |code| {
-            let request = hyper::Request::get(format!("/{code}")).body(Full::new(Bytes::new()))?;
+            let request = get(&format!("/{code}"), &[])?;
             let answer = answered(self.links.send(request, Instant::now()).await)?;
             let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
             anyhow::Ok(location.map(|location| (code.clone(), location.to_owned())))

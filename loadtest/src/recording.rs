@@ -129,10 +129,12 @@ impl Recording {
     }
 }
 
-fn histogram(digits: u8) -> Histogram<u64> {
+/// An empty histogram of latencies in microseconds, with so many significant digits. What is longer than a minute counts as one.
+pub fn histogram(digits: u8) -> Histogram<u64> {
     Histogram::new_with_bounds(1, micros(LONGEST), digits).expect("the bounds are valid")
 }
 
-fn micros(duration: Duration) -> u64 {
+/// A duration as [`histogram`]s count it.
+pub fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -124,7 +124,7 @@ impl Token {
     }
 
     /// The value of the header `authorization`.
-    pub(crate) fn header(&self) -> anyhow::Result<hyper::header::HeaderValue> {
+    pub fn header(&self) -> anyhow::Result<hyper::header::HeaderValue> {
         let mut value = hyper::header::HeaderValue::from_str(&format!("Bearer {}", self.0))
             .context("the token holds characters that no header can")?;
         value.set_sensitive(true);

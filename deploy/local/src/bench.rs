@@ -13,7 +13,6 @@ mod table;
 use std::time::Duration;
 
 use anyhow::Context;
-use hdrhistogram::Histogram;
 
 use crate::console::say;
 use crate::demo::Scene;
@@ -27,14 +26,8 @@ const MEASURING: Duration = Duration::from_secs(20);
 /// How long both sides run before, so that caches are warm and statements prepared.
 const WARMING: Duration = Duration::from_secs(3);
 
-/// The longest latency that is told from longer ones.
-const LONGEST: Duration = Duration::from_mins(1);
-
-/// For latencies in microseconds.
-fn histogram() -> Histogram<u64> {
-    let longest_us = u64::try_from(LONGEST.as_micros()).unwrap_or(u64::MAX);
-    Histogram::new_with_bounds(1, longest_us, 3).expect("the bounds are valid")
-}
+/// Significant digits of what is measured.
+const DIGITS: u8 = 3;
 
 /// What was measured in one closed loop.
 #[derive(Clone, Copy, Debug)]

@@ -19,6 +19,7 @@ use std::time::Duration;
 use anyhow::Context;
 use loadtest::connections::{Request, get, post};
 use loadtest::target::authority;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 
 pub(crate) use load::{Load, load};
 pub(crate) use walkthrough::walkthrough;
@@ -71,20 +72,16 @@ impl Scene {
         let lines = [(self.skus()[0].as_str(), 1), (self.skus()[1].as_str(), 1)];
         let placement = Placement::new("bench@example.com", &lines);
         let headers = [
-            self.authorization(),
-            ("idempotency-key", placement.idempotency_key.to_string()),
-            ("content-type", "application/json".to_owned()),
+            (AUTHORIZATION, self.shop.token.header()?),
+            (HeaderName::from_static("idempotency-key"), placement.idempotency_key.to_string().try_into()?),
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         ];
         post("/v1/orders", &headers, placement.body).context("the request")
     }
 
     /// A request for a page of orders.
     pub(crate) fn page_request(&self, path_and_query: &str) -> anyhow::Result<Request> {
-        get(path_and_query, &[self.authorization()]).context("the request")
-    }
-
-    fn authorization(&self) -> (&'static str, String) {
-        ("authorization", format!("Bearer {}", self.shop.token.expose()))
+        get(path_and_query, &[(AUTHORIZATION, self.shop.token.header()?)]).context("the request")
     }
 }
 

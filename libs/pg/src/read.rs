@@ -6,7 +6,7 @@ use deadpool_postgres::Object;
 use tokio::time::timeout;
 use tokio_postgres::{Row, types::ToSql};
 
-use crate::{Error, Pool, metrics, patience::Patience};
+use crate::{Error, Pool, metrics, patience::Patience, tx::at_most_one};
 
 /// Returns the one row of a SELECT, if it is there. To the server it is a transaction of one statement, and so it is to the
 /// metrics, under `name`.
@@ -41,11 +41,7 @@ async fn read(pool: &Pool, sql: &'static str, params: &[&(dyn ToSql + Sync)]) ->
     };
     let answered = timeout(patience.limit, querying).await.map_err(|elapsed| patience.exceeded(elapsed))?;
     connection.give_back();
-    let mut rows = answered?;
-    match rows.len() {
-        0 | 1 => Ok(rows.pop()),
-        many => Err(Error::UnexpectedRowCount { statement: sql, expected: 1, touched: many as u64 }),
-    }
+    at_most_one(sql, answered?)
 }
 
 /// A connection that leaves the pool and is closed unless it is given back: whoever stops waiting leaves a statement running

@@ -68,11 +68,7 @@ impl Tx<'_> {
         sql: &'static str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Option<Row>, Error> {
-        let mut rows = self.query(sql, params).await?;
-        match rows.len() {
-            0 | 1 => Ok(rows.pop()),
-            many => Err(Error::UnexpectedRowCount { statement: sql, expected: 1, touched: many as u64 }),
-        }
+        at_most_one(sql, self.query(sql, params).await?)
     }
 
     /// Returns how many rows were touched.
@@ -148,6 +144,14 @@ impl Tx<'_> {
             touched if touched == expected => Ok(()),
             touched => Err(Error::UnexpectedRowCount { statement: sql, expected, touched }),
         }
+    }
+}
+
+/// The row of a statement that returns one or none.
+pub(crate) fn at_most_one(statement: &'static str, mut rows: Vec<Row>) -> Result<Option<Row>, Error> {
+    match rows.len() {
+        0 | 1 => Ok(rows.pop()),
+        many => Err(Error::UnexpectedRowCount { statement, expected: 1, touched: many as u64 }),
     }
 }
 

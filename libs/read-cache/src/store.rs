@@ -69,10 +69,9 @@ impl<K: Key, V: Send + Sync + 'static, E> Store<K, V, E> {
     /// Keeps what a flight has brought; returns false when it must not, because the key was invalidated meanwhile.
     pub(crate) fn keep(&self, key: &K, flight: &Flight<V, E>, entry: &Arc<Entry<V>>) -> bool {
         let mut flights = self.lock();
-        if !flights.get(key).is_some_and(|current| current.same_channel(flight)) {
+        if !remove_if_current(&mut flights, key, flight) {
             return false;
         }
-        flights.remove(key);
         let (put, remove) = if entry.value().is_some() {
             (&self.present, &self.absent)
         } else {
@@ -85,10 +84,7 @@ impl<K: Key, V: Send + Sync + 'static, E> Store<K, V, E> {
 
     /// Forgets a flight, unless its key has another one by now.
     pub(crate) fn end(&self, key: &K, flight: &Flight<V, E>) {
-        let mut flights = self.lock();
-        if flights.get(key).is_some_and(|current| current.same_channel(flight)) {
-            flights.remove(key);
-        }
+        remove_if_current(&mut self.lock(), key, flight);
     }
 
     /// Forgets all about a key.
@@ -107,4 +103,17 @@ impl<K: Key, V: Send + Sync + 'static, E> Store<K, V, E> {
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Flight<V, E>>> {
         self.flights.lock().expect("no panic under this lock")
     }
+}
+
+/// Removes a flight; returns false, and does nothing, when its key has another one or none.
+fn remove_if_current<K: Key, V, E>(
+    flights: &mut HashMap<K, Flight<V, E>>,
+    key: &K,
+    flight: &Flight<V, E>,
+) -> bool {
+    let is_current = flights.get(key).is_some_and(|current| current.same_channel(flight));
+    if is_current {
+        flights.remove(key);
+    }
+    is_current
 }

@@ -6,9 +6,10 @@ use anyhow::{Context, ensure};
 use futures::future::try_join_all;
 use hdrhistogram::Histogram;
 use loadtest::connections::{Answer, Connections, Limits, Request};
+use loadtest::recording::{histogram, micros};
 
 use super::pgbench::figures;
-use super::{Figures, MEASURING, WARMING, histogram};
+use super::{DIGITS, Figures, MEASURING, WARMING};
 
 /// Clients of one server who all send the same kind of request.
 pub(super) struct Clients<'a, F> {
@@ -32,7 +33,7 @@ impl<F: Fn() -> anyhow::Result<Request>> Clients<'_, F> {
         let server = connect(self.authority, self.number)?;
         let end = Instant::now() + duration;
         let clients = (0..self.number).map(|_| self.client(&server, end));
-        let mut all = histogram();
+        let mut all = histogram(DIGITS);
         for of_client in try_join_all(clients).await? {
             all.add(&of_client).context("histograms of one kind")?;
         }
@@ -40,12 +41,12 @@ impl<F: Fn() -> anyhow::Result<Request>> Clients<'_, F> {
     }
 
     async fn client(&self, server: &Connections, end: Instant) -> anyhow::Result<Histogram<u64>> {
-        let mut latencies = histogram();
+        let mut latencies = histogram(DIGITS);
         while Instant::now() < end {
             let request = (self.request)()?;
             let sent_at = Instant::now();
             exchange(server, request, self.status).await?;
-            latencies.saturating_record(u64::try_from(sent_at.elapsed().as_micros()).unwrap_or(u64::MAX));
+            latencies.saturating_record(micros(sent_at.elapsed()));
         }
         Ok(latencies)
     }

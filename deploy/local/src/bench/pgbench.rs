@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use hdrhistogram::Histogram;
+use loadtest::recording::histogram;
 
 use super::database::BenchDatabase;
-use super::{Figures, MEASURING, WARMING, histogram};
+use super::{DIGITS, Figures, MEASURING, WARMING};
 
 /// The order transaction as a script of pgbench's.
 const CREATE_ORDER: &str = include_str!("sql/create_order.sql");
@@ -86,7 +87,7 @@ async fn run_for(
 
 /// The third column of each log is the latency in microseconds.
 fn latencies(directory: &Path) -> anyhow::Result<Histogram<u64>> {
-    let mut histogram = histogram();
+    let mut histogram = histogram(DIGITS);
     for entry in std::fs::read_dir(directory).context("the logs of pgbench")? {
         let path = entry.context("a log of pgbench")?.path();
         if path.extension().is_some_and(|extension| extension == "sql") {
@@ -132,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_latency_of_seconds_is_not_cut_off() {
-        let mut latencies = histogram();
+        let mut latencies = histogram(DIGITS);
         latencies.saturating_record(3_000_000);
         let figures = figures(&latencies, Duration::from_secs(2)).unwrap();
         assert!((2_999.0..=3_001.0).contains(&figures.p99_ms), "{figures:?}");

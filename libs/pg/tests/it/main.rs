@@ -47,6 +47,15 @@ async fn migrated() -> (Pool, Database) {
     (pool, database)
 }
 
+/// A server that can be made to fail.
+async fn migrated_behind_proxy() -> (FaultProxy, Pool, Database) {
+    let proxy = FaultProxy::start(Database::server()).await;
+    let database = Database::create("pool").await;
+    let pool = connect(&database.url_through(proxy.addr()));
+    pg::migrate(&pool, &[("counters", MIGRATIONS)]).await.unwrap();
+    (proxy, pool, database)
+}
+
 async fn insert(pool: &Pool, name: &str, value: i32) -> Result<(), Error> {
     pg::run_tx(pool, "insert", &(name, value), |tx, (name, value)| {
         Box::pin(async move { tx.execute_exactly(1, INSERT, &[name, value]).await })
@@ -126,10 +135,7 @@ async fn a_busy_pool_is_no_missing_database() {
 
 #[tokio::test]
 async fn a_pool_that_is_full_of_attempts_to_connect_is_a_missing_database() {
-    let proxy = FaultProxy::start(Database::server()).await;
-    let database = Database::create("pool").await;
-    let pool = connect(&database.url_through(proxy.addr()));
-    pg::migrate(&pool, &[("counters", MIGRATIONS)]).await.unwrap();
+    let (proxy, pool, _database) = migrated_behind_proxy().await;
 
     proxy.black_hole();
     let attempts = futures::future::join_all((0..16).map(|_| insert(&pool, "a", 1)));
@@ -184,10 +190,7 @@ async fn insert_and_hang(tx: &Tx<'_>) -> Result<(), Error> {
 
 #[tokio::test]
 async fn a_silent_server_does_not_hold_callers() {
-    let proxy = FaultProxy::start(Database::server()).await;
-    let database = Database::create("pool").await;
-    let pool = connect(&database.url_through(proxy.addr()));
-    pg::migrate(&pool, &[("counters", MIGRATIONS)]).await.unwrap();
+    let (proxy, pool, _database) = migrated_behind_proxy().await;
     insert(&pool, "before", 1).await.unwrap();
 
     proxy.black_hole();

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use pg::{Error, Pool};
-use testkit::{Database, FaultProxy, wait_for};
+use testkit::wait_for;
 
-use crate::{MIGRATIONS, connect, insert, migrated};
+use crate::{insert, migrated, migrated_behind_proxy};
 
 const VALUE: &str = "SELECT value FROM counters WHERE name = $1";
 
@@ -44,10 +44,7 @@ async fn the_server_ends_what_runs_too_long() {
 
 #[tokio::test]
 async fn a_silent_server_does_not_hold_a_reader() {
-    let proxy = FaultProxy::start(Database::server()).await;
-    let database = Database::create("pool").await;
-    let pool = connect(&database.url_through(proxy.addr()));
-    pg::migrate(&pool, &[("counters", MIGRATIONS)]).await.unwrap();
+    let (proxy, pool, _database) = migrated_behind_proxy().await;
     assert_eq!(value(&pool, "a").await.unwrap(), None);
 
     proxy.black_hole();
