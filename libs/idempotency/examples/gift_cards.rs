@@ -11,6 +11,7 @@ use idempotency::http::{
     self, Key, Request, Response,
     remote::{self, Attempt, Finished, Operation, Remote, StepKey},
 };
+use pg::Columns as _;
 use serde::{Deserialize, Serialize};
 use service::{HasConfig, Runtime};
 use telemetry::ServiceInfo;
@@ -139,7 +140,7 @@ impl Operation for BuyGiftCard {
                     if *amount_minor > 50_000 {
                         return Err(ApiError::new(Code::InvalidRequest, "A gift card holds 500.00 at most."));
                     }
-                    Ok(tx.query_one(RESERVE, &[tenant, amount_minor]).await?.get(0))
+                    Ok(tx.query_one(RESERVE, &[tenant, amount_minor]).await?.column(0)?)
                 })
             })
             .await?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use events::KafkaConfig;
-use pg::Pool;
+use pg::{Columns as _, Pool};
 use rdkafka::error::KafkaError;
 use thiserror::Error;
 use tokio::sync::Notify;
@@ -166,8 +166,9 @@ impl Relay {
         loop {
             let age =
                 pg::run_tx(&self.pool, "outbox_age", &(), |tx, ()| Box::pin(tx.query_opt(AGE, &[]))).await;
-            if let Ok(row) = age {
-                metrics::OLDEST_UNPUBLISHED.set(row.map_or(0.0, |row| row.get(0)));
+            let age = age.and_then(|row| row.map_or(Ok(0.0), |row| row.column(0)));
+            if let Ok(age) = age {
+                metrics::OLDEST_UNPUBLISHED.set(age);
             }
             tokio::time::sleep(MEASURE).await;
         }

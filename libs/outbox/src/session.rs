@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::ClientWrapper;
-use pg::{Error, Pool, Row};
+use pg::{Columns as _, Error, Pool, Row};
 use uuid::Uuid;
 
 /// Chooses the active relay among those of one database; "OUTBOX" on a telephone keypad.
@@ -45,13 +45,13 @@ impl Session {
     /// Tries to become the active relay; `false` while another one is.
     pub(crate) async fn try_lead(&self) -> Result<bool, Error> {
         let row = bounded(self.0.query_one(TRY_LOCK, &[&LOCK])).await?;
-        Ok(row.get(0))
+        row.column(0)
     }
 
     /// Returns the oldest rows, in publishing order.
     pub(crate) async fn next(&self) -> Result<Vec<Pending>, Error> {
         let statement = bounded(self.0.prepare_cached(NEXT)).await?;
-        Ok(bounded(self.0.query(&statement, &[&BATCH])).await?.iter().map(pending).collect())
+        bounded(self.0.query(&statement, &[&BATCH])).await?.iter().map(pending).collect()
     }
 
     /// Removes rows that the broker has.
@@ -62,17 +62,17 @@ impl Session {
     }
 }
 
-fn pending(row: &Row) -> Pending {
-    Pending {
-        seq: row.get("seq"),
-        event_id: row.get("event_id"),
-        topic: row.get("topic"),
-        key: row.get("key"),
-        event_type: row.get("event_type"),
-        payload: row.get("payload"),
-        traceparent: row.get("traceparent"),
-        occurred_at: row.get("occurred_at"),
-    }
+fn pending(row: &Row) -> Result<Pending, Error> {
+    Ok(Pending {
+        seq: row.column("seq")?,
+        event_id: row.column("event_id")?,
+        topic: row.column("topic")?,
+        key: row.column("key")?,
+        event_type: row.column("event_type")?,
+        payload: row.column("payload")?,
+        traceparent: row.column("traceparent")?,
+        occurred_at: row.column("occurred_at")?,
+    })
 }
 
 async fn bounded<T, E: Into<Error>>(call: impl Future<Output = Result<T, E>>) -> Result<T, Error> {

@@ -61,6 +61,25 @@ pub enum Error {
         touched: u64,
     },
 
+    /// A column is missing, or does not have the type that this release reads: an incompatible change of the schema.
+    #[error("the column {column} cannot be read")]
+    Unreadable {
+        /// The column's name, or its index.
+        column: String,
+        /// What does not fit.
+        #[source]
+        source: Source,
+    },
+
+    /// A column holds a value that this release does not know; a newer one that runs beside it may.
+    #[error("the column {column} holds the value {value:?}, which this release does not know")]
+    UnknownValue {
+        /// The column's name.
+        column: &'static str,
+        /// Its value: one of a fixed set, as a state is, and nothing personal.
+        value: String,
+    },
+
     /// Anything else: a mistake in a statement or in the schema.
     #[error("the database refused a statement")]
     Refused(#[source] Source),
@@ -78,9 +97,11 @@ impl Error {
             | Self::CommitUnknown(_)
             | Self::Locked(_)
             | Self::Conflict(_)
+            | Self::UnknownValue { .. }
             | Self::DeadlineExceeded(_) => true,
             Self::Constraint { .. }
             | Self::UnexpectedRowCount { .. }
+            | Self::Unreadable { .. }
             | Self::Refused(_)
             | Self::Migration(_) => false,
         }
@@ -104,6 +125,8 @@ impl Error {
             Self::DeadlineExceeded(_) => "deadline_exceeded",
             Self::Constraint { .. } => "constraint",
             Self::UnexpectedRowCount { .. } => "unexpected_row_count",
+            Self::Unreadable { .. } => "unreadable",
+            Self::UnknownValue { .. } => "unknown_value",
             Self::Refused(_) => "refused",
             Self::Migration(_) => "migration",
         }

@@ -9,6 +9,7 @@ mod patience;
 mod pool;
 mod pool_gauge;
 mod read;
+mod row;
 mod tx;
 
 pub use config::{Config, Migrations};
@@ -16,6 +17,7 @@ pub use error::Error;
 pub use migrate::{Migration, Schema, migrate};
 pub use pool::{Pool, connect};
 pub use read::query_opt;
+pub use row::Columns;
 pub use tx::{Tx, TxError, TxFuture, run_tx};
 
 pub use tokio_postgres::{Row, types};

@@ -1,6 +1,6 @@
 //! The generator against servers that misbehave, and a whole run against the services.
 
-#![expect(clippy::unwrap_used, reason = "test harness")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "test harness")]
 
 mod faults;
 mod generator;

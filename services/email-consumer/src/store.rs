@@ -13,7 +13,7 @@ mod purge;
 pub(crate) use purge::keep_purged;
 
 use idempotency::dedup;
-use pg::{Error, Migration, Pool, Schema, run_tx, types::ToSql};
+use pg::{Columns as _, Error, Migration, Pool, Schema, run_tx, types::ToSql};
 use uuid::Uuid;
 
 /// The name of this service among the consumers of an event.
@@ -81,7 +81,7 @@ pub(crate) async fn claim_mail(pool: &Pool, mail: &NewMail<'_>) -> Result<bool, 
 /// the first time, the customer may get it twice.
 pub(crate) async fn begin_handover(pool: &Pool, event_id: Uuid) -> Result<i32, Error> {
     run_tx(pool, "begin_handover", &event_id, |tx, event_id| {
-        Box::pin(async move { Ok(tx.query_one(BEGIN_HANDOVER, &[event_id]).await?.get("handovers")) })
+        Box::pin(async move { tx.query_one(BEGIN_HANDOVER, &[event_id]).await?.column("handovers") })
     })
     .await
 }

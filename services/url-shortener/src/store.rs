@@ -3,7 +3,7 @@
 pub(crate) mod list;
 
 use auth::Tenant;
-use pg::{Error, Migration, Pool, Row, Schema, Tx};
+use pg::{Columns as _, Error, Migration, Pool, Row, Schema, Tx};
 
 use crate::domain::{Code, Link, Put, Target};
 
@@ -44,37 +44,37 @@ pub(crate) async fn insert(
     target: &Target,
 ) -> Result<Option<Link>, Error> {
     let row = tx.query_opt(INSERT, &[&code.as_str(), &tenant.as_str(), &target.as_str()]).await?;
-    Ok(row.as_ref().map(link))
+    row.as_ref().map(link).transpose()
 }
 
 /// Makes the link, or points it to another target, unless another tenant has the code.
 pub(crate) async fn put(tx: &Tx<'_>, tenant: &Tenant, code: &Code, target: &Target) -> Result<Put, Error> {
     let written = tx.query_opt(UPSERT, &[&code.as_str(), &tenant.as_str(), &target.as_str()]).await?;
-    Ok(match written {
-        Some(row) if row.get::<_, i64>("version") == 1 => Put::Created(link(&row)),
-        Some(row) => Put::Updated(link(&row)),
-        None => find(tx, tenant, code).await?.map_or(Put::Taken, Put::Unchanged),
-    })
+    let Some(row) = written else {
+        return Ok(find(tx, tenant, code).await?.map_or(Put::Taken, Put::Unchanged));
+    };
+    let link = link(&row)?;
+    Ok(if link.version == 1 { Put::Created(link) } else { Put::Updated(link) })
 }
 
 /// Returns a link of this tenant.
 pub(crate) async fn find(tx: &Tx<'_>, tenant: &Tenant, code: &Code) -> Result<Option<Link>, Error> {
     let row = tx.query_opt(FIND, &[&code.as_str(), &tenant.as_str()]).await?;
-    Ok(row.as_ref().map(link))
+    row.as_ref().map(link).transpose()
 }
 
 /// Returns where a code leads, whoever asks.
 pub(crate) async fn find_target(pool: &Pool, code: &Code) -> Result<Option<Target>, Error> {
     let row = pg::query_opt(pool, "redirect", FIND_TARGET, &[&code.as_str()]).await?;
-    Ok(row.map(|row| Target::from_stored(row.get("target"))))
+    row.map(|row| Ok(Target::from_stored(row.column("target")?))).transpose()
 }
 
-fn link(row: &Row) -> Link {
-    Link {
-        code: Code::from_stored(row.get("code")),
-        target: Target::from_stored(row.get("target")),
-        version: row.get("version"),
-        created_at: row.get("created_at"),
-        updated_at: row.get("updated_at"),
-    }
+fn link(row: &Row) -> Result<Link, Error> {
+    Ok(Link {
+        code: Code::from_stored(row.column("code")?),
+        target: Target::from_stored(row.column("target")?),
+        version: row.column("version")?,
+        created_at: row.column("created_at")?,
+        updated_at: row.column("updated_at")?,
+    })
 }

@@ -67,7 +67,7 @@ pub(super) async fn measure(scene: &Scene, database: &BenchDatabase) -> anyhow::
 /// Waits until the service is done with every order, so that it has no part in what is measured next.
 async fn settle(service: &Client) -> anyhow::Result<()> {
     let settled = async {
-        while service.query_one(HAS_WORK, &[]).await?.get(0) {
+        while service.query_one(HAS_WORK, &[]).await?.try_get(0)? {
             sleep(SETTLE_POLL).await;
         }
         Ok::<_, tokio_postgres::Error>(())

@@ -95,7 +95,7 @@ async fn in_sql(client: &tokio_postgres::Client, database: &BenchDatabase) -> an
         )
         .await
         .context("the row before the 10,000th page")?;
-    let (at, id): (String, String) = (last.get(0), last.get(1));
+    let (at, id): (String, String) = (last.try_get(0)?, last.try_get(1)?);
     let first = format!("{PAGE} {NEWEST_FIRST};\n");
     let keyset = format!("{PAGE} AND (placed_at, id) < (timestamptz '{at}', uuid '{id}') {NEWEST_FIRST};\n");
     let offset = format!("{PAGE} {NEWEST_FIRST} OFFSET {BEFORE};\n");

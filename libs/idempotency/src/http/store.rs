@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pg::{Error, Row, Tx};
+use pg::{Columns as _, Error, Row, Tx};
 use uuid::Uuid;
 
 use super::{Fingerprint, Request, Response, Retention};
@@ -55,43 +55,45 @@ impl Record {
 
 /// Takes the key for this transaction; `false` when another one has it.
 pub(super) async fn try_lock(tx: &Tx<'_>, request: &Request) -> Result<bool, Error> {
-    Ok(tx.query_one(TRY_LOCK, &[&request.tenant, &request.key.as_str()]).await?.get(0))
+    tx.query_one(TRY_LOCK, &[&request.tenant, &request.key.as_str()]).await?.column(0)
 }
 
 /// Returns what is known about the key.
 pub(super) async fn find(tx: &Tx<'_>, request: &Request) -> Result<Option<Record>, Error> {
     let row = tx.query_opt(FIND, &[&request.tenant, &request.key.as_str()]).await?;
-    Ok(row.map(|row| Record { fingerprint: fingerprint(&row), state: state(&row) }))
+    row.map(|row| Ok(Record { fingerprint: fingerprint(&row)?, state: state(&row)? })).transpose()
 }
 
-fn state(row: &Row) -> State {
-    match row.get::<_, Option<i16>>("status") {
-        Some(_) => State::Finished(response(row)),
+fn state(row: &Row) -> Result<State, Error> {
+    let status: Option<i16> = row.column("status")?;
+    Ok(match status {
+        Some(_) => State::Finished(response(row)?),
         None => State::Unfinished {
-            owner: row.get("owner"),
-            lease_left: Duration::try_from_secs_f64(row.get("lease_left_s")).unwrap_or_default(),
+            owner: row.column("owner")?,
+            lease_left: Duration::try_from_secs_f64(row.column("lease_left_s")?).unwrap_or_default(),
         },
-    }
+    })
 }
 
-fn fingerprint(row: &Row) -> Fingerprint {
-    Fingerprint {
-        version: row.get("fingerprint_version"),
-        method: row.get("method"),
-        route: row.get("route"),
-        query_hash: row.get("query_hash"),
-        body_hash: row.get("body_hash"),
-    }
+fn fingerprint(row: &Row) -> Result<Fingerprint, Error> {
+    Ok(Fingerprint {
+        version: row.column("fingerprint_version")?,
+        method: row.column("method")?,
+        route: row.column("route")?,
+        query_hash: row.column("query_hash")?,
+        body_hash: row.column("body_hash")?,
+    })
 }
 
 /// Reads the response of a finished row.
-pub(super) fn response(row: &Row) -> Response {
-    let headers: serde_json::Value = row.get("headers");
-    Response {
-        status: row.get::<_, i16>("status").unsigned_abs(),
-        headers: serde_json::from_value(headers).unwrap_or_default(),
-        body: row.get("body"),
-    }
+pub(super) fn response(row: &Row) -> Result<Response, Error> {
+    let (status, headers): (i16, serde_json::Value) = (row.column("status")?, row.column("headers")?);
+    let unreadable = |error| Error::Unreadable { column: "headers".to_owned(), source: Box::new(error) };
+    Ok(Response {
+        status: status.unsigned_abs(),
+        headers: serde_json::from_value(headers).map_err(unreadable)?,
+        body: row.column("body")?,
+    })
 }
 
 /// Returns status and headers as they are stored.

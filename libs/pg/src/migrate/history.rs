@@ -6,7 +6,7 @@ use deadpool_postgres::ClientWrapper;
 use refinery::Migration;
 use tokio_postgres::error::SqlState;
 
-use crate::Error;
+use crate::{Columns as _, Error};
 
 /// The table in which the history of a schema stands.
 pub(super) fn table(schema: &str) -> String {
@@ -36,7 +36,7 @@ pub(super) async fn require(session: &ClientWrapper, schema: &str, steps: &[Migr
 async fn applied(session: &ClientWrapper, schema: &str) -> Result<BTreeMap<i64, String>, Error> {
     let query = format!("SELECT version::bigint, checksum FROM {}", table(schema));
     match session.query(&query, &[]).await {
-        Ok(rows) => Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect()),
+        Ok(rows) => rows.iter().map(|row| Ok((row.column(0)?, row.column(1)?))).collect(),
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(BTreeMap::new()),
         Err(error) => Err(error.into()),
     }

@@ -1,6 +1,6 @@
 //! The pool and its transactions against a real server, through a proxy that fails on command.
 
-#![expect(clippy::unwrap_used, reason = "test harness")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "test harness")]
 
 mod deadline;
 mod pipeline;
@@ -12,7 +12,7 @@ use std::{
 };
 
 use clap::Parser;
-use pg::{Config, Error, Migration, Pool, Tx};
+use pg::{Columns as _, Config, Error, Migration, Pool, Tx};
 use testkit::{Database, FaultProxy, wait_for};
 use tokio::sync::Barrier;
 
@@ -65,7 +65,7 @@ async fn insert(pool: &Pool, name: &str, value: i32) -> Result<(), Error> {
 
 async fn count(pool: &Pool) -> i64 {
     pg::run_tx(pool, "count", &(), |tx, ()| {
-        Box::pin(async move { Ok::<_, Error>(tx.query_one(COUNT, &[]).await?.get(0)) })
+        Box::pin(async move { tx.query_one(COUNT, &[]).await?.column(0) })
     })
     .await
     .unwrap()

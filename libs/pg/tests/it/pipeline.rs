@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use deadline::scope;
 use futures::future::{join_all, try_join, try_join3};
-use pg::{Error, Tx};
+use pg::{Columns as _, Error, Tx};
 use tokio::time::Instant;
 
 use crate::{ADD, COUNT, INSERT, count, migrated};
@@ -58,7 +58,7 @@ async fn more_of_them_than_the_runtime_polls_at_a_stretch_stay_in_order() {
                 tx.execute_exactly(1, INSERT, &[&n.to_string(), &1]).await?;
                 Ok::<_, Error>(())
             };
-            let look = async || Ok::<i64, Error>(tx.query_one(COUNT, &[]).await?.get(0));
+            let look = async || tx.query_one(COUNT, &[]).await?.column::<i64, _>(0);
             let pairs = (0..300).map(|n| try_join(one(n), look()));
             join_all(pairs).await.into_iter().map(|pair| pair.map(|((), seen)| seen)).collect()
         })

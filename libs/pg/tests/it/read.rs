@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pg::{Error, Pool};
+use pg::{Columns as _, Error, Pool};
 use testkit::wait_for;
 
 use crate::{insert, migrated, migrated_behind_proxy};
@@ -11,7 +11,7 @@ const VALUE: &str = "SELECT value FROM counters WHERE name = $1";
 
 async fn value(pool: &Pool, name: &str) -> Result<Option<i32>, Error> {
     let row = pg::query_opt(pool, "value", VALUE, &[&name]).await?;
-    Ok(row.map(|row| row.get("value")))
+    row.map(|row| row.column("value")).transpose()
 }
 
 #[tokio::test]
@@ -79,4 +79,19 @@ async fn a_reader_who_gives_up_leaves_no_busy_connection_in_the_pool() {
         (left == 0).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_column_of_another_type_is_an_error_and_no_panic() {
+    let (pool, _database) = migrated().await;
+    insert(&pool, "a", 1).await.unwrap();
+    let row = pg::query_opt(&pool, "value", VALUE, &[&"a"]).await.unwrap().unwrap();
+
+    let as_text: Result<String, Error> = row.column("value");
+    let absent: Result<i32, Error> = row.column("another");
+
+    for (error, column) in [(as_text.unwrap_err(), "value"), (absent.unwrap_err(), "another")] {
+        assert!(matches!(&error, Error::Unreadable { column: c, .. } if c == column), "{error:?}");
+        assert!(!error.is_transient(), "it stays so until somebody changes the schema or the release");
+    }
 }

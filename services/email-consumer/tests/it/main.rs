@@ -1,6 +1,6 @@
 //! Tests of email-consumer as its neighbours meet it: events in, mails out, on real parts.
 
-#![expect(clippy::unwrap_used, reason = "test harness")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "test harness")]
 
 mod configuration;
 mod crashes;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pg::{Error, Tx};
+use pg::{Columns as _, Error, Tx};
 use serde::Deserialize;
 
 use crate::domain::Sku;
@@ -34,13 +34,13 @@ pub(crate) async fn find_products(
     let rows = tx.query(FIND_PRODUCTS, &[&tenant, &skus]).await?;
     let products = rows.iter().map(|row| {
         let product = Product {
-            name: row.get("name"),
-            unit_price_minor: row.get("unit_price_minor"),
-            currency: row.get("currency"),
+            name: row.column("name")?,
+            unit_price_minor: row.column("unit_price_minor")?,
+            currency: row.column("currency")?,
         };
-        (Sku::from_stored(row.get("sku")), product)
+        Ok((Sku::from_stored(row.column("sku")?), product))
     });
-    Ok(products.collect())
+    products.collect()
 }
 
 /// Adds a product with its first stock, unless the tenant has it already.

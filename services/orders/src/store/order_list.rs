@@ -2,7 +2,7 @@
 
 use cursor::{Moment, Scan, Start, Window};
 use futures::future::try_join;
-use pg::{Error, Row, Tx};
+use pg::{Columns as _, Error, Row, Tx};
 use uuid::Uuid;
 
 use crate::domain::{EmailAddress, OrderFilter, StateName, Summary};
@@ -66,18 +66,18 @@ pub(crate) async fn list(
         tx.query(statement, &[&tenant, &state, &customer, &from, &to, &at, &id, &window.fetch()]),
     )
     .await?;
-    Ok(rows.iter().map(summary).collect())
+    rows.iter().map(summary).collect()
 }
 
-fn summary(row: &Row) -> Summary {
-    Summary {
-        id: row.get("id"),
-        customer_email: EmailAddress::from_stored(row.get("customer_email")),
-        state: super::orders::state(row),
-        rejection_reason: row.get("rejection_reason"),
-        total_minor: row.get("total_minor"),
-        currency: row.get("currency"),
-        placed_at: row.get("placed_at"),
-        updated_at: row.get("updated_at"),
-    }
+fn summary(row: &Row) -> Result<Summary, Error> {
+    Ok(Summary {
+        id: row.column("id")?,
+        customer_email: EmailAddress::from_stored(row.column("customer_email")?),
+        state: super::orders::state(row)?,
+        rejection_reason: row.column("rejection_reason")?,
+        total_minor: row.column("total_minor")?,
+        currency: row.column("currency")?,
+        placed_at: row.column("placed_at")?,
+        updated_at: row.column("updated_at")?,
+    })
 }

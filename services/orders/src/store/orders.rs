@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use futures::future::{try_join, try_join3};
-use pg::{Error, Row, Tx};
+use pg::{Columns as _, Error, Row, Tx};
 use uuid::Uuid;
 
 use crate::domain::{
@@ -103,8 +103,8 @@ async fn insert_change(
 pub(crate) async fn lock_pending(tx: &Tx<'_>, id: Uuid) -> Result<Option<Order<Pending>>, Error> {
     let (row, lines) = try_join(tx.query_opt(LOCK_PENDING, &[&id]), find_lines(tx, id)).await?;
     let Some(row) = row else { return Ok(None) };
-    let details = details(&row, lines);
-    Ok(Some(Order { details, version: row.get("version"), state: Pending }))
+    let details = details(&row, lines)?;
+    Ok(Some(Order { details, version: row.column("version")?, state: Pending }))
 }
 
 /// Returns an order as it is now. Who may see it is the caller's business.
@@ -113,42 +113,47 @@ pub(crate) async fn find(tx: &Tx<'_>, id: Uuid) -> Result<Option<Snapshot>, Erro
         try_join3(tx.query_opt(FIND, &[&id]), find_lines(tx, id), tx.query(FIND_HISTORY, &[&id])).await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(Snapshot {
-        details: details(&row, lines),
-        version: row.get("version"),
-        state: state(&row),
-        rejection_reason: row.get("rejection_reason"),
-        updated_at: row.get("updated_at"),
+        details: details(&row, lines)?,
+        version: row.column("version")?,
+        state: state(&row)?,
+        rejection_reason: row.column("rejection_reason")?,
+        updated_at: row.column("updated_at")?,
         history: history
             .iter()
-            .map(|row| Change { state: state(row), at: row.get("at"), reason: row.get("reason") })
-            .collect(),
+            .map(|row| {
+                Ok(Change { state: state(row)?, at: row.column("at")?, reason: row.column("reason")? })
+            })
+            .collect::<Result<_, Error>>()?,
     }))
 }
 
 async fn find_lines(tx: &Tx<'_>, id: Uuid) -> Result<Vec<Line>, Error> {
     let rows = tx.query(FIND_LINES, &[&id]).await?;
-    let line = |row: &Row| Line {
-        sku: Sku::from_stored(row.get("sku")),
-        name: row.get("name"),
-        quantity: row.get("quantity"),
-        unit_price_minor: row.get("unit_price_minor"),
+    let line = |row: &Row| {
+        Ok(Line {
+            sku: Sku::from_stored(row.column("sku")?),
+            name: row.column("name")?,
+            quantity: row.column("quantity")?,
+            unit_price_minor: row.column("unit_price_minor")?,
+        })
     };
-    Ok(rows.iter().map(line).collect())
+    rows.iter().map(line).collect()
 }
 
-fn details(row: &Row, lines: Vec<Line>) -> Details {
-    Details {
-        id: row.get("id"),
-        tenant: row.get("tenant"),
-        customer_email: EmailAddress::from_stored(row.get("customer_email")),
+fn details(row: &Row, lines: Vec<Line>) -> Result<Details, Error> {
+    Ok(Details {
+        id: row.column("id")?,
+        tenant: row.column("tenant")?,
+        customer_email: EmailAddress::from_stored(row.column("customer_email")?),
         lines,
-        total_minor: row.get("total_minor"),
-        currency: row.get("currency"),
-        placed_at: row.get("placed_at"),
-    }
+        total_minor: row.column("total_minor")?,
+        currency: row.column("currency")?,
+        placed_at: row.column("placed_at")?,
+    })
 }
 
-/// Returns the state of a row that has one.
-pub(super) fn state(row: &Row) -> StateName {
-    StateName::parse(row.get("state")).expect("a CHECK constraint allows only these states")
+/// Returns the state of a row that has one. A newer release may have stored one that this release does not know.
+pub(super) fn state(row: &Row) -> Result<StateName, Error> {
+    let state = row.column("state")?;
+    StateName::parse(state).ok_or_else(|| Error::UnknownValue { column: "state", value: state.to_owned() })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pg::{Error, Tx};
+use pg::{Columns as _, Error, Tx};
 use uuid::Uuid;
 
 /// A step that this process took a lease on.
@@ -40,12 +40,14 @@ pub(crate) async fn take_due(
     max_backoff: Duration,
 ) -> Result<Vec<DueStep>, Error> {
     let rows = tx.query(TAKE_DUE, &[&limit, &lease.as_secs_f64(), &max_backoff.as_secs_f64()]).await?;
-    let step = |row: &pg::Row| DueStep {
-        order_id: row.get("order_id"),
-        attempts: row.get("attempts"),
-        traceparent: row.get("traceparent"),
+    let step = |row: &pg::Row| {
+        Ok(DueStep {
+            order_id: row.column("order_id")?,
+            attempts: row.column("attempts")?,
+            traceparent: row.column("traceparent")?,
+        })
     };
-    Ok(rows.iter().map(step).collect())
+    rows.iter().map(step).collect()
 }
 
 /// Ends the process of an order.

@@ -1,7 +1,7 @@
 //! Stock and what is taken out of it.
 
 use futures::future::try_join;
-use pg::{Error, Tx};
+use pg::{Columns as _, Error, Tx};
 
 use crate::domain::{Availability, Details, Line, Sku};
 
@@ -21,7 +21,7 @@ INSERT INTO stock_reservations (order_id, tenant, sku, quantity) SELECT $1, $2, 
 pub(crate) async fn lock_available(tx: &Tx<'_>, tenant: &str, lines: &[Line]) -> Result<Availability, Error> {
     let skus: Vec<&str> = lines.iter().map(|line| line.sku.as_str()).collect();
     let rows = tx.query(LOCK, &[&tenant, &skus]).await?;
-    Ok(rows.iter().map(|row| (Sku::from_stored(row.get("sku")), row.get("available"))).collect())
+    rows.iter().map(|row| Ok((Sku::from_stored(row.column("sku")?), row.column("available")?))).collect()
 }
 
 /// Takes the order's pieces out of stock. The rows are locked and hold enough.

@@ -1,6 +1,6 @@
 //! The order service as its clients meet it: a process, over HTTP, on real parts, each test with its own.
 
-#![expect(clippy::unwrap_used, reason = "test harness")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "test harness")]
 
 mod app;
 mod auth;

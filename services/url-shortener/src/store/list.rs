@@ -64,5 +64,5 @@ pub(crate) async fn list(
         tx.query(statement, &[&tenant.as_str(), &host, &from, &to, &at, &code, &window.fetch()]),
     )
     .await?;
-    Ok(rows.iter().map(link).collect())
+    rows.iter().map(link).collect()
 }

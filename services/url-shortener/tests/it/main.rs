@@ -1,6 +1,6 @@
 //! Meets the service as its clients do: a process of its own, over HTTP, with a real database.
 
-#![expect(clippy::unwrap_used, reason = "test harness")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "test harness")]
 
 mod cache;
 mod crash;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pg::{Error, Row, Tx, types::ToSql};
+use pg::{Columns as _, Error, Row, Tx, types::ToSql};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -92,17 +92,17 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    fn of(row: &Row) -> Self {
-        Self {
-            tenant: row.get("tenant"),
-            key: Key::from_stored(row.get("key")),
-            body_hash: row.get("body_hash"),
-            owner: row.get("owner"),
-            fence: row.get("fence"),
-            attempts: row.get("attempts"),
-            steps: steps(row.get("steps")),
-            input: row.get("input"),
-        }
+    fn of(row: &Row) -> Result<Self, Error> {
+        Ok(Self {
+            tenant: row.column("tenant")?,
+            key: Key::from_stored(row.column("key")?),
+            body_hash: row.column("body_hash")?,
+            owner: row.column("owner")?,
+            fence: row.column("fence")?,
+            attempts: row.column("attempts")?,
+            steps: steps(row.column("steps")?),
+            input: row.column("input")?,
+        })
     }
 }
 
@@ -146,7 +146,7 @@ pub(super) async fn insert(
             ],
         )
         .await?;
-    Ok(Claim::of(&row))
+    Claim::of(&row)
 }
 
 /// Takes a key whose lease has passed; `None` when another attempt was faster.
@@ -159,7 +159,7 @@ pub(super) async fn take_over(
 ) -> Result<Option<Claim>, Error> {
     let scope: [&(dyn ToSql + Sync); 5] =
         [&request.tenant, &request.key.as_str(), &owner, &lease.as_secs_f64(), &operation];
-    Ok(tx.query_opt(TAKE_OVER, &scope).await?.as_ref().map(Claim::of))
+    tx.query_opt(TAKE_OVER, &scope).await?.as_ref().map(Claim::of).transpose()
 }
 
 /// Takes the key of this operation whose lease passed first.
@@ -170,12 +170,12 @@ pub(super) async fn take_over_next(
     lease: Duration,
 ) -> Result<Option<Claim>, Error> {
     let row = tx.query_opt(TAKE_OVER_NEXT, &[&operation, &owner, &lease.as_secs_f64()]).await?;
-    Ok(row.as_ref().map(Claim::of))
+    row.as_ref().map(Claim::of).transpose()
 }
 
 pub(super) async fn find_claim(tx: &Tx<'_>, request: &Request, owner: Uuid) -> Result<Option<Claim>, Error> {
     let row = tx.query_opt(FIND_CLAIM, &[&request.tenant, &request.key.as_str(), &owner]).await?;
-    Ok(row.as_ref().map(Claim::of))
+    row.as_ref().map(Claim::of).transpose()
 }
 
 /// Moves to a recovery point; `false` when the claim is lost.
@@ -211,9 +211,11 @@ pub(super) async fn lease(tx: &Tx<'_>, claim: &Claim, from_now: Duration) -> Res
 pub(super) async fn lock(tx: &Tx<'_>, claim: &Claim) -> Result<Option<Held>, Error> {
     let Claim { tenant, key, owner, fence, .. } = claim;
     let row = tx.query_opt(LOCK, &[tenant, &key.as_str(), owner, fence]).await?;
-    Ok(row.map(|row| match row.get::<_, Option<i16>>("status") {
-        Some(_) => Held::Finished(super::super::store::response(&row)),
-        None => Held::Unfinished(steps(row.get("steps"))),
+    let Some(row) = row else { return Ok(None) };
+    let status: Option<i16> = row.column("status")?;
+    Ok(Some(match status {
+        Some(_) => Held::Finished(super::super::store::response(&row)?),
+        None => Held::Unfinished(steps(row.column("steps")?)),
     }))
 }
 
@@ -240,5 +242,5 @@ pub(super) async fn finish(
 /// Returns how many keys of this operation are unfinished, and the age of the oldest in seconds.
 pub(super) async fn count_unfinished(tx: &Tx<'_>, operation: &str) -> Result<(i64, f64), Error> {
     let row = tx.query_one(COUNT_UNFINISHED, &[&operation]).await?;
-    Ok((row.get(0), row.get(1)))
+    Ok((row.column(0)?, row.column(1)?))
 }
