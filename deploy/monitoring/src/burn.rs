@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 
 use crate::{
-    Profile,
+    Profile, buckets,
     rules::{Alert, Group, Groups, Record, Rule},
     spec::{Slo, Spec},
     window::Window,
@@ -43,6 +43,9 @@ const FLOOR: u32 = 10;
 /// How long an objective may go unmeasured.
 const VANISHED: Window = Window::minutes(10);
 
+/// How long no scrape may succeed before a service counts as down: more than two of the longest scrape intervals.
+const MISSED_SCRAPE: Window = Window::minutes(3);
+
 /// A window under the name that it has in production, and so in rules of every profile: dashboards and runbooks know
 /// one name.
 #[derive(Clone, Copy)]
@@ -67,16 +70,28 @@ const TICKET: [Burn; 2] =
 pub(crate) fn groups(spec: &Spec, profile: Profile) -> anyhow::Result<Groups> {
     let mut groups = Vec::new();
     for slo in &spec.slos {
-        ensure!(
-            (50.0..100.0).contains(&slo.objective),
-            "{}: an objective is a percentage below 100, and not one of which half may fail",
-            slo.name
-        );
+        ensure_reachable(slo)?;
         let objective = Objective { service: &spec.service, slo, profile };
         groups.push(objective.slow_group());
         groups.push(objective.fast_group());
     }
     Ok(Groups { groups })
+}
+
+/// Refuses an objective whose fastest page could never fire: the share of bad events that it waits for is at most one.
+fn ensure_reachable(slo: &Slo) -> anyhow::Result<()> {
+    ensure!(slo.objective < 100.0, "{}: an objective is a percentage below 100", slo.name);
+    let factor: f64 = PAGE[0].factor.parse().context("a factor is a number")?;
+    let share = factor * (100.0 - slo.objective) / 100.0;
+    ensure!(
+        share < 1.0,
+        "{}: an objective of {} % pages when more than {:.0} % of events are bad, so never; it must be above {:.2} %",
+        slo.name,
+        slo.objective,
+        share * 100.0,
+        100.0 - 100.0 / factor
+    );
+    Ok(())
 }
 
 /// One objective, on its way to becoming rules.
@@ -124,7 +139,7 @@ impl Objective<'_> {
     }
 
     fn queries(&self, window: Window) -> (String, String) {
-        let over = |query: &str| query.trim().replace("{{.window}}", &window.to_string());
+        let over = |query: &str| buckets::select(&query.trim().replace("{{.window}}", &window.to_string()));
         let events = &self.slo.sli.events;
         (over(&events.error_query), over(&events.total_query))
     }
@@ -165,7 +180,8 @@ impl Objective<'_> {
     }
 
     fn vanished_alert(&self) -> Rule {
-        let (name, window) = (&self.slo.name, self.profile.scale(VANISHED));
+        let (name, window, gap) =
+            (&self.slo.name, self.profile.scale(VANISHED), self.profile.scale(MISSED_SCRAPE));
         let description = format!(
             "Impact: whether users of {} are served well is not known; nobody would be paged.\n\
              Budget left: unknown.",
@@ -173,9 +189,9 @@ impl Objective<'_> {
         );
         self.alert(Alert {
             name: "SliVanished".to_owned(),
-            // A service that was down within that time has nothing to say yet, and TargetDown has said so.
+            // A service that is down says nothing, and TargetDown has said so. One scrape that failed is not that.
             expr: format!(
-                "absent(slo:error_ratio:rate5m{})\nand on() max(min_over_time(up{{job=\"{}\"}}[{window}])) == 1",
+                "absent(slo:error_ratio:rate5m{})\nand on() max(max_over_time(up{{job=\"{}\"}}[{gap}])) == 1",
                 self.selector(),
                 self.service
             ),
@@ -213,5 +229,44 @@ impl Objective<'_> {
              of what {} % allow in {period}.",
             self.slo.objective
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPEC: &str = "
+version: prometheus/v1
+service: s
+slos:
+  - name: n
+    objective: OBJECTIVE
+    description: d
+    sli: { events: { error_query: 'bad[{{.window}}]', total_query: 'all{le=\"60\"}[{{.window}}]' } }
+    alerting:
+      name: NBurn
+      annotations: { summary: s, impact: i }
+      page_alert: { labels: { severity: page } }
+      ticket_alert: { labels: { severity: ticket } }
+";
+
+    fn made(objective: &str) -> anyhow::Result<String> {
+        let spec = serde_norway::from_str(&SPEC.replace("OBJECTIVE", objective))?;
+        Ok(serde_norway::to_string(&groups(&spec, Profile::Production)?)?)
+    }
+
+    #[test]
+    fn an_objective_whose_page_can_never_fire_is_refused() {
+        for (objective, says) in [("93", "above 93.06 %"), ("50", "720 %"), ("100", "below 100")] {
+            let error = made(objective).unwrap_err().to_string();
+            assert!(error.contains(says), "{objective}: {error}");
+        }
+        assert!(made("93.1").is_ok());
+    }
+
+    #[test]
+    fn a_whole_bound_of_a_bucket_is_selected_as_prometheus_2_and_3_store_it() {
+        assert!(made("99").unwrap().contains(r#"all{le=~"60|60[.]0"}[5m]"#));
     }
 }

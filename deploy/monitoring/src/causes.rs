@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 
 use crate::{
-    Profile,
+    Profile, buckets,
     rules::{Alert, Groups, Rule},
     window::Window,
 };
@@ -30,6 +30,8 @@ fn paced(mut alert: Alert, profile: Profile) -> anyhow::Result<Alert> {
     alert.expr = replace(&alert.expr, "[", "]", |range| Ok(format!("[{}]", scale(range, profile)?)))?;
     alert.expr =
         replace(&alert.expr, "offset ", ")", |time| Ok(format!("offset {})", scale(time, profile)?)))?;
+    // Last, since this puts brackets into values.
+    alert.expr = buckets::select(&alert.expr);
     alert.pending = alert.pending.map(|pending| scale(&pending, profile)).transpose()?;
     alert.labels.insert("service".to_owned(), "{{ $labels.job }}".to_owned());
     Ok(alert.with_runbook())
@@ -77,12 +79,12 @@ mod tests {
 
     #[test]
     fn a_drill_shortens_windows_and_times_and_leaves_numbers() {
-        let expr = "rate(a[10m]) * {{seconds 5m}} > max(b offset 1h) + 86400";
+        let expr = "rate(a[10m]) * {{seconds 5m}} > max(b{le=\"1\"} offset 1h) + 86400";
         let drill = paced(alert(expr), Profile::Drill).unwrap();
-        assert_eq!(drill.expr, "rate(a[10s]) * 5 > max(b offset 1m) + 86400");
+        assert_eq!(drill.expr, "rate(a[10s]) * 5 > max(b{le=~\"1|1[.]0\"} offset 1m) + 86400");
         assert_eq!(drill.pending.as_deref(), Some("5s"));
         let production = paced(alert(expr), Profile::Production).unwrap();
-        assert_eq!(production.expr, "rate(a[10m]) * 300 > max(b offset 1h) + 86400");
+        assert_eq!(production.expr, "rate(a[10m]) * 300 > max(b{le=~\"1|1[.]0\"} offset 1h) + 86400");
         assert_eq!(production.annotations["runbook_url"], "docs/runbooks/A.md");
     }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod alertmanager;
+mod buckets;
 mod burn;
 mod causes;
 mod profile;

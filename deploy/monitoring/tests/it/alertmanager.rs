@@ -31,6 +31,7 @@ fn pages_wake_somebody_and_everything_else_is_a_ticket() {
         for (labels, receiver) in [
             (&["severity=page", "alertname=OrdersLatencyBurn", "service=orders"][..], "pager"),
             (&["severity=ticket", "alertname=OrdersLatencyBurn", "service=orders"], "tickets"),
+            (&["severity=none", "alertname=Watchdog"], "pager"),
             (&["alertname=SomebodyForgotTheSeverity"], "tickets"),
         ] {
             let args = [&["config", "routes", "test", &config], labels].concat();

@@ -8,7 +8,7 @@ use crate::{
 type Series = Vec<(String, Vec<Sample>)>;
 
 fn case(name: &'static str, pace: Pace, series: Series, checks: Vec<Check>) {
-    Case { name: name.to_owned(), pace, rules: "causes", step: 1, series, checks }.run();
+    Case { name: name.to_owned(), pace, rules: "causes", step: 1, series, checks, fires: Vec::new() }.run();
 }
 
 fn series<const N: usize>(series: [(&str, Vec<Sample>); N]) -> Series {
@@ -39,7 +39,7 @@ fn labels<const N: usize>(
 
 /// A number of seconds for each step: minutes of production, seconds of a drill.
 #[expect(clippy::cast_precision_loss, reason = "small")]
-fn minutes(pace: Pace, minutes: f64) -> f64 {
+pub(crate) fn minutes(pace: Pace, minutes: f64) -> f64 {
     minutes * pace.minute() as f64
 }
 
@@ -205,5 +205,21 @@ fn a_signing_key_is_near_its_end_fourteen_days_before() {
             series([(key, values(ends))]),
             fires("SigningKeyNearExpiry", 11, &firing, 13),
         );
+    }
+}
+
+#[test]
+fn the_watchdog_always_fires() {
+    for pace in Pace::BOTH {
+        let firing = Firing {
+            labels: vec![("severity", "none".to_owned())],
+            summary: "Alerts reach the pager".to_owned(),
+            description:
+                "Impact: none while it fires; without it, no other alert reaches anybody.\nBudget left: none \
+                          is touched."
+                    .to_owned(),
+        };
+        let checks = [0, 1, 9].map(|step| Check { step, alert: "Watchdog", firing: vec![firing.clone()] });
+        case("Watchdog", pace, series([(UP[0], constant(0.0, 10))]), checks.into());
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Case {
     pub(crate) step: u64,
     pub(crate) series: Vec<(String, Vec<Sample>)>,
     pub(crate) checks: Vec<Check>,
+    /// Alerts that fire at a step, whatever they say.
+    pub(crate) fires: Vec<(usize, &'static str)>,
 }
 
 /// One sample of a series, or its end.
@@ -69,6 +71,17 @@ impl Case {
             .map(|(series, samples)| json!({ "series": series, "values": notation(samples) }))
             .collect();
         let checks: Vec<_> = self.checks.iter().map(|check| check.json(step)).collect();
+        let fires: Vec<_> = self
+            .fires
+            .iter()
+            .map(|(at, alert)| {
+                json!({
+                    "expr": format!("count(ALERTS{{alertname=\"{alert}\", alertstate=\"firing\"}})"),
+                    "eval_time": format!("{}s", step * u64::try_from(*at).unwrap()),
+                    "exp_samples": [{ "labels": "{}", "value": 1 }],
+                })
+            })
+            .collect();
         // In the order of the file: promtool's own is another one each time.
         let text = fs::read_to_string(&rules).unwrap();
         let groups: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("- name: ")).collect();
@@ -81,6 +94,7 @@ impl Case {
                 "interval": format!("{step}s"),
                 "input_series": series,
                 "alert_rule_test": checks,
+                "promql_expr_test": fires,
             }],
         })
     }

@@ -14,7 +14,8 @@ use crate::sources::{monitoring, repository};
 
 const HEADINGS: [&str; 6] = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Verification", "Afterwards"];
 
-fn alerts() -> BTreeSet<String> {
+/// The names of all alerts.
+pub(crate) fn alerts() -> BTreeSet<String> {
     let files = generate(monitoring()).unwrap();
     let lines = files.iter().flat_map(|file| file.text.lines());
     lines.filter_map(|line| line.trim().strip_prefix("- alert: ")).map(str::to_owned).collect()

@@ -154,7 +154,15 @@ impl Objective {
 
     fn case(&self, name: &str, pace: Pace, step: u32) -> Case {
         let name = format!("{}-{name}", self.alert);
-        Case { name, pace, rules: self.service, step: step.into(), series: Vec::new(), checks: Vec::new() }
+        Case {
+            name,
+            pace,
+            rules: self.service,
+            step: step.into(),
+            series: Vec::new(),
+            checks: Vec::new(),
+            fires: Vec::new(),
+        }
     }
 }
 

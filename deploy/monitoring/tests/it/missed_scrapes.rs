@@ -1,0 +1,111 @@
+//! A scrape that fails now and then delays no alert and ends none.
+//!
+//! When a scrape fails, Prometheus marks every series of the target as stale and sets `up` to 0.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    cause_alerts::minutes,
+    pace::Pace,
+    promtool::{Case, Sample},
+    runbooks::alerts,
+};
+
+const STEPS: u32 = 50;
+
+/// Every so many steps a scrape fails.
+const GAP: u32 = 4;
+
+/// By this step every alert has fired, however long its `for`.
+const FIRED: u32 = 30;
+
+/// An alert on one gauge, and a value of it, in minutes or a number, at which it fires.
+struct Gauge {
+    alert: &'static str,
+    series: &'static str,
+    value: fn(Pace, u32) -> f64,
+}
+
+const GAUGES: [Gauge; 5] = [
+    Gauge {
+        alert: "OutboxStuck",
+        series: r#"outbox_oldest_unpublished_seconds{job="orders",instance="a"}"#,
+        value: |pace, _| minutes(pace, 6.0),
+    },
+    Gauge {
+        alert: "ConsumerLagNotShrinking",
+        series: r#"consumer_lag{job="email-consumer",topic="orders.events",partition="0"}"#,
+        value: |_, step| f64::from(10 * step),
+    },
+    Gauge {
+        alert: "DeadLettersPresent",
+        series: r#"consumer_dead_letters{job="email-consumer",topic="orders.events.email-consumer.dlq"}"#,
+        value: |_, _| 1.0,
+    },
+    Gauge {
+        alert: "PoolSaturated",
+        series: r#"pg_pool_connections{job="orders",instance="a",state="waiting"}"#,
+        value: |_, _| 3.0,
+    },
+    Gauge {
+        alert: "SigningKeyNearExpiry",
+        series: r#"auth_key_expiry_timestamp_seconds{job="orders",instance="a",kid="issuer-2026"}"#,
+        value: |_, _| 86_400.0,
+    },
+];
+
+/// Samples at every step, but for those at which the scrape fails.
+fn with_gaps(value: impl Fn(u32) -> f64) -> Vec<Sample> {
+    (0..STEPS)
+        .map(|step| if step % GAP == GAP - 1 { Sample::Stale } else { Sample::Value(value(step)) })
+        .collect()
+}
+
+fn up(job: &str) -> (String, Vec<Sample>) {
+    let samples = (0..STEPS).map(|step| Sample::Value(if step % GAP == GAP - 1 { 0.0 } else { 1.0 }));
+    (format!("up{{job=\"{job}\",instance=\"a\"}}"), samples.collect())
+}
+
+fn fires_all_the_time(
+    alert: &'static str,
+    rules: &'static str,
+    pace: Pace,
+    series: Vec<(String, Vec<Sample>)>,
+) {
+    let fires = (FIRED..STEPS).map(|step| (usize::try_from(step).unwrap(), alert)).collect();
+    Case { name: format!("{alert}-gaps"), pace, rules, step: 1, series, checks: Vec::new(), fires }.run();
+}
+
+#[test]
+fn a_missed_scrape_neither_delays_nor_ends_an_alert_on_a_gauge() {
+    for gauge in &GAUGES {
+        for pace in Pace::BOTH {
+            let mut series = vec![(gauge.series.to_owned(), with_gaps(|step| (gauge.value)(pace, step)))];
+            if gauge.alert == "ConsumerLagNotShrinking" {
+                let handled =
+                    r#"consumer_handled_total{job="email-consumer",topic="orders.events",outcome="done"}"#;
+                series.push((handled.to_owned(), with_gaps(|_| 5.0)));
+            }
+            fires_all_the_time(gauge.alert, "causes", pace, series);
+        }
+    }
+}
+
+#[test]
+fn a_missed_scrape_does_not_hide_an_objective_that_vanished() {
+    for pace in Pace::BOTH {
+        fires_all_the_time("SliVanished", "email-consumer", pace, vec![up("email-consumer")]);
+    }
+}
+
+/// The rest is on counters, whose rates span a gap, or on `up`, which is there when a scrape fails.
+#[test]
+fn no_alert_on_a_gauge_is_left_out() {
+    let tried: BTreeSet<String> = GAUGES.iter().map(|gauge| gauge.alert.to_owned()).collect();
+    let others = ["SliVanished", "TargetDown", "Watchdog"];
+    let expected: BTreeSet<String> = alerts()
+        .into_iter()
+        .filter(|alert| !alert.ends_with("Burn") && !others.contains(&alert.as_str()))
+        .collect();
+    assert_eq!(tried, expected);
+}
