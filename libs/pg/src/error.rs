@@ -9,7 +9,7 @@ use tokio_postgres::error::SqlState;
 pub(crate) type Source = Box<dyn StdError + Send + Sync>;
 
 /// What the server said, without the detail that repeats the values of a row: those are not for a log.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 #[error("{severity} {code}: {message}")]
 struct Answer {
     severity: String,
@@ -35,6 +35,11 @@ pub enum Error {
     /// The transaction lost against a concurrent one (serialization failure or deadlock) and may be run again.
     #[error("the transaction conflicted with a concurrent one")]
     Conflict(#[source] Source),
+
+    /// A prepared statement is out of date, because the schema was changed under it, or the server has forgotten it
+    /// (`DISCARD ALL`). Nothing was done. The transaction was run again with new statements, to no avail.
+    #[error("a prepared statement is out of date or gone")]
+    StaleStatement(#[source] Source),
 
     /// The deadline of the work at hand has passed, see the crate `deadline`: whoever asked has stopped waiting.
     #[error("the deadline has passed")]
@@ -101,6 +106,7 @@ impl Error {
             | Self::DeadlineExceeded(_) => true,
             Self::Constraint { .. }
             | Self::UnexpectedRowCount { .. }
+            | Self::StaleStatement(_)
             | Self::Unreadable { .. }
             | Self::Refused(_)
             | Self::Migration(_) => false,
@@ -122,6 +128,7 @@ impl Error {
             Self::CommitUnknown(_) => "commit_unknown",
             Self::Locked(_) => "locked",
             Self::Conflict(_) => "conflict",
+            Self::StaleStatement(_) => "stale_statement",
             Self::DeadlineExceeded(_) => "deadline_exceeded",
             Self::Constraint { .. } => "constraint",
             Self::UnexpectedRowCount { .. } => "unexpected_row_count",
@@ -129,6 +136,37 @@ impl Error {
             Self::UnknownValue { .. } => "unknown_value",
             Self::Refused(_) => "refused",
             Self::Migration(_) => "migration",
+        }
+    }
+
+    /// The same failure once more, for another who is affected by it. A source that is no answer of the server is kept as
+    /// its text.
+    pub(crate) fn copy(&self) -> Self {
+        let source = |source: &Source| -> Source {
+            match source.downcast_ref::<Answer>() {
+                Some(answer) => Box::new(answer.clone()),
+                None => source.to_string().into(),
+            }
+        };
+        match self {
+            Self::Unavailable(cause) => Self::Unavailable(source(cause)),
+            Self::CommitUnknown(cause) => Self::CommitUnknown(source(cause)),
+            Self::Locked(cause) => Self::Locked(source(cause)),
+            Self::Conflict(cause) => Self::Conflict(source(cause)),
+            Self::StaleStatement(cause) => Self::StaleStatement(source(cause)),
+            Self::DeadlineExceeded(cause) => Self::DeadlineExceeded(source(cause)),
+            Self::Constraint { constraint, source: cause } => {
+                Self::Constraint { constraint: constraint.clone(), source: source(cause) }
+            }
+            Self::UnexpectedRowCount { statement, expected, touched } => {
+                Self::UnexpectedRowCount { statement, expected: *expected, touched: *touched }
+            }
+            Self::Unreadable { column, source: cause } => {
+                Self::Unreadable { column: column.clone(), source: source(cause) }
+            }
+            Self::UnknownValue { column, value } => Self::UnknownValue { column, value: value.clone() },
+            Self::Refused(cause) => Self::Refused(source(cause)),
+            Self::Migration(cause) => Self::Migration(source(cause)),
         }
     }
 
@@ -171,6 +209,10 @@ impl From<tokio_postgres::Error> for Error {
         match answer.code() {
             &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => Self::Conflict(source),
             &SqlState::LOCK_NOT_AVAILABLE => Self::Locked(source),
+            // "cached plan must not change result type"; a name that the server does not know, or knows already.
+            &SqlState::FEATURE_NOT_SUPPORTED
+            | &SqlState::INVALID_SQL_STATEMENT_NAME
+            | &SqlState::DUPLICATE_PSTATEMENT => Self::StaleStatement(source),
             code if is_unavailable(code) => Self::Unavailable(source),
             code if code.code().starts_with("23") => {
                 Self::Constraint { constraint: answer.constraint().unwrap_or_default().to_owned(), source }

@@ -3,6 +3,7 @@
 mod config;
 mod connect;
 mod error;
+mod in_use;
 mod metrics;
 mod migrate;
 mod patience;
@@ -10,6 +11,7 @@ mod pool;
 mod pool_gauge;
 mod read;
 mod row;
+mod run;
 mod tx;
 
 pub use config::{Config, Migrations};
@@ -18,6 +20,7 @@ pub use migrate::{Migration, Schema, migrate};
 pub use pool::{Pool, connect};
 pub use read::query_opt;
 pub use row::Columns;
-pub use tx::{Tx, TxError, TxFuture, run_tx};
+pub use run::run_tx;
+pub use tx::{Tx, TxError, TxFuture};
 
 pub use tokio_postgres::{Row, types};

@@ -117,6 +117,11 @@ impl Pool {
         })
     }
 
+    /// Has every connection prepare its statements anew.
+    pub(crate) fn forget_statements(&self) {
+        self.inner.manager().statement_caches.clear();
+    }
+
     fn require_migrated(&self) -> Result<(), Error> {
         if self.migrated.load(Ordering::Acquire) {
             return Ok(());

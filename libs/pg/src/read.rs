@@ -1,12 +1,18 @@
 //! One SELECT without a transaction around it: one round trip instead of three.
 
-use std::{ops::Deref, time::Instant};
+use std::time::Instant;
 
-use deadpool_postgres::Object;
 use tokio::time::timeout;
 use tokio_postgres::{Row, types::ToSql};
 
-use crate::{Error, Pool, metrics, patience::Patience, tx::at_most_one};
+use crate::{
+    Error, Pool,
+    in_use::InUse,
+    metrics,
+    patience::Patience,
+    run::{pause_before_next, prepare_next},
+    tx::at_most_one,
+};
 
 /// Returns the one row of a SELECT, if it is there. To the server it is a transaction of one statement, and so it is to the
 /// metrics, under `name`.
@@ -23,17 +29,34 @@ pub async fn query_opt(
     params: &[&(dyn ToSql + Sync)],
 ) -> Result<Option<Row>, Error> {
     let started = Instant::now();
-    let result = read(pool, sql, params).await;
+    let result = read_retried(pool, name, sql, params).await;
     let outcome = result.as_ref().map_or_else(Error::label, |_| "committed");
     metrics::observe_tx(name, outcome, started);
     result
+}
+
+async fn read_retried(
+    pool: &Pool,
+    name: &'static str,
+    sql: &'static str,
+    params: &[&(dyn ToSql + Sync)],
+) -> Result<Option<Row>, Error> {
+    let mut attempt = 1;
+    loop {
+        let result = read(pool, sql, params).await;
+        let failure = result.as_ref().err();
+        let Some(pause) = pause_before_next(failure, attempt) else { return result };
+        prepare_next(pool, name, failure);
+        tokio::time::sleep(pause).await;
+        attempt += 1;
+    }
 }
 
 async fn read(pool: &Pool, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, Error> {
     if !sql.starts_with("SELECT ") {
         return Err(Error::Refused("only a SELECT goes without a transaction".into()));
     }
-    let connection = InUse(Some(pool.get().await?));
+    let connection = InUse::new(pool.get().await?);
     let patience = Patience::at_most(pool.transaction_timeout());
     let querying = async {
         let statement = connection.prepare_cached(sql).await?;
@@ -42,28 +65,4 @@ async fn read(pool: &Pool, sql: &'static str, params: &[&(dyn ToSql + Sync)]) ->
     let answered = timeout(patience.limit, querying).await.map_err(|elapsed| patience.exceeded(elapsed))?;
     connection.give_back();
     at_most_one(sql, answered?)
-}
-
-/// A connection that leaves the pool and is closed unless it is given back: whoever stops waiting leaves a statement running
-/// on it, and the next one would have to wait for that.
-struct InUse(Option<Object>);
-
-impl InUse {
-    fn give_back(mut self) {
-        drop(self.0.take());
-    }
-}
-
-impl Deref for InUse {
-    type Target = Object;
-
-    fn deref(&self) -> &Object {
-        self.0.as_ref().expect("it is there until it is given back")
-    }
-}
-
-impl Drop for InUse {
-    fn drop(&mut self) {
-        drop(self.0.take().map(Object::take));
-    }
 }

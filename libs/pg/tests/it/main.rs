@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "test harness")]
 
+mod cancelled;
+mod changed_schema;
 mod deadline;
+mod first_failure;
 mod pipeline;
 mod read;
 
@@ -25,6 +28,7 @@ const ADD: &str = "UPDATE counters SET value = value + 1 WHERE name = $1";
 const COUNT: &str = "SELECT count(*) FROM counters";
 
 #[derive(Parser)]
+#[command(args_override_self = true)]
 struct Settings {
     #[command(flatten)]
     database: Config,
@@ -99,21 +103,6 @@ async fn an_error_does_not_repeat_the_values_of_a_row() {
     let (pool, _database) = migrated().await;
     let error = insert(&pool, "ada@example.com", 100).await.unwrap_err();
     assert!(!format!("{error:?}").contains("ada@example.com"), "{error:?}");
-}
-
-#[tokio::test]
-async fn a_transaction_whose_statement_failed_does_not_pretend_to_commit() {
-    let (pool, _database) = migrated().await;
-    let result = pg::run_tx(&pool, "swallows", &(), |tx, ()| {
-        Box::pin(async move {
-            tx.execute(INSERT, &[&"a", &1]).await?;
-            let refused = tx.execute(INSERT, &[&"a", &2]).await;
-            Ok::<_, Error>(refused.is_err())
-        })
-    })
-    .await;
-    assert!(matches!(result, Err(Error::Refused(_))), "{result:?}");
-    assert_eq!(count(&pool).await, 0);
 }
 
 #[tokio::test]
