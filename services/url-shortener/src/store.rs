@@ -24,10 +24,12 @@ RETURNING code, target, version, created_at, updated_at";
 
 /// Returns nothing when there was nothing to write; the row is locked all the same, so that a look at it afterwards sees
 /// what this statement saw.
+///
+/// `now()` is when the transaction began, which can be before the one that it waited for made the row.
 const UPSERT: &str = "\
 INSERT INTO links (code, tenant, target) VALUES ($1, $2, $3)
 ON CONFLICT (code) DO UPDATE
-    SET target = excluded.target, version = links.version + 1, updated_at = now()
+    SET target = excluded.target, version = links.version + 1, updated_at = greatest(clock_timestamp(), links.updated_at)
     WHERE links.tenant = excluded.tenant AND links.target <> excluded.target
 RETURNING code, target, version, created_at, updated_at";
 

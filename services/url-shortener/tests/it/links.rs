@@ -1,7 +1,10 @@
 //! Links that are put, seen and followed.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use reqwest::{Method, StatusCode};
+use testkit::wait_for;
 
 use crate::service::{PUBLIC_URL, Service, send};
 
@@ -100,6 +103,32 @@ async fn of_two_tenants_at_once_one_gets_the_code() {
         loser.assert_error(409, "conflict");
         assert_eq!(service.follow(&code).await.header("location"), winner.body["target"]);
     }
+}
+
+/// The PUT that waits began before the one that it waits for put its row in.
+#[tokio::test]
+async fn a_put_that_waited_for_the_first_put_of_its_code_updates_the_link() {
+    let service = Service::start().await;
+    let first = service.database.connect().await;
+    let begin = "BEGIN; INSERT INTO links (code, tenant, target) VALUES ('contended', 'acme', 'https://example.com/1')";
+    first.batch_execute(begin).await.unwrap();
+
+    let (second, ()) = tokio::join!(service.put("acme", "contended", "https://example.com/2"), async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        wait_for("the second PUT to wait", Duration::from_secs(5), async || {
+            let waiting: i64 = first.query_one(waiting, &[]).await.unwrap().get(0);
+            (waiting > 0).then_some(())
+        })
+        .await;
+        let later = "UPDATE links SET created_at = clock_timestamp(), updated_at = clock_timestamp(); COMMIT";
+        first.batch_execute(later).await.unwrap();
+    });
+
+    assert_eq!(second.status, StatusCode::OK, "{second:?}");
+    assert_eq!(version(&service, "contended").await, 2);
+    let (created, updated) = (&second.body["created_at"], &second.body["updated_at"]);
+    assert!(updated.as_str().unwrap() >= created.as_str().unwrap(), "{updated} {created}");
 }
 
 #[tokio::test]
