@@ -49,11 +49,11 @@ where
                 locked
             };
             let (locked, found) = try_join!(lock, store::find(tx, request))?;
-            if !locked {
-                return Ok(Outcome::InProgress(RETRY_AFTER));
-            }
-            if let Some(record) = found {
-                return Ok(known(record, request));
+            match found {
+                // A finished record stays what it is, even if another repetition has the lock for a moment.
+                Some(record) if locked || record.is_finished() => return Ok(known(record, request)),
+                None if locked => {}
+                _ => return Ok(Outcome::InProgress(RETRY_AFTER)),
             }
             fail_point::hit("idempotency.claimed");
             let response = effect(tx, context).await?;

@@ -47,6 +47,11 @@ pub(super) enum State {
 }
 
 impl Record {
+    /// Whether its response is there. Nothing changes such a record before it expires.
+    pub(super) fn is_finished(&self) -> bool {
+        matches!(self.state, State::Finished(_))
+    }
+
     /// The parts in which a request differs from the one that made this record.
     pub(super) fn differences(&self, asked: &Fingerprint) -> Vec<&'static str> {
         self.fingerprint.differences(asked)

@@ -54,6 +54,25 @@ async fn an_expired_key_is_free_again_and_its_steps_have_keys_of_the_new_request
     assert_eq!(shop.count(one_row).await, 1, "the row was reclaimed, and its fence grew");
 }
 
+/// As another repetition has it at the same moment.
+const LOCK_KEY: &str =
+    "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('acme' || E'\\x1f' || 'again', 0))";
+
+#[tokio::test]
+async fn a_finished_operation_is_replayed_while_another_repetition_has_the_lock() {
+    let shop = Shop::make().await;
+    let replica = shop.replica().spawn().await;
+    shop.buy(&replica, "again", 1_000).await;
+    let other = shop.database.connect().await;
+    other.batch_execute(LOCK_KEY).await.unwrap();
+
+    let again = shop.buy(&replica, "again", 1_000).await;
+    let differs = shop.buy(&replica, "again", 2_000).await;
+
+    assert_eq!((again.status(), differs.status()), (StatusCode::CREATED, StatusCode::UNPROCESSABLE_ENTITY));
+    assert_eq!(again.headers()["idempotent-replayed"], "true");
+}
+
 #[tokio::test]
 async fn what_an_operation_needed_is_cleared_when_it_is_finished() {
     let shop = Shop::make().await;

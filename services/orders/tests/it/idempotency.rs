@@ -22,6 +22,28 @@ async fn the_same_request_again_gets_the_same_answer_and_places_one_order() {
     assert_eq!(app.count("SELECT count(*) FROM orders").await, 1);
 }
 
+/// As another repetition has it at the same moment.
+const LOCK_KEY: &str =
+    "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('acme' || E'\\x1f' || 'again', 0))";
+
+#[tokio::test]
+async fn a_finished_request_is_replayed_while_another_repetition_has_the_lock() {
+    let app = App::start().await;
+    app.post("again", &order("TEA", 1)).await;
+    let other = app.database.connect().await;
+    other.batch_execute(LOCK_KEY).await.unwrap();
+
+    let again = app.post("again", &order("TEA", 1)).await;
+    let differs = app.post("again", &order("TEA", 2)).await;
+    assert_eq!((again.status(), differs.status()), (StatusCode::ACCEPTED, StatusCode::UNPROCESSABLE_ENTITY));
+    assert_eq!(again.headers()["idempotent-replayed"], "true");
+
+    let expire = "UPDATE idempotency_keys SET expires_at = now() - interval '1 second'";
+    app.database.connect().await.execute(expire, &[]).await.unwrap();
+    let expired = app.post("again", &order("TEA", 1)).await;
+    assert_eq!(expired.status(), StatusCode::CONFLICT, "somebody is about to use the key anew");
+}
+
 #[tokio::test]
 async fn a_quoted_key_and_another_spelling_of_the_body_are_the_same_request() {
     let app = App::start().await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api_error::ApiError;
+use futures::try_join;
 use pg::Tx;
 use serde_json::Value;
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use crate::{
         Request,
         answer::Outcome,
         commit::run_settled,
-        store::{State, find, try_lock},
+        store::{Record, State, find, try_lock},
     },
     metrics,
 };
@@ -72,11 +73,17 @@ impl<O: Operation> Remote<O> {
 
 async fn claim(tx: &Tx<'_>, wish: &Wish<'_>) -> Result<Claimed, pg::Error> {
     let Wish { request, operation, input, owner, lease, has_place } = wish;
-    if !try_lock(tx, request).await? {
+    let lock = async {
+        let locked = try_lock(tx, request).await;
+        fail_point::hit("idempotency.remote.locked");
+        locked
+    };
+    let (locked, found) = try_join!(lock, find(tx, request))?;
+    // A finished record stays what it is, even if another repetition has the lock for a moment.
+    if !locked && !found.as_ref().is_some_and(Record::is_finished) {
         return Ok(Claimed::Known(Outcome::InProgress(CLAIM_TIME)));
     }
-    fail_point::hit("idempotency.remote.locked");
-    let Some(record) = find(tx, request).await? else {
+    let Some(record) = found else {
         if !has_place {
             return Ok(Claimed::Shed);
         }

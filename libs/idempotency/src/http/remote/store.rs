@@ -1,4 +1,7 @@
 //! What one attempt reads and writes. Every write names owner and fence, and so fails once another attempt has taken over.
+//!
+//! A lease begins at `clock_timestamp()`, when its statement has the row: `now()` is when the transaction began, which may have
+//! waited for the row since. Whether one has passed is asked by `now()`, which errs on the side of its owner.
 
 use std::time::Duration;
 
@@ -13,7 +16,7 @@ const INSERT: &str = "\
 INSERT INTO idempotency_keys
     (tenant, key, fingerprint_version, method, route, query_hash, body_hash, expires_at,
      operation, input, owner, lease_until, fence, attempts, recovery_point, steps)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 'infinity', $8, $9, $10, now() + make_interval(secs => $11), 1, 1, 'claimed', '{}')
+VALUES ($1, $2, $3, $4, $5, $6, $7, 'infinity', $8, $9, $10, clock_timestamp() + make_interval(secs => $11), 1, 1, 'claimed', '{}')
 ON CONFLICT (tenant, key) DO UPDATE SET
     fingerprint_version = excluded.fingerprint_version, method = excluded.method, route = excluded.route,
     query_hash = excluded.query_hash, body_hash = excluded.body_hash, status = NULL, headers = NULL, body = NULL,
@@ -25,13 +28,13 @@ RETURNING tenant, key, body_hash, owner, fence, attempts, steps, input";
 
 const TAKE_OVER: &str = "\
 UPDATE idempotency_keys
-SET owner = $3, fence = fence + 1, attempts = attempts + 1, lease_until = now() + make_interval(secs => $4)
+SET owner = $3, fence = fence + 1, attempts = attempts + 1, lease_until = clock_timestamp() + make_interval(secs => $4)
 WHERE tenant = $1 AND key = $2 AND operation = $5 AND status IS NULL AND lease_until <= now()
 RETURNING tenant, key, body_hash, owner, fence, attempts, steps, input";
 
 const TAKE_OVER_NEXT: &str = "\
 UPDATE idempotency_keys
-SET owner = $2, fence = fence + 1, attempts = attempts + 1, lease_until = now() + make_interval(secs => $3)
+SET owner = $2, fence = fence + 1, attempts = attempts + 1, lease_until = clock_timestamp() + make_interval(secs => $3)
 WHERE (tenant, key) = (
     SELECT tenant, key FROM idempotency_keys
     WHERE operation = $1 AND status IS NULL AND lease_until <= now()
@@ -44,17 +47,17 @@ SELECT tenant, key, body_hash, owner, fence, attempts, steps, input
 FROM idempotency_keys WHERE tenant = $1 AND key = $2 AND owner = $3 AND status IS NULL";
 
 const REACH: &str = "\
-UPDATE idempotency_keys SET recovery_point = $5, lease_until = now() + make_interval(secs => $6)
+UPDATE idempotency_keys SET recovery_point = $5, lease_until = clock_timestamp() + make_interval(secs => $6)
 WHERE tenant = $1 AND key = $2 AND owner = $3 AND fence = $4 AND status IS NULL";
 
 const RECORD: &str = "\
-UPDATE idempotency_keys SET recovery_point = $5, lease_until = now() + make_interval(secs => $6),
+UPDATE idempotency_keys SET recovery_point = $5, lease_until = clock_timestamp() + make_interval(secs => $6),
     steps = steps || jsonb_build_object($7::text, $8::jsonb)
 WHERE tenant = $1 AND key = $2 AND owner = $3 AND fence = $4 AND status IS NULL";
 
 /// Also the sign of life of an owner that waits for another system, and, with another time, how it hands work back.
 const LEASE: &str = "\
-UPDATE idempotency_keys SET lease_until = now() + make_interval(secs => $5)
+UPDATE idempotency_keys SET lease_until = clock_timestamp() + make_interval(secs => $5)
 WHERE tenant = $1 AND key = $2 AND owner = $3 AND fence = $4 AND status IS NULL";
 
 /// Keeps the row from being taken over until the transaction ends.
@@ -72,7 +75,7 @@ UPDATE idempotency_keys SET status = $5, headers = $6, body = $7, expires_at = n
 WHERE tenant = $1 AND key = $2 AND owner = $3 AND fence = $4 AND status IS NULL";
 
 const COUNT_UNFINISHED: &str = "\
-SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8
+SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8
 FROM idempotency_keys WHERE operation = $1 AND status IS NULL";
 
 /// The right to work on one key, as long as no other attempt has a greater fence.
