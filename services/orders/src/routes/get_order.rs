@@ -76,8 +76,7 @@ fn tag(order: &Snapshot, form: u8) -> String {
 }
 
 async fn find(caller: &Caller, id: Uuid, state: &State) -> Result<Snapshot, ApiError> {
-    let order =
-        pg::run_tx(&state.pool, "find_order", &id, |tx, id| Box::pin(store::orders::find(tx, *id))).await?;
+    let order = store::orders::find(&state.pool, "find_order", id).await?;
     order.filter(|order| order.details.tenant == caller.tenant.as_str()).ok_or_else(|| {
         ApiError::new(
             Code::NotFound,

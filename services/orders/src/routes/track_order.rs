@@ -88,8 +88,7 @@ pub(crate) async fn track_order(token: Path<String>, state: Data<State>) -> Resu
         Err(TrackingError::Expired) => return Ok(expired()),
         Err(TrackingError::Invalid) => return Ok(unknown()),
     };
-    let order =
-        pg::run_tx(&state.pool, "track_order", &id, |tx, id| Box::pin(store::orders::find(tx, *id))).await?;
+    let order = store::orders::find(&state.pool, "track_order", id).await?;
     Ok(order.map_or_else(unknown, |order| page(StatusCode::OK, &OrderPage::from(&order))))
 }
 

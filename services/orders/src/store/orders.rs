@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use futures::future::{try_join, try_join3};
-use pg::{Columns as _, Error, Row, Tx};
+use pg::{Columns as _, Error, Pool, Row, Tx};
 use uuid::Uuid;
 
 use crate::domain::{
@@ -25,9 +25,20 @@ const UPDATE_STATE: &str = "\
 UPDATE orders SET state = $3, rejection_reason = $4, version = $2, updated_at = $5
 WHERE id = $1 AND version = $2 - 1";
 
+/// One statement, and so one snapshot: what is read belongs to the version that is read.
 const FIND: &str = "\
-SELECT id, tenant, customer_email, state, rejection_reason, total_minor, currency, version, placed_at, updated_at
-FROM orders WHERE id = $1";
+SELECT id, tenant, customer_email, state, rejection_reason, total_minor, currency, version, placed_at, updated_at,
+    skus, names, quantities, prices, states, reasons, times
+FROM orders
+CROSS JOIN LATERAL (
+    SELECT array_agg(sku ORDER BY line_no) AS skus, array_agg(name ORDER BY line_no) AS names,
+        array_agg(quantity ORDER BY line_no) AS quantities, array_agg(unit_price_minor ORDER BY line_no) AS prices
+    FROM order_lines WHERE order_id = orders.id) AS lines
+CROSS JOIN LATERAL (
+    SELECT array_agg(h.state ORDER BY h.version) AS states, array_agg(h.reason ORDER BY h.version) AS reasons,
+        array_agg(h.at ORDER BY h.version) AS times
+    FROM order_history AS h WHERE h.order_id = orders.id) AS history
+WHERE id = $1";
 
 const LOCK_PENDING: &str = "\
 SELECT id, tenant, customer_email, total_minor, currency, version, placed_at
@@ -35,8 +46,6 @@ FROM orders WHERE id = $1 AND state = 'pending' FOR UPDATE";
 
 const FIND_LINES: &str =
     "SELECT sku, name, quantity, unit_price_minor FROM order_lines WHERE order_id = $1 ORDER BY line_no";
-
-const FIND_HISTORY: &str = "SELECT state, reason, at FROM order_history WHERE order_id = $1 ORDER BY version";
 
 /// Stores an order that was just placed.
 pub(crate) async fn insert(tx: &Tx<'_>, order: &Order<Pending>) -> Result<(), Error> {
@@ -107,24 +116,37 @@ pub(crate) async fn lock_pending(tx: &Tx<'_>, id: Uuid) -> Result<Option<Order<P
     Ok(Some(Order { details, version: row.column("version")?, state: Pending }))
 }
 
-/// Returns an order as it is now. Who may see it is the caller's business.
-pub(crate) async fn find(tx: &Tx<'_>, id: Uuid) -> Result<Option<Snapshot>, Error> {
-    let (row, lines, history) =
-        try_join3(tx.query_opt(FIND, &[&id]), find_lines(tx, id), tx.query(FIND_HISTORY, &[&id])).await?;
-    let Some(row) = row else { return Ok(None) };
+/// Returns an order as it is now, read under this name. Who may see it is the caller's business.
+pub(crate) async fn find(pool: &Pool, name: &'static str, id: Uuid) -> Result<Option<Snapshot>, Error> {
+    let Some(row) = pg::query_opt(pool, name, FIND, &[&id]).await? else { return Ok(None) };
     Ok(Some(Snapshot {
-        details: details(&row, lines)?,
+        details: details(&row, lines(&row)?)?,
         version: row.column("version")?,
         state: state(&row)?,
         rejection_reason: row.column("rejection_reason")?,
         updated_at: row.column("updated_at")?,
-        history: history
-            .iter()
-            .map(|row| {
-                Ok(Change { state: state(row)?, at: row.column("at")?, reason: row.column("reason")? })
-            })
-            .collect::<Result<_, Error>>()?,
+        history: history(&row)?,
     }))
+}
+
+fn lines(row: &Row) -> Result<Vec<Line>, Error> {
+    let (skus, names): (Vec<String>, Vec<String>) = (row.column("skus")?, row.column("names")?);
+    let (quantities, prices): (Vec<i32>, Vec<i64>) = (row.column("quantities")?, row.column("prices")?);
+    let columns = skus.into_iter().zip(names).zip(quantities.into_iter().zip(prices));
+    let line = |((sku, name), (quantity, unit_price_minor))| Line {
+        sku: Sku::from_stored(sku),
+        name,
+        quantity,
+        unit_price_minor,
+    };
+    Ok(columns.map(line).collect())
+}
+
+fn history(row: &Row) -> Result<Vec<Change>, Error> {
+    let (states, reasons): (Vec<&str>, Vec<Option<String>>) = (row.column("states")?, row.column("reasons")?);
+    let times: Vec<DateTime<Utc>> = row.column("times")?;
+    let changes = states.into_iter().zip(reasons).zip(times);
+    changes.map(|((state, reason), at)| Ok(Change { state: state_named(state)?, at, reason })).collect()
 }
 
 async fn find_lines(tx: &Tx<'_>, id: Uuid) -> Result<Vec<Line>, Error> {
@@ -154,6 +176,9 @@ fn details(row: &Row, lines: Vec<Line>) -> Result<Details, Error> {
 
 /// Returns the state of a row that has one. A newer release may have stored one that this release does not know.
 pub(super) fn state(row: &Row) -> Result<StateName, Error> {
-    let state = row.column("state")?;
+    state_named(row.column("state")?)
+}
+
+fn state_named(state: &str) -> Result<StateName, Error> {
     StateName::parse(state).ok_or_else(|| Error::UnknownValue { column: "state", value: state.to_owned() })
 }

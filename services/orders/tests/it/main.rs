@@ -4,6 +4,7 @@
 
 mod app;
 mod auth;
+mod changed_schema;
 mod crashes;
 mod create;
 mod dependencies;
