@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use testkit::{Database, wait_for};
 
 use crate::service::Service;
@@ -53,4 +53,36 @@ fn a_job_without_a_database_says_what_it_needs() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("--database-url"), "{said}");
+}
+
+#[tokio::test]
+async fn columns_of_wider_types_stop_nothing() {
+    let service = Service::start().await;
+    let paths = ["/v1/links/first-link", "/v1/links"];
+    let read = async |path: &str| {
+        let token = service.token("acme", &["links:read"]);
+        service.request(Method::GET, path).bearer_auth(token).send().await.unwrap().status()
+    };
+    let use_everything = async |code: &str| {
+        assert!(service.put("acme", code, "https://example.com/1").await.status.is_success());
+        assert_eq!(
+            service.put("acme", "first-link", &format!("https://example.com/{code}")).await.status,
+            200
+        );
+        assert_eq!(service.post(code, "https://example.com/2").await.status, StatusCode::CREATED);
+        assert_eq!(service.follow(code).await.status, StatusCode::FOUND);
+        for path in paths {
+            assert_eq!(read(path).await, StatusCode::OK, "{path} at {code}");
+        }
+    };
+    assert_eq!(service.put("acme", "first-link", "https://example.com/0").await.status, StatusCode::CREATED);
+    use_everything("warmed-up").await;
+
+    let wider =
+        "ALTER TABLE links ALTER COLUMN target_host DROP EXPRESSION, ALTER COLUMN target_host DROP NOT NULL;
+                 ALTER TABLE links ALTER COLUMN target TYPE varchar(3000), ALTER COLUMN code TYPE varchar(64);
+                 ALTER TABLE idempotency_keys ALTER COLUMN route TYPE varchar(300)";
+    service.database.connect().await.batch_execute(wider).await.unwrap();
+
+    use_everything("afterwards").await;
 }
