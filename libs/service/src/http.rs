@@ -9,7 +9,7 @@ use std::{
 
 use actix_web::{
     App, Error, HttpServer,
-    dev::{ServerHandle, Service as _, ServiceResponse},
+    dev::{ServerHandle, Service as _, ServiceRequest, ServiceResponse},
     http::ConnectionType,
     web,
 };
@@ -65,7 +65,7 @@ impl Api {
                 .configure(configure.clone())
                 .wrap(api_error::Edge::new(deadline))
                 .wrap(ResponseHeaders { cors: Rc::new(cors.clone()), strict_transport })
-                .wrap(RequestTelemetry)
+                .wrap(RequestTelemetry::new(is_authenticated))
                 .wrap_fn({
                     let readiness = readiness.clone();
                     move |request, service| {
@@ -113,6 +113,11 @@ impl Api {
         self.serving.abort();
         false
     }
+}
+
+/// Whose trace is continued. The token is verified once per request: who needs the caller later finds it.
+fn is_authenticated(request: &ServiceRequest) -> bool {
+    auth::authenticate(request.request()).is_ok()
 }
 
 /// Has clients open their next connection elsewhere while the last one here is still served: one that is closed only

@@ -1,7 +1,5 @@
 //! The settings of telemetry, and the environment that a process runs in.
 
-use std::time::Duration;
-
 use clap::{Args, ValueEnum};
 
 /// Where a process runs: the one switch between conveniences for a laptop and refusals for production.
@@ -25,18 +23,11 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// Where spans go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum TracesExporter {
-    /// To `OTEL_EXPORTER_OTLP_ENDPOINT`, as OTLP over HTTP.
-    #[default]
-    Otlp,
-    /// Nowhere; trace ids are still made, logged and passed on.
-    None,
-}
-
-/// The settings of telemetry. What is not here but in the OpenTelemetry specification (endpoint, headers, sampler,
-/// resource attributes, queue size) is read by its SDK from the standard variables.
+/// The settings of telemetry.
+///
+/// Those of the OpenTelemetry specification are texts, because it asks that none of them ends the process:
+/// what makes no sense is reported in the log and ignored. What is not here but in the specification (endpoint, headers, resource
+/// attributes, queue size) is read by its SDK from the standard variables.
 #[derive(Clone, Debug, Args)]
 // clap names a group after the type, and every crate has a `Config`; and it would take this text for that of the program.
 #[group(skip)]
@@ -46,25 +37,27 @@ pub struct Config {
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
 
-    /// Where spans go.
-    #[arg(long, env = "OTEL_TRACES_EXPORTER", value_enum, default_value_t)]
-    pub otel_traces_exporter: TracesExporter,
+    /// Where spans go: `otlp` (default) or `none`.
+    #[arg(long, env = "OTEL_TRACES_EXPORTER", value_name = "EXPORTER")]
+    pub otel_traces_exporter: Option<String>,
 
-    /// Switches tracing off altogether: no trace ids, nothing sent.
-    #[arg(long, env = "OTEL_SDK_DISABLED")]
-    pub otel_sdk_disabled: bool,
+    /// Switches tracing off altogether when it is `true`: no trace ids, nothing sent.
+    #[arg(long, env = "OTEL_SDK_DISABLED", value_name = "BOOLEAN", num_args = 0..=1, default_missing_value = "true")]
+    pub otel_sdk_disabled: Option<String>,
 
     /// The name under which spans appear; the service's own by default.
     #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME")]
     pub otel_service_name: Option<String>,
 
-    /// How long a finished span waits for company before it is sent.
-    #[arg(long, env = "OTEL_BSP_SCHEDULE_DELAY", value_name = "MS", default_value_t = 1_000)]
-    pub otel_bsp_schedule_delay_ms: u64,
-}
+    /// How long a finished span waits for company before it is sent; 1000 by default.
+    #[arg(long, env = "OTEL_BSP_SCHEDULE_DELAY", value_name = "MS", allow_hyphen_values = true)]
+    pub otel_bsp_schedule_delay: Option<String>,
 
-impl Config {
-    pub(crate) fn schedule_delay(&self) -> Duration {
-        Duration::from_millis(self.otel_bsp_schedule_delay_ms.max(1))
-    }
+    /// Which traces are recorded: `parentbased_always_on` (default), `parentbased_traceidratio`, or another of the specification.
+    #[arg(long, env = "OTEL_TRACES_SAMPLER", value_name = "SAMPLER")]
+    pub otel_traces_sampler: Option<String>,
+
+    /// The share of traces that a sampler with a ratio records, from 0 to 1; 1 by default.
+    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", value_name = "RATIO", allow_hyphen_values = true)]
+    pub otel_traces_sampler_arg: Option<String>,
 }

@@ -43,11 +43,26 @@ pub fn expect_requests(method: &str, route: &str, statuses: &[&str]) {
     }
 }
 
-/// Gives each request a server span, continues the caller's trace in it, and measures it.
+/// Gives each request a server span and measures it.
+///
+/// A caller that is trusted has its trace continued, with its decision whether to record it. The span of anybody else's request begins a
+/// trace of its own, linked to the caller's: otherwise each stranger could have every request recorded, or none.
 ///
 /// Wrap it last, so that it is outermost: it has to see the response that the client gets.
 #[derive(Clone, Copy, Debug)]
-pub struct RequestTelemetry;
+pub struct RequestTelemetry {
+    trusts: Trusts,
+}
+
+/// Whether a caller's trace is continued. Asked about requests with a trace context only.
+type Trusts = fn(&ServiceRequest) -> bool;
+
+impl RequestTelemetry {
+    /// Takes the judgement of callers.
+    pub fn new(trusts: Trusts) -> Self {
+        Self { trusts }
+    }
+}
 
 impl<S, B> Transform<S, ServiceRequest> for RequestTelemetry
 where
@@ -62,7 +77,7 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(RequestTelemetryService { service }))
+        ready(Ok(RequestTelemetryService { service, trusts: self.trusts }))
     }
 }
 
@@ -70,6 +85,7 @@ where
 #[derive(Debug)]
 pub struct RequestTelemetryService<S> {
     service: S,
+    trusts: Trusts,
 }
 
 impl<S, B> Service<ServiceRequest> for RequestTelemetryService<S>
@@ -88,7 +104,7 @@ where
         let method = known_method(request.method());
         let route = request.match_pattern();
         let span = server_span(method, route.as_deref());
-        trace::continue_from(&span, request.headers());
+        trace::receive(&span, request.headers(), || (self.trusts)(&request));
         let mut measurement = Measurement::start(method, route);
         let handled = span.in_scope(|| self.service.call(request));
         Box::pin(

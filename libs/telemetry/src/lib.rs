@@ -7,8 +7,10 @@ mod log;
 mod metrics;
 mod otlp;
 mod panic;
+mod queue;
 mod readiness;
 pub mod semconv;
+mod standard;
 pub mod task;
 pub mod trace;
 
@@ -21,7 +23,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 pub use admin::Admin;
-pub use config::{Config, Environment, LogFormat, TracesExporter};
+pub use config::{Config, Environment, LogFormat};
 pub use http::{RequestTelemetry, RequestTelemetryService, expect_requests};
 pub use metrics::LATENCY_BUCKETS;
 pub use readiness::{Readiness, Report, Status};
@@ -44,7 +46,8 @@ pub struct Telemetry {
 
 /// Installs logs, traces, metrics and the panic hook, once, inside the runtime that will outlive all others.
 pub fn init(info: ServiceInfo, config: &Config) -> anyhow::Result<Telemetry> {
-    let provider = otlp::provider(info, config)?;
+    let mut settings = standard::Settings::read(config);
+    let provider = otlp::provider(info, &mut settings);
     let spans = provider.as_ref().map(|provider| {
         tracing_opentelemetry::layer()
             .with_tracer(provider.tracer(info.name))
@@ -59,6 +62,9 @@ pub fn init(info: ServiceInfo, config: &Config) -> anyhow::Result<Telemetry> {
         .with(log::layer(config.log_format))
         .try_init()
         .context("telemetry::init was called twice in this process")?;
+    for warning in settings.warnings {
+        tracing::warn!(warning, "a setting of OpenTelemetry is ignored");
+    }
     panic::install_hook();
     metrics::register(info).context("the metrics of this process are registered already")?;
     Ok(Telemetry { provider })

@@ -1,16 +1,18 @@
 //! The way of a finished span out of the process.
 
-use std::sync::{
-    LazyLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
-use anyhow::Context as _;
 use opentelemetry::{Key, KeyValue};
+use opentelemetry_otlp::ExporterBuildError;
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    runtime,
     trace::{
         BatchConfigBuilder, SdkTracerProvider, SpanData, SpanExporter,
         span_processor_with_async_runtime::BatchSpanProcessor,
@@ -18,7 +20,11 @@ use opentelemetry_sdk::{
 };
 use prometheus::{IntCounterVec, register_int_counter_vec};
 
-use crate::{Config, ServiceInfo, TracesExporter};
+use crate::{
+    ServiceInfo,
+    queue::{self, Counting},
+    standard::{Exporter, Settings},
+};
 
 static SPANS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     register_int_counter_vec!(
@@ -30,39 +36,47 @@ static SPANS: LazyLock<IntCounterVec> = LazyLock::new(|| {
 });
 
 /// Makes the provider of tracers: none at all when tracing is off, one that sends nothing when nobody listens.
-pub(crate) fn provider(info: ServiceInfo, config: &Config) -> anyhow::Result<Option<SdkTracerProvider>> {
-    if config.otel_sdk_disabled {
-        return Ok(None);
+///
+/// An exporter that cannot be made is one of the warnings: traces are not worth an outage.
+pub(crate) fn provider(info: ServiceInfo, settings: &mut Settings) -> Option<SdkTracerProvider> {
+    if settings.disabled {
+        return None;
     }
-    let provider = SdkTracerProvider::builder().with_resource(resource(info, config));
-    let provider = match config.otel_traces_exporter {
-        TracesExporter::None => provider,
-        TracesExporter::Otlp => provider.with_span_processor(processor(config)?),
-    };
-    Ok(Some(provider.build()))
+    let provider = SdkTracerProvider::builder()
+        .with_sampler(settings.sampler.clone())
+        .with_resource(resource(info, settings.service_name.as_deref()));
+    if settings.exporter == Exporter::None {
+        return Some(provider.build());
+    }
+    Some(match processor(settings.schedule_delay) {
+        Ok(processor) => provider.with_span_processor(processor).build(),
+        Err(error) => {
+            settings.warnings.push(format!("no span is sent, check OTEL_EXPORTER_OTLP_ENDPOINT: {error}"));
+            provider.build()
+        }
+    })
 }
 
 /// The SDK's default processor exports on a thread without a reactor, where an async HTTP client panics; this one
 /// exports on the runtime that calls it.
-fn processor(config: &Config) -> anyhow::Result<BatchSpanProcessor<runtime::Tokio>> {
-    let exporter = opentelemetry_otlp::SpanExporter::builder()
-        .with_http()
-        .build()
-        .context("cannot make the OTLP exporter; check OTEL_EXPORTER_OTLP_ENDPOINT")?;
-    let batches = BatchConfigBuilder::default().with_scheduled_delay(config.schedule_delay()).build();
-    Ok(BatchSpanProcessor::builder(ObservedExporter::new(exporter), runtime::Tokio)
+fn processor(schedule_delay: Duration) -> Result<BatchSpanProcessor<Counting>, ExporterBuildError> {
+    let exporter = opentelemetry_otlp::SpanExporter::builder().with_http().build()?;
+    queue::show();
+    let batches = BatchConfigBuilder::default().with_scheduled_delay(schedule_delay).build();
+    Ok(BatchSpanProcessor::builder(ObservedExporter::new(exporter), Counting)
         .with_batch_config(batches)
         .build())
 }
 
-fn resource(info: ServiceInfo, config: &Config) -> Resource {
-    let service_name = Key::from_static_str("service.name");
+fn resource(info: ServiceInfo, service_name: Option<&str>) -> Resource {
+    let service_name_key = Key::from_static_str("service.name");
     let mut builder = Resource::builder().with_attribute(KeyValue::new("service.version", info.version));
-    let detected = Resource::builder().build().get(&service_name);
+    let detected = Resource::builder().build().get(&service_name_key);
     // The SDK falls back to a name that says that there is none; ours is better, an operator's is best.
-    let unnamed = detected.is_none_or(|name| name.as_str().starts_with("unknown_service"));
-    if let Some(name) = &config.otel_service_name {
-        builder = builder.with_service_name(name.clone());
+    let unnamed =
+        detected.is_none_or(|name| name.as_str().is_empty() || name.as_str().starts_with("unknown_service"));
+    if let Some(name) = service_name {
+        builder = builder.with_service_name(name.to_owned());
     } else if unnamed {
         builder = builder.with_service_name(info.name);
     }

@@ -42,9 +42,21 @@ pub fn headers() -> HeaderMap {
     headers
 }
 
-/// Makes a span continue the trace of an inbound request.
-pub(crate) fn continue_from(span: &Span, headers: &InboundHeaders) {
-    adopt(span, TraceContextPropagator::new().extract(&Inbound(headers)));
+/// Makes a span continue the trace of an inbound request whose caller is trusted, and link to that of any other.
+pub(crate) fn receive(span: &Span, headers: &InboundHeaders, is_trusted: impl FnOnce() -> bool) {
+    if !headers.contains_key(TRACEPARENT) {
+        return;
+    }
+    let caller = TraceContextPropagator::new().extract(&Inbound(headers));
+    let context = caller.span().span_context().clone();
+    if !context.is_valid() {
+        return;
+    }
+    if is_trusted() {
+        adopt(span, caller);
+    } else {
+        span.add_link(context);
+    }
 }
 
 fn current() -> Option<SpanContext> {

@@ -74,3 +74,19 @@ fn nothing_that_a_service_cannot_do_without_is_missing() {
         }
     }
 }
+
+/// The default of the specification records everything, which a service feels long before the trace store does.
+#[test]
+fn every_service_records_few_traces() {
+    for service in SERVICES {
+        for manifest in rendered().unwrap() {
+            let maps = manifest.of_kind("ConfigMap").filter(|map| map["data"].get("ADMIN_ADDR").is_some());
+            let mut of_service =
+                maps.filter(|map| map["metadata"]["name"].as_str().unwrap().starts_with(service));
+            let settings = &of_service.next().unwrap()["data"];
+            assert_eq!(settings["OTEL_TRACES_SAMPLER"], "parentbased_traceidratio", "{}", manifest.overlay);
+            let ratio: f64 = settings["OTEL_TRACES_SAMPLER_ARG"].as_str().unwrap().parse().unwrap();
+            assert!(ratio > 0.0 && ratio <= 0.1, "{} {service}: {ratio}", manifest.overlay);
+        }
+    }
+}

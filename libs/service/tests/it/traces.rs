@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use crate::probe::{Probe, get};
 
 #[tokio::test]
-async fn a_request_leaves_one_span_that_continues_the_callers_trace() {
+async fn a_strangers_request_leaves_one_span_of_a_trace_of_its_own_that_links_to_the_strangers() {
     let (endpoint, mut spans) = collector();
     let settings = [
         ("OTEL_TRACES_EXPORTER", "otlp"),
@@ -32,8 +32,10 @@ async fn a_request_leaves_one_span_that_continues_the_callers_trace() {
     assert_eq!(service, "probe");
     assert_eq!(span.name, "GET /slow/{ms}");
     assert_eq!(span.kind, 2, "a server span");
-    assert_eq!(span.trace_id, 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes());
-    assert_eq!(span.parent_span_id, 0xb7ad_6b71_6920_3331_u64.to_be_bytes());
+    let trace_id = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes();
+    assert!(span.parent_span_id.is_empty() && span.trace_id != trace_id, "{span:?}");
+    assert_eq!(span.links[0].trace_id, trace_id);
+    assert_eq!(span.links[0].span_id, 0xb7ad_6b71_6920_3331_u64.to_be_bytes());
     assert_eq!(text(&span.attributes, "http.route"), Some("/slow/{ms}".to_owned()));
     assert_eq!(text(&span.attributes, "request_id").map(|id| id.len()), Some(36));
     assert!(!format!("{span:?}").contains("secret"), "{span:?}");
@@ -79,6 +81,29 @@ async fn a_trace_store_that_is_down_costs_nothing_but_one_warning() {
     assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
     let warnings = remains.messages().iter().filter(|message| message.starts_with("spans cannot")).count();
     assert_eq!(warnings, 1, "{:?}", remains.messages());
+}
+
+#[tokio::test]
+async fn settings_of_opentelemetry_that_make_no_sense_are_reported_and_end_nothing() {
+    let settings = [
+        ("OTEL_TRACES_EXPORTER", "Otlp"),
+        ("OTEL_SDK_DISABLED", "maybe"),
+        ("OTEL_TRACES_SAMPLER", "xray"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "no address at all"),
+    ];
+    let probe = Probe::start(&settings).await;
+    assert_eq!(get(format!("{}/slow/0", probe.api)).await.unwrap().0, 200);
+    probe.signal(Signal::SIGTERM);
+    let remains = probe.end().await;
+    assert_eq!(remains.code, 0);
+    let ignored =
+        remains.log.iter().filter(|line| line["message"] == "a setting of OpenTelemetry is ignored");
+    let ignored: Vec<_> = ignored.map(|line| line["warning"].as_str().unwrap()).collect();
+    assert_eq!(ignored.len(), 3, "{ignored:?}");
+    for named in ["OTEL_SDK_DISABLED: `maybe`", "OTEL_TRACES_SAMPLER: `xray`", "OTEL_EXPORTER_OTLP_ENDPOINT"]
+    {
+        assert!(ignored.iter().any(|warning| warning.contains(named)), "{named}: {ignored:?}");
+    }
 }
 
 /// A trace store that hands on each span it is sent, with the name of its service.

@@ -1,10 +1,13 @@
 use actix_web::{
     App, HttpResponse,
     error::ErrorBadGateway,
-    test::{TestRequest, call_service, init_service, try_call_service},
+    test::{TestRequest, call_and_read_body, call_service, init_service, try_call_service},
     web,
 };
 use futures::FutureExt as _;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
 
@@ -18,7 +21,7 @@ fn count(method: &str, route: &str, status: &str) -> u64 {
 
 #[actix_web::test]
 async fn the_template_is_the_label_and_the_path_is_nowhere() {
-    let app = App::new().route("/track/{token}", web::get().to(pong)).wrap(RequestTelemetry);
+    let app = App::new().route("/track/{token}", web::get().to(pong)).wrap(RequestTelemetry::new(|_| false));
     let app = init_service(app).await;
     call_service(&app, TestRequest::get().uri("/track/very-secret?and=more").to_request()).await;
     assert_eq!(count("GET", "/track/{token}", "200"), 1);
@@ -28,7 +31,7 @@ async fn the_template_is_the_label_and_the_path_is_nowhere() {
 
 #[actix_web::test]
 async fn unknown_paths_and_methods_share_a_label() {
-    let app = init_service(App::new().wrap(RequestTelemetry)).await;
+    let app = init_service(App::new().wrap(RequestTelemetry::new(|_| false))).await;
     for path in ["/a", "/b"] {
         let request = TestRequest::with_uri(path).method("BREW".parse().unwrap()).to_request();
         call_service(&app, request).await;
@@ -44,7 +47,10 @@ async fn an_expected_status_shows_at_zero_and_then_counts() {
     let shown = families.iter().any(|family| format!("{family:?}").contains("/expected"));
     assert!(shown, "a series at zero is there to be scraped");
 
-    let app = init_service(App::new().route("/expected", web::get().to(pong)).wrap(RequestTelemetry)).await;
+    let app = init_service(
+        App::new().route("/expected", web::get().to(pong)).wrap(RequestTelemetry::new(|_| false)),
+    )
+    .await;
     call_service(&app, TestRequest::get().uri("/expected").to_request()).await;
     assert_eq!((count("GET", "/expected", "200"), count("GET", "/expected", "503")), (1, 0));
 }
@@ -56,7 +62,7 @@ async fn a_failure_without_a_response_is_counted_by_its_status() {
         .wrap(actix_web::middleware::from_fn(async |_: ServiceRequest, _: actix_web::middleware::Next<_>| {
             Err::<ServiceResponse, _>(ErrorBadGateway("no"))
         }))
-        .wrap(RequestTelemetry);
+        .wrap(RequestTelemetry::new(|_| false));
     let app = init_service(app).await;
     assert!(try_call_service(&app, TestRequest::get().uri("/broken").to_request()).await.is_err());
     assert_eq!(count("GET", "/broken", "502"), 1);
@@ -65,7 +71,7 @@ async fn a_failure_without_a_response_is_counted_by_its_status() {
 #[actix_web::test]
 async fn a_request_whose_client_went_away_is_counted_and_no_longer_in_flight() {
     let never = web::get().to(async || std::future::pending::<HttpResponse>().await);
-    let app = init_service(App::new().route("/never", never).wrap(RequestTelemetry)).await;
+    let app = init_service(App::new().route("/never", never).wrap(RequestTelemetry::new(|_| false))).await;
     let mut abandoned = Box::pin(call_service(&app, TestRequest::get().uri("/never").to_request()));
     assert!((&mut abandoned).now_or_never().is_none());
     assert!(IN_FLIGHT.get() >= 1);
@@ -78,4 +84,33 @@ fn the_objectives_are_bounds_of_buckets() {
     for objective in [0.05, 0.25] {
         assert!(LATENCY_BUCKETS.contains(&objective));
     }
+}
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+#[actix_web::test]
+async fn only_a_trusted_caller_decides_whether_its_request_is_recorded() {
+    // Without a parent, this sampler records nothing.
+    let tracer = SdkTracerProvider::builder()
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOff)))
+        .build()
+        .tracer("test");
+    let layer = tracing_opentelemetry::layer().with_tracer(tracer);
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    let own = web::get().to(async || trace::current_traceparent().unwrap_or_default());
+    let trusts = |request: &ServiceRequest| request.headers().contains_key("x-trusted");
+    let app = App::new().route("/own", own).wrap(RequestTelemetry::new(trusts));
+    let app = init_service(app).await;
+    let ask = async |trusted: Option<&str>| {
+        let sampled = format!("00-{TRACE}-b7ad6b7169203331-01");
+        let mut request = TestRequest::get().uri("/own").insert_header(("traceparent", sampled));
+        if let Some(trusted) = trusted {
+            request = request.insert_header(("x-trusted", trusted));
+        }
+        String::from_utf8(call_and_read_body(&app, request.to_request()).await.to_vec()).unwrap()
+    };
+    let trusted = ask(Some("yes")).await;
+    assert!(trusted.contains(TRACE) && trusted.ends_with("-01"), "{trusted}");
+    let stranger = ask(None).await;
+    assert!(stranger.ends_with("-00") && !stranger.contains(TRACE), "{stranger}");
 }

@@ -8,11 +8,12 @@ use testkit::{Zipkin, wait_for};
 use crate::service::{Service, send};
 
 #[tokio::test]
-async fn a_request_continues_its_callers_trace() {
+async fn the_request_of_a_caller_with_a_token_continues_its_trace() {
     let service = Service::start().await;
     let trace_id = format!("{:032x}", 0xfeed_u128 << 64 | u128::from(service.process.pid()));
     let parent_id = "00f067aa0ba902b7";
-    let request = service.request(Method::GET, "/some-secret-code");
+    let token = service.token("acme", &["links:read"]);
+    let request = service.request(Method::GET, "/v1/links/some-secret-code").bearer_auth(token);
     send(request.header("traceparent", format!("00-{trace_id}-{parent_id}-01"))).await;
 
     let span = wait_for("the span", Duration::from_secs(15), async || {
@@ -21,7 +22,7 @@ async fn a_request_continues_its_callers_trace() {
     .await;
     assert_eq!(span.service(), "url-shortener");
     assert_eq!(span.parent_id.as_deref(), Some(parent_id));
-    assert_eq!(span.tags["http.route"], "/{code}");
+    assert_eq!(span.tags["http.route"], "/v1/links/{code}");
     assert!(!format!("{span:?}").contains("some-secret-code"), "a code can be a capability: {span:?}");
 }
 

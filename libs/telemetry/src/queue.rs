@@ -1,0 +1,82 @@
+//! The queue between a span's end and the exporter, which says how many spans found it full.
+
+use std::{fmt::Debug, future::Future, sync::LazyLock, time::Duration};
+
+use opentelemetry_sdk::runtime::{Runtime, RuntimeChannel, Tokio, TrySend, TrySendError};
+use prometheus::{IntCounter, register_int_counter};
+
+/// Spans that were recorded and never reached the exporter.
+static DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "telemetry_spans_dropped_total",
+        "Spans dropped before the exporter because the queue was full."
+    )
+    .expect("the metric is registered here only")
+});
+
+/// Shows the counter at zero.
+pub(crate) fn show() {
+    LazyLock::force(&DROPPED);
+}
+
+/// Tokio's runtime with a counting queue: the SDK's own count of dropped spans is private and logged at the end only.
+#[derive(Clone, Debug)]
+pub(crate) struct Counting;
+
+impl Runtime for Counting {
+    fn spawn<F>(&self, future: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Tokio.spawn(future);
+    }
+
+    fn delay(&self, duration: Duration) -> impl Future<Output = ()> + Send + 'static {
+        Tokio.delay(duration)
+    }
+}
+
+impl RuntimeChannel for Counting {
+    type Receiver<T: Debug + Send> = <Tokio as RuntimeChannel>::Receiver<T>;
+    type Sender<T: Debug + Send> = CountingSender<<Tokio as RuntimeChannel>::Sender<T>>;
+
+    fn batch_message_channel<T: Debug + Send>(
+        &self,
+        capacity: usize,
+    ) -> (Self::Sender<T>, Self::Receiver<T>) {
+        let (sender, receiver) = Tokio.batch_message_channel(capacity);
+        (CountingSender(sender), receiver)
+    }
+}
+
+/// Counts what the queue does not take. Beside spans that is a flush at most, which the shutdown of the process asks for.
+#[derive(Debug)]
+pub(crate) struct CountingSender<S>(S);
+
+impl<S: TrySend> TrySend for CountingSender<S> {
+    type Message = S::Message;
+
+    fn try_send(&self, item: Self::Message) -> Result<(), TrySendError> {
+        let result = self.0.try_send(item);
+        if result.is_err() {
+            DROPPED.inc();
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_queue_does_not_take_is_counted() {
+        let before = DROPPED.get();
+        let (sender, receiver) = Counting.batch_message_channel(2);
+        let taken = (0..5).filter(|number| sender.try_send(*number).is_ok()).count();
+        assert_eq!((taken, DROPPED.get() - before), (2, 3));
+        drop(receiver);
+        assert!(sender.try_send(5).is_err());
+        assert_eq!(DROPPED.get() - before, 4);
+    }
+}
