@@ -49,7 +49,7 @@ build_base() {
     local root
     root=$(mktemp -d)
     trap 'rm -rf "$root"' RETURN
-    debootstrap --variant=minbase bookworm "$root/debian"
+    debootstrap --variant=minbase --include=ca-certificates,libssl3 bookworm "$root/debian"
     tar -C "$root/debian" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --exclude='./var/cache/apt/archives/*.deb' \
         --exclude='./var/lib/apt/lists/*' --exclude='./var/log/*' -cf "$root/debian.tar" .
     "$engine" import "$root/debian.tar" "$base"

@@ -47,6 +47,7 @@ missing_packages() {
     has g++ || echo g++
     has make || echo make
     has pkg-config || echo pkg-config
+    [ -e /usr/include/openssl/ssl.h ] || echo libssl-dev
     python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
 }

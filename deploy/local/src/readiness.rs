@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
+use tls::Trust;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -71,14 +72,15 @@ const IDLE: Duration = Duration::from_secs(3);
 pub(crate) fn http_client() -> &'static reqwest::Client {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
     CLIENT.get_or_init(|| {
-        reqwest::Client::builder()
+        Trust::nobody()
+            .http()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .pool_idle_timeout(IDLE)
             .connect_timeout(Duration::from_secs(2))
             .timeout(Duration::from_secs(10))
             .build()
-            .expect("a client without TLS needs nothing that could be missing")
+            .expect("nothing in these settings depends on the machine")
     })
 }
 

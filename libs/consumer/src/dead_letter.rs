@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use chrono::{SecondsFormat, Utc};
-use events::KafkaConfig;
+use events::Kafka;
 use rdkafka::{
     ClientConfig,
     error::KafkaError,
@@ -31,9 +31,12 @@ pub(crate) struct DeadLetters {
 }
 
 impl DeadLetters {
-    pub(crate) fn new(kafka: &KafkaConfig, settings: &Settings) -> Result<Self, KafkaError> {
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", &kafka.kafka_bootstrap_servers)
+    pub(crate) fn new(kafka: &Kafka, settings: &Settings) -> Result<Self, KafkaError> {
+        let mut config = ClientConfig::new();
+        for (property, value) in kafka.properties() {
+            config.set(property, value);
+        }
+        let producer = config
             .set("acks", "all")
             // Order does not matter here, and a producer that cannot fail for good does.
             .set("enable.idempotence", "false")

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use events::KafkaConfig;
+use events::Kafka;
 use rdkafka::{
     ClientConfig, TopicPartitionList,
     consumer::{Consumer as _, StreamConsumer},
@@ -57,7 +57,7 @@ impl<H: Handler> Consumer<H> {
     ///
     /// # Errors
     /// The settings contradict each other, or librdkafka refuses them.
-    pub fn new(kafka: &KafkaConfig, settings: Settings, handler: H) -> Result<Self, Error> {
+    pub fn new(kafka: &Kafka, settings: Settings, handler: H) -> Result<Self, Error> {
         if settings.drain_timeout >= MAX_POLL_INTERVAL {
             return Err(Error::DrainTooLong(settings.drain_timeout));
         }
@@ -175,10 +175,12 @@ impl<H: Handler> Consumer<H> {
 
 /// The classic group protocol with cooperative rebalancing. The bounds keep what librdkafka prefetches small, for a pause
 /// throws it away; the runtime's queues come on top.
-fn client_config(kafka: &KafkaConfig, group: &str) -> ClientConfig {
+fn client_config(kafka: &Kafka, group: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
+    for (property, value) in kafka.properties() {
+        config.set(property, value);
+    }
     config
-        .set("bootstrap.servers", &kafka.kafka_bootstrap_servers)
         .set("group.id", group)
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("session.timeout.ms", SESSION_TIMEOUT.as_millis().to_string())

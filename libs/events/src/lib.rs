@@ -10,5 +10,5 @@ mod registry;
 pub use codec::{DecodeError, Decoder, EncodeError, Encoder};
 pub use envelope::{Envelope, MalformedEnvelope, header};
 pub use event::{Event, EventType};
-pub use kafka::KafkaConfig;
+pub use kafka::{Kafka, KafkaConfig, KafkaConfigError, SecurityProtocol};
 pub use registry::{Config, Registry, RegistryError};

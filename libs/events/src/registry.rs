@@ -8,6 +8,8 @@ use clap::Args;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
+use tls::{Failure, Trust};
+use url::Url;
 
 /// How long one call may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -21,8 +23,8 @@ const COMPATIBILITY: &str = "BACKWARD_TRANSITIVE";
 #[command(about = None, long_about = None)]
 pub struct Config {
     /// Base URL of the Confluent API, such as `http://registry:8081` or Apicurio's `…/apis/ccompat/v7`.
-    #[arg(long, env)]
-    pub schema_registry_url: String,
+    #[arg(long, env, value_parser = parse_base_url)]
+    pub schema_registry_url: Url,
 }
 
 /// A schema registry.
@@ -87,13 +89,14 @@ struct Text {
 
 impl Registry {
     /// Makes a client; nothing is asked yet.
-    pub fn new(config: &Config) -> Self {
-        let http = Client::builder()
+    pub fn new(config: &Config, trust: &Trust) -> Self {
+        let http = trust
+            .http()
             .timeout(TIMEOUT)
             .connect_timeout(TIMEOUT)
             .build()
-            .expect("a client without TLS settings can be built");
-        Self { base: config.schema_registry_url.trim_end_matches('/').to_owned(), http }
+            .expect("nothing in these settings depends on the machine");
+        Self { base: config.schema_registry_url.as_str().trim_end_matches('/').to_owned(), http }
     }
 
     /// The readiness check: whether the registry answers.
@@ -143,7 +146,8 @@ impl Registry {
         what: &str,
         request: RequestBuilder,
     ) -> Result<T, RegistryError> {
-        let unavailable = |error: reqwest::Error| RegistryError::Unavailable(Box::new(error));
+        let unavailable =
+            |error: reqwest::Error| RegistryError::Unavailable(Failure::explained(Box::new(error)));
         let response = request.send().await.map_err(unavailable)?;
         let status = response.status();
         if status.is_success() {
@@ -157,6 +161,11 @@ impl Registry {
             status => RegistryError::Refused { status: status.as_u16(), reason },
         })
     }
+}
+
+fn parse_base_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| format!("`{text}` is not a base URL: write it as in `https://registry:8081`"))
 }
 
 /// Whether a 404 is the registry's own (it then has an error code such as 40403), and not that of a proxy or a wrong path,

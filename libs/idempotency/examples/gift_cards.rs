@@ -71,8 +71,8 @@ fn main() -> ExitCode {
 async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
     let verifier = Verifier::from_file(&config.auth.auth_jwks_file, config.service.environment)?;
     let (limits, retention) = (config.operations.limits()?, config.idempotency.retention()?);
-    let pool = pg::connect(&config.database, "gift-cards")?;
-    let http = reqwest::Client::builder().timeout(CHARGE_TIMEOUT).build()?;
+    let pool = pg::connect(&config.database, runtime.trust(), "gift-cards")?;
+    let http = runtime.trust().http().timeout(CHARGE_TIMEOUT).build()?;
     let buy = Remote::new(pool.clone(), BuyGiftCard { bank_url: config.bank_url, http }, limits, retention);
 
     let pinged = pool.clone();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::Utc;
-use events::{Envelope, KafkaConfig};
+use events::{Envelope, Kafka};
 use futures::future::join_all;
 use rdkafka::{
     ClientConfig,
@@ -27,9 +27,12 @@ pub(crate) struct Publisher(FutureProducer);
 
 impl Publisher {
     /// Makes a producer; it connects by itself.
-    pub(crate) fn new(config: &KafkaConfig) -> Result<Self, KafkaError> {
-        ClientConfig::new()
-            .set("bootstrap.servers", &config.kafka_bootstrap_servers)
+    pub(crate) fn new(kafka: &Kafka) -> Result<Self, KafkaError> {
+        let mut config = ClientConfig::new();
+        for (property, value) in kafka.properties() {
+            config.set(property, value);
+        }
+        config
             .set("acks", "all")
             .set("enable.idempotence", "true")
             // No message gives up before the producer does: one that did would let its successors overtake it.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use events::KafkaConfig;
+use events::Kafka;
 use pg::{Columns as _, Pool};
 use rdkafka::error::KafkaError;
 use thiserror::Error;
@@ -54,7 +54,7 @@ impl Wake {
 /// Publishes the outbox of one database. Every replica runs one; one of them is active.
 pub struct Relay {
     pool: Pool,
-    kafka: KafkaConfig,
+    kafka: Kafka,
     wake: Wake,
     state: Mutex<State>,
 }
@@ -73,7 +73,7 @@ enum State {
 
 impl Relay {
     /// Makes a relay; it does nothing before [`run`](Self::run).
-    pub fn new(pool: Pool, kafka: KafkaConfig) -> Arc<Self> {
+    pub fn new(pool: Pool, kafka: Kafka) -> Arc<Self> {
         metrics::show();
         Arc::new(Self { pool, kafka, wake: Wake::default(), state: Mutex::default() })
     }

@@ -23,7 +23,8 @@ pub enum Migrations {
 #[command(about = None, long_about = None)]
 #[expect(clippy::struct_field_names, reason = "a field's name is the name of its environment variable")]
 pub struct Config {
-    /// Connection URL, `postgres://role:password@host:port/database`.
+    /// Connection URL, `postgres://role:password@host:port/database`. `?sslmode=require` or `verify-full` encrypts and verifies
+    /// the server, which is the default to any other machine than this; `disable` does neither.
     #[arg(long, env, hide_env_values = true)]
     pub database_url: SecretString,
 

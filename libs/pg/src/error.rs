@@ -85,6 +85,10 @@ pub enum Error {
         value: String,
     },
 
+    /// The settings cannot be used.
+    #[error("the settings of the database are wrong")]
+    Settings(#[source] Source),
+
     /// Anything else: a mistake in a statement or in the schema.
     #[error("the database refused a statement")]
     Refused(#[source] Source),
@@ -108,6 +112,7 @@ impl Error {
             | Self::UnexpectedRowCount { .. }
             | Self::StaleStatement(_)
             | Self::Unreadable { .. }
+            | Self::Settings(_)
             | Self::Refused(_)
             | Self::Migration(_) => false,
         }
@@ -134,6 +139,7 @@ impl Error {
             Self::UnexpectedRowCount { .. } => "unexpected_row_count",
             Self::Unreadable { .. } => "unreadable",
             Self::UnknownValue { .. } => "unknown_value",
+            Self::Settings(_) => "settings",
             Self::Refused(_) => "refused",
             Self::Migration(_) => "migration",
         }
@@ -165,6 +171,7 @@ impl Error {
                 Self::Unreadable { column: column.clone(), source: source(cause) }
             }
             Self::UnknownValue { column, value } => Self::UnknownValue { column, value: value.clone() },
+            Self::Settings(cause) => Self::Settings(source(cause)),
             Self::Refused(cause) => Self::Refused(source(cause)),
             Self::Migration(cause) => Self::Migration(source(cause)),
         }
@@ -225,6 +232,10 @@ impl From<tokio_postgres::Error> for Error {
 impl From<PoolError> for Error {
     fn from(error: PoolError) -> Self {
         match error {
+            // A certificate can be renewed while this process runs.
+            PoolError::Backend(error) if tls::explain(&error).is_some() => {
+                Self::Unavailable(tls::Failure::explained(Box::new(error)))
+            }
             PoolError::Backend(error) => error.into(),
             other => Self::Unavailable(Box::new(other)),
         }

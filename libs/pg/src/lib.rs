@@ -12,6 +12,7 @@ mod pool_gauge;
 mod read;
 mod row;
 mod run;
+mod ssl_mode;
 mod tx;
 
 pub use config::{Config, Migrations};

@@ -12,10 +12,13 @@ use deadpool_postgres::{
     ClientWrapper, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, Status, TimeoutType, Timeouts,
 };
 use secrecy::ExposeSecret;
+use tls::Trust;
 use tokio::runtime::Handle;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
     Config, Error, Migrations, connect::OnRuntime, patience::Patience, pool_gauge, pool_gauge::Connections,
+    ssl_mode,
 };
 
 /// A pool of connections to one database. Clones share it.
@@ -31,18 +34,15 @@ pub struct Pool {
 
 /// Makes a pool without connecting yet; [`migrate`](crate::migrate()) opens it for use.
 ///
-/// `application_name` is what the server shows in `pg_stat_activity`.
+/// `trust` has the authorities that may vouch for the server; `application_name` is what it shows in `pg_stat_activity`.
 ///
 /// Called inside the runtime in which the connections are to live.
 ///
 /// # Errors
 /// The URL cannot be understood.
-pub fn connect(config: &Config, application_name: &str) -> Result<Pool, Error> {
-    let mut server = config
-        .database_url
-        .expose_secret()
-        .parse::<tokio_postgres::Config>()
-        .map_err(|error| Error::Refused(Box::new(error)))?;
+pub fn connect(config: &Config, trust: &Trust, application_name: &str) -> Result<Pool, Error> {
+    let mut server = ssl_mode::parse(config.database_url.expose_secret())
+        .map_err(|error| Error::Settings(Box::new(error)))?;
     server
         .application_name(application_name)
         .options(config.server_options())
@@ -54,7 +54,7 @@ pub fn connect(config: &Config, application_name: &str) -> Result<Pool, Error> {
         .keepalives_retries(4);
     let manager = deadpool_postgres::Manager::from_connect(
         server,
-        OnRuntime(Handle::current()),
+        OnRuntime { runtime: Handle::current(), tls: MakeRustlsConnect::new(trust.client_config()) },
         ManagerConfig { recycling_method: RecyclingMethod::Fast },
     );
     let inner = deadpool_postgres::Pool::builder(manager)

@@ -22,6 +22,9 @@ pub trait HasConfig {
 #[group(skip)]
 #[command(about = None, long_about = None)]
 pub struct Config {
+    #[command(flatten)]
+    pub(crate) tls: tls::Config,
+
     /// Where this process runs. Forgotten, it is production, which refuses what only a laptop may have.
     #[arg(long, env = "ENVIRONMENT", value_enum, default_value = "production")]
     pub environment: Environment,

@@ -22,6 +22,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use pg::Schema;
 use telemetry::{Admin, Readiness, ServiceInfo};
+use tls::Trust;
 
 pub use config::{Config, HasConfig};
 pub use cors::{InvalidOrigin, Origin};
@@ -76,8 +77,9 @@ where
     C: HasConfig,
     B: AsyncFnOnce(C, &mut Runtime) -> anyhow::Result<()>,
 {
-    let telemetry = telemetry::init(info, config.telemetry())?;
-    let ending = match live(info, config, build).await {
+    let trust = Trust::load(&config.service().tls)?;
+    let telemetry = telemetry::init(info, config.telemetry(), &trust)?;
+    let ending = match live(info, config, trust, build).await {
         Ok(ending) => ending,
         Err(error) => {
             log_failed_start(&error);
@@ -90,7 +92,7 @@ where
     Ok(ending.exit_code())
 }
 
-async fn live<C, B>(info: ServiceInfo, config: C, build: B) -> anyhow::Result<Ending>
+async fn live<C, B>(info: ServiceInfo, config: C, trust: Trust, build: B) -> anyhow::Result<Ending>
 where
     C: HasConfig,
     B: AsyncFnOnce(C, &mut Runtime) -> anyhow::Result<()>,
@@ -108,7 +110,7 @@ where
 
     tracing::info!(admin_addr = %admin.address(), version = info.version, "starting");
 
-    let mut runtime = Runtime::new(settings, readiness);
+    let mut runtime = Runtime::new(settings, trust, readiness);
     let cause = match start(config, build, &mut runtime, &mut signals).await {
         Ok(Started::Up) => {
             runtime.announce(admin.address());

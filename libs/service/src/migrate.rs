@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use pg::{Migrations, Schema};
 use telemetry::ServiceInfo;
+use tls::Trust;
 
 use crate::{Ending, block_on, log_failed_start, shutdown::FLUSH_TIMEOUT, wrong_settings};
 
@@ -13,6 +14,8 @@ const COMMAND: &str = "migrate";
 /// Brings the schema of the service up to date, and ends. It waits for a database that cannot be reached.
 #[derive(Debug, Parser)]
 struct Config {
+    #[command(flatten)]
+    tls: tls::Config,
     #[command(flatten)]
     telemetry: telemetry::Config,
     #[command(flatten)]
@@ -33,8 +36,9 @@ pub(crate) fn main(info: ServiceInfo, schemas: &'static [Schema]) -> ExitCode {
 }
 
 async fn run(info: ServiceInfo, config: Config, schemas: &[Schema]) -> anyhow::Result<ExitCode> {
-    let telemetry = telemetry::init(info, &config.telemetry)?;
-    let ending = match migrate(info, config.database, schemas).await {
+    let trust = Trust::load(&config.tls)?;
+    let telemetry = telemetry::init(info, &config.telemetry, &trust)?;
+    let ending = match migrate(info, config.database, &trust, schemas).await {
         Ok(()) => {
             tracing::info!(version = info.version, "the schema is up to date");
             Ending::Clean
@@ -48,9 +52,14 @@ async fn run(info: ServiceInfo, config: Config, schemas: &[Schema]) -> anyhow::R
     Ok(ending.exit_code())
 }
 
-async fn migrate(info: ServiceInfo, mut database: pg::Config, schemas: &[Schema]) -> Result<(), pg::Error> {
+async fn migrate(
+    info: ServiceInfo,
+    mut database: pg::Config,
+    trust: &Trust,
+    schemas: &[Schema],
+) -> Result<(), pg::Error> {
     // The settings are those of the service, which may wait for this very process.
     database.database_migrations = Migrations::Apply;
-    let pool = pg::connect(&database, info.name)?;
+    let pool = pg::connect(&database, trust, info.name)?;
     pg::migrate(&pool, schemas).await
 }

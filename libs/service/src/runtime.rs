@@ -6,6 +6,7 @@ use actix_web::web;
 use anyhow::ensure;
 use futures::future::BoxFuture;
 use telemetry::Readiness;
+use tls::Trust;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Config, http::Api, shutdown::Cause, signals::Signals, workers::Workers};
@@ -13,6 +14,7 @@ use crate::{Config, http::Api, shutdown::Cause, signals::Signals, workers::Worke
 /// The parts of a running service. `build` adds them; stopping takes them apart in the one right order.
 pub struct Runtime {
     pub(crate) config: Config,
+    trust: Trust,
     pub(crate) readiness: Readiness,
     strict_transport: bool,
     pub(crate) api: Option<Api>,
@@ -21,9 +23,10 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    pub(crate) fn new(config: Config, readiness: Readiness) -> Self {
+    pub(crate) fn new(config: Config, trust: Trust, readiness: Readiness) -> Self {
         Self {
             config,
+            trust,
             readiness,
             strict_transport: false,
             api: None,
@@ -35,6 +38,11 @@ impl Runtime {
     /// Returns the readiness of the process, to add the checks of dependencies to.
     pub fn readiness(&self) -> &Readiness {
         &self.readiness
+    }
+
+    /// Returns the authorities that may vouch for the servers which this process connects to.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// Starts a worker. It runs until its token is cancelled, then finishes what it has in hand and returns.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod admin;
+mod collector;
 mod config;
 mod http;
 mod log;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tls::Trust;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -45,9 +47,11 @@ pub struct Telemetry {
 }
 
 /// Installs logs, traces, metrics and the panic hook, once, inside the runtime that will outlive all others.
-pub fn init(info: ServiceInfo, config: &Config) -> anyhow::Result<Telemetry> {
+///
+/// `trust` has the authorities that may vouch for the collector of spans.
+pub fn init(info: ServiceInfo, config: &Config, trust: &Trust) -> anyhow::Result<Telemetry> {
     let mut settings = standard::Settings::read(config);
-    let provider = otlp::provider(info, &mut settings);
+    let provider = otlp::provider(info, &mut settings, trust);
     let spans = provider.as_ref().map(|provider| {
         tracing_opentelemetry::layer()
             .with_tracer(provider.tracer(info.name))

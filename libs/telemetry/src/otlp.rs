@@ -9,7 +9,7 @@ use std::{
 };
 
 use opentelemetry::{Key, KeyValue};
-use opentelemetry_otlp::ExporterBuildError;
+use opentelemetry_otlp::WithHttpConfig as _;
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
@@ -19,9 +19,11 @@ use opentelemetry_sdk::{
     },
 };
 use prometheus::{IntCounterVec, register_int_counter_vec};
+use tls::Trust;
 
 use crate::{
     ServiceInfo,
+    collector::Collector,
     queue::{self, Counting},
     standard::{Exporter, Settings},
 };
@@ -38,7 +40,11 @@ static SPANS: LazyLock<IntCounterVec> = LazyLock::new(|| {
 /// Makes the provider of tracers: none at all when tracing is off, one that sends nothing when nobody listens.
 ///
 /// An exporter that cannot be made is one of the warnings: traces are not worth an outage.
-pub(crate) fn provider(info: ServiceInfo, settings: &mut Settings) -> Option<SdkTracerProvider> {
+pub(crate) fn provider(
+    info: ServiceInfo,
+    settings: &mut Settings,
+    trust: &Trust,
+) -> Option<SdkTracerProvider> {
     if settings.disabled {
         return None;
     }
@@ -48,10 +54,10 @@ pub(crate) fn provider(info: ServiceInfo, settings: &mut Settings) -> Option<Sdk
     if settings.exporter == Exporter::None {
         return Some(provider.build());
     }
-    Some(match processor(settings.schedule_delay) {
+    Some(match processor(settings.schedule_delay, trust) {
         Ok(processor) => provider.with_span_processor(processor).build(),
         Err(error) => {
-            settings.warnings.push(format!("no span is sent, check OTEL_EXPORTER_OTLP_ENDPOINT: {error}"));
+            settings.warnings.push(format!("no span is sent, check OTEL_EXPORTER_OTLP_ENDPOINT: {error:#}"));
             provider.build()
         }
     })
@@ -59,8 +65,11 @@ pub(crate) fn provider(info: ServiceInfo, settings: &mut Settings) -> Option<Sdk
 
 /// The SDK's default processor exports on a thread without a reactor, where an async HTTP client panics; this one
 /// exports on the runtime that calls it.
-fn processor(schedule_delay: Duration) -> Result<BatchSpanProcessor<Counting>, ExporterBuildError> {
-    let exporter = opentelemetry_otlp::SpanExporter::builder().with_http().build()?;
+fn processor(schedule_delay: Duration, trust: &Trust) -> anyhow::Result<BatchSpanProcessor<Counting>> {
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_http()
+        .with_http_client(Collector::new(trust)?)
+        .build()?;
     queue::show();
     let batches = BatchConfigBuilder::default().with_scheduled_delay(schedule_delay).build();
     Ok(BatchSpanProcessor::builder(ObservedExporter::new(exporter), Counting)

@@ -10,6 +10,7 @@ use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tls::Trust;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -39,8 +40,10 @@ impl TopicPosition {
     /// anything new.
     pub async fn read(&self, orders: &BTreeSet<Uuid>, settling: Duration) -> anyhow::Result<Events> {
         let consumer = self.consumer()?;
-        let config = ::events::Config { schema_registry_url: self.events.registry_url.clone() };
-        let decoder = Decoder::new(Registry::new(&config));
+        let config = ::events::Config {
+            schema_registry_url: self.events.registry_url.parse().context("registry_url")?,
+        };
+        let decoder = Decoder::new(Registry::new(&config, &Trust::nobody()));
         let mut positions = self.ends.clone();
         let mut found = Events::new();
         let mut unfinished = orders.clone();

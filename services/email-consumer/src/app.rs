@@ -34,9 +34,9 @@ const KAFKA_PING_TIMEOUT: Duration = Duration::from_millis(900);
 pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
     config.check()?;
     metrics::register();
-    let pool = pg::connect(&config.database, env!("CARGO_PKG_NAME"))?;
-    let registry = Registry::new(&config.registry);
-    let links = Links::new(config.links_url.clone(), config.signing_key()?)?;
+    let pool = pg::connect(&config.database, runtime.trust(), env!("CARGO_PKG_NAME"))?;
+    let registry = Registry::new(&config.registry, runtime.trust());
+    let links = Links::new(config.links_url.clone(), config.signing_key()?, runtime.trust())?;
     let mailer = Arc::new(Mailer::new(config.smtp_host.clone(), config.smtp_port, config.email_from.clone()));
     let handler = MailHandler {
         decoder: Decoder::new(registry.clone()),
@@ -46,7 +46,8 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         mailer: Arc::clone(&mailer),
         accepted: Accepted::default(),
     };
-    let consumer = Consumer::new(&config.kafka, consumer_settings(&config), handler)?;
+    let kafka = config.kafka.kafka(runtime.trust())?;
+    let consumer = Consumer::new(&kafka, consumer_settings(&config), handler)?;
 
     let readiness = runtime.readiness();
     watch_kafka(readiness, &consumer);

@@ -6,6 +6,7 @@ use auth::{AuthError, SigningKey, Tenant, TokenRequest};
 use reqwest::{Client, Response, StatusCode, redirect};
 use serde::{Deserialize, Serialize};
 use telemetry::semconv;
+use tls::Trust;
 use tracing::{Instrument, Span, field::Empty};
 use url::Url;
 
@@ -73,8 +74,9 @@ struct Refusal {
 
 impl Links {
     /// Makes a client; nothing is asked yet.
-    pub(crate) fn new(base: Url, key: SigningKey) -> Result<Self, reqwest::Error> {
-        let http = Client::builder()
+    pub(crate) fn new(base: Url, key: SigningKey, trust: &Trust) -> Result<Self, reqwest::Error> {
+        let http = trust
+            .http()
             .timeout(TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(redirect::Policy::none())
@@ -170,6 +172,9 @@ async fn read(response: Response) -> Result<String, Error> {
 
 /// Says what went wrong without the URL, which has the code of the link in it.
 fn unavailable(error: &reqwest::Error) -> Error {
+    if let Some(advice) = tls::explain(error) {
+        return Error::Unavailable(advice);
+    }
     Error::Unavailable(if error.is_timeout() {
         "it does not answer in time"
     } else if error.is_connect() {

@@ -43,10 +43,10 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     let verifier = Verifier::from_file(&config.auth.auth_jwks_file, config.service.environment)?;
     let admission = Admission::new(&config.admission);
     let catalogue = config.orders_catalogue_file.as_deref().map(Catalogue::read).transpose()?;
-    let pool = pg::connect(&config.database, "orders")?;
-    let registry = Registry::new(&config.registry);
+    let pool = pg::connect(&config.database, runtime.trust(), "orders")?;
+    let registry = Registry::new(&config.registry, runtime.trust());
     let encoder = Encoder::new(&config.orders_events_topic);
-    let relay = Relay::new(pool.clone(), config.kafka.clone());
+    let relay = Relay::new(pool.clone(), config.kafka.kafka(runtime.trust())?);
     let process = OrderProcess {
         pool: pool.clone(),
         encoder: encoder.clone(),

@@ -31,7 +31,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     let retention = config.idempotency.retention()?;
     let verifier = Verifier::from_file(&config.auth.auth_jwks_file, config.service.environment)?;
     let admission = Admission::new(&config.admission);
-    let pool = pg::connect(&config.database, "url-shortener")?;
+    let pool = pg::connect(&config.database, runtime.trust(), "url-shortener")?;
     let targets = targets::remembered(config.cache(), pool.clone());
 
     metrics::show_requests();

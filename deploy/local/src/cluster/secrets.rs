@@ -77,8 +77,9 @@ pub(crate) fn manifest(kept: &Path, namespace: &str) -> anyhow::Result<Value> {
     Ok(json!({ "apiVersion": "v1", "kind": "List", "items": items }))
 }
 
+/// The parts of a cluster for trying out speak plaintext, and never leave their node.
 fn database_url(secrets: &Secrets, name: &str) -> anyhow::Result<String> {
-    Ok(format!("postgres://{name}:{}@postgres:5432/{name}", secrets.random(name)?))
+    Ok(format!("postgres://{name}:{}@postgres:5432/{name}?sslmode=disable", secrets.random(name)?))
 }
 
 /// The first key of a list that is rotated by adding to it.

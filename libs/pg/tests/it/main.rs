@@ -17,6 +17,7 @@ use std::{
 use clap::Parser;
 use pg::{Columns as _, Config, Error, Migration, Pool, Tx};
 use testkit::{Database, FaultProxy, wait_for};
+use tls::Trust;
 use tokio::sync::Barrier;
 
 const MIGRATIONS: &[Migration] = &[(
@@ -41,7 +42,7 @@ fn connect(url: &str) -> Pool {
 fn connect_with(url: &str, settings: &[&str]) -> Pool {
     let arguments = ["test", "--database-url", url, "--database-pool-size", "4"];
     let arguments = arguments.iter().chain(settings);
-    pg::connect(&Settings::parse_from(arguments).database, "pg-test").unwrap()
+    pg::connect(&Settings::parse_from(arguments).database, &Trust::nobody(), "pg-test").unwrap()
 }
 
 async fn migrated() -> (Pool, Database) {

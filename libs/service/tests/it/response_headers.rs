@@ -1,11 +1,11 @@
 //! What every response carries, and which pages of other origins may read it.
 
 use reqwest::{
-    Client, Method, Response,
+    Method, Response,
     header::{HeaderMap, HeaderName},
 };
 
-use crate::probe::Probe;
+use crate::probe::{Probe, client};
 
 const SHOP: &str = "https://shop.example";
 const ORIGINS: (&str, &str) = ("CORS_ALLOWED_ORIGINS", "https://shop.example,http://localhost:3000");
@@ -13,7 +13,7 @@ const ORIGINS: (&str, &str) = ("CORS_ALLOWED_ORIGINS", "https://shop.example,htt
 const HURRIED: (&str, &str) = ("REQUEST_TIMEOUT_MS", "500");
 
 async fn send(probe: &Probe, method: Method, path: &str, headers: &[(&str, &str)]) -> Response {
-    let client = Client::builder().timeout(std::time::Duration::from_secs(10)).build().unwrap();
+    let client = client();
     let mut request = client.request(method, format!("{}{path}", probe.api));
     for (name, value) in headers {
         request = request.header(*name, *value);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::probe::{Probe, get};
+use crate::probe::{Probe, client, get};
 
 #[tokio::test]
 async fn a_request_in_flight_is_finished_and_every_step_comes_in_order() {
@@ -17,7 +17,7 @@ async fn a_request_in_flight_is_finished_and_every_step_comes_in_order() {
     let (status, body) = get(format!("{}/ready", probe.admin)).await.unwrap();
     assert_eq!((status, body.contains("draining")), (503, true), "{body}");
     // A load balancer that has not noticed yet still gets its answers, and no connection to come back on.
-    let late = reqwest::get(format!("{}/slow/0", probe.api)).await.unwrap();
+    let late = client().get(format!("{}/slow/0", probe.api)).send().await.unwrap();
     assert_eq!(
         (late.status().as_u16(), late.headers().get("connection").unwrap().as_bytes()),
         (200, &b"close"[..])
@@ -48,7 +48,7 @@ async fn a_request_in_flight_is_finished_and_every_step_comes_in_order() {
 #[tokio::test]
 async fn an_idle_connection_does_not_hold_up_the_end() {
     let probe = Probe::start(&[]).await;
-    let client = reqwest::Client::new();
+    let client = client();
     client.get(format!("{}/slow/0", probe.api)).send().await.unwrap().text().await.unwrap();
     let asked = Instant::now();
     probe.signal(Signal::SIGINT);

@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::{
 use prost::Message as _;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::probe::{Probe, get};
+use crate::probe::{Probe, client, get};
 
 #[tokio::test]
 async fn a_strangers_request_leaves_one_span_of_a_trace_of_its_own_that_links_to_the_strangers() {
@@ -23,7 +23,7 @@ async fn a_strangers_request_leaves_one_span_of_a_trace_of_its_own_that_links_to
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
     ];
     let probe = Probe::start(&settings).await;
-    let request = reqwest::Client::new()
+    let request = client()
         .get(format!("{}/slow/0?secret=x", probe.api))
         .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     assert_eq!(request.send().await.unwrap().status(), 200);

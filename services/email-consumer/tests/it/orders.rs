@@ -101,8 +101,10 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// Registers the schemas and connects to the broker.
     pub(crate) async fn new(topic: &str, bootstrap_servers: &str) -> Self {
-        let registry =
-            Registry::new(&events::Config { schema_registry_url: endpoints().schema_registry_url.clone() });
+        let registry = Registry::new(
+            &events::Config { schema_registry_url: endpoints().schema_registry_url.parse().unwrap() },
+            &tls::Trust::nobody(),
+        );
         let encoder = Encoder::new(topic);
         encoder.register(&registry, &event_types()).await.unwrap();
         let producer = ClientConfig::new().set("bootstrap.servers", bootstrap_servers).create().unwrap();

@@ -17,8 +17,10 @@ async fn tracking_path(app: &App, order_id: &str) -> String {
         .iter()
         .find(|record| record.headers["event-type"].ends_with("OrderConfirmed"))
         .expect("the order was confirmed");
-    let registry =
-        Registry::new(&events::Config { schema_registry_url: endpoints().schema_registry_url.clone() });
+    let registry = Registry::new(
+        &events::Config { schema_registry_url: endpoints().schema_registry_url.parse().unwrap() },
+        &tls::Trust::nobody(),
+    );
     let event: OrderConfirmed =
         Decoder::new(registry).decode(confirmed.payload.as_ref().unwrap()).await.unwrap();
     assert_eq!(event.order_id.to_string(), order_id);

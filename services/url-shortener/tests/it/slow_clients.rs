@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use futures::future::join_all;
 use reqwest::{StatusCode, redirect::Policy};
 use testkit::Database;
+use tls::Trust;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
@@ -33,7 +34,7 @@ async fn start() -> Service {
     };
     let mut service = Service::start_with(database, settings).await;
     // A connection that the server is about to end as idle is not taken again.
-    let patient = reqwest::Client::builder().timeout(BOUND).pool_idle_timeout(Duration::from_secs(1));
+    let patient = Trust::nobody().http().timeout(BOUND).pool_idle_timeout(Duration::from_secs(1));
     service.http = patient.redirect(Policy::none()).no_proxy().build().unwrap();
     service
 }

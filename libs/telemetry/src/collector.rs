@@ -1,0 +1,43 @@
+//! The HTTP client that carries spans to the collector.
+
+use std::{env, time::Duration};
+
+use anyhow::{Context as _, ensure};
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use tls::{Failure, Trust};
+
+/// Where the SDK looks for the endpoint, and for how long a request may take, in milliseconds: the first that is set counts.
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+const TIMEOUTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
+
+/// The default of the specification: <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The SDK would make a client of its own, with other authorities than ours.
+#[derive(Debug)]
+pub(crate) struct Collector(reqwest::Client);
+
+impl Collector {
+    pub(crate) fn new(trust: &Trust) -> anyhow::Result<Self> {
+        if let Some((variable, endpoint)) = first_set(&ENDPOINTS) {
+            let known = ["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme));
+            ensure!(known, "{variable} is {endpoint}, but OTLP goes over http:// or https://; correct it");
+        }
+        let timeout = first_set(&TIMEOUTS).and_then(|(_, millis)| millis.parse().ok());
+        let timeout = timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
+        let client = trust.http().timeout(timeout).build().context("no HTTP client for spans can be made")?;
+        Ok(Self(client))
+    }
+}
+
+fn first_set(variables: &[&'static str]) -> Option<(&'static str, String)> {
+    let set = |variable: &&'static str| env::var(variable).ok().filter(|value| !value.is_empty());
+    variables.iter().find_map(|variable| set(variable).map(|value| (*variable, value)))
+}
+
+#[async_trait::async_trait]
+impl HttpClient for Collector {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        self.0.send_bytes(request).await.map_err(Failure::explained)
+    }
+}

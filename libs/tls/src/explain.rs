@@ -1,0 +1,74 @@
+//! What to do about a handshake that failed, in words for whoever runs the service.
+
+use std::{error::Error as StdError, io};
+
+use rustls::{CertificateError, Error as TlsError};
+
+/// A connection that could not be secured, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("no secure connection: {advice}")]
+pub struct Failure {
+    /// What to do about it.
+    pub advice: &'static str,
+    /// What the client reported.
+    #[source]
+    pub source: Box<dyn StdError + Send + Sync>,
+}
+
+impl Failure {
+    /// Puts the advice in front of an error that has a failed handshake among its causes; leaves any other as it is.
+    pub fn explained(error: Box<dyn StdError + Send + Sync>) -> Box<dyn StdError + Send + Sync> {
+        match explain(&*error) {
+            Some(advice) => Box::new(Self { advice, source: error }),
+            None => error,
+        }
+    }
+}
+
+/// Returns what to do about `error`, if a failed handshake is among its causes.
+pub fn explain(error: &(dyn StdError + 'static)) -> Option<&'static str> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<TlsError>() {
+            return Some(advice(error));
+        }
+        cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            // An I/O error's source is that of the error inside it, which would be passed over.
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+fn advice(error: &TlsError) -> &'static str {
+    match error {
+        TlsError::InvalidCertificate(error) => certificate_advice(error),
+        TlsError::InvalidMessage(_) => {
+            "the server does not speak TLS on this port; correct the port, or ask for plaintext in the setting"
+        }
+        TlsError::AlertReceived(_) => {
+            "the server broke the handshake off; it may want a client certificate, or neither TLS 1.2 nor 1.3"
+        }
+        _ => "the handshake failed; the cause says why",
+    }
+}
+
+fn certificate_advice(error: &CertificateError) -> &'static str {
+    match error {
+        CertificateError::UnknownIssuer => {
+            "an authority that is not trusted here signed the server's certificate; if it is the right server, add the \
+             authority's certificate to TLS_EXTRA_CA_FILE"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the server's certificate is for another host; use a host name that is in the certificate"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the server's certificate has expired, or the clock here is wrong; renew the certificate"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the server's certificate is not valid yet; compare the clocks of both machines"
+        }
+        _ => "the server's certificate is not acceptable; the cause says why",
+    }
+}
