@@ -110,6 +110,10 @@ contract: build $(TOOLS)/bin/schemathesis ## Compare every answer of the service
 openapi: ## Write docs/openapi/ from the code
 	MUSTER_WRITE_COMMITTED=1 cargo test --locked -p orders -p url-shortener --bins the_committed_document
 
+.PHONY: release-schemas
+release-schemas: ## Keep the SQL of this release, which the next one's migrations must leave usable
+	MUSTER_RELEASE_SOURCES=$(CURDIR) $(MUSTER) run -- cargo test --locked -p orders -p url-shortener -p email-consumer --test it previous_release
+
 .PHONY: fmt
 fmt: ## Format the code
 	cargo fmt --all

@@ -9,6 +9,7 @@ mod faults;
 mod group;
 mod mails;
 mod orders;
+mod previous_release;
 mod retention;
 mod smtp;
 mod smtp_stub;

@@ -18,6 +18,7 @@ mod listing;
 mod lists;
 mod matrix;
 mod outcomes;
+mod previous_release;
 mod replicas;
 mod shutdown;
 mod tracking;

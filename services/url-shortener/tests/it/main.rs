@@ -13,6 +13,7 @@ mod malformed_requests;
 mod matrix;
 mod migrations;
 mod observability;
+mod previous_release;
 mod service;
 mod settings;
 mod shutdown;

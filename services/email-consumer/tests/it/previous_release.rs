@@ -1,0 +1,11 @@
+//! The previous release on the schema of this one, as in the middle of a roll-out.
+
+#[tokio::test]
+async fn it_can_use_this_schema() {
+    testkit::assert_previous_release_runs(
+        env!("CARGO_BIN_EXE_email-consumer"),
+        "services/email-consumer/tests/released.json",
+        &["services/email-consumer/src", "libs/idempotency/src"],
+    )
+    .await;
+}
