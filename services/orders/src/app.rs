@@ -15,6 +15,7 @@ use service::Runtime;
 use crate::{
     catalogue::Catalogue,
     config::{Config, Tracking},
+    journey::Journey,
     metrics,
     notice::Notices,
     process::{OrderProcess, Wake},
@@ -66,6 +67,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     });
 
     metrics::show_requests();
+    metrics::show_journey();
     watch_dependencies(runtime, &pool, &registry, &encoder, &relay);
     runtime.spawn_worker("schemas", move |stop| async move {
         let types = event_types();
@@ -76,7 +78,8 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         stop.cancelled().await;
         Ok(())
     });
-    spawn_database_workers(runtime, &pool, catalogue, relay, process);
+    let journey = Journey { pool: pool.clone(), final_within: config.final_within() };
+    spawn_database_workers(runtime, &pool, catalogue, relay, process, journey);
     runtime.serve_http(move |services| {
         services
             .app_data(state.clone())
@@ -95,6 +98,7 @@ fn spawn_database_workers(
     catalogue: Option<Catalogue>,
     relay: Arc<Relay>,
     process: OrderProcess,
+    journey: Journey,
 ) {
     let pool = pool.clone();
     runtime.spawn_worker("database", move |stop| async move {
@@ -112,6 +116,7 @@ fn spawn_database_workers(
         tokio::join!(
             relay.run(stop.clone()),
             process.run(stop.clone()),
+            journey.run(stop.clone()),
             idempotency::Table::IdempotencyKeys.keep_purged(pool, stop),
         );
         Ok(())

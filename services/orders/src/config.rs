@@ -48,6 +48,10 @@ pub(crate) struct Config {
     #[arg(long, env, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
     orders_tracking_days: u16,
 
+    /// How long an order may take to its final state before it counts as late, in seconds; the objective `final`.
+    #[arg(long, env, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=3600))]
+    orders_final_within_s: u16,
+
     /// Where customers reach this service: scheme, host and port.
     #[arg(long, env)]
     orders_public_url: Url,
@@ -87,6 +91,11 @@ impl Config {
             lifetime: Duration::days(self.orders_tracking_days.into()),
             public_url: url.as_str().trim_end_matches('/').to_owned(),
         })
+    }
+
+    /// Returns how long an order may take to its final state.
+    pub(crate) fn final_within(&self) -> Duration {
+        Duration::seconds(self.orders_final_within_s.into())
     }
 
     /// Returns the maker of cursors.

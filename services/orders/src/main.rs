@@ -4,6 +4,7 @@ mod app;
 mod catalogue;
 mod config;
 mod domain;
+mod journey;
 mod metrics;
 mod notice;
 mod process;

@@ -1,6 +1,7 @@
 //! All SQL of this service, and nothing else.
 
 pub(crate) mod catalogue;
+pub(crate) mod journey;
 pub(crate) mod order_list;
 pub(crate) mod orders;
 pub(crate) mod process;

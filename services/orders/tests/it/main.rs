@@ -11,6 +11,7 @@ mod dependencies;
 mod edge;
 mod idempotency;
 mod invalid;
+mod journey;
 mod list_cost;
 mod list_cursors;
 mod list_walks;
