@@ -243,11 +243,13 @@ impl From<PoolError> for Error {
 }
 
 /// Classes 08 (connection), 53 (resources), 57 (operator intervention, statement timeout included) and 25P03
-/// (idle in transaction) pass by themselves; so does a read-only server, which a failover leaves behind.
+/// (idle in transaction) pass by themselves; so does a read-only server, which a failover leaves behind. A violation of the
+/// protocol (08P01) does not: a pooler answers so that it does not take our settings.
 /// <https://www.postgresql.org/docs/15/errcodes-appendix.html>
 fn is_unavailable(code: &SqlState) -> bool {
     let code = code.code();
-    ["08", "53", "57"].iter().any(|class| code.starts_with(class)) || code == "25P03" || code == "25006"
+    let class_passes = ["08", "53", "57"].iter().any(|class| code.starts_with(class)) && code != "08P01";
+    class_passes || code == "25P03" || code == "25006"
 }
 
 /// Whether a failure without an answer from the server is one of the connection: it is closed, broken or timed out.

@@ -7,6 +7,7 @@ use std::{error::Error as StdError, time::Duration};
 use deadpool_postgres::ClientWrapper;
 use refinery::Runner;
 use tokio::time::sleep;
+use tokio_postgres::SimpleQueryMessage;
 
 use crate::{Error, Migrations, Pool};
 
@@ -23,6 +24,8 @@ const LOCK: i64 = 687_837;
 const SESSION: &str = "SET lock_timeout = '60s'; SET statement_timeout = '60s'; \
                        SET idle_in_transaction_session_timeout = '60s'";
 
+const STATEMENT_TIMEOUT: &str = "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'";
+
 /// How long all of it may take as seen from here: long enough to wait for a lock and migrate, and an end to the wait for
 /// a server that fell silent.
 const ATTEMPT: Duration = Duration::from_mins(5);
@@ -37,7 +40,7 @@ const MAX_PAUSE_MS: u64 = 2_000;
 ///
 /// # Errors
 /// Refuses a database whose history this program does not know: a changed or missing migration, and a newer one when it
-/// migrates itself. One that waits accepts newer ones: it is the older version beside which a roll-out put the next.
+/// migrates itself; and a pooler between. One that waits accepts newer ones: it is the older version beside which a roll-out put the next.
 pub async fn migrate(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
     while let Err(error) = bounded_attempt(pool, schemas).await {
         if !error.is_transient() {
@@ -63,6 +66,7 @@ async fn bounded_attempt(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
 async fn attempt(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
     // The session is not given back to the pool: its lock and its settings end with it, however this ends.
     let mut session = pool.unchecked().await?;
+    require_settings(&session, pool.statement_timeout()).await?;
     if pool.migrations() == Migrations::Apply {
         session.batch_execute(SESSION).await?;
         session.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
@@ -79,6 +83,26 @@ async fn attempt(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Refuses a server that does not keep the limits which every connection asks for. They are lost where a pooler stands between, and
+/// sessions, which locks, settings and prepared statements belong to, are not ours there.
+async fn require_settings(session: &ClientWrapper, statement_timeout: Duration) -> Result<(), Error> {
+    let answer = session.simple_query(STATEMENT_TIMEOUT).await?;
+    let kept = answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.try_get(0).ok().flatten(),
+        _ => None,
+    });
+    let asked = statement_timeout.as_millis().to_string();
+    if kept == Some(asked.as_str()) {
+        return Ok(());
+    }
+    let why = format!(
+        "a statement_timeout of {asked} ms was asked for, and the session has {}: connect to PostgreSQL itself, \
+         because a pooler such as PgBouncer between is not supported",
+        kept.unwrap_or("none")
+    );
+    Err(Error::Refused(why.into()))
 }
 
 async fn apply(session: &mut ClientWrapper, name: &str, steps: &[refinery::Migration]) -> Result<(), Error> {

@@ -7,6 +7,7 @@ mod changed_schema;
 mod deadline;
 mod first_failure;
 mod pipeline;
+mod pooler;
 mod read;
 
 use std::{
