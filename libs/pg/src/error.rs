@@ -183,15 +183,15 @@ impl Error {
         if outcome_is_known { error.into() } else { Self::CommitUnknown(Box::new(error)) }
     }
 
-    /// A migration fails for good, unless the database went away meanwhile.
+    /// A migration fails for good, unless the database went away meanwhile. One that the statement timeout ended would, tried
+    /// again, lock its tables for as long each time.
     pub(crate) fn from_migration(error: refinery::Error) -> Self {
+        let passes = |code: &SqlState| is_unavailable(code) && *code != SqlState::QUERY_CANCELED;
         let cause = match error.kind() {
             refinery::error::Kind::Connection(_, cause) => cause.downcast_ref::<tokio_postgres::Error>(),
             _ => None,
         };
-        if cause
-            .is_some_and(|cause| cause.code().map_or_else(|| is_connection_failure(cause), is_unavailable))
-        {
+        if cause.is_some_and(|cause| cause.code().map_or_else(|| is_connection_failure(cause), passes)) {
             Self::Unavailable(Box::new(error))
         } else {
             Self::Migration(Box::new(error))

@@ -17,8 +17,8 @@ use tokio::runtime::Handle;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
-    Config, Error, Migrations, connect::OnRuntime, patience::Patience, pool_gauge, pool_gauge::Connections,
-    ssl_mode,
+    Config, Error, Migrations, connect::OnRuntime, in_use::InUse, patience::Patience, pool_gauge,
+    pool_gauge::Connections, ssl_mode,
 };
 
 /// A pool of connections to one database. Clones share it.
@@ -93,7 +93,12 @@ impl Pool {
             Err(PoolError::Timeout(TimeoutType::Wait)) if self.inner.status().size > 0 => return Ok(()),
             client => client?,
         };
-        client.simple_query("SELECT 1").await?;
+        // Who gives up on a silent server does not leave its question on a connection of the pool.
+        let connection = InUse::new(client);
+        let asked = tokio::time::timeout(self.transaction_timeout, connection.simple_query("SELECT 1")).await;
+        let answered = asked.map_err(|elapsed| Error::Unavailable(Box::new(elapsed)))?;
+        connection.give_back();
+        answered?;
         Ok(())
     }
 

@@ -136,6 +136,19 @@ async fn a_pool_that_is_full_of_attempts_to_connect_is_a_missing_database() {
 }
 
 #[tokio::test]
+async fn a_readiness_check_of_a_silent_server_ends() {
+    let (proxy, pool, _database) = migrated_behind_proxy().await;
+    pool.ping().await.unwrap();
+
+    proxy.black_hole();
+    let ping = tokio::time::timeout(Duration::from_secs(5), pool.ping()).await;
+    assert!(matches!(ping, Ok(Err(Error::Unavailable(_)))), "{ping:?}");
+
+    proxy.restore();
+    insert(&pool, "a", 1).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_deadlock_is_run_again() {
     let (pool, _database) = migrated().await;
     for name in ["a", "b"] {
@@ -216,6 +229,19 @@ async fn a_database_with_another_history_is_refused() {
 
     assert!(matches!(error, Error::Migration(_)), "{error:?}");
     assert!(matches!(insert(&pool, "a", 1).await, Err(Error::Unavailable(_))), "the pool stays closed");
+}
+
+const SLOW: &[Migration] = &[("V1__slow", "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '57014'; END $$")];
+
+/// Tried again, it would lock its tables for as long each time.
+#[tokio::test]
+async fn a_migration_that_takes_too_long_is_not_tried_again() {
+    let database = Database::create("pool").await;
+    let pool = connect(&database.url());
+    let schemas = [("counters", SLOW)];
+    let migrating = pg::migrate(&pool, &schemas);
+    let result = tokio::time::timeout(Duration::from_secs(5), migrating).await.unwrap();
+    assert!(matches!(result, Err(Error::Migration(_))), "{result:?}");
 }
 
 const NEWER: &[Migration] = &[MIGRATIONS[0], ("V2__add_note", "ALTER TABLE counters ADD note text")];
