@@ -28,10 +28,17 @@ use crate::{
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection that is being closed may take.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Open connections per thread; further ones wait in the backlog.
-const MAX_CONNECTIONS: usize = 4_096;
 /// Connections that the kernel holds for us; further ones are refused by it.
 const BACKLOG: u32 = 1_024;
+
+/// What the rest of the process decides about its API.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// People reach the API over TLS, see [`Runtime::reached_over_tls`](crate::Runtime::reached_over_tls).
+    pub(crate) strict_transport: bool,
+    /// Open connections per thread; further ones wait in the backlog.
+    pub(crate) connections_per_worker: usize,
+}
 
 /// A running API server.
 #[derive(Debug)]
@@ -45,7 +52,7 @@ impl Api {
     pub(crate) fn start<F>(
         config: &Config,
         readiness: &Readiness,
-        strict_transport: bool,
+        limits: Limits,
         configure: F,
     ) -> anyhow::Result<Self>
     where
@@ -64,7 +71,10 @@ impl Api {
                 .configure(api_error::configure)
                 .configure(configure.clone())
                 .wrap(api_error::Edge::new(deadline))
-                .wrap(ResponseHeaders { cors: Rc::new(cors.clone()), strict_transport })
+                .wrap(ResponseHeaders {
+                    cors: Rc::new(cors.clone()),
+                    strict_transport: limits.strict_transport,
+                })
                 .wrap(RequestTelemetry::new(is_authenticated))
                 .wrap_fn({
                     let readiness = readiness.clone();
@@ -82,7 +92,7 @@ impl Api {
         })
         .workers(config.http_workers())
         .backlog(BACKLOG)
-        .max_connections(MAX_CONNECTIONS)
+        .max_connections(limits.connections_per_worker)
         .keep_alive(config.keep_alive())
         .on_connect(move |io, data| connection::watch(io, data, max_quiet))
         .client_request_timeout(HEAD_TIMEOUT)

@@ -3,6 +3,7 @@
 mod config;
 mod connection;
 mod cors;
+mod descriptors;
 mod http;
 mod migrate;
 mod response_headers;
@@ -99,6 +100,7 @@ where
 {
     let settings = config.service().clone();
     settings.check()?;
+    let connections_per_worker = descriptors::connections_per_worker(settings.http_workers())?;
     if let Some(specification) = &settings.fail_points {
         fail_point::arm(specification).with_context(|| format!("{} is wrong", fail_point::VARIABLE))?;
     }
@@ -110,7 +112,7 @@ where
 
     tracing::info!(admin_addr = %admin.address(), version = info.version, "starting");
 
-    let mut runtime = Runtime::new(settings, trust, readiness);
+    let mut runtime = Runtime::new(settings, trust, readiness, connections_per_worker);
     let cause = match start(config, build, &mut runtime, &mut signals).await {
         Ok(Started::Up) => {
             runtime.announce(admin.address());

@@ -9,7 +9,13 @@ use telemetry::Readiness;
 use tls::Trust;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, http::Api, shutdown::Cause, signals::Signals, workers::Workers};
+use crate::{
+    Config,
+    http::{Api, Limits},
+    shutdown::Cause,
+    signals::Signals,
+    workers::Workers,
+};
 
 /// The parts of a running service. `build` adds them; stopping takes them apart in the one right order.
 pub struct Runtime {
@@ -17,18 +23,25 @@ pub struct Runtime {
     trust: Trust,
     pub(crate) readiness: Readiness,
     strict_transport: bool,
+    connections_per_worker: usize,
     pub(crate) api: Option<Api>,
     pub(crate) workers: Workers,
     pub(crate) on_stop: Vec<(&'static str, BoxFuture<'static, ()>)>,
 }
 
 impl Runtime {
-    pub(crate) fn new(config: Config, trust: Trust, readiness: Readiness) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        trust: Trust,
+        readiness: Readiness,
+        connections_per_worker: usize,
+    ) -> Self {
         Self {
             config,
             trust,
             readiness,
             strict_transport: false,
+            connections_per_worker,
             api: None,
             workers: Workers::default(),
             on_stop: Vec::new(),
@@ -67,7 +80,11 @@ impl Runtime {
         F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     {
         ensure!(self.api.is_none(), "a service has one API; serve_http was called twice");
-        self.api = Some(Api::start(&self.config, &self.readiness, self.strict_transport, configure)?);
+        let limits = Limits {
+            strict_transport: self.strict_transport,
+            connections_per_worker: self.connections_per_worker,
+        };
+        self.api = Some(Api::start(&self.config, &self.readiness, limits, configure)?);
         Ok(())
     }
 

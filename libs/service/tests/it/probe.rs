@@ -42,7 +42,17 @@ impl Remains {
 impl Probe {
     /// Starts a probe that is only expected to end.
     pub(crate) fn spawn(settings: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(executable());
+        Self::spawn_as(Command::new(executable()), settings)
+    }
+
+    /// The same below limits of open files, as `ulimit` takes them.
+    pub(crate) fn spawn_below(ulimits: &str, settings: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("{ulimits} && exec \"$0\"")]).arg(executable());
+        Self::spawn_as(command, settings)
+    }
+
+    fn spawn_as(mut command: Command, settings: &[(&str, &str)]) -> Self {
         command.env_clear();
         for (name, value) in [
             ("ENVIRONMENT", "local"),
@@ -68,11 +78,15 @@ impl Probe {
 
     /// Starts a probe and waits until it listens.
     pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
-        let mut probe = Self::spawn(settings);
-        let line = probe.wait_for("listening").await;
+        Self::spawn(settings).listening().await
+    }
+
+    /// Waits until it listens.
+    pub(crate) async fn listening(mut self) -> Self {
+        let line = self.wait_for("listening").await;
         let url = |field: &str| format!("http://{}", line[field].as_str().unwrap());
-        (probe.api, probe.admin) = (url("http_addr"), url("admin_addr"));
-        probe
+        (self.api, self.admin) = (url("http_addr"), url("admin_addr"));
+        self
     }
 
     /// Reads the log until this message.
