@@ -158,13 +158,15 @@ k8s/render: ## Render the Kubernetes overlays into deploy/k8s/rendered
 	deploy/k8s/render.sh
 
 .PHONY: k8s/check
-k8s/check: build ## Deploy to the cluster of KUBECONFIG, and disturb it under load (OVERLAY=kind or airgapped, NEXT_TAG=0.1.1)
+k8s/check: build ## Deploy to the cluster of KUBECONFIG, and disturb it under load (OVERLAY=kind or airgapped, TAG=0.1.0, NEXT_TAG=0.1.1)
 	@$(MUSTER) cluster-check
 
 .PHONY: kind
-kind: images ## Make a cluster with kind, and deploy to it and check it
+kind: ## Build the images, make a cluster with kind, and deploy to it and check it
+	export TAG=$$(deploy/images/tag.sh)
+	deploy/images/build.sh programs
 	deploy/k8s/kind.sh
-	@$(MAKE) --no-print-directory k8s/check OVERLAY=kind
+	$(MAKE) --no-print-directory k8s/check OVERLAY=kind
 
 .PHONY: ci
 ci: ## Everything that must pass before a change lands

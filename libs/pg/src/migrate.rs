@@ -1,5 +1,6 @@
 //! Migrations, run by one process at a time, before anything else touches the database.
 
+mod failure;
 mod history;
 
 use std::{error::Error as StdError, time::Duration};
@@ -41,6 +42,7 @@ const MAX_PAUSE_MS: u64 = 2_000;
 /// # Errors
 /// Refuses a database whose history this program does not know: a changed or missing migration, and a newer one when it
 /// migrates itself; and a pooler between. One that waits accepts newer ones: it is the older version beside which a roll-out put the next.
+/// A migration that failed in the process that applies it ends the wait, with the reason.
 pub async fn migrate(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
     while let Err(error) = bounded_attempt(pool, schemas).await {
         if !error.is_transient() {
@@ -78,7 +80,7 @@ async fn attempt(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(Error::from_migration)?;
         match pool.migrations() {
-            Migrations::Apply => apply(&mut session, name, &steps).await?,
+            Migrations::Apply => apply_or_note(&mut session, name, &steps).await?,
             Migrations::Await => history::require(&session, name, &steps).await?,
         }
     }
@@ -103,6 +105,31 @@ async fn require_settings(session: &ClientWrapper, statement_timeout: Duration) 
         kept.unwrap_or("none")
     );
     Err(Error::Refused(why.into()))
+}
+
+/// Applies the steps that are missing. One that cannot be applied is noted for those that wait for it.
+async fn apply_or_note(
+    session: &mut ClientWrapper,
+    name: &str,
+    steps: &[refinery::Migration],
+) -> Result<(), Error> {
+    failure::forget(session, name).await?;
+    let Err(error) = apply(session, name, steps).await else { return Ok(()) };
+    if matches!(error, Error::Migration(_)) {
+        let noted = async {
+            match history::first_missing(session, name, steps).await? {
+                Some(step) => failure::note(session, name, step, &error).await,
+                None => Ok(()),
+            }
+        };
+        if let Err(error) = noted.await {
+            tracing::warn!(
+                error = &error as &dyn StdError,
+                "services that wait for this migration will not learn that it failed"
+            );
+        }
+    }
+    Err(error)
 }
 
 async fn apply(session: &mut ClientWrapper, name: &str, steps: &[refinery::Migration]) -> Result<(), Error> {

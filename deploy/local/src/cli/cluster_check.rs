@@ -11,6 +11,9 @@ pub(super) struct Args {
     /// The overlay: `kind` or `airgapped`.
     #[arg(long, env = "OVERLAY", default_value = "kind", value_parser = ["kind", "airgapped"])]
     overlay: String,
+    /// The version that is deployed; the images of this checkout must be there under this tag.
+    #[arg(long, env = "TAG", default_value = "0.1.0")]
+    tag: String,
     /// The version that is rolled out under load; the images of the services must be there under this tag. The same
     /// version again if left out.
     #[arg(long, env = "NEXT_TAG")]
@@ -21,6 +24,6 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let plan = Plan { overlay: args.overlay, next_tag: args.next_tag, rate: args.rate.get() };
+    let plan = Plan { overlay: args.overlay, tag: args.tag, next_tag: args.next_tag, rate: args.rate.get() };
     check::run(&Checkout::find()?, &plan).await
 }

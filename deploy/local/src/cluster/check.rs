@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use tokio::time::{Instant, sleep};
 
 use super::client::Client;
@@ -22,10 +22,17 @@ const DEFERRABLE_PARTS: [&str; 2] = ["registry", "otel-collector"];
 /// Parts of which there is one, and without which requests have to be sent again.
 const STATEFUL_PARTS: [&str; 2] = ["postgres", "kafka"];
 
-const DEPLOYED_VERSION: &str = "0.1.0";
+/// The version in the rendered manifests.
+const RENDERED_VERSION: &str = "0.1.0";
+
+/// What is built from this workspace.
+const PROGRAMS: [&str; 4] = ["orders", "url-shortener", "email-consumer", "muster"];
 
 /// How long a roll-out may take.
 const ROLL_OUT: &str = "--timeout=300s";
+
+/// How long a job may take.
+const JOB: Duration = Duration::from_mins(5);
 
 /// How long each kind of disturbance is given, and so how long clients go on.
 const PODS_SECONDS: u32 = 120;
@@ -36,6 +43,8 @@ const VERSION_SECONDS: u32 = 120;
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) overlay: String,
+    /// The version that is deployed.
+    pub(crate) tag: String,
     /// The version that is rolled out; the same one again if there is none.
     pub(crate) next_tag: Option<String>,
     /// Orders each second.
@@ -53,6 +62,7 @@ struct Run<'a> {
 pub(crate) async fn run(checkout: &Checkout, plan: &Plan) -> anyhow::Result<()> {
     let path = checkout.root().join(format!("deploy/k8s/rendered/{}.yaml", plan.overlay));
     let manifest = std::fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
+    let manifest = with_version(&manifest, &PROGRAMS, RENDERED_VERSION, &plan.tag);
     let run = Run { plan, manifest, begun: Instant::now() };
 
     run.tell("Deploy");
@@ -105,7 +115,7 @@ impl Run<'_> {
         apply(manifest).await?;
         for job in jobs {
             let job = format!("job/{job}");
-            kubectl(&["wait", "--for=condition=complete", &job, ROLL_OUT]).await?;
+            done(&job).await?;
             self.tell(format_args!("{job} is done"));
         }
         Ok(())
@@ -143,7 +153,7 @@ impl Run<'_> {
     }
 
     async fn client(&self, name: &str, demo: &[&str]) -> anyhow::Result<Client> {
-        Client::start(name, &format!("localhost/muster/muster:{DEPLOYED_VERSION}"), demo).await
+        Client::start(name, &format!("localhost/muster/muster:{}", self.plan.tag), demo).await
     }
 
     /// Disturbs while a client places orders and follows a link.
@@ -190,7 +200,7 @@ impl Run<'_> {
 
     async fn roll_out(&self) -> anyhow::Result<()> {
         if let Some(tag) = &self.plan.next_tag {
-            self.apply_version(&with_version(&self.manifest, tag)).await?;
+            self.apply_version(&with_version(&self.manifest, &SERVICES, &self.plan.tag, tag)).await?;
         } else {
             for service in SERVICES {
                 kubectl(&["rollout", "restart", &format!("deployment/{service}")]).await?;
@@ -204,11 +214,48 @@ impl Run<'_> {
     }
 }
 
-/// The manifest with another version of the services.
-fn with_version(manifest: &str, tag: &str) -> String {
-    SERVICES.iter().fold(manifest.to_owned(), |manifest, service| {
-        let image = |tag: &str| format!("image: localhost/muster/{service}:{tag}");
-        manifest.replace(&image(DEPLOYED_VERSION), &image(tag))
+/// Waits for a job. `kubectl wait` knows one condition, and would wait for a job that has failed until its time is over.
+async fn done(job: &str) -> anyhow::Result<()> {
+    let end = Instant::now() + JOB;
+    let path = "jsonpath={.status.conditions[?(@.status==\"True\")].type}";
+    loop {
+        let conditions = kubectl(&["get", job, "--output", path]).await?;
+        match Ended::of(&conditions) {
+            Some(Ended::Complete) => return Ok(()),
+            Some(Ended::Failed) => {
+                let log =
+                    kubectl(&["logs", job, "--tail=20"]).await.unwrap_or_else(|error| format!("{error:#}"));
+                bail!("{job} failed; its log ends with\n{log}");
+            }
+            None => ensure!(Instant::now() < end, "{job} is not done after {} s", JOB.as_secs()),
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// How a job ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    Complete,
+    Failed,
+}
+
+impl Ended {
+    /// Reads the conditions that hold. The first sign counts: a job that will fail ends its pods before it says `Failed`.
+    fn of(conditions: &str) -> Option<Self> {
+        conditions.split_whitespace().find_map(|condition| match condition {
+            "Complete" => Some(Self::Complete),
+            "Failed" | "FailureTarget" => Some(Self::Failed),
+            _ => None,
+        })
+    }
+}
+
+/// The manifest with another version of some programs.
+fn with_version(manifest: &str, programs: &[&str], from: &str, to: &str) -> String {
+    programs.iter().fold(manifest.to_owned(), |manifest, program| {
+        let image = |tag: &str| format!("image: localhost/muster/{program}:{tag}\n");
+        manifest.replace(&image(from), &image(to))
     })
 }
 
@@ -219,7 +266,26 @@ mod tests {
     #[test]
     fn a_new_version_is_one_of_the_services_and_of_nothing_else() {
         let manifest = "image: localhost/muster/orders:0.1.0\nimage: localhost/muster/kafka:0.1.0\n";
-        let next = with_version(manifest, "0.1.1");
+        let next = with_version(manifest, &SERVICES, "0.1.0", "0.1.1");
         assert_eq!(next, "image: localhost/muster/orders:0.1.1\nimage: localhost/muster/kafka:0.1.0\n");
+    }
+
+    #[test]
+    fn a_tag_is_replaced_whole() {
+        let manifest = "image: localhost/muster/muster:0.1.0\nimage: localhost/muster/muster:0.1.0-abc\n";
+        let next = with_version(manifest, &PROGRAMS, "0.1.0", "0.1.0-def");
+        assert_eq!(
+            next,
+            "image: localhost/muster/muster:0.1.0-def\nimage: localhost/muster/muster:0.1.0-abc\n"
+        );
+    }
+
+    #[test]
+    fn a_job_that_failed_is_not_waited_for() {
+        assert_eq!(Ended::of(""), None);
+        assert_eq!(Ended::of("Suspended"), None);
+        assert_eq!(Ended::of("SuccessCriteriaMet Complete"), Some(Ended::Complete));
+        assert_eq!(Ended::of("FailureTarget"), Some(Ended::Failed));
+        assert_eq!(Ended::of("FailureTarget Failed"), Some(Ended::Failed));
     }
 }

@@ -5,6 +5,7 @@
 mod cancelled;
 mod changed_schema;
 mod deadline;
+mod failed_migration;
 mod first_failure;
 mod pipeline;
 mod pooler;
