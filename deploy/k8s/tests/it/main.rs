@@ -4,6 +4,7 @@
 
 mod availability;
 mod compose;
+mod connections;
 mod images;
 mod isolation;
 mod operators;

@@ -98,6 +98,7 @@ struct Affinity {
 struct Postgresql {
     synchronous: Synchronous,
     parameters: BTreeMap<String, String>,
+    pg_hba: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -175,6 +176,19 @@ struct Kafka {
 struct Brokers {
     listeners: Vec<Listener>,
     config: BTreeMap<String, Value>,
+    template: BrokerTemplate,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct BrokerTemplate {
+    kafka_container: Container,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Container {
+    security_context: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -184,6 +198,7 @@ struct Listener {
     port: u16,
     r#type: String,
     tls: bool,
+    authentication: ListenerAuthentication,
     network_policy_peers: Vec<Value>,
 }
 
@@ -191,6 +206,53 @@ struct Listener {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct EntityOperator {
     topic_operator: BTreeMap<String, Value>,
+    user_operator: BTreeMap<String, Value>,
+    template: EntityOperatorTemplate,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct EntityOperatorTemplate {
+    topic_operator_container: Container,
+    user_operator_container: Container,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListenerAuthentication {
+    r#type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KafkaUser {
+    authentication: UserAuthentication,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserAuthentication {
+    r#type: String,
+    password: Password,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Password {
+    value_from: PasswordSource,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PasswordSource {
+    secret_key_ref: SecretKey,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretKey {
+    name: String,
+    key: String,
 }
 
 #[derive(Deserialize)]
@@ -211,6 +273,7 @@ pub(crate) fn check(document: &Value) -> Result<(), String> {
         ("kafka.strimzi.io/v1", "KafkaNodePool") => read::<KafkaNodePool>(document),
         ("kafka.strimzi.io/v1", "Kafka") => read::<Kafka>(document),
         ("kafka.strimzi.io/v1", "KafkaTopic") => read::<KafkaTopic>(document),
+        ("kafka.strimzi.io/v1", "KafkaUser") => read::<KafkaUser>(document),
         (version, kind) => Err(format!("nobody here knows a {kind} of {version}")),
     }
 }

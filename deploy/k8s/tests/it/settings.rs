@@ -12,7 +12,7 @@ fn program(name: &str) -> PathBuf {
     program
 }
 
-fn help(service: &str) -> String {
+pub(crate) fn help(service: &str) -> String {
     let output = Command::new(program(service)).arg("--help").env_clear().output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
