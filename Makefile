@@ -102,6 +102,22 @@ rules: ## Make the rules of Prometheus and Alertmanager from deploy/monitoring
 rules/test: setup ## Check and test the rules with promtool and amtool
 	cargo test --locked -p monitoring
 
+# promtool of Prometheus 3.5: Debian has 2.42. It is no module that `go install` takes, and some minutes of compiling, so CI does without.
+PROMTOOL_3 := $(TOOLS)/prometheus-3/promtool
+
+.PHONY: rules/test-3
+rules/test-3: setup $(PROMTOOL_3) ## Check and test the rules with promtool of Prometheus 3 (builds it with Go)
+	PATH="$(CURDIR)/$(dir $(PROMTOOL_3)):$$PATH" cargo test --locked -p monitoring
+
+$(PROMTOOL_3):
+	@module=$$(mktemp -d)
+	trap 'rm -rf "$$module"' EXIT
+	cd "$$module"
+	go mod init promtool
+	go get github.com/prometheus/prometheus/cmd/promtool@v0.305.0
+	go build -ldflags '-X github.com/prometheus/common/version.Version=3.5.0' -o '$(CURDIR)/$@' \
+		github.com/prometheus/prometheus/cmd/promtool
+
 .PHONY: contract
 contract: build $(TOOLS)/bin/schemathesis ## Compare every answer of the services with their OpenAPI documents (schemathesis)
 	$(MUSTER) run -- cargo test --locked -p muster --test contract

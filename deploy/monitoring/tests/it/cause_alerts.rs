@@ -83,22 +83,94 @@ fn target_down_sees_a_service_that_nobody_lists_any_more() {
     }
 }
 
+const WAITING: &str = r#"outbox_oldest_unpublished_seconds{job="orders",instance="a"}"#;
+const PUBLISHED: &str = r#"outbox_published_total{job="orders",instance="a"}"#;
+
+/// Minutes that the oldest event has waited for.
+const AGES: [f64; 9] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 0.0];
+
 #[test]
 fn outbox_stuck_is_an_event_older_than_five_minutes() {
     for pace in Pace::BOTH {
-        let ages = [0.0, 60.0, 120.0, 180.0, 240.0, 300.0, 360.0, 0.0];
-        let ages = values(ages.map(|seconds| minutes(pace, seconds / 60.0)));
+        let ages = values(AGES.map(|age| minutes(pace, age)));
         let firing = Firing {
             labels: labels("orders", "ticket", []),
-            summary: "Events of orders do not leave the outbox".to_owned(),
+            summary: "Some events of orders do not leave the outbox".to_owned(),
             description: format!(
-                "Impact: orders are taken and confirmed, but no mail follows; the oldest event has waited for {}.\n\
-                 Budget left: mail-freshness loses every order that waits longer than 60 s, as soon as its mail is sent.",
+                "Impact: no mail follows some orders; the oldest event has waited for {}.\n\
+                 Budget left: mail-freshness loses every order that waits longer than 60 s, as soon as its event is in Kafka.",
                 pace.either("6m 0s", "6s")
             ),
         };
-        let series = series([(r#"outbox_oldest_unpublished_seconds{job="orders",instance="a"}"#, ages)]);
-        case("OutboxStuck", pace, series, fires("OutboxStuck", 6, &firing, 7));
+        let published = values((0..9).map(f64::from));
+        let series = series([(WAITING, ages), (PUBLISHED, published)]);
+        case("OutboxStuck", pace, series, fires("OutboxStuck", 6, &firing, 8));
+    }
+}
+
+#[test]
+fn an_outbox_from_which_nothing_leaves_pages() {
+    for pace in Pace::BOTH {
+        let ages = values(AGES.map(|age| minutes(pace, age)));
+        let course = vec![(6, "OutboxStuck", "page"), (7, "OutboxStuck", "page")];
+        let silent = |step| Check { step, alert: "OutboxStuck", firing: vec![] };
+        Case {
+            name: "OutboxStuck-page".to_owned(),
+            pace,
+            rules: "causes",
+            step: 1,
+            series: series([(WAITING, ages), (PUBLISHED, constant(7.0, 9))]),
+            checks: vec![silent(5), silent(8)],
+            fires: course,
+        }
+        .run();
+    }
+}
+
+/// An alert on the age of the oldest of something: silent at fifteen minutes, firing at sixteen, silent when it is done.
+fn fires_after_fifteen_minutes(alert: &'static str, series_name: &str, firing: impl Fn(&str) -> Firing) {
+    for pace in Pace::BOTH {
+        let mut ages: Vec<f64> = (0..17).map(|age| minutes(pace, f64::from(age))).collect();
+        ages.push(0.0);
+        let firing = firing(pace.either("16m 0s", "16s"));
+        case(alert, pace, series([(series_name, values(ages))]), fires(alert, 16, &firing, 17));
+    }
+}
+
+#[test]
+fn one_order_that_is_not_final_opens_a_ticket() {
+    let oldest = r#"orders_oldest_unfinished_seconds{job="orders",instance="a"}"#;
+    fires_after_fifteen_minutes("OrdersStuck", oldest, |age| Firing {
+        labels: labels("orders", "ticket", []),
+        summary: "An order is neither confirmed nor rejected".to_owned(),
+        description: format!(
+            "Impact: the oldest order has waited for {age}; its customer has no answer and no mail.\n\
+             Budget left: final loses every order that waits longer than 10 s; one alone does not page."
+        ),
+    });
+}
+
+#[test]
+fn a_journey_that_nothing_counts_pages_after_eleven_minutes() {
+    const COUNTED: [(&str, &str); 1] =
+        [("orders", r#"orders_journey_observed_timestamp_seconds{job="orders",instance="a"}"#)];
+    for (job, observed) in COUNTED {
+        for pace in Pace::BOTH {
+            // The clock of a test begins at zero. Ten minutes later it is not late yet; it has to be so for one minute more.
+            let mut times = vec![0.0; 15];
+            times[14] = minutes(pace, 14.0);
+            let firing = Firing {
+                labels: labels(job, "page", []),
+                summary: format!("Nothing counts whether work of {job} is late"),
+                description: format!(
+                    "Impact: an outage of the objective that counts it would page nobody; last counted {} ago.\n\
+                     Budget left: unknown.",
+                    pace.either("12m 0s", "12s")
+                ),
+            };
+            let series = series([(observed, values(times))]);
+            case("JourneyUnmeasured", pace, series, fires("JourneyUnmeasured", 12, &firing, 14));
+        }
     }
 }
 
@@ -116,8 +188,7 @@ fn lag_that_grows_while_nothing_is_handled_opens_a_ticket() {
             labels: labels("email-consumer", "ticket", [("topic", "orders.events")]),
             summary: "email-consumer does not keep up with orders.events".to_owned(),
             description: "Impact: 60 events wait, and no fewer than before; the mails about them are late already or \
-                          will be.\nBudget left: mail-freshness loses every order that waits longer than 60 s, as \
-                          soon as its mail is sent."
+                          will be.\nBudget left: mail-freshness loses every order that waits longer than 60 s, as soon as its mail is sent."
                 .to_owned(),
         };
         let series = series([
@@ -151,8 +222,7 @@ fn one_dead_letter_opens_a_ticket_until_it_is_dealt_with() {
             labels: labels("email-consumer", "ticket", [("topic", "orders.events.email-consumer.dlq")]),
             summary: "email-consumer gave up on 1 events".to_owned(),
             description: "Impact: 1 events are in orders.events.email-consumer.dlq; a customer waits for each mail, \
-                          which no retry will bring.\nBudget left: mail-freshness does not count them, since their \
-                          mails are never sent."
+                          which no retry will bring.\nBudget left: mail-freshness does not count them, since their mails are never sent."
                 .to_owned(),
         };
         let letters =

@@ -12,3 +12,4 @@ mod promtool;
 mod runbooks;
 mod slo_alerts;
 mod sources;
+mod waiting;

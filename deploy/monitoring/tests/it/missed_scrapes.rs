@@ -22,33 +22,57 @@ const FIRED: u32 = 30;
 /// An alert on one gauge, and a value of it, in minutes or a number, at which it fires.
 struct Gauge {
     alert: &'static str,
+    severity: &'static str,
     series: &'static str,
     value: fn(Pace, u32) -> f64,
 }
 
-const GAUGES: [Gauge; 5] = [
+const GAUGES: [Gauge; 8] = [
     Gauge {
         alert: "OutboxStuck",
+        severity: "ticket",
         series: r#"outbox_oldest_unpublished_seconds{job="orders",instance="a"}"#,
         value: |pace, _| minutes(pace, 6.0),
     },
     Gauge {
+        alert: "OutboxStuck",
+        severity: "page",
+        series: r#"outbox_oldest_unpublished_seconds{job="orders",instance="a"}"#,
+        value: |pace, _| minutes(pace, 6.0),
+    },
+    Gauge {
+        alert: "OrdersStuck",
+        severity: "ticket",
+        series: r#"orders_oldest_unfinished_seconds{job="orders",instance="a"}"#,
+        value: |pace, _| minutes(pace, 16.0),
+    },
+    Gauge {
+        alert: "JourneyUnmeasured",
+        severity: "page",
+        series: r#"orders_journey_observed_timestamp_seconds{job="orders",instance="a"}"#,
+        value: |_, _| 0.0,
+    },
+    Gauge {
         alert: "ConsumerLagNotShrinking",
+        severity: "ticket",
         series: r#"consumer_lag{job="email-consumer",topic="orders.events",partition="0"}"#,
         value: |_, step| f64::from(10 * step),
     },
     Gauge {
         alert: "DeadLettersPresent",
+        severity: "ticket",
         series: r#"consumer_dead_letters{job="email-consumer",topic="orders.events.email-consumer.dlq"}"#,
         value: |_, _| 1.0,
     },
     Gauge {
         alert: "PoolSaturated",
+        severity: "ticket",
         series: r#"pg_pool_connections{job="orders",instance="a",state="waiting"}"#,
         value: |_, _| 3.0,
     },
     Gauge {
         alert: "SigningKeyNearExpiry",
+        severity: "ticket",
         series: r#"auth_key_expiry_timestamp_seconds{job="orders",instance="a",kid="issuer-2026"}"#,
         value: |_, _| 86_400.0,
     },
@@ -68,11 +92,12 @@ fn up(job: &str) -> (String, Vec<Sample>) {
 
 fn fires_all_the_time(
     alert: &'static str,
+    severity: &'static str,
     rules: &'static str,
     pace: Pace,
     series: Vec<(String, Vec<Sample>)>,
 ) {
-    let fires = (FIRED..STEPS).map(|step| (usize::try_from(step).unwrap(), alert)).collect();
+    let fires = (FIRED..STEPS).map(|step| (usize::try_from(step).unwrap(), alert, severity)).collect();
     Case { name: format!("{alert}-gaps"), pace, rules, step: 1, series, checks: Vec::new(), fires }.run();
 }
 
@@ -81,12 +106,16 @@ fn a_missed_scrape_neither_delays_nor_ends_an_alert_on_a_gauge() {
     for gauge in &GAUGES {
         for pace in Pace::BOTH {
             let mut series = vec![(gauge.series.to_owned(), with_gaps(|step| (gauge.value)(pace, step)))];
+            if gauge.alert == "OutboxStuck" {
+                let published = r#"outbox_published_total{job="orders",instance="a"}"#;
+                series.push((published.to_owned(), with_gaps(|_| 5.0)));
+            }
             if gauge.alert == "ConsumerLagNotShrinking" {
                 let handled =
                     r#"consumer_handled_total{job="email-consumer",topic="orders.events",outcome="done"}"#;
                 series.push((handled.to_owned(), with_gaps(|_| 5.0)));
             }
-            fires_all_the_time(gauge.alert, "causes", pace, series);
+            fires_all_the_time(gauge.alert, gauge.severity, "causes", pace, series);
         }
     }
 }
@@ -94,7 +123,7 @@ fn a_missed_scrape_neither_delays_nor_ends_an_alert_on_a_gauge() {
 #[test]
 fn a_missed_scrape_does_not_hide_an_objective_that_vanished() {
     for pace in Pace::BOTH {
-        fires_all_the_time("SliVanished", "email-consumer", pace, vec![up("email-consumer")]);
+        fires_all_the_time("SliVanished", "ticket", "email-consumer", pace, vec![up("email-consumer")]);
     }
 }
 

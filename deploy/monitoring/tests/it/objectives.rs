@@ -10,8 +10,8 @@ pub(crate) struct Objective {
     pub(crate) bad: Bad,
     /// Looks bad and does not count.
     pub(crate) noise: &'static str,
-    /// What the other objective of the service needs.
-    pub(crate) other: &'static str,
+    /// What this and the other objectives of the service need beside that.
+    pub(crate) others: &'static [&'static str],
     pub(crate) budget: f64,
     pub(crate) percent: &'static str,
     pub(crate) summary: &'static str,
@@ -23,9 +23,17 @@ pub(crate) enum Bad {
     Series(&'static str),
     /// Those that are missing in this bucket.
     Outside(&'static str),
+    /// Some of those that were due.
+    Late(&'static str),
 }
 
-pub(crate) const OBJECTIVES: [Objective; 5] = [
+const DUE: &str = r#"orders_journey_due_total{job="orders",instance="a"}"#;
+const LATE: &str = r#"orders_journey_late_total{job="orders",instance="a"}"#;
+const FAILED: &str = r#"http_server_request_duration_seconds_count{job="orders",method="POST",route="/v1/orders",status="503"}"#;
+const ACCEPTED: &str = r#"http_server_request_duration_seconds_count{job="orders",method="POST",route="/v1/orders",status="202"}"#;
+const QUICK: &str = r#"http_server_request_duration_seconds_bucket{job="orders",method="POST",route="/v1/orders",status="202",le="0.25"}"#;
+
+pub(crate) const OBJECTIVES: [Objective; 6] = [
     Objective {
         alert: "OrdersAvailabilityBurn",
         service: "orders",
@@ -35,7 +43,7 @@ pub(crate) const OBJECTIVES: [Objective; 5] = [
             r#"http_server_request_duration_seconds_count{job="orders",method="GET",route="/v1/orders/{id}",status="503"}"#,
         ),
         noise: r#"http_server_request_duration_seconds_count{job="orders",method="GET",route="unmatched",status="500"}"#,
-        other: r#"http_server_request_duration_seconds_bucket{job="orders",method="POST",route="/v1/orders",status="202",le="0.25"}"#,
+        others: &[QUICK, DUE, LATE],
         budget: 0.001,
         percent: "99.9",
         summary: "Requests to orders fail",
@@ -50,7 +58,7 @@ pub(crate) const OBJECTIVES: [Objective; 5] = [
             r#"http_server_request_duration_seconds_bucket{job="orders",method="POST",route="/v1/orders",status="202",le="0.25"}"#,
         ),
         noise: r#"http_server_request_duration_seconds_count{job="orders",method="POST",route="/v1/orders",status="422"}"#,
-        other: r#"http_server_request_duration_seconds_count{job="orders",method="POST",route="/v1/orders",status="503"}"#,
+        others: &[FAILED, DUE, LATE],
         budget: 0.01,
         percent: "99",
         summary: "Placing an order is slow",
@@ -65,7 +73,9 @@ pub(crate) const OBJECTIVES: [Objective; 5] = [
             r#"http_server_request_duration_seconds_count{job="url-shortener",method="GET",route="/{code}",status="500"}"#,
         ),
         noise: r#"http_server_request_duration_seconds_count{job="url-shortener",method="PUT",route="/v1/links/{code}",status="503"}"#,
-        other: r#"http_server_request_duration_seconds_bucket{job="url-shortener",method="GET",route="/{code}",status="302",le="0.05"}"#,
+        others: &[
+            r#"http_server_request_duration_seconds_bucket{job="url-shortener",method="GET",route="/{code}",status="302",le="0.05"}"#,
+        ],
         budget: 0.0005,
         percent: "99.95",
         summary: "Short links do not open",
@@ -80,7 +90,9 @@ pub(crate) const OBJECTIVES: [Objective; 5] = [
             r#"http_server_request_duration_seconds_bucket{job="url-shortener",method="GET",route="/{code}",status="302",le="0.05"}"#,
         ),
         noise: r#"http_server_request_duration_seconds_count{job="url-shortener",method="GET",route="/{code}",status="404"}"#,
-        other: r#"http_server_request_duration_seconds_count{job="url-shortener",method="GET",route="/{code}",status="503"}"#,
+        others: &[
+            r#"http_server_request_duration_seconds_count{job="url-shortener",method="GET",route="/{code}",status="503"}"#,
+        ],
         budget: 0.01,
         percent: "99",
         summary: "Short links open slowly",
@@ -93,10 +105,23 @@ pub(crate) const OBJECTIVES: [Objective; 5] = [
         good: r#"email_delay_seconds_count{job="email-consumer",kind="confirmed"}"#,
         bad: Bad::Outside(r#"email_delay_seconds_bucket{job="email-consumer",kind="confirmed",le="60"}"#),
         noise: r#"email_delay_seconds_count{job="email-consumer",kind="rejected"}"#,
-        other: "unrelated",
+        others: &[],
         budget: 0.01,
         percent: "99",
         summary: "Mails about confirmed orders come late",
         impact: "of confirmations were mailed after more than 60 s: customers order again or ask.",
+    },
+    Objective {
+        alert: "OrdersFinalBurn",
+        service: "orders",
+        slo: "final",
+        good: DUE,
+        bad: Bad::Late(LATE),
+        noise: r#"orders_process_steps_total{job="orders",outcome="failed"}"#,
+        others: &[ACCEPTED, QUICK, FAILED],
+        budget: 0.01,
+        percent: "99",
+        summary: "Orders are not confirmed or rejected in time",
+        impact: "of orders were neither confirmed nor rejected after 10 s: customers wait for an answer.",
     },
 ];

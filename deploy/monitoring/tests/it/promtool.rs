@@ -1,6 +1,6 @@
 //! Prometheus' own tool: checks rules, and runs them over made-up series.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path, process::Command, sync::LazyLock};
 
 use serde_json::{Value, json};
 
@@ -16,8 +16,8 @@ pub(crate) struct Case {
     pub(crate) step: u64,
     pub(crate) series: Vec<(String, Vec<Sample>)>,
     pub(crate) checks: Vec<Check>,
-    /// Alerts that fire at a step, whatever they say.
-    pub(crate) fires: Vec<(usize, &'static str)>,
+    /// Alerts that fire at a step, whatever they say: their names and severities.
+    pub(crate) fires: Vec<(usize, &'static str, &'static str)>,
 }
 
 /// One sample of a series, or its end.
@@ -74,9 +74,10 @@ impl Case {
         let fires: Vec<_> = self
             .fires
             .iter()
-            .map(|(at, alert)| {
+            .map(|(at, alert, severity)| {
+                let labels = format!("alertname=\"{alert}\", severity=\"{severity}\", alertstate=\"firing\"");
                 json!({
-                    "expr": format!("count(ALERTS{{alertname=\"{alert}\", alertstate=\"firing\"}})"),
+                    "expr": format!("count(ALERTS{{{labels}}})"),
                     "eval_time": format!("{}s", step * u64::try_from(*at).unwrap()),
                     "exp_samples": [{ "labels": "{}", "value": 1 }],
                 })
@@ -129,6 +130,16 @@ fn notation(samples: &[Sample]) -> String {
         Sample::Stale => "stale".to_owned(),
     });
     samples.collect::<Vec<_>>().join(" ")
+}
+
+/// How many samples at the beginning of a window do not count: none in Prometheus 2, one in Prometheus 3 (its migration guide,
+/// "Range selectors and lookback exclude samples coinciding with the left boundary").
+pub(crate) fn left_out() -> u32 {
+    static IS_2: LazyLock<bool> = LazyLock::new(|| {
+        let output = Command::new("promtool").arg("--version").output().unwrap();
+        String::from_utf8_lossy(&output.stdout).starts_with("promtool, version 2.")
+    });
+    u32::from(!*IS_2)
 }
 
 /// Runs promtool; it comes with the Debian package `prometheus`, which `make setup` installs.

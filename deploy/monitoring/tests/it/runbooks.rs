@@ -77,6 +77,38 @@ fn every_block_of_commands_says_where_it_runs_and_is_a_script() {
     }
 }
 
+#[test]
+fn a_runbook_asks_what_changed_and_ends_programs_before_sessions() {
+    for path in runbooks() {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("(README.md#what-changed-last)"), "{}", path.display());
+        let ends_sessions = text.contains("pg_terminate_backend(pid)");
+        assert!(
+            !ends_sessions || text.contains("end **the program**, not its session"),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+/// A drill is sixty times faster: five minutes there are five hours.
+#[test]
+fn no_query_of_a_runbook_looks_back_for_longer_than_a_minute() {
+    let mut n_windows = 0;
+    for path in markdown("docs/runbooks") {
+        let text = fs::read_to_string(&path).unwrap();
+        let blocks = blocks(&text);
+        for window in blocks.iter().flat_map(|block| block.commands.split('[').skip(1)) {
+            let Some((window, _)) = window.split_once(']') else { continue };
+            let Some(unit) = window.strip_prefix(|first: char| first.is_ascii_digit()) else { continue };
+            n_windows += 1;
+            assert!(unit == "m" || unit.ends_with('s'), "{}: [{window}]", path.display());
+            assert!(unit != "m" || window == "1m", "{}: [{window}]", path.display());
+        }
+    }
+    assert!(n_windows > 10, "only {n_windows} windows were found");
+}
+
 /// Targets of Markdown links that are neither elsewhere nor in the same file.
 fn links(text: &str) -> impl Iterator<Item = &str> {
     let targets = text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
