@@ -16,12 +16,12 @@ const INSERT: &str = "\
 INSERT INTO order_process (order_id, step, due_at, traceparent) VALUES ($1, 'reserve_stock', now(), $2)";
 
 /// Moving `due_at` on is the lease while the step is worked on, and the backoff when that fails: it doubles with every
-/// attempt up to its bound. The clock is the database's, so replicas agree.
+/// attempt up to its bound. The clock is the database's, so replicas agree. Steps of a newer release are left to it.
 const TAKE_DUE: &str = "\
 UPDATE order_process SET attempts = attempts + 1,
     due_at = now() + least(make_interval(secs => $2) * power(2, least(attempts, 20)), make_interval(secs => $3))
 WHERE order_id = ANY(ARRAY(
-    SELECT order_id FROM order_process WHERE step <> 'done' AND due_at <= now()
+    SELECT order_id FROM order_process WHERE step = 'reserve_stock' AND due_at <= now()
     ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED))
 RETURNING order_id, attempts, traceparent";
 

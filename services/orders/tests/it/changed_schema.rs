@@ -69,6 +69,29 @@ async fn a_state_that_this_release_does_not_know_is_left_to_a_newer_one() {
     app.settled(id(&next)).await;
 }
 
+/// What a newer release has put after the steps that this one knows.
+const NEWER_STEP: &str = "\
+ALTER TABLE order_process DROP CONSTRAINT order_process_step_check;
+UPDATE order_process SET step = 'charge_payment', attempts = 0, due_at = now() - interval '1 hour'";
+
+#[tokio::test]
+async fn a_step_that_this_release_does_not_know_is_left_to_a_newer_one() {
+    let app = App::start().await;
+    let theirs = app.place(&order("TEA", 1)).await;
+    app.settled(id(&theirs)).await;
+    app.database.connect().await.batch_execute(NEWER_STEP).await.unwrap();
+
+    let ours = app.place(&order("TEA", 1)).await;
+    app.settled(id(&ours)).await;
+
+    let taken = "SELECT count(*) FROM order_process WHERE step = 'charge_payment' AND attempts > 0";
+    assert_eq!(
+        app.count(taken).await,
+        0,
+        "taken, it would be due for the newer release only after this lease"
+    );
+}
+
 /// An order that no process works on.
 const INSERT: &str = "\
 INSERT INTO orders VALUES ('00000000-0000-4000-8000-000000000001', 'acme', 'ada@example.com', 'pending', NULL, 1, 'EUR', 1,
