@@ -14,6 +14,7 @@ mod row;
 mod run;
 mod ssl_mode;
 mod tx;
+mod write;
 
 pub use config::{Config, Migrations};
 pub use error::Error;
@@ -23,5 +24,6 @@ pub use read::query_opt;
 pub use row::Columns;
 pub use run::run_tx;
 pub use tx::{Tx, TxError, TxFuture};
+pub use write::write_opt;
 
 pub use tokio_postgres::{Row, types};

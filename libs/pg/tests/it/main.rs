@@ -10,6 +10,7 @@ mod first_failure;
 mod pipeline;
 mod pooler;
 mod read;
+mod write;
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
