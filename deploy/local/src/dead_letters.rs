@@ -1,6 +1,6 @@
 //! What consumers gave up on: looked at, replayed or discarded by a person.
 //!
-//! A letter that is replayed goes unchanged, without the headers that made it a letter, to the topic it came from; consumers
+//! A letter that is replayed goes unchanged, without the headers that made it a letter and with a count of its replays, to the topic it came from; consumers
 //! recognise an event that they have handled by its id. Only when the broker has all of them are the letters deleted, so that
 //! a replay that is cut off can be repeated. Payloads hold personal data and are not shown.
 
@@ -26,6 +26,9 @@ const LIMIT: i64 = 10_000;
 
 /// What begins the names of the headers that a letter has and its event had not.
 const PREFIX: &str = "dead-letter-";
+
+/// The header that counts how often an event was replayed (`events::header::REPLAYS`).
+const REPLAYS: &str = "replays";
 
 /// One letter; its `Display` is what may be shown of it.
 pub(crate) struct Letter(OwnedMessage);
@@ -138,11 +141,15 @@ impl Letter {
 
     fn original_headers(&self) -> OwnedHeaders {
         let headers = self.0.headers().into_iter().flat_map(|headers| headers.iter());
-        headers
-            .filter(|header| !header.key.starts_with(PREFIX))
+        let original = headers
+            .filter(|header| !header.key.starts_with(PREFIX) && header.key != REPLAYS)
             .fold(OwnedHeaders::new(), |headers, header| {
                 headers.insert(Header { key: header.key, value: header.value })
-            })
+            });
+        // A consumer that has given an event up takes this for a reason to try again.
+        let replays =
+            self.text(REPLAYS).and_then(|count| count.parse().ok()).unwrap_or(0_u32).saturating_add(1);
+        original.insert(Header { key: REPLAYS, value: Some(&replays.to_string()) })
     }
 }
 

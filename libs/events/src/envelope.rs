@@ -14,6 +14,8 @@ pub mod header {
     pub const OCCURRED_AT: &str = "occurred-at";
     /// W3C trace context of what caused it.
     pub const TRACEPARENT: &str = "traceparent";
+    /// How often the event was replayed from a dead-letter topic; absent when never.
+    pub const REPLAYS: &str = "replays";
 }
 
 /// The envelope of one event.

@@ -130,6 +130,14 @@ impl Registry {
         Ok(text.schema)
     }
 
+    /// Returns the id of `schema` if it is a version of `subject`; [`RegistryError::Unknown`] if it is not.
+    pub async fn find(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
+        let request = self.http.post(self.url(&format!("subjects/{subject}")));
+        let version = NewVersion { schema, schema_type: "AVRO" };
+        let registered: Registered = self.call(subject, request.json(&version)).await?;
+        Ok(registered.id)
+    }
+
     async fn require_compatibility(&self, subject: &str) -> Result<(), RegistryError> {
         let request = self.http.put(self.url(&format!("config/{subject}")));
         let body = serde_json::json!({ "compatibility": COMPATIBILITY });
