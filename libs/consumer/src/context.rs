@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use crate::{
     assignment::{Assignment, wait_finished},
     metrics,
+    partition::Stopping,
 };
 
 /// The consumer's context: drains partitions when they are taken away.
@@ -44,20 +45,27 @@ impl ConsumerContext for Context {
     /// Runs inside a poll of the receiving loop, so nothing new is handed out meanwhile.
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         let Rebalance::Revoke(partitions) = rebalance else { return };
-        tracing::info!(partitions = partitions.count(), "partitions are taken away, draining them");
+        let lost = consumer.assignment_lost();
         let finishing = self.assignment.stop(Some(partitions));
-        let drained = tokio::task::block_in_place(|| {
-            self.runtime.block_on(wait_finished(finishing, self.drain_timeout))
-        });
-        if !drained {
-            tracing::warn!("a message in hand did not finish in time, it will be delivered again");
+        if lost {
+            // Another member may have begun with them already.
+            tracing::warn!(partitions = partitions.count(), "partitions are lost, their work ends at once");
+            finishing.into_iter().for_each(Stopping::abandon);
+        } else {
+            tracing::info!(partitions = partitions.count(), "partitions are taken away, draining them");
+            let drained = tokio::task::block_in_place(|| {
+                self.runtime.block_on(wait_finished(finishing, self.drain_timeout))
+            });
+            if !drained {
+                tracing::warn!("a message in hand did not finish in time, it will be delivered again");
+            }
         }
         for partition in partitions.elements() {
             // A partition that was never read has no lag to forget.
             drop(metrics::LAG.remove_label_values(&[&self.topic, &partition.partition().to_string()]));
         }
         // What was lost is another member's already: there is nothing to commit, and perhaps nobody to ask.
-        if !consumer.assignment_lost() {
+        if !lost {
             commit(consumer);
         }
     }

@@ -19,7 +19,8 @@ pub enum Outcome {
 pub trait Handler: Send + Sync + 'static {
     /// Handles one message.
     ///
-    /// Called for one message of a partition at a time, for several partitions at once. The future is dropped when the time
-    /// limit is over.
+    /// Called for one message of a key at a time, for several keys and partitions at once. The future is dropped when the
+    /// time limit is over, when a drain takes too long, and when the partition is lost: work that must not be cut off
+    /// belongs into a task of its own.
     fn handle(&self, message: &Message) -> impl Future<Output = Outcome> + Send;
 }

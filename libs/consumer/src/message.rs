@@ -7,6 +7,8 @@ use rdkafka::{
     message::{BorrowedMessage, Headers, OwnedHeaders, OwnedMessage},
 };
 
+use crate::budget::{Budget, Share};
+
 /// An event that arrived.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -18,15 +20,24 @@ pub struct Message {
     pub payload: Vec<u8>,
     /// How often it was handed to the handler, this time included, since this process received it.
     pub attempt: u32,
+    /// How often it was replayed from the dead-letter topic.
+    pub replays: u32,
 }
 
-/// A message as it was received, whatever is in it.
+/// A message as it was received, whatever is in it, and its share of the memory.
 #[derive(Debug)]
-pub(crate) struct Received(OwnedMessage);
+pub(crate) struct Received(
+    OwnedMessage,
+    #[expect(dead_code, reason = "held, and given back when dropped")] Share,
+);
 
 impl Received {
-    pub(crate) fn new(message: &BorrowedMessage<'_>) -> Self {
-        Self(message.detach())
+    pub(crate) fn new(message: &BorrowedMessage<'_>, budget: &Budget) -> Self {
+        let headers = message.headers().into_iter().flat_map(Headers::iter);
+        let bytes = message.key_len()
+            + message.payload_len()
+            + headers.map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len)).sum::<usize>();
+        Self(message.detach(), budget.take(bytes))
     }
 
     /// Reads the envelope.
@@ -41,6 +52,7 @@ impl Received {
             key: self.key().unwrap_or_default().to_vec(),
             payload: self.payload().unwrap_or_default().to_vec(),
             attempt: 0,
+            replays: find(events::header::REPLAYS).and_then(|count| count.parse().ok()).unwrap_or_default(),
         })
     }
 
@@ -65,7 +77,11 @@ impl Received {
     }
 
     pub(crate) fn timestamp(&self) -> Option<DateTime<Utc>> {
-        self.0.timestamp().to_millis().and_then(DateTime::from_timestamp_millis)
+        self.timestamp_ms().and_then(DateTime::from_timestamp_millis)
+    }
+
+    pub(crate) fn timestamp_ms(&self) -> Option<i64> {
+        self.0.timestamp().to_millis()
     }
 
     pub(crate) fn headers(&self) -> OwnedHeaders {

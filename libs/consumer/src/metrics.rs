@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use prometheus::{
-    HistogramVec, IntCounterVec, IntGaugeVec, register_histogram_vec, register_int_counter_vec,
-    register_int_gauge_vec,
+    GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, register_gauge_vec, register_histogram_vec,
+    register_int_counter_vec, register_int_gauge_vec,
 };
 
 /// Handled messages by outcome: `done`, `retry`, `dead_letter`.
@@ -63,6 +63,52 @@ pub(crate) static LATE_OFFSETS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     )
     .expect("the metric is registered once")
 });
+
+/// Records that have reached the age at which they are due, finished or not.
+pub(crate) static DUE: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "consumer_due_total",
+        "Records that have reached the age at which they are due.",
+        &["group", "topic"]
+    )
+    .expect("the metric is registered once")
+});
+
+/// Records that were due and not finished.
+pub(crate) static LATE: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "consumer_late_total",
+        "Records that were not finished at the age at which they are due.",
+        &["group", "topic"]
+    )
+    .expect("the metric is registered once")
+});
+
+/// Age of the oldest record of this process's partitions that is not finished; 0 when there is none.
+pub(crate) static OLDEST: LazyLock<GaugeVec> = LazyLock::new(|| {
+    register_gauge_vec!(
+        "consumer_oldest_unhandled_seconds",
+        "Age of the oldest unfinished record, 0 when there is none.",
+        &["group", "topic"]
+    )
+    .expect("the metric is registered once")
+});
+
+/// When the broker last answered what is due.
+pub(crate) static OBSERVED: LazyLock<GaugeVec> = LazyLock::new(|| {
+    register_gauge_vec!(
+        "consumer_observed_timestamp_seconds",
+        "When the due records were last counted, in seconds since 1970.",
+        &["group", "topic"]
+    )
+    .expect("the metric is registered once")
+});
+
+/// Shows the counters at zero, so that the first record which is late is an increase.
+pub(crate) fn show_due(labels: [&str; 2]) {
+    DUE.with_label_values(&labels);
+    LATE.with_label_values(&labels);
+}
 
 /// Shows every outcome at zero: the first dead letter is then an increase, and a consumer that handles nothing has a rate.
 pub(crate) fn show_outcomes(topic: &str) {

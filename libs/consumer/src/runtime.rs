@@ -11,6 +11,7 @@ use rdkafka::{
     ClientConfig, TopicPartitionList,
     consumer::{Consumer as _, StreamConsumer},
     error::KafkaError,
+    message::{BorrowedMessage, Message as _},
 };
 use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::sync::CancellationToken;
@@ -18,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Handler, Settings,
     assignment::{Assignment, wait_finished},
+    budget::Budget,
     context::{Context, commit},
     dead_letter::DeadLetters,
+    due::keep_sampled,
     message::Received,
     metrics,
     partition::{Partition, Shared},
@@ -27,7 +30,7 @@ use crate::{
 };
 
 /// How long committing and leaving the group may take at the end.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(4);
+pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Why a consumer cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +53,7 @@ pub struct Consumer<H> {
     client: Arc<StreamConsumer<Context>>,
     assignment: Arc<Assignment>,
     shared: Arc<Shared<H>>,
+    budget: Budget,
 }
 
 impl<H: Handler> Consumer<H> {
@@ -79,7 +83,7 @@ impl<H: Handler> Consumer<H> {
             consumer: Arc::downgrade(&consumer),
             drained: Arc::new(Notify::new()),
         });
-        Ok(Self { client: consumer, assignment, shared })
+        Ok(Self { client: consumer, assignment, shared, budget: Budget::default() })
     }
 
     /// The readiness check: whether a broker answers.
@@ -100,6 +104,7 @@ impl<H: Handler> Consumer<H> {
         let result = tokio::select! {
             result = self.receive(&stop) => result,
             never = self.shared.dead_letters.keep_counted() => match never {},
+            never = keep_sampled(&self.shared.settings, Arc::downgrade(&self.client), &self.assignment) => match never {},
         };
         self.drain().await;
         result
@@ -112,7 +117,7 @@ impl<H: Handler> Consumer<H> {
                 () = stop.cancelled() => return Ok(()),
                 () = self.shared.drained.notified() => self.resume()?,
                 received = self.client.recv() => match received {
-                    Ok(message) => self.dispatch(Received::new(&message)).await?,
+                    Ok(message) => self.dispatch(&message).await?,
                     Err(KafkaError::MessageConsumptionFatal(code)) => {
                         return Err(KafkaError::MessageConsumptionFatal(code).into());
                     }
@@ -124,24 +129,30 @@ impl<H: Handler> Consumer<H> {
         }
     }
 
-    async fn dispatch(&self, message: Received) -> Result<(), Error> {
+    async fn dispatch(&self, message: &BorrowedMessage<'_>) -> Result<(), Error> {
         let number = message.partition();
-        let queue = {
+        let (queue, message) = {
             let mut partitions = self.assignment.lock();
-            let held = partitions.entry(number).or_default();
-            held.get_or_insert_with(|| Partition::start(Arc::clone(&self.shared))).queue()
+            let held = partitions.entry(number).or_insert_with(|| self.assignment.held());
+            let running = held.running.get_or_insert_with(|| {
+                Partition::start(Arc::clone(&self.shared), self.budget.of_partition())
+            });
+            (running.queue(), Received::new(message, &running.budget))
         };
         // A task ends when it is told to, and then it is not in the assignment any more, or by a panic.
         queue.send(message).await.or(Err(Error::PartitionEnded(number)))?;
         if self.assignment.pause_if_full(number) {
             self.client.pause(&self.list(&[number]))?;
-            tracing::debug!(partition = number, "partition paused, its queue is full");
+            tracing::debug!(partition = number, "partition paused, enough is held");
         }
         Ok(())
     }
 
     fn resume(&self) -> Result<(), Error> {
         let ready = self.assignment.resumable();
+        if ready.is_empty() {
+            return Ok(());
+        }
         self.client.resume(&self.list(&ready))?;
         Ok(())
     }
@@ -174,7 +185,8 @@ impl<H: Handler> Consumer<H> {
 }
 
 /// The classic group protocol with cooperative rebalancing. The bounds keep what librdkafka prefetches small, for a pause
-/// throws it away; the runtime's queues come on top.
+/// throws it away; they hold for all partitions together, and one answer of a broker comes on top, whose size is bounded
+/// too. A record above that bound comes all the same, alone. What the runtime holds comes on top of that.
 fn client_config(kafka: &Kafka, group: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     for (property, value) in kafka.properties() {
@@ -192,6 +204,7 @@ fn client_config(kafka: &Kafka, group: &str) -> ClientConfig {
         .set("enable.auto.offset.store", "false")
         .set("queued.min.messages", "128")
         .set("queued.max.messages.kbytes", "8192")
+        .set("fetch.max.bytes", "8388608")
         .set("fetch.wait.max.ms", "100")
         .set("socket.timeout.ms", "10000")
         .set("reconnect.backoff.max.ms", "2000")

@@ -11,11 +11,14 @@ pub struct Settings {
     pub group: String,
     /// Where messages go that cannot be handled.
     pub dead_letter_topic: String,
-    /// How long a handler may take for one message before it is asked again.
+    /// How long a handler may take for one message before it is dropped and asked again. A handler whose own waits are bounded
+    /// needs no shorter limit than their sum; a shorter one cuts work off that could still succeed.
     pub handler_timeout: Duration,
-    /// How long the message in hand may take when its partition is to be given up; then the work on it ends where it is.
+    /// How long the messages in hand may take when its partition is to be given up; then the work on it ends where it is.
     /// The rebalance of the whole group waits for it. Must be below [`MAX_POLL_INTERVAL`].
     pub drain_timeout: Duration,
+    /// The age at which a record is due: counted as late if it is not finished then.
+    pub due_after: Duration,
 }
 
 /// How long the group waits for a silent member. Short, because a stalled join of the classic protocol lasts as long.

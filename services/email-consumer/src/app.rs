@@ -9,23 +9,23 @@ use idempotency::Table;
 use pg::Pool;
 use service::Runtime;
 use telemetry::Readiness;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    config::Config,
-    handler::{Accepted, MailHandler},
+    config::{Config, DRAIN_TIMEOUT},
+    handler::MailHandler,
+    handover::Handovers,
     links::Links,
     metrics,
     smtp::Mailer,
     store,
 };
 
-/// How long one event may take; then it is tried again.
-const HANDLER_TIMEOUT: Duration = Duration::from_secs(8);
+/// What preparing a mail may take beside its exchange: the schema, the link, and the wait for a connection.
+const PREPARE_TIME: Duration = Duration::from_mins(1);
 
-/// How long a drain waits for the events in hand: longer than each may take, so that a rebalance never cuts off a mail
-/// that is on its way, and shorter than the group waits for us.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(9);
+/// Age at which an event is late: the objective of the mails (`deploy/monitoring/slo/email-consumer.yaml`).
+const DUE_AFTER: Duration = Duration::from_mins(1);
 
 /// How long Kafka may take to answer a readiness check.
 const KAFKA_PING_TIMEOUT: Duration = Duration::from_millis(900);
@@ -37,14 +37,25 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     let pool = pg::connect(&config.database, runtime.trust(), env!("CARGO_PKG_NAME"))?;
     let registry = Registry::new(&config.registry, runtime.trust());
     let links = Links::new(config.links_url.clone(), config.signing_key()?, runtime.trust())?;
-    let mailer = Arc::new(Mailer::new(config.smtp_host.clone(), config.smtp_port, config.email_from.clone()));
-    let handler = MailHandler {
-        decoder: Decoder::new(registry.clone()),
+    let mailer = Arc::new(Mailer::new(
+        (config.smtp_host.clone(), config.smtp_port),
+        config.email_from.clone(),
+        config.smtp_limits.clone(),
+        config.smtp_max_connections.get().into(),
+    ));
+    let handovers = Handovers {
         pool: pool.clone(),
+        mailer: Arc::clone(&mailer),
+        lease: config.email_lease(),
+        max_unknown: config.email_unknown_attempts.get().into(),
+        running: TaskTracker::new(),
+    };
+    let handler = MailHandler {
+        decoder: Decoder::new(registry.clone()).of_topic(&config.orders_events_topic),
         link_codes: config.email_link_code_key.clone(),
         links: links.clone(),
         mailer: Arc::clone(&mailer),
-        accepted: Accepted::default(),
+        handovers: handovers.clone(),
     };
     let kafka = config.kafka.kafka(runtime.trust())?;
     let consumer = Consumer::new(&kafka, consumer_settings(&config), handler)?;
@@ -55,6 +66,8 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
 
     runtime.on_stop("database pool", close_pool(pool.clone()));
     runtime.on_stop("SMTP connections", async move { mailer.close().await });
+    // Resources are released in reverse, so this one ends before those that it uses.
+    runtime.on_stop("mails being handed over", async move { handovers.finish().await });
     let retention = config.email_dedup_retention;
     runtime.spawn_worker("mails", |stop| send_mails(consumer, pool, retention, stop));
     Ok(())
@@ -65,8 +78,10 @@ fn consumer_settings(config: &Config) -> Settings {
         topic: config.orders_events_topic.clone(),
         group: config.email_group_id.clone(),
         dead_letter_topic: config.email_dead_letter_topic.clone(),
-        handler_timeout: HANDLER_TIMEOUT,
+        // Longer than the work can take by its own limits, so it ends nothing that could still succeed.
+        handler_timeout: PREPARE_TIME + config.smtp_limits.total(),
         drain_timeout: DRAIN_TIMEOUT,
+        due_after: DUE_AFTER,
     }
 }
 

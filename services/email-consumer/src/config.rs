@@ -1,6 +1,6 @@
 //! The settings, and what they must not be together.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU16, path::PathBuf, time::Duration};
 
 use anyhow::{Context, ensure};
 use auth::SigningKey;
@@ -10,7 +10,17 @@ use service::HasConfig;
 use telemetry::Environment;
 use url::Url;
 
-use crate::domain::link_code::LinkCodeKey;
+use crate::{domain::link_code::LinkCodeKey, smtp};
+
+/// A lease below this would end while the database answers slowly but in time.
+const MIN_LEASE: Duration = Duration::from_secs(2);
+
+/// How long the consumer may take to stop.
+const STOP_TIME: Duration = DRAIN_TIMEOUT.saturating_add(consumer::LEAVE_TIMEOUT);
+
+/// How long a drain waits for the events in hand. Not for the slowest exchange: one that takes longer goes on beside, and
+/// its lease keeps the next owner of the event from repeating it.
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(9);
 
 /// Sends the mails about orders.
 #[derive(Parser, Debug)]
@@ -55,6 +65,23 @@ pub(crate) struct Config {
     #[arg(long, env, default_value_t = 25)]
     pub(crate) smtp_port: u16,
 
+    #[command(flatten)]
+    pub(crate) smtp_limits: smtp::Limits,
+
+    /// Connections to the SMTP server at most. A server limits them for each client (Postfix: 50).
+    #[arg(long, env, default_value_t = NonZeroU16::new(32).expect("not zero"))]
+    pub(crate) smtp_max_connections: NonZeroU16,
+
+    /// For how long a mail is claimed while it is handed over, in milliseconds; the claim is renewed meanwhile. After the
+    /// death of a process, its mails in hand wait so long.
+    #[arg(long, env, default_value_t = 15_000)]
+    pub(crate) email_lease_ms: u64,
+
+    /// How often a mail is handed over, at most, when the SMTP server never answers whether it has it. Then its event
+    /// becomes a dead letter.
+    #[arg(long, env, default_value_t = NonZeroU16::new(3).expect("not zero"))]
+    pub(crate) email_unknown_attempts: NonZeroU16,
+
     /// Sender of the mails, as in `Muster <orders@example.com>`. Its domain is that of the Message-IDs: changing it
     /// makes a mail that is sent twice look like two.
     #[arg(long, env)]
@@ -93,7 +120,24 @@ impl Config {
             self.email_dedup_retention,
             self.orders_events_retention
         );
-        Ok(())
+        ensure!(
+            self.email_lease() >= MIN_LEASE,
+            "EMAIL_LEASE_MS ({}) must be at least {}, or a slow answer of the database ends a lease",
+            self.email_lease_ms,
+            MIN_LEASE.as_millis()
+        );
+        ensure!(
+            Duration::from_millis(self.service.drain_timeout_ms) > STOP_TIME,
+            "DRAIN_TIMEOUT_MS ({}) must be longer than {}, in which the consumer finishes its events and leaves its group",
+            self.service.drain_timeout_ms,
+            STOP_TIME.as_millis()
+        );
+        self.smtp_limits.check()
+    }
+
+    /// For how long a mail is claimed.
+    pub(crate) fn email_lease(&self) -> Duration {
+        Duration::from_millis(self.email_lease_ms)
     }
 
     /// Reads the key that signs our tokens.

@@ -31,6 +31,15 @@ pub(crate) enum Error {
     /// The mail is not with the SMTP server, or nobody knows.
     #[error(transparent)]
     Smtp(#[from] smtp::Error),
+    /// Another claim is being worked on, or was until its process died.
+    #[error("the mail is claimed by another attempt, whose lease has not ended")]
+    Held,
+    /// Every attempt that is allowed ended without an answer.
+    #[error("outcome unknown: the mail was handed over {0} times without an answer, so it may have arrived")]
+    NoAnswers(i32),
+    /// The task panicked.
+    #[error("the attempt was interrupted")]
+    Interrupted,
 }
 
 impl Error {
@@ -52,7 +61,8 @@ impl Error {
     fn is_final(&self) -> bool {
         match self {
             Self::Decode(error) => !error.is_transient(),
-            Self::Notice(_) | Self::Render(_) => true,
+            Self::Notice(_) | Self::Render(_) | Self::NoAnswers(_) => true,
+            Self::Held | Self::Interrupted => false,
             // A constraint refuses this one event. Anything else that a database says can be mended without losing it.
             Self::Store(error) => error.constraint().is_some(),
             Self::Link(error) => error.is_final(),

@@ -1,6 +1,10 @@
 //! The client of url-shortener: puts a short link in front of an order's page.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
 
 use auth::{AuthError, SigningKey, Tenant, TokenRequest};
 use reqwest::{Client, Response, StatusCode, redirect};
@@ -17,12 +21,19 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a token is good for: longer than a call, shorter than anybody could make use of it.
 const TOKEN_TTL: Duration = Duration::from_mins(1);
 
+/// How long a token is used again: it stays good for a call after that, and for a clock that differs.
+const TOKEN_REUSE: Duration = Duration::from_secs(30);
+
+/// Tenants whose tokens are kept. With more of them in half a minute, tokens are made anew.
+const MAX_TOKENS: usize = 1_000;
+
 /// Puts links. Clones share connections.
 #[derive(Clone)]
 pub(crate) struct Links {
     base: Url,
     key: SigningKey,
     http: Client,
+    tokens: Arc<Mutex<HashMap<Tenant, (String, Instant)>>>,
 }
 
 /// Why there is no link.
@@ -81,7 +92,7 @@ impl Links {
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(redirect::Policy::none())
             .build()?;
-        Ok(Self { base, key, http })
+        Ok(Self { base, key, http, tokens: Arc::default() })
     }
 
     /// Makes `code` lead to `target` and returns the short URL. The same call again changes nothing.
@@ -120,13 +131,29 @@ impl Links {
     }
 
     fn token(&self, tenant: &Tenant) -> Result<String, Error> {
+        if let Some((token, made)) = self.tokens().get(tenant)
+            && made.elapsed() < TOKEN_REUSE
+        {
+            return Ok(token.clone());
+        }
         let request = TokenRequest {
             subject: env!("CARGO_PKG_NAME").to_owned(),
             tenant: tenant.clone(),
             scopes: vec!["links:write".to_owned()],
             ttl: TOKEN_TTL,
         };
-        self.key.sign(&request).map_err(Error::Token)
+        let made = Instant::now();
+        let token = self.key.sign(&request).map_err(Error::Token)?;
+        let mut tokens = self.tokens();
+        if tokens.len() >= MAX_TOKENS {
+            tokens.clear();
+        }
+        tokens.insert(tenant.clone(), (token.clone(), made));
+        Ok(token)
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, HashMap<Tenant, (String, Instant)>> {
+        self.tokens.lock().expect("no panic under this lock")
     }
 
     fn client_span(&self) -> Span {

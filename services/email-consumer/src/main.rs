@@ -8,6 +8,7 @@ mod config;
 mod domain;
 mod error;
 mod handler;
+mod handover;
 mod inbound;
 mod links;
 mod metrics;

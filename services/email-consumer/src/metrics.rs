@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use prometheus::{
-    HistogramVec, IntCounter, IntCounterVec, register_histogram_vec, register_int_counter,
-    register_int_counter_vec,
+    HistogramVec, IntCounter, IntCounterVec, IntGauge, register_histogram_vec, register_int_counter,
+    register_int_counter_vec, register_int_gauge,
 };
 
 /// Mails that the SMTP server accepted, by `kind`.
@@ -21,6 +21,55 @@ pub(crate) static POSSIBLE_DUPLICATES: LazyLock<IntCounter> = LazyLock::new(|| {
     )
     .expect("the metric is registered once")
 });
+
+/// Attempts that got no answer after the end of the mail.
+pub(crate) static UNKNOWN_OUTCOMES: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "email_unknown_outcomes_total",
+        "Attempts to hand a mail over that got no answer after its end, so that the SMTP server may have it."
+    )
+    .expect("the metric is registered once")
+});
+
+/// Mails that this process has claimed and whose outcome is not recorded yet.
+static LEASES_HELD: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!("email_leases_held", "Mails that are claimed and not yet recorded as sent or unsent.")
+        .expect("the metric is registered once")
+});
+
+/// Claims in vain, because another claim was being worked on.
+pub(crate) static LEASE_WAITS: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "email_lease_waits_total",
+        "Attempts to claim a mail that another process, or an earlier one, holds under a lease."
+    )
+    .expect("the metric is registered once")
+});
+
+/// Events whose mail had been sent before.
+pub(crate) static REPEATED: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "email_repeated_events_total",
+        "Events that arrived again after their mail had been sent."
+    )
+    .expect("the metric is registered once")
+});
+
+/// Counts a lease for as long as it lives.
+pub(crate) struct LeaseHeld(());
+
+impl LeaseHeld {
+    pub(crate) fn count() -> Self {
+        LEASES_HELD.inc();
+        Self(())
+    }
+}
+
+impl Drop for LeaseHeld {
+    fn drop(&mut self) {
+        LEASES_HELD.dec();
+    }
+}
 
 /// Time from the event to the acceptance of its mail, by `kind`. The objective (60 s) is a bound.
 pub(crate) static DELAY: LazyLock<HistogramVec> = LazyLock::new(|| {
@@ -48,5 +97,8 @@ pub(crate) fn register() {
     for reason in ["no_mail", "unknown_type"] {
         IGNORED.with_label_values(&[reason]);
     }
-    LazyLock::force(&POSSIBLE_DUPLICATES);
+    for counter in [&POSSIBLE_DUPLICATES, &UNKNOWN_OUTCOMES, &LEASE_WAITS, &REPEATED] {
+        LazyLock::force(counter);
+    }
+    LazyLock::force(&LEASES_HELD);
 }

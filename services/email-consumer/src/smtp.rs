@@ -2,19 +2,21 @@
 //!
 //! lettre speaks the protocol. Its connection pool is not used: it takes back a connection whose exchange was abandoned
 //! half way, on which the next mail would read the answers to the last one, and nothing in it bounds the wait for an
-//! answer. Here a connection is kept only after a complete exchange, and every wait has a limit.
-//!
-//! Plain text without a login: the server is a relay in a network of our own.
+//! answer. Here a connection is kept only after a complete exchange, and every phase has a limit.
 
 mod error;
+mod exchange;
+mod limits;
 mod message;
+mod reply;
 
 pub(crate) use error::Error;
+pub(crate) use limits::Limits;
 
 use std::{
     io,
-    sync::{Mutex, MutexGuard},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
 };
 
 use lettre::{
@@ -23,38 +25,56 @@ use lettre::{
     transport::smtp::{client::AsyncSmtpConnection, extension::ClientId},
 };
 use telemetry::semconv;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 use tracing::{Instrument, Span, field::Empty};
 
-use crate::domain::mail::Mail;
-
-/// How long connecting and greeting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+use self::{exchange::exchange, reply::Phase};
+use crate::{domain::mail::Mail, handover::Lease};
 
 /// How long a kept connection may take to show that it is alive, or to say goodbye.
 const NOOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long the exchange of one mail may take. When it is over, nobody knows whether the server has the mail.
-const SEND_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// Connections kept for the next mail at most.
-const MAX_IDLE: usize = 8;
+/// A connection that was used so short a time ago is not asked whether it is alive. If it is not, MAIL fails, which costs
+/// another attempt and nothing else.
+const RECENT: Duration = Duration::from_secs(5);
 
 /// Sends mails.
 pub(crate) struct Mailer {
     host: String,
     port: u16,
     from: Mailbox,
-    idle: Mutex<Vec<AsyncSmtpConnection>>,
+    limits: Limits,
+    idle: Mutex<Vec<Idle>>,
+    /// One for each connection that may be open for mails at a time.
+    permits: Arc<Semaphore>,
 }
 
-/// A connection on which the server has just answered.
-pub(crate) struct Connection(AsyncSmtpConnection);
+/// A connection that waits for its next mail.
+struct Idle {
+    connection: AsyncSmtpConnection,
+    since: Instant,
+}
+
+/// A connection for one mail.
+pub(crate) struct Connection {
+    inner: AsyncSmtpConnection,
+    _permit: OwnedSemaphorePermit,
+}
 
 impl Mailer {
-    /// Makes a mailer; nothing is connected yet.
-    pub(crate) fn new(host: String, port: u16, from: Mailbox) -> Self {
-        Self { host, port, from, idle: Mutex::default() }
+    /// Makes a mailer that uses `max_connections` at a time; nothing is connected yet.
+    pub(crate) fn new(
+        (host, port): (String, u16),
+        from: Mailbox,
+        limits: Limits,
+        max_connections: usize,
+    ) -> Self {
+        let permits = Arc::new(Semaphore::new(max_connections));
+        Self { host, port, from, limits, idle: Mutex::default(), permits }
     }
 
     /// The domain of our sender.
@@ -67,26 +87,45 @@ impl Mailer {
         message::compose(self.from.clone(), recipient, mail)
     }
 
-    /// Returns a live connection. Asked for before a mail is handed over, so that a server which is down is no question
-    /// of what it may have received.
+    /// Returns a connection, as soon as there may be one more. Asked for before a mail is claimed, so that a server which is
+    /// down is no question of what it may have received.
     pub(crate) async fn connect(&self) -> Result<Connection, Error> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the semaphore is never closed");
+        // The one used last, so that a few stay in use and the others can end.
         let kept = self.idle().pop();
-        if let Some(mut connection) = kept {
-            match timeout(NOOP_TIMEOUT, connection.test_connected()).await {
-                Ok(true) => return Ok(Connection(connection)),
+        if let Some(mut kept) = kept {
+            if kept.since.elapsed() < RECENT {
+                return Ok(Connection { inner: kept.connection, _permit: permit });
+            }
+            match timeout(NOOP_TIMEOUT, kept.connection.test_connected()).await {
+                Ok(true) => return Ok(Connection { inner: kept.connection, _permit: permit }),
                 // When one connection is dead, the others most likely are too.
                 Ok(false) | Err(_) => self.idle().clear(),
             }
         }
         let span = self.client_span("smtp connect");
-        observed(self.open()).instrument(span).await.map(Connection)
+        let inner = observed(self.open()).instrument(span).await?;
+        Ok(Connection { inner, _permit: permit })
     }
 
-    /// Hands a message over. An error that is not [`is_refusal`](Error::is_refusal) leaves open whether the server has
-    /// it.
-    pub(crate) async fn send(&self, connection: Connection, message: &Message) -> Result<(), Error> {
+    /// Takes back a connection on which the last exchange, if there was any, is complete.
+    pub(crate) fn keep(&self, connection: Connection) {
+        self.idle().push(Idle { connection: connection.inner, since: Instant::now() });
+    }
+
+    /// Hands a message over. An error that [`is_unknown`](Error::is_unknown) leaves open whether the server has it; after
+    /// any other it does not.
+    pub(crate) async fn send(
+        &self,
+        mut connection: Connection,
+        message: &Message,
+        lease: &Lease,
+    ) -> Result<(), Error> {
         let span = self.client_span("smtp send");
-        observed(self.exchange(connection, message)).instrument(span).await
+        let exchanging = exchange(&mut connection.inner, message, &self.limits, lease);
+        observed(exchanging).instrument(span).await?;
+        self.keep(connection);
+        Ok(())
     }
 
     /// The readiness check: whether the server answers.
@@ -100,48 +139,29 @@ impl Mailer {
     /// Says goodbye on the connections that are kept.
     pub(crate) async fn close(&self) {
         let kept = std::mem::take(&mut *self.idle());
-        for mut connection in kept {
-            if timeout(NOOP_TIMEOUT, connection.abort()).await.is_err() {
+        for mut kept in kept {
+            if timeout(NOOP_TIMEOUT, kept.connection.abort()).await.is_err() {
                 tracing::debug!("the SMTP server does not answer to QUIT");
             }
         }
     }
 
     async fn open(&self) -> Result<AsyncSmtpConnection, Error> {
-        match timeout(CONNECT_TIMEOUT, self.greet()).await {
-            Ok(connected) => connected,
+        let connecting = TcpStream::connect((self.host.as_str(), self.port));
+        let stream = match timeout(self.limits.connect(), connecting).await {
+            Ok(connected) => connected.and_then(without_delay),
+            Err(_) => return Err(Error::Unavailable("it does not answer in time")),
+        };
+        let stream = stream.or(Err(Error::Unavailable("it cannot be connected to")))?;
+        let name = ClientId::Domain(self.domain().to_owned());
+        let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &name);
+        match timeout(self.limits.greeting(), greeting).await {
+            Ok(greeted) => greeted.map_err(|error| Error::before_end(Phase::Greeting, &error)),
             Err(_) => Err(Error::Unavailable("it does not answer in time")),
         }
     }
 
-    /// lettre ends a message with a small write of its own. With Nagle's algorithm that one waits for the server's
-    /// delayed acknowledgement of the write before: 40 ms a mail.
-    async fn greet(&self) -> Result<AsyncSmtpConnection, Error> {
-        let unreachable = |_: io::Error| Error::Unavailable("it cannot be connected to");
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(unreachable)?;
-        stream.set_nodelay(true).map_err(unreachable)?;
-        let greeting = ClientId::Domain(self.domain().to_owned());
-        let connecting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &greeting).await;
-        connecting.map_err(|error| Error::from_connect(&error))
-    }
-
-    async fn exchange(&self, connection: Connection, message: &Message) -> Result<(), Error> {
-        let Connection(mut connection) = connection;
-        let bytes = message.formatted();
-        match timeout(SEND_TIMEOUT, connection.send(message.envelope(), &bytes)).await {
-            Ok(Ok(_accepted)) => {
-                let mut idle = self.idle();
-                if idle.len() < MAX_IDLE {
-                    idle.push(connection);
-                }
-                Ok(())
-            }
-            Ok(Err(error)) => Err(Error::from_send(&error)),
-            Err(_) => Err(Error::OutcomeUnknown("it did not answer in time")),
-        }
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<AsyncSmtpConnection>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().expect("no panic under this lock")
     }
 
@@ -156,6 +176,13 @@ impl Mailer {
             { semconv::ERROR_TYPE } = Empty,
         )
     }
+}
+
+/// lettre ends a message with a small write of its own. With Nagle's algorithm that one waits for the server's delayed
+/// acknowledgement of the write before: 40 ms a mail.
+fn without_delay(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Marks the current span as failed when the operation fails.

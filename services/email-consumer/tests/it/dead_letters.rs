@@ -42,6 +42,47 @@ async fn a_poisonous_payload_goes_away_unchanged_and_the_next_event_is_handled()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bytes_behind_an_event_make_it_unreadable() {
+    let (world, _consumer) = World::with_consumer().await;
+    let order = Order::new();
+    let mut payload = world.publisher.encode(&order.confirmed());
+    payload.push(0);
+    world.publisher.send(&order, &payload, &envelope::<OrderConfirmed>().to_headers()).await;
+
+    let letter = dead_letter(&world).await;
+    assert_eq!(letter.headers["dead-letter-reason"], "the payload has 1 bytes behind the end of the event");
+    assert!(Mailbox::messages(&order.email).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_schema_is_remembered_and_a_registry_without_our_schemas_is_not_believed() {
+    let world = World::with_unregistered_schemas().await;
+    let consumer = world.consumer().spawn().await;
+    let poison = b"\x00\xff\xff\xff\xff no schema has this id";
+    let order = Order::new();
+    let send = async || {
+        world.publisher.send(&order, poison, &envelope::<OrderConfirmed>().to_headers()).await;
+    };
+    send().await;
+    wait_for("an attempt without the released schemas", SOON, async || {
+        consumer.logs().contains("does not have the released schema of").then_some(())
+    })
+    .await;
+
+    world.publisher.register().await;
+    dead_letter(&world).await;
+    // Asked again, the registry could not say that it does not know the schema.
+    world.registry.cut();
+    send().await;
+    wait_for("the second one", SOON, async || {
+        let topic = world.event_topic();
+        let letters = format!("consumer_handled_total{{outcome=\"dead_letter\",topic=\"{topic}\"}}");
+        (metric(&consumer, &letters).await == 2).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_without_an_envelope_goes_away_unchanged() {
     let (world, _consumer) = World::with_consumer().await;
     let order = Order::new();

@@ -73,7 +73,7 @@ async fn an_event_that_arrives_twice_makes_one_mail() {
     world.wait_until_recorded(2).await;
     let mails = Mailbox::messages(&order.email).await;
     assert_eq!(mails.len(), 2, "one for each event");
-    assert_eq!(metric(&consumer, "dedup_hits_total{consumer=\"email-consumer\"}").await, 1);
+    assert_eq!(metric(&consumer, "email_repeated_events_total").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use events::{
 };
 use rdkafka::{
     ClientConfig,
-    message::{Header, OwnedHeaders},
+    message::{self, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
 use testkit::endpoints;
@@ -91,6 +91,9 @@ fn lines() -> Vec<OrderLine> {
     vec![line("TEA-01", "Darjeeling <First Flush>", 2, 1_250), line("POT-07", "Teapot", 1, 123_400)]
 }
 
+/// Name and value of a header.
+type Header<'a> = (&'a str, String);
+
 /// Writes events to one topic.
 pub(crate) struct Publisher {
     topic: String,
@@ -101,12 +104,23 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// Registers the schemas and connects to the broker.
     pub(crate) async fn new(topic: &str, bootstrap_servers: &str) -> Self {
+        let publisher = Self::unregistered(topic, bootstrap_servers);
+        publisher.register().await;
+        publisher
+    }
+
+    /// Registers the schemas.
+    pub(crate) async fn register(&self) {
         let registry = Registry::new(
             &events::Config { schema_registry_url: endpoints().schema_registry_url.parse().unwrap() },
             &tls::Trust::nobody(),
         );
+        self.encoder.register(&registry, &event_types()).await.unwrap();
+    }
+
+    /// Connects to the broker.
+    pub(crate) fn unregistered(topic: &str, bootstrap_servers: &str) -> Self {
         let encoder = Encoder::new(topic);
-        encoder.register(&registry, &event_types()).await.unwrap();
         let producer = ClientConfig::new().set("bootstrap.servers", bootstrap_servers).create().unwrap();
         Self { topic: topic.to_owned(), encoder, producer }
     }
@@ -120,17 +134,47 @@ impl Publisher {
 
     /// Publishes an event with this envelope.
     pub(crate) async fn publish_as<E: Event>(&self, order: &Order, event: &E, envelope: &Envelope) {
-        let payload = self.encoder.encode(event).unwrap();
-        self.send(order, &payload, &envelope.to_headers()).await;
+        self.send_event(order, event, &envelope.to_headers()).await;
+    }
+
+    /// Publishes an event to this partition, wherever its key belongs.
+    pub(crate) async fn publish_to<E: Event>(&self, partition: i32, order: &Order, event: &E) {
+        self.send_to(partition, order, event, &envelope::<E>().to_headers()).await;
+    }
+
+    /// Publishes an event with any headers.
+    pub(crate) async fn send_event<E: Event>(&self, order: &Order, event: &E, headers: &[Header<'_>]) {
+        self.produce(None, order, &self.encoder.encode(event).unwrap(), headers).await;
+    }
+
+    /// Publishes an event with any headers to this partition.
+    pub(crate) async fn send_to<E: Event>(
+        &self,
+        partition: i32,
+        order: &Order,
+        event: &E,
+        headers: &[Header<'_>],
+    ) {
+        self.produce(Some(partition), order, &self.encoder.encode(event).unwrap(), headers).await;
+    }
+
+    /// The payload of an event.
+    pub(crate) fn encode<E: Event>(&self, event: &E) -> Vec<u8> {
+        self.encoder.encode(event).unwrap()
     }
 
     /// Publishes any bytes with any headers, under the order's key.
-    pub(crate) async fn send(&self, order: &Order, payload: &[u8], headers: &[(&'static str, String)]) {
+    pub(crate) async fn send(&self, order: &Order, payload: &[u8], headers: &[Header<'_>]) {
+        self.produce(None, order, payload, headers).await;
+    }
+
+    async fn produce(&self, partition: Option<i32>, order: &Order, payload: &[u8], headers: &[Header<'_>]) {
         let key = order.id.to_string();
         let headers = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
-            all.insert(Header { key, value: Some(value.as_str()) })
+            all.insert(message::Header { key, value: Some(value.as_str()) })
         });
-        let record = FutureRecord::to(&self.topic).key(&key).payload(payload).headers(headers);
+        let mut record = FutureRecord::to(&self.topic).key(&key).payload(payload).headers(headers);
+        record.partition = partition;
         self.producer.send(record, Duration::from_secs(10)).await.unwrap();
     }
 }

@@ -1,10 +1,11 @@
-//! An SMTP server that hesitates: when a mail is sent again, and when that is a doubt worth counting.
+//! An SMTP server that hesitates or refuses: when a mail is sent again, and when that is a doubt worth counting.
 
-use testkit::{Process, wait_for};
+use events::orders::OrderConfirmed;
+use testkit::{Kafka, Process, wait_for};
 
 use crate::{
-    orders::Order,
-    smtp_stub::SmtpStub,
+    orders::{Order, envelope},
+    smtp_stub::{Command, SmtpStub},
     world::{SOON, World, metric, wait_until_missing},
 };
 
@@ -12,11 +13,16 @@ async fn consumer_at(world: &World, stub: &SmtpStub) -> Process {
     world.consumer().env("SMTP_PORT", stub.addr.port().to_string()).spawn().await
 }
 
-/// How often the one mail was attempted, and how often it was handed over without being refused.
+/// How often the one mail was claimed, and how often it was handed over without being refused.
 async fn attempts_and_handovers(world: &World) -> (i32, i32) {
     let database = world.database.connect().await;
     let row = database.query_one("SELECT attempts, handovers FROM mails", &[]).await.unwrap();
     (row.get("attempts"), row.get("handovers"))
+}
+
+async fn dead_letters(consumer: &Process, world: &World) -> u64 {
+    let topic = world.event_topic();
+    metric(consumer, &format!("consumer_handled_total{{outcome=\"dead_letter\",topic=\"{topic}\"}}")).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,20 +40,98 @@ async fn a_refusal_for_now_is_tried_again_and_is_no_possible_duplicate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_takes_a_mail_and_says_nothing_gets_it_again_and_that_is_counted() {
+async fn a_server_that_turns_every_mail_away_is_waited_for_without_dead_letters() {
+    let world = World::new().await;
+    let stub = SmtpStub::scripted(&[
+        (Command::Mail, "550 5.1.8 sender unknown"),
+        (Command::Mail, "554 5.7.1 relay access denied"),
+        (Command::Greeting, "220 stub"),
+        (Command::Greeting, "554 5.7.1 no access"),
+        (Command::Rcpt, "554 5.7.1 relay access denied"),
+        (Command::Rcpt, "530 5.7.0 STARTTLS first"),
+    ])
+    .await;
+    let consumer = world
+        .consumer()
+        .env("SMTP_PORT", stub.addr.port().to_string())
+        // Its check of the server would use up a greeting.
+        .without_readiness()
+        .spawn()
+        .await;
+    let order = Order::new();
+    world.publisher.publish(&order, &order.confirmed()).await;
+
+    world.wait_until_recorded(1).await;
+    assert_eq!(stub.taken(), 1);
+    assert_eq!(dead_letters(&consumer, &world).await, 0);
+    assert_eq!(metric(&consumer, "email_possible_duplicates_total").await, 0);
+    assert_eq!(attempts_and_handovers(&world).await, (5, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_slower_than_the_lease_makes_no_copy_and_holds_no_other_customer_up() {
     let world = World::new().await;
     let stub = SmtpStub::start(&[]).await;
-    let consumer = consumer_at(&world, &stub).await;
-    let order = Order::new();
-    stub.set_silent(true);
-    world.publisher.publish(&order, &order.confirmed()).await;
-    wait_for("a second attempt", SOON, async || (stub.taken() == 2).then_some(())).await;
-
-    stub.set_silent(false);
+    let consumer = world
+        .consumer()
+        .env("SMTP_PORT", stub.addr.port().to_string())
+        .env("EMAIL_LEASE_MS", "2000")
+        .spawn()
+        .await;
+    let (slow, other) = (Order::new(), Order::new());
+    stub.hold(&slow.email);
+    world.publisher.publish_to(3, &slow, &slow.confirmed()).await;
+    world.publisher.publish_to(3, &slow, &slow.rejected("Changed our mind.")).await;
+    world.publisher.publish_to(3, &other, &other.confirmed()).await;
     world.wait_until_recorded(1).await;
+    assert_eq!(world.sent_kinds(other.id).await, ["confirmed"]);
+
+    let renewed = "pg_transaction_duration_seconds_count{outcome=\"committed\",transaction=\"renew_lease\"}";
+    wait_for("the lease to be renewed beyond its length", SOON, async || {
+        (metric(&consumer, renewed).await >= 4).then_some(())
+    })
+    .await;
+    assert_eq!(metric(&consumer, "email_leases_held").await, 1);
     assert_eq!(stub.taken(), 2);
-    assert_eq!(attempts_and_handovers(&world).await, (2, 2));
-    assert_eq!(metric(&consumer, "email_possible_duplicates_total").await, 1);
+
+    stub.release();
+    world.wait_until_recorded(3).await;
+    assert_eq!(world.sent_kinds(slow.id).await, ["confirmed", "rejected"]);
+    assert_eq!(stub.taken(), 3);
+    assert_eq!(metric(&consumer, "email_possible_duplicates_total").await, 0);
+    assert_eq!(metric(&consumer, "email_leases_held").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_never_gets_an_answer_is_given_up_and_a_replay_sends_it_again() {
+    let world = World::new().await;
+    let stub = SmtpStub::start(&[]).await;
+    let consumer = world
+        .consumer()
+        .env("SMTP_PORT", stub.addr.port().to_string())
+        .env("SMTP_FINAL_TIMEOUT_MS", "300")
+        .spawn()
+        .await;
+    let (order, envelope) = (Order::new(), envelope::<OrderConfirmed>());
+    stub.hold(&order.email);
+    world.publisher.publish_as(&order, &order.confirmed(), &envelope).await;
+
+    let letters = Kafka::read(world.dead_letter_topic(), 1).await;
+    assert_eq!(
+        letters[0].headers["dead-letter-reason"],
+        "outcome unknown: the mail was handed over 3 times without an answer, so it may have arrived"
+    );
+    assert_eq!(stub.taken(), 3);
+    assert_eq!(metric(&consumer, "email_unknown_outcomes_total").await, 3);
+    assert_eq!(metric(&consumer, "email_possible_duplicates_total").await, 2);
+
+    stub.release();
+    let mut headers = envelope.to_headers();
+    headers.push((events::header::REPLAYS, "1".to_owned()));
+    world.publisher.send_event(&order, &order.confirmed(), &headers).await;
+    world.wait_until_recorded(1).await;
+    assert_eq!(stub.taken(), 4);
+    assert_eq!(attempts_and_handovers(&world).await, (4, 4));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,11 +140,11 @@ async fn a_database_that_goes_away_after_acceptance_is_waited_for_without_a_seco
     let stub = SmtpStub::start(&[]).await;
     let consumer = consumer_at(&world, &stub).await;
     let order = Order::new();
-    stub.set_silent(true);
+    stub.hold(&order.email);
     world.publisher.publish(&order, &order.confirmed()).await;
     wait_for("the mail to be handed over", SOON, async || (stub.taken() == 1).then_some(())).await;
     world.postgres.cut();
-    stub.set_silent(false);
+    stub.release();
     wait_until_missing(&consumer, "postgres").await;
 
     world.postgres.restore();

@@ -13,30 +13,46 @@ use tokio::{
     task::AbortHandle,
 };
 
-/// A server whose answers to RCPT are scripted; when the script is over it takes everything.
+/// A server whose answers are scripted; when the script of a command is over it takes everything.
 pub(crate) struct SmtpStub {
     pub(crate) addr: SocketAddr,
     state: Arc<State>,
     accepting: AbortHandle,
 }
 
+/// A command whose answers are scripted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Not a command: what the server says first.
+    Greeting,
+    Mail,
+    Rcpt,
+}
+
 struct State {
-    script: Mutex<VecDeque<String>>,
+    script: Mutex<VecDeque<(Command, String)>>,
     /// Mails that are there, whether or not the client has heard of it.
     taken: watch::Sender<u32>,
-    /// Whether the answer to a mail that is there is kept back.
-    silent: watch::Sender<bool>,
+    /// Recipients whose mails are taken while the answer is kept back, as part of their address.
+    held: watch::Sender<Option<String>>,
 }
 
 impl SmtpStub {
     /// Starts a server that answers RCPT with these, one after the other.
     pub(crate) async fn start(answers: &[&str]) -> Self {
+        let script: Vec<_> = answers.iter().map(|answer| (Command::Rcpt, *answer)).collect();
+        Self::scripted(&script).await
+    }
+
+    /// Starts a server that answers these commands with these.
+    pub(crate) async fn scripted(script: &[(Command, &str)]) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let addr = listener.local_addr().unwrap();
+        let script = script.iter().map(|(command, answer)| (*command, (*answer).to_owned())).collect();
         let state = Arc::new(State {
-            script: Mutex::new(answers.iter().map(|answer| (*answer).to_owned()).collect()),
+            script: Mutex::new(script),
             taken: watch::Sender::new(0),
-            silent: watch::Sender::new(false),
+            held: watch::Sender::new(None),
         });
         let shared = Arc::clone(&state);
         let accepting = tokio::spawn(async move {
@@ -53,9 +69,14 @@ impl SmtpStub {
         *self.state.taken.borrow()
     }
 
-    /// Keeps back, or no longer, the answer to mails that it has taken.
-    pub(crate) fn set_silent(&self, silent: bool) {
-        self.state.silent.send_replace(silent);
+    /// Keeps back the answer to mails for this recipient.
+    pub(crate) fn hold(&self, recipient: &str) {
+        self.state.held.send_replace(Some(recipient.to_owned()));
+    }
+
+    /// Gives every answer that was kept back.
+    pub(crate) fn release(&self) {
+        self.state.held.send_replace(None);
     }
 }
 
@@ -65,11 +86,20 @@ impl Drop for SmtpStub {
     }
 }
 
+impl State {
+    fn answer_to(&self, command: Command) -> Option<String> {
+        let mut script = self.script.lock().unwrap();
+        let index = script.iter().position(|(scripted, _)| *scripted == command)?;
+        script.remove(index).map(|(_, answer)| answer)
+    }
+}
+
 async fn serve(stream: TcpStream, state: Arc<State>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
-    stream.write_all(b"220 stub\r\n").await?;
+    let greeting = state.answer_to(Command::Greeting).unwrap_or_else(|| "220 stub".to_owned());
+    stream.write_all(format!("{greeting}\r\n").as_bytes()).await?;
     let mut in_data = false;
-    let mut line = String::new();
+    let (mut line, mut recipient) = (String::new(), String::new());
     while stream.read_line(&mut line).await? > 0 {
         let command = line.trim_end();
         let answer = if in_data && command != "." {
@@ -77,13 +107,17 @@ async fn serve(stream: TcpStream, state: Arc<State>) -> std::io::Result<()> {
         } else if in_data {
             in_data = false;
             state.taken.send_modify(|taken| *taken += 1);
-            state.silent.subscribe().wait_for(|silent| !silent).await.unwrap();
+            let is_held = |held: &Option<String>| held.as_ref().is_some_and(|held| recipient.contains(held));
+            state.held.subscribe().wait_for(|held| !is_held(held)).await.unwrap();
             Some("250 taken".to_owned())
         } else if command == "DATA" {
             in_data = true;
             Some("354 go on".to_owned())
         } else if command.starts_with("RCPT") {
-            state.script.lock().unwrap().pop_front().or_else(|| Some("250 ok".to_owned()))
+            recipient = command.to_owned();
+            state.answer_to(Command::Rcpt).or_else(|| Some("250 ok".to_owned()))
+        } else if command.starts_with("MAIL") {
+            state.answer_to(Command::Mail).or_else(|| Some("250 ok".to_owned()))
         } else {
             Some("250 ok".to_owned())
         };

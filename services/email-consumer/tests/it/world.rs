@@ -31,6 +31,13 @@ pub(crate) struct World {
 impl World {
     /// Makes a world in which the service does not run yet.
     pub(crate) async fn new() -> Self {
+        let world = Self::with_unregistered_schemas().await;
+        world.publisher.register().await;
+        world
+    }
+
+    /// Makes a world whose registry does not have our schemas yet.
+    pub(crate) async fn with_unregistered_schemas() -> Self {
         let keys = Keys::generate(&scratch_dir("keys"));
         let shortener = start_shortener(&keys).await;
         let topics = Topics::create(&[(EVENTS, 6), (DEAD_LETTERS, 1)]).await;
@@ -42,7 +49,7 @@ impl World {
             links: FaultProxy::start(authority(&shortener.http_url())).await,
             shortener,
             database: Database::create("email_consumer").await,
-            publisher: Publisher::new(topics.name(EVENTS), &parts.kafka_bootstrap_servers).await,
+            publisher: Publisher::unregistered(topics.name(EVENTS), &parts.kafka_bootstrap_servers),
             topics,
             keys,
         }

@@ -1,0 +1,9 @@
+//! What the README promises, each on a real broker.
+
+#![expect(clippy::unwrap_used, reason = "test harness")]
+
+mod due;
+mod keys;
+mod lost;
+mod pause;
+mod world;
