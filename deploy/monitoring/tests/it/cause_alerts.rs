@@ -138,6 +138,19 @@ fn fires_after_fifteen_minutes(alert: &'static str, series_name: &str, firing: i
 }
 
 #[test]
+fn one_event_that_is_not_handled_opens_a_ticket() {
+    let oldest = r#"consumer_oldest_unhandled_seconds{job="email-consumer",group="email-consumer",topic="orders.events"}"#;
+    fires_after_fifteen_minutes("ConsumerStuck", oldest, |age| Firing {
+        labels: labels("email-consumer", "ticket", [("topic", "orders.events")]),
+        summary: "An event in orders.events is not handled by email-consumer".to_owned(),
+        description: format!(
+            "Impact: the oldest event has waited for {age}; its customer has no mail, nor has anybody behind it.\n\
+             Budget left: mail-freshness loses every event that waits longer than 60 s; one alone does not page."
+        ),
+    });
+}
+
+#[test]
 fn one_order_that_is_not_final_opens_a_ticket() {
     let oldest = r#"orders_oldest_unfinished_seconds{job="orders",instance="a"}"#;
     fires_after_fifteen_minutes("OrdersStuck", oldest, |age| Firing {
@@ -152,8 +165,13 @@ fn one_order_that_is_not_final_opens_a_ticket() {
 
 #[test]
 fn a_journey_that_nothing_counts_pages_after_eleven_minutes() {
-    const COUNTED: [(&str, &str); 1] =
-        [("orders", r#"orders_journey_observed_timestamp_seconds{job="orders",instance="a"}"#)];
+    const COUNTED: [(&str, &str); 2] = [
+        ("orders", r#"orders_journey_observed_timestamp_seconds{job="orders",instance="a"}"#),
+        (
+            "email-consumer",
+            r#"consumer_observed_timestamp_seconds{job="email-consumer",group="email-consumer",topic="orders.events"}"#,
+        ),
+    ];
     for (job, observed) in COUNTED {
         for pace in Pace::BOTH {
             // The clock of a test begins at zero. Ten minutes later it is not late yet; it has to be so for one minute more.
@@ -188,7 +206,7 @@ fn lag_that_grows_while_nothing_is_handled_opens_a_ticket() {
             labels: labels("email-consumer", "ticket", [("topic", "orders.events")]),
             summary: "email-consumer does not keep up with orders.events".to_owned(),
             description: "Impact: 60 events wait, and no fewer than before; the mails about them are late already or \
-                          will be.\nBudget left: mail-freshness loses every order that waits longer than 60 s, as soon as its mail is sent."
+                          will be.\nBudget left: mail-freshness loses every event that waits longer than 60 s."
                 .to_owned(),
         };
         let series = series([
@@ -222,7 +240,7 @@ fn one_dead_letter_opens_a_ticket_until_it_is_dealt_with() {
             labels: labels("email-consumer", "ticket", [("topic", "orders.events.email-consumer.dlq")]),
             summary: "email-consumer gave up on 1 events".to_owned(),
             description: "Impact: 1 events are in orders.events.email-consumer.dlq; a customer waits for each mail, \
-                          which no retry will bring.\nBudget left: mail-freshness does not count them, since their mails are never sent."
+                          which no retry will bring.\nBudget left: mail-freshness has counted each of them as late."
                 .to_owned(),
         };
         let letters =

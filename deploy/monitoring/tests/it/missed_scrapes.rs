@@ -27,7 +27,7 @@ struct Gauge {
     value: fn(Pace, u32) -> f64,
 }
 
-const GAUGES: [Gauge; 8] = [
+const GAUGES: [Gauge; 9] = [
     Gauge {
         alert: "OutboxStuck",
         severity: "ticket",
@@ -39,6 +39,12 @@ const GAUGES: [Gauge; 8] = [
         severity: "page",
         series: r#"outbox_oldest_unpublished_seconds{job="orders",instance="a"}"#,
         value: |pace, _| minutes(pace, 6.0),
+    },
+    Gauge {
+        alert: "ConsumerStuck",
+        severity: "ticket",
+        series: r#"consumer_oldest_unhandled_seconds{job="email-consumer",group="email-consumer",topic="orders.events"}"#,
+        value: |pace, _| minutes(pace, 16.0),
     },
     Gauge {
         alert: "OrdersStuck",

@@ -5,7 +5,7 @@
 //! the sample at their beginning in Prometheus 3.
 
 use crate::{
-    objectives::{Bad, OBJECTIVES, Objective},
+    objectives::{Bad, DEAD_LETTERS, OBJECTIVES, Objective},
     pace::Pace,
     promtool::{Case, Check, Firing, Sample, constant, left_out, values},
 };
@@ -246,6 +246,25 @@ fn mail_freshness_burns() {
 #[test]
 fn orders_that_are_not_final_burn() {
     pages_and_opens_tickets_at_the_right_step_and_stops(&OBJECTIVES[5]);
+}
+
+/// Nothing is sent and nothing is late when every event becomes a dead letter at once.
+#[test]
+fn dead_letters_instead_of_mails_page_while_they_come() {
+    let mails = &OBJECTIVES[4];
+    let Bad::Late(late) = mails.bad else { panic!("mails are late") };
+    let ramp = |from: u32| values((0..30).map(move |step: u32| f64::from(step.saturating_sub(from)) * 5.0));
+    for pace in Pace::BOTH {
+        let series = [(mails.good, ramp(0)), (late, constant(0.0, 30)), (DEAD_LETTERS, ramp(10))];
+        Case {
+            series: series.map(|(series, samples)| (series.to_owned(), samples)).to_vec(),
+            checks: vec![mails.check(10, vec![])],
+            // A sixth of what counts over the hour, which so far is 20 steps long.
+            fires: [15, 29].map(|step| (step, mails.alert, "page")).into(),
+            ..mails.case("dead-letters", pace, 1)
+        }
+        .run();
+    }
 }
 
 #[test]
