@@ -11,10 +11,11 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::process::Child;
 
-pub(crate) use node::{Node, answers};
+pub(crate) use node::{Node, TlsListener, answers};
 
 use crate::ports::{any_free, authority};
 use crate::readiness::until_ok;
+use crate::secrets::write_private;
 
 /// How long a broker may take to start, on a machine that is busy with other tests.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -32,6 +33,22 @@ pub struct PrivateBroker {
 /// `jars` is the directory with Kafka's jars, [`crate::Endpoints::kafka_jars`]. Returns when the
 /// broker answers. Needs a tokio runtime, like the methods of what it returns.
 pub async fn start_private(dir: &Path, jars: &Path) -> anyhow::Result<PrivateBroker> {
+    start(dir, jars, None).await
+}
+
+/// The same with a second listener, which speaks TLS. `keystore` has its private key and its certificate, as PEM.
+pub async fn start_private_with_tls(
+    dir: &Path,
+    jars: &Path,
+    keystore: &str,
+) -> anyhow::Result<PrivateBroker> {
+    std::fs::create_dir_all(dir).with_context(|| format!("{}", dir.display()))?;
+    let file = dir.join("keystore.pem");
+    write_private(&file, keystore)?;
+    start(dir, jars, Some(TlsListener { port: any_free()?, keystore: file })).await
+}
+
+async fn start(dir: &Path, jars: &Path, tls: Option<TlsListener>) -> anyhow::Result<PrivateBroker> {
     std::fs::create_dir_all(dir).with_context(|| format!("{}", dir.display()))?;
     let node = Node {
         jars: jars.to_owned(),
@@ -39,6 +56,7 @@ pub async fn start_private(dir: &Path, jars: &Path) -> anyhow::Result<PrivateBro
         tmp: dir.to_owned(),
         port: any_free()?,
         controller_port: any_free()?,
+        tls,
     };
     node.prepare().await?;
     let mut broker = PrivateBroker { node, log: dir.join("kafka.log"), child: None };
@@ -50,6 +68,11 @@ impl PrivateBroker {
     /// What clients take for `bootstrap.servers`.
     pub fn bootstrap_servers(&self) -> String {
         authority(self.node.port)
+    }
+
+    /// The same for clients that speak TLS, if it does.
+    pub fn tls_bootstrap_servers(&self) -> Option<String> {
+        self.node.tls.as_ref().map(|tls| authority(tls.port))
     }
 
     /// Kills the broker as `kill -9` does; its data stays.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod authority;
 mod committed;
 mod database;
 mod fault_proxy;
@@ -16,6 +17,7 @@ mod topics;
 mod traces;
 mod wait;
 
+pub use authority::{Authority, ServerCertificate, TlsProxy};
 pub use committed::assert_committed;
 pub use database::Database;
 pub use fault_proxy::FaultProxy;

@@ -1,9 +1,9 @@
 //! A broker for one test: the only way to take Kafka down without taking it from everybody else. (A proxy in front of a
 //! broker does not help: clients go where the broker says it is.)
 
-use muster::kafka::{PrivateBroker, start_private};
+use muster::kafka::{PrivateBroker, start_private, start_private_with_tls};
 
-use crate::{Topics, endpoints, scratch_dir};
+use crate::{ServerCertificate, Topics, endpoints, scratch_dir};
 
 /// A broker that one test owns. It ends with this value.
 #[derive(Debug)]
@@ -14,6 +14,18 @@ impl PrivateKafka {
     pub async fn start() -> Self {
         let broker = start_private(&scratch_dir("kafka"), &endpoints().kafka_jars).await;
         Self(broker.unwrap_or_else(|error| panic!("cannot start a broker: {error:?}")))
+    }
+
+    /// Starts a broker that speaks TLS with this certificate too, on a port of its own.
+    pub async fn start_with_tls(server: &ServerCertificate) -> Self {
+        let keystore = format!("{}{}", server.key, server.certificate);
+        let broker = start_private_with_tls(&scratch_dir("kafka"), &endpoints().kafka_jars, &keystore).await;
+        Self(broker.unwrap_or_else(|error| panic!("cannot start a broker: {error:?}")))
+    }
+
+    /// Returns what clients that speak TLS take for `bootstrap.servers`.
+    pub fn tls_bootstrap_servers(&self) -> String {
+        self.0.tls_bootstrap_servers().expect("the broker was started with TLS")
     }
 
     /// Makes a topic with exactly this name.

@@ -56,7 +56,8 @@ fn advice(error: &TlsError) -> &'static str {
 
 fn certificate_advice(error: &CertificateError) -> &'static str {
     match error {
-        CertificateError::UnknownIssuer => {
+        // An authority that was made anew keeps its name, and has another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "an authority that is not trusted here signed the server's certificate; if it is the right server, add the \
              authority's certificate to TLS_EXTRA_CA_FILE"
         }

@@ -124,18 +124,18 @@ fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     if roots.is_empty() { Err(Error::Empty(path.to_owned())) } else { Ok(roots) }
 }
 
-/// RFC 7468 §5.1, in lines of 64 characters.
+/// RFC 7468 §5.1, in lines of 64 characters. OpenSSL takes no empty line.
 fn pem_text(certificate: &[u8]) -> String {
     let encoded = STANDARD.encode(certificate);
     let mut text = String::with_capacity(encoded.len() * 66 / 64 + 60);
     text.push_str("-----BEGIN CERTIFICATE-----\n");
     let mut rest = encoded.as_str();
-    while let Some((line, tail)) = rest.split_at_checked(64) {
+    while !rest.is_empty() {
+        let (line, tail) = rest.split_at_checked(64).unwrap_or((rest, ""));
         text.push_str(line);
         text.push('\n');
         rest = tail;
     }
-    text.push_str(rest);
-    text.push_str("\n-----END CERTIFICATE-----\n");
+    text.push_str("-----END CERTIFICATE-----\n");
     text
 }

@@ -14,6 +14,20 @@ use crate::ports::authority;
 use crate::process::Launch;
 use crate::readiness::connect;
 
+/// A second listener of a node, for clients that speak TLS.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsListener {
+    pub(crate) port: u16,
+    /// A file with the private key and the certificate, as PEM.
+    pub(crate) keystore: PathBuf,
+}
+
+impl TlsListener {
+    fn settings(&self) -> String {
+        format!("ssl.keystore.type=PEM\nssl.keystore.location={}\n", self.keystore.display())
+    }
+}
+
 /// Everything that tells one node from another.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
@@ -22,6 +36,7 @@ pub(crate) struct Node {
     pub(crate) tmp: PathBuf,
     pub(crate) port: u16,
     pub(crate) controller_port: u16,
+    pub(crate) tls: Option<TlsListener>,
 }
 
 impl Node {
@@ -72,15 +87,19 @@ impl Node {
     fn config(&self) -> String {
         let Self { port, controller_port, .. } = self;
         let data = self.data_dir();
+        let tls = self.tls.as_ref();
+        let tls_listener = tls.map(|tls| format!(",SSL://127.0.0.1:{}", tls.port)).unwrap_or_default();
+        let tls_settings = tls.map(TlsListener::settings).unwrap_or_default();
         format!(
             "process.roles=broker,controller\n\
              node.id=1\n\
              controller.quorum.voters=1@127.0.0.1:{controller_port}\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{tls_listener}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port}{tls_listener}\n\
              controller.listener.names=CONTROLLER\n\
-             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL\n\
              log.dirs={data}\n\
+             {tls_settings}\
              {SETTINGS}",
             data = data.display(),
         )

@@ -43,6 +43,7 @@ impl Kafka {
             tmp: site.dir("tmp"),
             port: site.ports.kafka(),
             controller_port: site.ports.kafka_controller(),
+            tls: None,
         };
         Self { node, topics }
     }

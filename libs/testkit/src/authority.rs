@@ -1,0 +1,126 @@
+//! A certificate authority of one test, which nobody else trusts.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
+use tls::Trust;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::AbortHandle,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::parts::scratch_dir;
+
+/// A private authority and the file with its certificate.
+#[derive(Debug)]
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    file: PathBuf,
+}
+
+/// A server's certificate and its private key, as PEM.
+#[derive(Debug)]
+pub struct ServerCertificate {
+    /// The certificate.
+    pub certificate: String,
+    /// Its private key, PKCS #8.
+    pub key: String,
+}
+
+impl Authority {
+    /// Makes an authority.
+    pub fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "authority of a test");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("ring makes keys");
+        let issuer = CertifiedIssuer::self_signed(params, key).expect("these parameters are valid");
+        let file = scratch_dir("authority").join("ca.crt");
+        std::fs::write(&file, issuer.pem()).expect("a scratch directory can be written to");
+        Self { issuer, file }
+    }
+
+    /// Returns the file with its certificate, for `TLS_EXTRA_CA_FILE`.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Trusts this authority.
+    pub fn trust(&self) -> Trust {
+        let config = tls::Config { tls_extra_ca_file: vec![self.file.clone()] };
+        Trust::load(&config).expect("the file is PEM")
+    }
+
+    /// Signs a certificate for `host`, a name or an address.
+    pub fn certificate(&self, host: &str) -> ServerCertificate {
+        let key = KeyPair::generate().expect("ring makes keys");
+        let mut params = CertificateParams::new([host.to_owned()]).expect("a host is a valid name");
+        params.distinguished_name.push(DnType::CommonName, "server of a test");
+        let certificate = params.signed_by(&key, &self.issuer).expect("the authority can sign");
+        ServerCertificate { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Speaks TLS in front of a server that does not. Ends with this value.
+#[derive(Debug)]
+pub struct TlsProxy {
+    addr: SocketAddr,
+    accepting: AbortHandle,
+}
+
+impl TlsProxy {
+    /// Starts to forward what arrives over TLS to `upstream`, `host:port`.
+    pub async fn start(upstream: impl Into<String>, server: &ServerCertificate) -> Self {
+        let certificate = CertificateDer::from_pem_slice(server.certificate.as_bytes()).expect("it is PEM");
+        let key = PrivateKeyDer::from_pem_slice(server.key.as_bytes()).expect("it is PEM");
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate], key))
+            .expect("the key is that of the certificate");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
+        let addr = listener.local_addr().expect("a bound socket has an address");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let accepting = tokio::spawn(accept(listener, acceptor, upstream.into())).abort_handle();
+        Self { addr, accepting }
+    }
+
+    /// Returns where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+impl Drop for TlsProxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, upstream: String) {
+    while let Ok((client, _)) = listener.accept().await {
+        let (acceptor, upstream) = (acceptor.clone(), upstream.clone());
+        // Either side may break off, as the tests with another authority do.
+        tokio::spawn(async move {
+            let mut client = acceptor.accept(client).await?;
+            let mut server = TcpStream::connect(upstream).await?;
+            copy_bidirectional(&mut client, &mut server).await
+        });
+    }
+}
