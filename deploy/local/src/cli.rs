@@ -13,6 +13,7 @@ mod logs;
 mod otlp_receiver;
 mod pager;
 mod pager_receiver;
+mod restart;
 mod run;
 mod status;
 mod target;
@@ -51,6 +52,8 @@ enum Command {
     Logs(logs::Args),
     /// Kill one part the way a crash does; `muster up` starts it again.
     Kill(kill::Args),
+    /// End one part, even a frozen one, start it again and wait until it is ready; touches no other part.
+    Restart(restart::Args),
     /// Start the parts that tests need beside a running stack, run a command, stop them.
     Run(run::Args),
     /// Print a bearer token for local use.
@@ -91,6 +94,7 @@ impl Cli {
             Command::Status => status::run().await,
             Command::Logs(args) => logs::run(args).map(|()| ExitCode::SUCCESS),
             Command::Kill(args) => kill::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Restart(args) => restart::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Run(args) => run::run(args).await,
             Command::Token(args) => token::run(args).map(|()| ExitCode::SUCCESS),
             Command::Target => target::run().map(|()| ExitCode::SUCCESS),

@@ -6,7 +6,9 @@
 mod identity;
 mod launch;
 mod memory;
+mod run_state;
 
 pub(crate) use identity::Identity;
 pub(crate) use launch::Launch;
 pub(crate) use memory::{proportional_mib, resident_mib};
+pub(crate) use run_state::RunState;

@@ -4,7 +4,7 @@
 //! and a service in production refuses the signing keys made here by their `kid`.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -104,10 +104,17 @@ impl Secrets {
         let path = self.dir.join(file);
         match fs::read_to_string(&path) {
             Ok(text) => Ok(text.trim().to_owned()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let text = make();
-                write_private(&path, &text)?;
-                Ok(text)
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let made = NewFile::write(&path, &make())?;
+                // A link never replaces: of several who make the same secret at once, the first one's is everybody's.
+                match fs::hard_link(&made.path, &path) {
+                    Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                        Err(error).with_context(|| format!("{} cannot be written", path.display()))
+                    }
+                    _ => fs::read_to_string(&path)
+                        .map(|text| text.trim().to_owned())
+                        .with_context(|| format!("{}", path.display())),
+                }
             }
             Err(error) => Err(error).with_context(|| format!("{}", path.display())),
         }
@@ -116,16 +123,34 @@ impl Secrets {
 
 /// Writes a file that only its owner can read, in one step.
 pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    let new = path.with_extension("new");
-    fs::OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o600)
-        .open(&new)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&new, path))
-        .with_context(|| format!("{} cannot be written", path.display()))
+    let new = NewFile::write(path, text)?;
+    fs::rename(&new.path, path).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// A whole file beside the one that it is to become, under a name that no other process writes to; removed when it is dropped.
+struct NewFile {
+    path: PathBuf,
+}
+
+impl NewFile {
+    fn write(path: &Path, text: &str) -> anyhow::Result<Self> {
+        let new = Self { path: path.with_extension(format!("{:016x}.new", rand::random::<u64>())) };
+        fs::OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&new.path)
+            .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+            .with_context(|| format!("{} cannot be written", new.path.display()))?;
+        Ok(new)
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        // It has its final name by now, or another one's took that name.
+        fs::remove_file(&self.path).unwrap_or_default();
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::ports::{authority, url};
 use crate::profile::Profile;
 use crate::site::Site;
 
-pub(crate) use start::start;
+pub(crate) use start::{restart, start};
 pub(crate) use stop::{kill, stop_all};
 
 /// The parts of one stack, in the order in which they are shown.

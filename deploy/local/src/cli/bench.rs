@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
-
 use super::leftovers::{stop_leftovers, wipe};
 use crate::bench::bench;
 use crate::checkout::Checkout;
@@ -26,7 +24,10 @@ pub(super) async fn run() -> anyhow::Result<()> {
     let record = Record { port_base: Some(slot.ports.base()), ..Record::default() };
     state.update(|state| *state = record)?;
     let stack = Stack::for_bench(Site::prepare(checkout, home, slot.ports)?);
-    start(&stack, &state, &mut interrupts).await.context("the stack of the benchmark is not up")?;
+    if let Err(error) = start(&stack, &state, &mut interrupts).await {
+        stop_all(&stack, &state).await?;
+        return Err(error.context("the stack of the benchmark is not up"));
+    }
     let outcome = tokio::select! {
         outcome = bench(&stack) => outcome,
         _ = interrupts.next() => Err(anyhow::anyhow!("interrupted")),

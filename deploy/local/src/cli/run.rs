@@ -43,7 +43,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let record = Record { port_base: Some(slot.ports.base()), ..Record::default() };
     state.update(|state| *state = record)?;
     let stack = Stack::for_tests(Site::prepare(checkout, home.clone(), slot.ports)?);
-    start(&stack, &state, &mut interrupts).await.context("the parts for the tests are not up")?;
+    if let Err(error) = start(&stack, &state, &mut interrupts).await {
+        stop_all(&stack, &state).await?;
+        return Err(error.context("the parts for the tests are not up"));
+    }
 
     let endpoints_file = home.join("endpoints.json");
     let endpoints = serde_json::to_string_pretty(&stack.endpoints()?).context("the endpoints")?;

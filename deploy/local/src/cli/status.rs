@@ -8,6 +8,7 @@ use tokio::time::{Duration, timeout};
 use super::read_local;
 use crate::console::{say, seconds};
 use crate::part::AnyPart;
+use crate::process::RunState;
 use crate::state::Record;
 
 /// How long a part gets to answer.
@@ -44,6 +45,15 @@ pub(super) async fn run() -> anyhow::Result<ExitCode> {
         say(row.line());
     }
     say(totals(&rows, &record));
+    for row in rows.iter().filter(|row| row.state == State::NotReady) {
+        if let Some((pid, state)) = row.pid.and_then(|pid| Some((pid, RunState::of(pid)?))) {
+            say(format_args!(
+                "{} (pid {pid}) does not answer, {state}. {}",
+                row.name,
+                state.remedy(row.name, pid)
+            ));
+        }
+    }
     let all_ready = rows.iter().all(|row| row.state == State::Ready);
     Ok(if all_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -47,7 +47,7 @@ impl Node {
         write(&self.dir.join("log4j2.properties"), LOGGING)?;
         let formatted = self.dir.join("formatted");
         if formatted.exists() {
-            return Ok(());
+            return self.require_meta_properties();
         }
         // Without the marker an earlier attempt was cut off in the middle.
         if self.data_dir().exists() {
@@ -60,6 +60,21 @@ impl Node {
             .run()
             .await?;
         write(&formatted, &cluster_id)
+    }
+
+    /// A broker refuses a directory that it did not format, in words that name neither the directory nor a way out. Formatting
+    /// it again unasked would hide that all events are gone.
+    fn require_meta_properties(&self) -> anyhow::Result<()> {
+        let meta = self.data_dir().join("meta.properties");
+        ensure!(
+            meta.is_file(),
+            "{} is missing, so Kafka refuses {}, its data directory, which was emptied or replaced. Put the old one back; or begin \
+             with an empty broker, without the events that were in it: rm -r '{}' && muster up",
+            meta.display(),
+            self.data_dir().display(),
+            self.dir.display()
+        );
+        Ok(())
     }
 
     /// The command that becomes the broker.
@@ -157,4 +172,34 @@ pub(crate) async fn answers(port: u16) -> anyhow::Result<()> {
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_data_directory_without_meta_properties_is_named_with_the_command_that_mends_it() {
+        let dir = std::env::temp_dir().join(format!("muster-node-{}", std::process::id()));
+        fs::create_dir_all(dir.join("data")).unwrap();
+        fs::write(dir.join("formatted"), "an id").unwrap();
+        let node = Node {
+            jars: dir.clone(),
+            dir: dir.clone(),
+            tmp: dir.clone(),
+            port: 1,
+            controller_port: 2,
+            tls: None,
+        };
+
+        let said = node.prepare().await.unwrap_err().to_string();
+
+        for expected in [dir.join("data/meta.properties"), dir.join("data")] {
+            assert!(said.contains(&expected.display().to_string()), "{said}");
+        }
+        assert!(said.contains(&format!("rm -r '{}' && muster up", dir.display())), "{said}");
+        fs::write(dir.join("data/meta.properties"), "").unwrap();
+        node.prepare().await.unwrap();
+        fs::remove_dir_all(dir).unwrap();
+    }
 }

@@ -86,6 +86,8 @@ impl Process {
     /// Asks the process to end, and makes it end when it has not done so in time.
     pub(crate) async fn stop(&self, signal: Signal, patience: Duration) -> anyhow::Result<()> {
         self.signal(signal).context("it cannot be signalled")?;
+        // One that SIGSTOP froze acts on no signal until it goes on; systemd does the same (`SendSIGCONT`, systemd.kill(5)).
+        self.signal(Signal::CONT).context("it cannot be signalled")?;
         if timeout(patience, self.ended()).await.is_ok() {
             return Ok(());
         }
@@ -154,6 +156,20 @@ mod tests {
 
         assert!(!identity.is_alive());
         child.wait().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_frozen_process_ends_on_request_within_the_patience() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let identity = Identity::of(child.id()).unwrap();
+        let process = identity.open().unwrap();
+        process.signal(Signal::STOP).unwrap();
+
+        process.stop(Signal::TERM, Duration::from_mins(1)).await.unwrap();
+
+        let status = child.wait().unwrap();
+        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+        assert_eq!(signal, Some(Signal::TERM.as_raw()), "it was asked, not killed");
     }
 
     #[test]

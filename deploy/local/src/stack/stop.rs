@@ -31,7 +31,7 @@ pub(super) async fn stop(parts: &[AnyPart], state: &State) -> anyhow::Result<()>
     state.update(|record| record.parts.retain(|_, part| part.identity.is_alive()))
 }
 
-async fn stop_part(part: &AnyPart, state: &State) -> anyhow::Result<()> {
+pub(super) async fn stop_part(part: &AnyPart, state: &State) -> anyhow::Result<()> {
     let name = part.name();
     if let Some(process) = state.record().alive(name).and_then(Identity::open) {
         process

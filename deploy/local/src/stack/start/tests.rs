@@ -1,0 +1,127 @@
+//! Starts and restarts of real processes: HTTP servers of Python's, frozen and killed.
+
+use rustix::process::Signal;
+
+use super::*;
+use crate::checkout::Checkout;
+use crate::part::{Part, Step};
+use crate::ports::{Slot, url};
+use crate::process::Launch;
+use crate::readiness::http_ok;
+
+struct Server {
+    name: &'static str,
+    needs: &'static [&'static str],
+    port: u16,
+}
+
+impl Part for Server {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn needs(&self) -> &'static [&'static str] {
+        self.needs
+    }
+    fn listens(&self) -> Vec<(&'static str, u16)> {
+        vec![("HTTP", self.port)]
+    }
+    fn address(&self) -> String {
+        url(self.port)
+    }
+    fn launch(&self) -> anyhow::Result<Launch> {
+        let port = self.port.to_string();
+        Ok(Launch::new("python3").args(["-m", "http.server", "--bind", "127.0.0.1", &port]))
+    }
+    fn probe(&self) -> Step<'_> {
+        Box::pin(async { http_ok(&self.address()).await })
+    }
+}
+
+struct Scene {
+    stack: Stack,
+    state: Arc<State>,
+    interrupts: Interrupts,
+    _slot: Slot,
+}
+
+impl Scene {
+    fn new(name: &str, parts: &[(&'static str, &'static [&'static str])]) -> Self {
+        let slot = Slot::take().unwrap();
+        let home = std::env::temp_dir().join(format!("muster-start-{name}-{}", std::process::id()));
+        let site = Site::prepare(Checkout::find().unwrap(), home.clone(), slot.ports).unwrap();
+        let parts = (slot.ports.base()..).zip(parts).map(|(port, (name, needs))| {
+            let part: AnyPart = Arc::new(Server { name, needs, port });
+            part
+        });
+        let stack = Stack { site: Arc::new(site), parts: parts.collect() };
+        let state = Arc::new(State::open(&home).unwrap());
+        Self { stack, state, interrupts: Interrupts::listen().unwrap(), _slot: slot }
+    }
+
+    async fn up(&mut self) -> anyhow::Result<()> {
+        start(&self.stack, &self.state, &mut self.interrupts).await
+    }
+
+    fn identity(&self, part: &str) -> Option<Identity> {
+        self.state.record().alive(part).cloned()
+    }
+
+    async fn down(self) {
+        super::super::stop_all(&self.stack, &self.state).await.unwrap();
+        fs::remove_dir_all(&self.stack.site.home).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn one_hung_part_is_named_and_every_other_part_is_ready_and_stays() {
+    let parts: [(_, &[_]); 4] = [("hung", &[]), ("healthy", &[]), ("killed", &[]), ("needy", &["hung"])];
+    let mut scene = Scene::new("hung", &parts);
+    scene.up().await.unwrap();
+    let [hung, healthy] = ["hung", "healthy"].map(|part| scene.identity(part).unwrap());
+    hung.open().unwrap().signal(Signal::STOP).unwrap();
+    for part in ["killed", "needy"] {
+        super::super::kill(part, &scene.state).await.unwrap();
+    }
+
+    let begun = Instant::now();
+    let said = scene.up().await.unwrap_err().to_string();
+
+    assert!(begun.elapsed() < Duration::from_secs(30), "a stopped process was waited for to the deadline");
+    for expected in [
+        &format!("hung: pid {} runs and is not ready (state T: stopped by a signal)", hung.pid),
+        &format!("kill -CONT {}", hung.pid),
+        "muster restart hung",
+        "needy: not started, because it needs hung",
+    ] {
+        assert!(said.contains(expected), "no {expected:?} in {said}");
+    }
+    assert!(!said.contains("did not start"), "{said}");
+    assert_eq!(scene.identity("healthy"), Some(healthy), "what was ready stays");
+    assert_eq!(scene.identity("hung"), Some(hung), "what hangs is left for a person to look at");
+    assert!(scene.identity("killed").is_some(), "what was missing is ready and stays");
+
+    let before = ["hung", "healthy", "killed"].map(|part| scene.identity(part).unwrap());
+    restart(&scene.stack, "hung", &scene.state).await.unwrap();
+    let after = ["hung", "healthy", "killed"].map(|part| scene.identity(part).unwrap());
+    assert_ne!(before[0], after[0], "the hung one is another process");
+    assert_eq!(before[1..], after[1..], "no other part was touched");
+    scene.up().await.unwrap();
+    scene.down().await;
+}
+
+#[tokio::test]
+async fn a_restart_without_what_the_part_needs_leaves_it_running() {
+    let parts: [(_, &[_]); 2] = [("base", &[]), ("needy", &["base"])];
+    let mut scene = Scene::new("needs", &parts);
+    scene.up().await.unwrap();
+    super::super::kill("base", &scene.state).await.unwrap();
+    let needy = scene.identity("needy");
+
+    let said = restart(&scene.stack, "needy", &scene.state).await.unwrap_err().to_string();
+    assert!(said.contains("needy needs base, which does not run"), "{said}");
+    let said = restart(&scene.stack, "other", &scene.state).await.unwrap_err().to_string();
+    assert!(said.contains("there are base, needy"), "{said}");
+
+    assert_eq!(scene.identity("needy"), needy);
+    scene.down().await;
+}
