@@ -3,6 +3,7 @@
 //! The file has one notice on each line, oldest first. It is bounded: when it is full, it becomes the previous file, and what
 //! was the previous one is gone.
 
+mod heartbeat;
 mod notice;
 mod receiver;
 mod screen;

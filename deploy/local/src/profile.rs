@@ -1,6 +1,7 @@
 //! How fast time runs for the rules that Prometheus watches.
 
 use std::fmt;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,14 @@ impl Profile {
         match self {
             Self::Production => "15s",
             Self::Drill => "2s",
+        }
+    }
+
+    /// How long the heartbeat may stay away: three repetitions, and in a drill as long as a stack may take to start.
+    pub(crate) fn heartbeat_within(self) -> Duration {
+        match self {
+            Self::Production => Duration::from_mins(15),
+            Self::Drill => Duration::from_mins(1),
         }
     }
 }

@@ -43,7 +43,7 @@ impl Stack {
             max_connections: 100,
         };
         let mut parts = foundation(&site, postgres, Kafka::new(&site, kafka::TOPICS));
-        parts.push(Arc::new(Pager { site: Arc::clone(&site) }));
+        parts.push(Arc::new(Pager { site: Arc::clone(&site), profile }));
         parts.push(Arc::new(Alertmanager { site: Arc::clone(&site), profile }));
         parts.push(Arc::new(services::url_shortener(&site)));
         parts.push(Arc::new(services::orders(&site)));

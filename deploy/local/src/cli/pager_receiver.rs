@@ -1,6 +1,7 @@
 //! `muster pager-receiver`: the process that `muster up` runs as a part of the stack.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::pager;
 
@@ -13,8 +14,11 @@ pub(super) struct Args {
     /// The file that keeps what comes.
     #[arg(long)]
     file: PathBuf,
+    /// How long the heartbeat may stay away before that is a page.
+    #[arg(long)]
+    heartbeat_within_s: u64,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    pager::serve(args.port, args.file).await
+    pager::serve(args.port, args.file, Duration::from_secs(args.heartbeat_within_s)).await
 }

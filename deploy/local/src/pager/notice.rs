@@ -83,3 +83,12 @@ impl Notice {
             && self.status == other.status
     }
 }
+
+#[cfg(test)]
+impl Notification {
+    pub(super) fn rename(&mut self, alertname: &str) {
+        for alert in &mut self.alerts {
+            alert.labels.insert("alertname".to_owned(), alertname.to_owned());
+        }
+    }
+}

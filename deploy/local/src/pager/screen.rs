@@ -9,7 +9,7 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 
 use super::notice::{Notice, Status};
-use crate::console::say;
+use crate::console::{complain, say};
 
 /// How often the file is looked at.
 const POLL: Duration = Duration::from_millis(300);
@@ -42,7 +42,8 @@ pub(crate) async fn show(path: &Path, checkout: &Path, follow: bool) -> anyhow::
 }
 
 /// Reads the notices from a place in the file on, and returns the place where they end. A file that became shorter is
-/// another one, and is read from its beginning. A last line that is not whole yet is left for the next time.
+/// another one, and is read from its beginning. A last line that is not whole yet is left for the next time. Half a line in the
+/// middle is what a killed process left, and is skipped with a warning.
 pub(super) fn read(path: &Path, from: usize) -> anyhow::Result<(Vec<Notice>, usize)> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -51,8 +52,14 @@ pub(super) fn read(path: &Path, from: usize) -> anyhow::Result<(Vec<Notice>, usi
     };
     let (from, new) = text.get(from..).map_or((0, text.as_str()), |new| (from, new));
     let whole = new.rfind('\n').map_or("", |end| new.get(..=end).unwrap_or_default());
-    let notices = whole.lines().map(|line| serde_json::from_str(line).context("a line of the pages"));
-    Ok((notices.collect::<anyhow::Result<_>>()?, from + whole.len()))
+    let notices = whole.lines().filter_map(|line| match serde_json::from_str(line) {
+        Ok(notice) => Some(notice),
+        Err(error) => {
+            complain(format_args!("a line of {} is skipped: {error}", path.display()));
+            None
+        }
+    });
+    Ok((notices.collect(), from + whole.len()))
 }
 
 fn render(notice: &Notice, checkout: &Path) -> String {

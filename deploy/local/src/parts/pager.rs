@@ -8,12 +8,14 @@ use anyhow::Context;
 use crate::part::{Part, Step};
 use crate::ports;
 use crate::process::Launch;
+use crate::profile::Profile;
 use crate::readiness::http_ok;
 use crate::site::Site;
 
 /// What stands in for a phone.
 pub(crate) struct Pager {
     pub(crate) site: Arc<Site>,
+    pub(crate) profile: Profile,
 }
 
 /// The address that Alertmanager is given.
@@ -43,7 +45,8 @@ impl Part for Pager {
         let this_program = std::env::current_exe().context("the path of this program")?;
         Ok(Launch::new(this_program)
             .args(["pager-receiver", "--port", &self.site.ports.pager().to_string(), "--file"])
-            .arg(file(&self.site.home)))
+            .arg(file(&self.site.home))
+            .args(["--heartbeat-within-s", &self.profile.heartbeat_within().as_secs().to_string()]))
     }
 
     fn probe(&self) -> Step<'_> {

@@ -1,0 +1,67 @@
+//! The heartbeat: the alert `Watchdog` always fires, and Alertmanager repeats it. When it stays away, no other alert arrives
+//! either, and only the receiver can say so.
+
+use std::time::{Duration, Instant};
+
+use super::notice::{Notice, Status};
+
+/// The alert that always fires (`deploy/monitoring/causes.yaml`).
+const ALERT: &str = "Watchdog";
+
+/// When the heartbeat came last, and whether its absence was reported.
+pub(super) struct Heartbeat {
+    within: Duration,
+    last: Instant,
+    missing: Option<Notice>,
+}
+
+impl Heartbeat {
+    /// Expects a heartbeat `within` this time. An absence that `known` reports as open stays open until the next heartbeat.
+    pub(super) fn new(within: Duration, known: &[Notice]) -> Self {
+        let reported = known.iter().rev().find(|notice| notice.alert == ALERT);
+        let missing = reported.filter(|notice| notice.status == Status::Firing).cloned();
+        Self { within, last: Instant::now(), missing }
+    }
+
+    /// Takes a notice if it is a heartbeat, and returns false for any other. An end of the reported absence is put in `ended`.
+    pub(super) fn takes(&mut self, notice: &Notice, ended: &mut Option<Notice>) -> bool {
+        if notice.alert != ALERT {
+            return false;
+        }
+        // Alertmanager also sends that it ended: by then Prometheus has stopped sending it.
+        if notice.status == Status::Firing {
+            self.last = Instant::now();
+            *ended = self.missing.take().map(|missing| Notice {
+                status: Status::Resolved,
+                received_at: notice.received_at.clone(),
+                ends_at: Some(notice.received_at.clone()),
+                summary: "The heartbeat is back: alerts arrive again".to_owned(),
+                ..missing
+            });
+        }
+        true
+    }
+
+    /// Returns the page for an absence that is too long and not reported yet.
+    pub(super) fn absence(&mut self, received_at: &str) -> Option<Notice> {
+        if self.missing.is_some() || self.last.elapsed() < self.within {
+            return None;
+        }
+        let page = Notice {
+            received_at: received_at.to_owned(),
+            status: Status::Firing,
+            severity: "page".to_owned(),
+            alert: ALERT.to_owned(),
+            service: "monitoring".to_owned(),
+            slo: None,
+            starts_at: received_at.to_owned(),
+            ends_at: None,
+            summary: format!("No heartbeat from the monitoring for {} s", self.within.as_secs()),
+            description: "Impact: no other alert arrives either, whatever happens.".to_owned(),
+            runbook: "docs/runbooks/Watchdog.md".to_owned(),
+            fingerprint: "heartbeat".to_owned(),
+        };
+        self.missing = Some(page.clone());
+        Some(page)
+    }
+}
