@@ -80,8 +80,11 @@ async fn replayed_letters_are_the_events_that_they_were_and_are_gone() {
     for number in 0..5 {
         let event = found[&format!("order-{number}")];
         assert_eq!(event.payload.as_deref(), Some(format!("secret-{number}").as_bytes()));
-        let expected = BTreeMap::from([("event-id".to_owned(), format!("event-{number}"))]);
-        assert_eq!(event.headers, expected, "nothing says any more that it was a letter");
+        let expected = BTreeMap::from([
+            ("event-id".to_owned(), format!("event-{number}")),
+            ("replays".to_owned(), "1".to_owned()),
+        ]);
+        assert_eq!(event.headers, expected, "of the letter only the number of its replays is left");
     }
 }
 
