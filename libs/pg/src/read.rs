@@ -1,18 +1,9 @@
 //! One SELECT without a transaction around it: one round trip instead of three.
 
-use std::time::Instant;
-
 use tokio::time::timeout;
 use tokio_postgres::{Row, types::ToSql};
 
-use crate::{
-    Error, Pool,
-    in_use::InUse,
-    metrics,
-    patience::Patience,
-    run::{pause_before_next, prepare_next},
-    tx::at_most_one,
-};
+use crate::{Error, Pool, in_use::InUse, patience::Patience, run::run_statement, tx::at_most_one};
 
 /// Returns the one row of a SELECT, if it is there. To the server it is a transaction of one statement, and so it is to the
 /// metrics, under `name`.
@@ -28,28 +19,7 @@ pub async fn query_opt(
     sql: &'static str,
     params: &[&(dyn ToSql + Sync)],
 ) -> Result<Option<Row>, Error> {
-    let started = Instant::now();
-    let result = read_retried(pool, name, sql, params).await;
-    let outcome = result.as_ref().map_or_else(Error::label, |_| "committed");
-    metrics::observe_tx(name, outcome, started);
-    result
-}
-
-async fn read_retried(
-    pool: &Pool,
-    name: &'static str,
-    sql: &'static str,
-    params: &[&(dyn ToSql + Sync)],
-) -> Result<Option<Row>, Error> {
-    let mut attempt = 1;
-    loop {
-        let result = read(pool, sql, params).await;
-        let failure = result.as_ref().err();
-        let Some(pause) = pause_before_next(failure, attempt) else { return result };
-        prepare_next(pool, name, failure);
-        tokio::time::sleep(pause).await;
-        attempt += 1;
-    }
+    run_statement(pool, name, || read(pool, sql, params)).await
 }
 
 async fn read(pool: &Pool, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, Error> {

@@ -56,8 +56,33 @@ where
     }
 }
 
+/// Runs one statement that is a transaction of its own, again after the failures after which a transaction is run again, and
+/// observes it under `name`.
+pub(crate) async fn run_statement<T, F>(
+    pool: &Pool,
+    name: &'static str,
+    attempt_once: impl Fn() -> F,
+) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let started = Instant::now();
+    let mut attempt = 1;
+    let result = loop {
+        let result = attempt_once().await;
+        let failure = result.as_ref().err();
+        let Some(pause) = pause_before_next(failure, attempt) else { break result };
+        prepare_next(pool, name, failure);
+        tokio::time::sleep(pause).await;
+        attempt += 1;
+    };
+    let outcome = result.as_ref().map_or_else(Error::label, |_| "committed");
+    metrics::observe_tx(name, outcome, started);
+    result
+}
+
 /// Returns how long to wait before another attempt; `None` when there is none.
-pub(crate) fn pause_before_next(failure: Option<&Error>, attempt: u32) -> Option<Duration> {
+fn pause_before_next(failure: Option<&Error>, attempt: u32) -> Option<Duration> {
     match failure? {
         _ if attempt >= ATTEMPTS => None,
         Error::Conflict(_) => Some(jittered_pause(attempt)),
@@ -67,7 +92,7 @@ pub(crate) fn pause_before_next(failure: Option<&Error>, attempt: u32) -> Option
 }
 
 /// Counts another attempt, and sees to it that it does not meet the same out-of-date statements.
-pub(crate) fn prepare_next(pool: &Pool, name: &'static str, failure: Option<&Error>) {
+fn prepare_next(pool: &Pool, name: &'static str, failure: Option<&Error>) {
     if matches!(failure, Some(Error::StaleStatement(_))) {
         pool.forget_statements();
     }

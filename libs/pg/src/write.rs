@@ -1,18 +1,9 @@
 //! One writing statement without a transaction around it: one round trip instead of three.
 
-use std::time::Instant;
-
 use tokio::time::timeout;
 use tokio_postgres::{Row, types::ToSql};
 
-use crate::{
-    Error, Pool,
-    in_use::InUse,
-    metrics,
-    patience::Patience,
-    run::{pause_before_next, prepare_next},
-    tx::at_most_one,
-};
+use crate::{Error, Pool, in_use::InUse, patience::Patience, run::run_statement, tx::at_most_one};
 
 /// Runs one statement that writes, and returns its row, if it returns one. To the server it is a transaction of one
 /// statement, which commits with it, and so it is to the metrics, under `name`.
@@ -29,19 +20,7 @@ pub async fn write_opt(
     sql: &'static str,
     params: &[&(dyn ToSql + Sync)],
 ) -> Result<Option<Row>, Error> {
-    let started = Instant::now();
-    let mut attempt = 1;
-    let result = loop {
-        let result = write(pool, sql, params).await;
-        let failure = result.as_ref().err();
-        let Some(pause) = pause_before_next(failure, attempt) else { break result };
-        prepare_next(pool, name, failure);
-        tokio::time::sleep(pause).await;
-        attempt += 1;
-    };
-    let outcome = result.as_ref().map_or_else(Error::label, |_| "committed");
-    metrics::observe_tx(name, outcome, started);
-    result
+    run_statement(pool, name, || write(pool, sql, params)).await
 }
 
 async fn write(pool: &Pool, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, Error> {
