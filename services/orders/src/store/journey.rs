@@ -16,10 +16,13 @@ pub(crate) struct Counted {
     pub(crate) late: u64,
 }
 
-/// The partial index on what is due holds these orders and no others.
+/// The partial index on what is due holds these orders and no others. The ids of the oldest orders are the lowest (UUIDv7), so only one
+/// row of `orders` is looked up: a join with it may be planned as a scan of all orders, every second.
 const UNFINISHED: &str = "\
-SELECT count(*) AS unfinished, min(placed_at) AS oldest
-FROM order_process JOIN orders ON orders.id = order_process.order_id WHERE step <> 'done'";
+SELECT unfinished, (SELECT placed_at FROM orders WHERE id = open.first_id) AS oldest
+FROM (
+    SELECT count(*) AS unfinished, min(order_id::text)::uuid AS first_id FROM order_process WHERE step <> 'done'
+) AS open";
 
 /// Ids begin with the time at which they were made (UUIDv7), so the primary key finds the orders of a second.
 const DUE: &str = "\
