@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::notice::{Notice, Status};
 
 /// The alert that always fires (`deploy/monitoring/causes.yaml`).
-const ALERT: &str = "Watchdog";
+pub(super) const ALERT: &str = "Watchdog";
 
 /// When the heartbeat came last, and whether its absence was reported.
 pub(super) struct Heartbeat {
@@ -23,23 +23,20 @@ impl Heartbeat {
         Self { within, last: Instant::now(), missing }
     }
 
-    /// Takes a notice if it is a heartbeat, and returns false for any other. An end of the reported absence is put in `ended`.
-    pub(super) fn takes(&mut self, notice: &Notice, ended: &mut Option<Notice>) -> bool {
-        if notice.alert != ALERT {
-            return false;
-        }
+    /// Takes a heartbeat, and returns the end of the absence that was reported before it, if one was.
+    pub(super) fn beat(&mut self, notice: &Notice) -> Option<Notice> {
         // Alertmanager also sends that it ended: by then Prometheus has stopped sending it.
-        if notice.status == Status::Firing {
-            self.last = Instant::now();
-            *ended = self.missing.take().map(|missing| Notice {
-                status: Status::Resolved,
-                received_at: notice.received_at.clone(),
-                ends_at: Some(notice.received_at.clone()),
-                summary: "The heartbeat is back: alerts arrive again".to_owned(),
-                ..missing
-            });
+        if notice.status == Status::Resolved {
+            return None;
         }
-        true
+        self.last = Instant::now();
+        self.missing.take().map(|missing| Notice {
+            status: Status::Resolved,
+            received_at: notice.received_at.clone(),
+            ends_at: Some(notice.received_at.clone()),
+            summary: "The heartbeat is back: alerts arrive again".to_owned(),
+            ..missing
+        })
     }
 
     /// Returns the page for an absence that is too long and not reported yet.

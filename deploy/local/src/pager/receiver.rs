@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::Context;
 
-use super::heartbeat::Heartbeat;
+use super::heartbeat::{self, Heartbeat};
 use super::notice::{Notice, Notification};
 use super::screen::read;
 use crate::console::complain;
@@ -99,12 +99,9 @@ impl Pages {
         let now = now();
         for alert in &notification.alerts {
             let notice = Notice::new(alert, now.clone());
-            let mut heartbeat_is_back = None;
-            let is_heartbeat = self.heartbeat.takes(&notice, &mut heartbeat_is_back);
-            if let Some(ended) = heartbeat_is_back {
-                self.keep(ended)?;
-            }
-            if !is_heartbeat && !self.known.iter().any(|known| notice.repeats(known)) {
+            if notice.alert == heartbeat::ALERT {
+                self.heartbeat.beat(&notice).map_or(Ok(()), |ended| self.keep(ended))?;
+            } else if !self.known.iter().any(|known| notice.repeats(known)) {
                 self.keep(notice)?;
             }
         }
