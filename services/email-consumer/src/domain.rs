@@ -2,5 +2,4 @@
 
 pub(crate) mod link_code;
 pub(crate) mod mail;
-pub(crate) mod money;
 pub(crate) mod notice;

@@ -5,12 +5,10 @@ use events::{
     Decoder, Event,
     orders::{OrderConfirmed, OrderLine, OrderPlaced, OrderRejected},
 };
+use money::{Currency, Money};
 
 use crate::{
-    domain::{
-        money::Currency,
-        notice::{InvalidNotice, Line, Notice, Verdict},
-    },
+    domain::notice::{InvalidNotice, Line, Notice, Verdict},
     error::Error,
 };
 
@@ -38,31 +36,33 @@ pub(crate) async fn decode(decoder: &Decoder, message: &Message) -> Result<Inbou
 }
 
 fn confirmed(event: OrderConfirmed) -> Result<Notice, InvalidNotice> {
+    let currency = event.currency.parse()?;
     Ok(Notice {
         order_id: event.order_id,
         tenant: event.tenant.try_into()?,
         recipient: event.customer_email,
         verdict: Verdict::Confirmed,
-        lines: lines(event.lines)?,
-        total_minor: event.total_minor,
-        currency: Currency::new(event.currency)?,
+        lines: lines(event.lines, currency)?,
+        total: Money::new(event.total_minor, currency),
         tracking_url: event.tracking_url,
     })
 }
 
 fn rejected(event: OrderRejected) -> Result<Notice, InvalidNotice> {
+    let currency = event.currency.parse()?;
     Ok(Notice {
         order_id: event.order_id,
         tenant: event.tenant.try_into()?,
         recipient: event.customer_email,
         verdict: Verdict::Rejected { reason: event.reason },
-        lines: lines(event.lines)?,
-        total_minor: event.total_minor,
-        currency: Currency::new(event.currency)?,
+        lines: lines(event.lines, currency)?,
+        total: Money::new(event.total_minor, currency),
         tracking_url: event.tracking_url,
     })
 }
 
-fn lines(lines: Vec<OrderLine>) -> Result<Vec<Line>, InvalidNotice> {
-    lines.into_iter().map(|line| Line::new(line.name, line.quantity, line.unit_price_minor)).collect()
+fn lines(lines: Vec<OrderLine>, currency: Currency) -> Result<Vec<Line>, InvalidNotice> {
+    let line =
+        |line: OrderLine| Line::new(line.name, line.quantity, Money::new(line.unit_price_minor, currency));
+    lines.into_iter().map(line).collect()
 }

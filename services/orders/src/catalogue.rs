@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, error::Error as StdError, fs, path::Path, time::Duration};
 
 use anyhow::Context;
+use money::{Currency, Money};
 use pg::{Pool, Tx};
 use serde::Deserialize;
 
@@ -22,8 +23,10 @@ pub(crate) struct Catalogue(BTreeMap<String, Vec<Entry>>);
 #[derive(Debug, Deserialize)]
 struct Entry {
     sku: Sku,
-    #[serde(flatten)]
-    product: Product,
+    name: String,
+    /// Price of one piece in the currency's minor unit.
+    unit_price_minor: i64,
+    currency: Currency,
     /// Pieces there are when the product is first seen.
     stock: i64,
 }
@@ -56,8 +59,10 @@ impl Catalogue {
 
     async fn insert_missing(&self, tx: &Tx<'_>) -> Result<(), pg::Error> {
         for (tenant, entries) in &self.0 {
-            for Entry { sku, product, stock } in entries {
-                insert_product(tx, tenant, sku, product, *stock).await?;
+            for Entry { sku, name, unit_price_minor, currency, stock } in entries {
+                let unit_price = Money::new(*unit_price_minor, *currency);
+                let product = Product { name: name.clone(), unit_price };
+                insert_product(tx, tenant, sku, &product, *stock).await?;
             }
         }
         Ok(())

@@ -20,44 +20,41 @@ impl Notices {
     }
 
     pub(crate) fn placed(order: &Order<Pending>) -> OrderPlaced {
-        let Details { id, tenant, customer_email, lines, total_minor, currency, placed_at } =
-            order.details.clone();
+        let Details { id, tenant, customer_email, lines, total, placed_at } = order.details.clone();
         OrderPlaced {
             order_id: id,
             tenant,
             customer_email: customer_email.as_str().to_owned(),
             lines: lines.iter().map(event_line).collect(),
-            total_minor,
-            currency,
+            total_minor: total.minor(),
+            currency: total.currency().code().to_owned(),
             placed_at,
         }
     }
 
     pub(crate) fn confirmed(&self, order: &Order<Confirmed>) -> OrderConfirmed {
-        let Details { id, tenant, customer_email, lines, total_minor, currency, placed_at } =
-            order.details.clone();
+        let Details { id, tenant, customer_email, lines, total, placed_at } = order.details.clone();
         OrderConfirmed {
             order_id: id,
             tenant,
             customer_email: customer_email.as_str().to_owned(),
             lines: lines.iter().map(event_line).collect(),
-            total_minor,
-            currency,
+            total_minor: total.minor(),
+            currency: total.currency().code().to_owned(),
             tracking_url: self.tracking_url(id, placed_at),
             confirmed_at: order.state.at,
         }
     }
 
     pub(crate) fn rejected(&self, order: &Order<Rejected>) -> OrderRejected {
-        let Details { id, tenant, customer_email, lines, total_minor, currency, placed_at } =
-            order.details.clone();
+        let Details { id, tenant, customer_email, lines, total, placed_at } = order.details.clone();
         OrderRejected {
             order_id: id,
             tenant,
             customer_email: customer_email.as_str().to_owned(),
             lines: lines.iter().map(event_line).collect(),
-            total_minor,
-            currency,
+            total_minor: total.minor(),
+            currency: total.currency().code().to_owned(),
             reason: order.state.reason.clone(),
             tracking_url: self.tracking_url(id, placed_at),
             rejected_at: order.state.at,
@@ -76,6 +73,6 @@ fn event_line(line: &Line) -> OrderLine {
         sku: line.sku.as_str().to_owned(),
         name: line.name.clone(),
         quantity: line.quantity,
-        unit_price_minor: line.unit_price_minor,
+        unit_price_minor: line.unit_price.minor(),
     }
 }

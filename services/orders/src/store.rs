@@ -16,6 +16,7 @@ const MIGRATIONS: &[Migration] = &[
     ("V4__index_orders_by_time", include_str!("../migrations/V4__index_orders_by_time.sql")),
     ("V5__index_orders_by_state", include_str!("../migrations/V5__index_orders_by_state.sql")),
     ("V6__index_orders_by_customer", include_str!("../migrations/V6__index_orders_by_customer.sql")),
+    ("V7__list_currencies", include_str!("../migrations/V7__list_currencies.sql")),
 ];
 
 /// Every schema in the service's database.

@@ -17,7 +17,7 @@ pub(super) const NAME: &str = "bench";
 pub(super) const ORDERS: &str = "orders";
 
 /// Tables whose rows the statements read.
-const CATALOGUE: [&str; 2] = ["products", "stock"];
+const CATALOGUE: [&str; 3] = ["currencies", "products", "stock"];
 
 /// How to reach it, as the role that may do everything.
 pub(super) struct BenchDatabase {
@@ -33,8 +33,8 @@ impl BenchDatabase {
         client.batch_execute("DROP DATABASE IF EXISTS bench").await.context("the old one")?;
         client.batch_execute("CREATE DATABASE bench").await.context("the new one")?;
         database.copy(&["--schema-only"]).await.context("the schema")?;
-        let tables = CATALOGUE.map(|table| format!("--table={table}"));
-        database.copy(&["--data-only", &tables[0], &tables[1]]).await.context("the catalogue")?;
+        let [currencies, products, stock] = CATALOGUE.map(|table| format!("--table={table}"));
+        database.copy(&["--data-only", &currencies, &products, &stock]).await.context("the catalogue")?;
         Ok(database)
     }
 

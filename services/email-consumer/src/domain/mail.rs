@@ -85,20 +85,20 @@ impl Content {
             reason,
             short_number: short_number(notice.order_id),
             number: notice.order_id.to_string(),
-            rows: notice.lines.iter().map(|line| Row::new(line, notice)).collect(),
-            total: notice.currency.format(notice.total_minor),
+            rows: notice.lines.iter().map(Row::from).collect(),
+            total: notice.total.to_string(),
             link: link.to_owned(),
         }
     }
 }
 
-impl Row {
-    fn new(line: &Line, notice: &Notice) -> Self {
+impl From<&Line> for Row {
+    fn from(line: &Line) -> Self {
         Self {
             name: on_one_line(&line.name),
             quantity: line.quantity,
-            unit_price: notice.currency.format(line.unit_price_minor),
-            total: notice.currency.format(line.total_minor),
+            unit_price: line.unit_price.to_string(),
+            total: line.total.to_string(),
         }
     }
 }

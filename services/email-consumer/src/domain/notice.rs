@@ -1,9 +1,8 @@
 //! What a customer is to be told about an order.
 
 use auth::Tenant;
+use money::{Money, UnknownCurrency};
 use uuid::Uuid;
-
-use super::money::{Currency, InvalidCurrency};
 
 /// The fate of an order, with all that the mail about it needs. It holds an address and a capability, so it has no
 /// `Debug`.
@@ -19,9 +18,7 @@ pub(crate) struct Notice {
     /// What was ordered.
     pub(crate) lines: Vec<Line>,
     /// Sum over the lines.
-    pub(crate) total_minor: i64,
-    /// Currency of every amount.
-    pub(crate) currency: Currency,
+    pub(crate) total: Money,
     /// Public page of the order.
     pub(crate) tracking_url: String,
 }
@@ -44,9 +41,9 @@ pub(crate) struct Line {
     /// Pieces.
     pub(crate) quantity: i32,
     /// Price of one piece.
-    pub(crate) unit_price_minor: i64,
+    pub(crate) unit_price: Money,
     /// Price of all pieces.
-    pub(crate) total_minor: i64,
+    pub(crate) total: Money,
 }
 
 /// The event says something about which no sensible mail can be written.
@@ -56,8 +53,8 @@ pub(crate) enum InvalidNotice {
     #[error("the event's tenant is malformed")]
     Tenant(#[from] auth::InvalidTenant),
     /// Amounts cannot be written.
-    #[error("the event's currency is malformed")]
-    Currency(#[from] InvalidCurrency),
+    #[error("the event's currency is none of ISO 4217")]
+    Currency(#[from] UnknownCurrency),
     /// The price of a line is beyond all measure.
     #[error("the price of a line is out of range")]
     Amount,
@@ -75,9 +72,9 @@ impl Verdict {
 
 impl Line {
     /// Makes a line; its total is worked out.
-    pub(crate) fn new(name: String, quantity: i32, unit_price_minor: i64) -> Result<Self, InvalidNotice> {
-        let total = unit_price_minor.checked_mul(i64::from(quantity)).ok_or(InvalidNotice::Amount)?;
-        Ok(Self { name, quantity, unit_price_minor, total_minor: total })
+    pub(crate) fn new(name: String, quantity: i32, unit_price: Money) -> Result<Self, InvalidNotice> {
+        let total = unit_price.checked_mul(quantity.into()).ok_or(InvalidNotice::Amount)?;
+        Ok(Self { name, quantity, unit_price, total })
     }
 }
 

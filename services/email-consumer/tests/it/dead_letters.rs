@@ -97,6 +97,18 @@ async fn a_message_without_an_envelope_goes_away_unchanged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_currency_that_is_none_is_a_dead_letter() {
+    let (world, _consumer) = World::with_consumer().await;
+    let order = Order::new();
+    let event = OrderConfirmed { currency: "EUX".to_owned(), ..order.confirmed() };
+    world.publisher.publish(&order, &event).await;
+
+    let letter = dead_letter(&world).await;
+    assert_eq!(letter.headers["dead-letter-reason"], "the event's currency is none of ISO 4217");
+    assert!(Mailbox::messages(&order.email).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_is_none_is_a_dead_letter_whose_reason_does_not_repeat_it() {
     let (world, _consumer) = World::with_consumer().await;
     let order = Order::of("nobody at example.com");

@@ -62,6 +62,23 @@ async fn a_rejected_order_gets_one_mail_that_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn amounts_have_the_digits_of_their_currency() {
+    let (world, _consumer) = World::with_consumer().await;
+    for (currency, unit_price, total) in
+        [("JPY", "JPY 1,250", "JPY 125,900"), ("BHD", "BHD 1.250", "BHD 125.900")]
+    {
+        let order = Order::new();
+        let event = OrderConfirmed { currency: currency.to_owned(), ..order.confirmed() };
+        world.publisher.publish(&order, &event).await;
+        let mails = Mailbox::wait_for(&order.email, 1).await;
+        for part in [mails[0].text(), mails[0].html()] {
+            let part = part.replace('\u{a0}', " ");
+            assert!(part.contains(unit_price) && part.contains(total), "{part}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_arrives_twice_makes_one_mail() {
     let (world, consumer) = World::with_consumer().await;
     let (order, envelope) = (Order::new(), envelope::<OrderConfirmed>());

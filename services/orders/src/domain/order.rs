@@ -3,6 +3,7 @@
 //! A state is a type: what may follow a state is a method of it, and there is no other way to the next one.
 
 use chrono::{DateTime, Utc};
+use money::Money;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
@@ -57,13 +58,13 @@ pub(crate) struct Line {
     pub(crate) sku: Sku,
     pub(crate) name: String,
     pub(crate) quantity: i32,
-    pub(crate) unit_price_minor: i64,
+    pub(crate) unit_price: Money,
 }
 
 impl Line {
     /// Price of all pieces; `None` when it is beyond any order we take.
-    pub(crate) fn total_minor(&self) -> Option<i64> {
-        self.unit_price_minor.checked_mul(i64::from(self.quantity))
+    pub(crate) fn total(&self) -> Option<Money> {
+        self.unit_price.checked_mul(self.quantity.into())
     }
 }
 
@@ -74,8 +75,8 @@ pub(crate) struct Details {
     pub(crate) tenant: String,
     pub(crate) customer_email: EmailAddress,
     pub(crate) lines: Vec<Line>,
-    pub(crate) total_minor: i64,
-    pub(crate) currency: String,
+    /// The sum over the lines, whose currency is this one's.
+    pub(crate) total: Money,
     pub(crate) placed_at: DateTime<Utc>,
 }
 
@@ -116,32 +117,28 @@ pub(crate) enum PlaceError {
 }
 
 impl Order<Pending> {
-    /// Places an order. Each line comes with the currency of its product.
+    /// Places an order.
     pub(crate) fn place(
         tenant: &str,
         customer_email: EmailAddress,
-        priced_lines: Vec<(Line, String)>,
+        lines: Vec<Line>,
         now: DateTime<Utc>,
     ) -> Result<Self, PlaceError> {
-        if !(1..=MAX_LINES).contains(&priced_lines.len()) {
-            return Err(PlaceError::LineCount);
-        }
-        let (lines, currencies): (Vec<_>, Vec<_>) = priced_lines.into_iter().unzip();
-        let currency = currencies.first().cloned().unwrap_or_default();
-        if currencies.iter().any(|other| *other != currency) {
+        let first = lines.first().filter(|_| lines.len() <= MAX_LINES).ok_or(PlaceError::LineCount)?;
+        let currency = first.unit_price.currency();
+        if lines.iter().any(|line| line.unit_price.currency() != currency) {
             return Err(PlaceError::MixedCurrencies);
         }
-        let total_minor = lines
+        let total = lines
             .iter()
-            .try_fold(0_i64, |total, line| total.checked_add(line.total_minor()?))
+            .try_fold(Money::new(0, currency), |total, line| total.checked_add(line.total()?))
             .ok_or(PlaceError::TotalTooLarge)?;
         let details = Details {
             id: Uuid::now_v7(),
             tenant: tenant.to_owned(),
             customer_email,
             lines,
-            total_minor,
-            currency,
+            total,
             placed_at: now,
         };
         Ok(Self { details, version: 1, state: Pending })
@@ -166,37 +163,37 @@ impl Order<Pending> {
 mod tests {
     use super::*;
 
-    fn line(quantity: i32, unit_price_minor: i64) -> Line {
-        Line { sku: Sku::parse("TEA-1").unwrap(), name: "Tea".to_owned(), quantity, unit_price_minor }
+    fn line(quantity: i32, unit_price_minor: i64, currency: &str) -> Line {
+        let unit_price = Money::new(unit_price_minor, currency.parse().unwrap());
+        Line { sku: Sku::parse("TEA-1").unwrap(), name: "Tea".to_owned(), quantity, unit_price }
     }
 
-    fn place(lines: Vec<(Line, &str)>) -> Result<Order<Pending>, PlaceError> {
+    fn place(lines: Vec<Line>) -> Result<Order<Pending>, PlaceError> {
         let email = EmailAddress::parse("a@b.example").unwrap();
-        let lines = lines.into_iter().map(|(line, currency)| (line, currency.to_owned())).collect();
         Order::place("acme", email, lines, Utc::now())
     }
 
     #[test]
     fn the_total_is_the_sum_over_the_lines() {
-        let order = place(vec![(line(2, 499), "EUR"), (line(1, 1_000), "EUR")]).unwrap();
-        assert_eq!(order.details.total_minor, 1_998);
+        let order = place(vec![line(2, 499, "EUR"), line(1, 1_000, "EUR")]).unwrap();
+        assert_eq!(order.details.total.minor(), 1_998);
         assert_eq!(order.version, 1);
     }
 
     #[test]
     fn an_order_that_makes_no_sense_is_refused() {
         assert_eq!(place(vec![]).unwrap_err(), PlaceError::LineCount);
-        assert_eq!(place(vec![(line(1, 1), "EUR"); MAX_LINES + 1]).unwrap_err(), PlaceError::LineCount);
+        assert_eq!(place(vec![line(1, 1, "EUR"); MAX_LINES + 1]).unwrap_err(), PlaceError::LineCount);
         assert_eq!(
-            place(vec![(line(1, 1), "EUR"), (line(1, 1), "CHF")]).unwrap_err(),
+            place(vec![line(1, 1, "EUR"), line(1, 1, "CHF")]).unwrap_err(),
             PlaceError::MixedCurrencies
         );
-        assert_eq!(place(vec![(line(1_000, i64::MAX), "EUR")]).unwrap_err(), PlaceError::TotalTooLarge);
+        assert_eq!(place(vec![line(1_000, i64::MAX, "EUR")]).unwrap_err(), PlaceError::TotalTooLarge);
     }
 
     #[test]
     fn every_change_of_state_is_the_next_version() {
-        let order = place(vec![(line(1, 1), "EUR")]).unwrap();
+        let order = place(vec![line(1, 1, "EUR")]).unwrap();
         assert_eq!(order.clone().confirm(Utc::now()).version, 2);
         assert_eq!(order.reject("sold out".to_owned(), Utc::now()).version, 2);
     }

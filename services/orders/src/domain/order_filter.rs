@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use cursor::Range;
+use money::Money;
 use uuid::Uuid;
 
 use super::{EmailAddress, StateName};
@@ -23,8 +24,7 @@ pub(crate) struct Summary {
     pub(crate) customer_email: EmailAddress,
     pub(crate) state: StateName,
     pub(crate) rejection_reason: Option<String>,
-    pub(crate) total_minor: i64,
-    pub(crate) currency: String,
+    pub(crate) total: Money,
     pub(crate) placed_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
 }

@@ -24,7 +24,7 @@ mod tests {
             sku: Sku::parse(sku).unwrap(),
             name: sku.to_owned(),
             quantity,
-            unit_price_minor: 1,
+            unit_price: money::Money::new(1, "EUR".parse().unwrap()),
         };
         let available = Availability::from([(Sku::parse("A").unwrap(), 2)]);
         assert!(shortages(&[line("A", 2)], &available).is_empty());

@@ -175,7 +175,7 @@ async fn place(tx: &Tx<'_>, tenant: &str, wanted: &Wanted) -> Result<Order<Pendi
     })
 }
 
-fn priced(wanted: &Wanted, products: &BTreeMap<Sku, Product>) -> Result<Vec<(Line, String)>, ApiError> {
+fn priced(wanted: &Wanted, products: &BTreeMap<Sku, Product>) -> Result<Vec<Line>, ApiError> {
     let unknown = wanted.lines.iter().enumerate().filter(|(_, (sku, _))| !products.contains_key(sku));
     let mut error = None;
     for (index, _) in unknown {
@@ -189,13 +189,12 @@ fn priced(wanted: &Wanted, products: &BTreeMap<Sku, Product>) -> Result<Vec<(Lin
     }
     let line = |(sku, quantity): &(Sku, i32)| {
         let product = &products[sku];
-        let line = Line {
+        Line {
             sku: sku.clone(),
             name: product.name.clone(),
             quantity: *quantity,
-            unit_price_minor: product.unit_price_minor,
-        };
-        (line, product.currency.clone())
+            unit_price: product.unit_price,
+        }
     };
     Ok(wanted.lines.iter().map(line).collect())
 }

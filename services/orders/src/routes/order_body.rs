@@ -1,6 +1,7 @@
 //! An order as JSON.
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use money::{Currency, Money};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,8 +20,8 @@ pub(crate) struct OrderBody {
     customer_email: String,
     lines: Vec<LineBody>,
     total_minor: i64,
-    #[schema(example = "EUR")]
-    currency: String,
+    #[schema(value_type = String, example = "EUR")]
+    currency: Currency,
     #[schema(format = DateTime)]
     placed_at: String,
     #[schema(format = DateTime)]
@@ -41,8 +42,8 @@ pub(crate) struct SummaryBody {
     rejection_reason: Option<String>,
     customer_email: String,
     total_minor: i64,
-    #[schema(example = "EUR")]
-    currency: String,
+    #[schema(value_type = String, example = "EUR")]
+    currency: Currency,
     #[schema(format = DateTime)]
     placed_at: String,
     #[schema(format = DateTime)]
@@ -91,8 +92,8 @@ impl From<&Snapshot> for OrderBody {
             rejection_reason: order.rejection_reason.clone(),
             customer_email: details.customer_email.as_str().to_owned(),
             lines: details.lines.iter().map(LineBody::from).collect(),
-            total_minor: details.total_minor,
-            currency: details.currency.clone(),
+            total_minor: details.total.minor(),
+            currency: details.total.currency(),
             placed_at: rfc3339(details.placed_at),
             updated_at: rfc3339(order.updated_at),
             history: order.history.iter().map(ChangeBody::from).collect(),
@@ -107,8 +108,8 @@ impl From<&Summary> for SummaryBody {
             state: order.state.as_str(),
             rejection_reason: order.rejection_reason.clone(),
             customer_email: order.customer_email.as_str().to_owned(),
-            total_minor: order.total_minor,
-            currency: order.currency.clone(),
+            total_minor: order.total.minor(),
+            currency: order.total.currency(),
             placed_at: rfc3339(order.placed_at),
             updated_at: rfc3339(order.updated_at),
         }
@@ -121,8 +122,8 @@ impl From<&Line> for LineBody {
             sku: line.sku.as_str().to_owned(),
             name: line.name.clone(),
             quantity: line.quantity,
-            unit_price_minor: line.unit_price_minor,
-            total_minor: line.total_minor().expect("the order's total, which was checked, includes it"),
+            unit_price_minor: line.unit_price.minor(),
+            total_minor: line_total(line).minor(),
         }
     }
 }
@@ -131,6 +132,11 @@ impl From<&Change> for ChangeBody {
     fn from(change: &Change) -> Self {
         Self { state: change.state.as_str(), at: rfc3339(change.at), reason: change.reason.clone() }
     }
+}
+
+/// The price of all pieces of a line of an order that was placed.
+pub(super) fn line_total(line: &Line) -> Money {
+    line.total().expect("the order's total, which was checked, includes it")
 }
 
 /// Microseconds always, so that equal times are equal texts.

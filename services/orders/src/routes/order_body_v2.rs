@@ -1,9 +1,10 @@
 //! An order as JSON, version 2: an amount never comes without its currency.
 
+use money::{Currency, Money};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::order_body::{ChangeBody, OrderState, rfc3339};
+use super::order_body::{ChangeBody, OrderState, line_total, rfc3339};
 use crate::domain::{Line, Snapshot};
 
 /// An order in version 2. Times are RFC 3339 in UTC.
@@ -18,7 +19,7 @@ pub(crate) struct OrderBodyV2 {
     rejection_reason: Option<String>,
     customer_email: String,
     lines: Vec<LineBodyV2>,
-    total: Money,
+    total: MoneyBody,
     #[schema(format = DateTime)]
     placed_at: String,
     #[schema(format = DateTime)]
@@ -34,32 +35,32 @@ struct LineBodyV2 {
     sku: String,
     name: String,
     quantity: i32,
-    unit_price: Money,
-    total: Money,
+    unit_price: MoneyBody,
+    total: MoneyBody,
 }
 
 /// An amount of money.
 #[derive(Serialize, ToSchema)]
-struct Money {
-    /// Units of the currency's smallest coin (ISO 4217 says how many there are): 1998 EUR is 19.98 euros.
+#[schema(as = Money)]
+struct MoneyBody {
+    /// In the currency's minor unit, as ISO 4217 has it: 1998 EUR is 19.98 euros, 1998 JPY is 1,998 yen.
     #[schema(example = 1998)]
     amount: i64,
     /// The code of ISO 4217.
-    #[schema(example = "EUR", pattern = "^[A-Z]{3}$")]
-    currency: String,
+    #[schema(value_type = String, example = "EUR", pattern = "^[A-Z]{3}$")]
+    currency: Currency,
 }
 
 impl From<&Snapshot> for OrderBodyV2 {
     fn from(order: &Snapshot) -> Self {
         let details = &order.details;
-        let currency = details.currency.as_str();
         Self {
             id: details.id.to_string(),
             state: order.state.as_str(),
             rejection_reason: order.rejection_reason.clone(),
             customer_email: details.customer_email.as_str().to_owned(),
-            lines: details.lines.iter().map(|line| LineBodyV2::new(line, currency)).collect(),
-            total: Money::new(details.total_minor, currency),
+            lines: details.lines.iter().map(LineBodyV2::from).collect(),
+            total: details.total.into(),
             placed_at: rfc3339(details.placed_at),
             updated_at: rfc3339(order.updated_at),
             history: order.history.iter().map(ChangeBody::from).collect(),
@@ -67,21 +68,20 @@ impl From<&Snapshot> for OrderBodyV2 {
     }
 }
 
-impl LineBodyV2 {
-    fn new(line: &Line, currency: &str) -> Self {
-        let total = line.total_minor().expect("the order's total, which was checked, includes it");
+impl From<&Line> for LineBodyV2 {
+    fn from(line: &Line) -> Self {
         Self {
             sku: line.sku.as_str().to_owned(),
             name: line.name.clone(),
             quantity: line.quantity,
-            unit_price: Money::new(line.unit_price_minor, currency),
-            total: Money::new(total, currency),
+            unit_price: line.unit_price.into(),
+            total: line_total(line).into(),
         }
     }
 }
 
-impl Money {
-    fn new(amount: i64, currency: &str) -> Self {
-        Self { amount, currency: currency.to_owned() }
+impl From<Money> for MoneyBody {
+    fn from(money: Money) -> Self {
+        Self { amount: money.minor(), currency: money.currency() }
     }
 }

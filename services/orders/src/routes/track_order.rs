@@ -19,6 +19,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
+use super::order_body::line_total;
 use crate::{
     app::State,
     domain::{Snapshot, StateName, TrackingError},
@@ -55,6 +56,7 @@ struct OrderPage {
 struct LineRow {
     name: String,
     quantity: i32,
+    unit_price: String,
     total: String,
 }
 
@@ -131,7 +133,8 @@ impl From<&Snapshot> for OrderPage {
         let lines = details.lines.iter().map(|line| LineRow {
             name: line.name.clone(),
             quantity: line.quantity,
-            total: amount(line.unit_price_minor.saturating_mul(line.quantity.into()), &details.currency),
+            unit_price: line.unit_price.to_string(),
+            total: line_total(line).to_string(),
         });
         let history = order.history.iter().map(|change| HistoryRow {
             label: headline(change.state),
@@ -145,7 +148,7 @@ impl From<&Snapshot> for OrderPage {
             headline: headline(order.state),
             reason: order.rejection_reason.clone(),
             lines: lines.collect(),
-            total: amount(details.total_minor, &details.currency),
+            total: details.total.to_string(),
             history: history.collect(),
         }
     }
@@ -157,11 +160,6 @@ fn headline(state: StateName) -> &'static str {
         StateName::Confirmed => "Order confirmed",
         StateName::Rejected => "Order could not be fulfilled",
     }
-}
-
-/// An amount of a currency with two decimals, which all of the catalogue's have.
-fn amount(minor: i64, currency: &str) -> String {
-    format!("{}.{:02} {currency}", minor / 100, minor % 100)
 }
 
 fn readable(at: DateTime<Utc>) -> String {

@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use money::Money;
 use pg::{Columns as _, Error, Tx};
-use serde::Deserialize;
 
 use crate::domain::Sku;
 
 /// A product of a tenant's catalogue.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct Product {
     pub(crate) name: String,
-    pub(crate) unit_price_minor: i64,
-    pub(crate) currency: String,
+    pub(crate) unit_price: Money,
 }
 
 const FIND_PRODUCTS: &str =
@@ -35,8 +34,7 @@ pub(crate) async fn find_products(
     let products = rows.iter().map(|row| {
         let product = Product {
             name: row.column("name")?,
-            unit_price_minor: row.column("unit_price_minor")?,
-            currency: row.column("currency")?,
+            unit_price: Money::new(row.column("unit_price_minor")?, super::orders::currency(row)?),
         };
         Ok((Sku::from_stored(row.column("sku")?), product))
     });
@@ -51,8 +49,9 @@ pub(crate) async fn insert_product(
     product: &Product,
     available: i64,
 ) -> Result<(), Error> {
-    let Product { name, unit_price_minor, currency } = product;
-    tx.execute(INSERT_PRODUCT, &[&tenant, &sku.as_str(), name, unit_price_minor, currency]).await?;
+    let Product { name, unit_price } = product;
+    let (minor, currency) = (unit_price.minor(), unit_price.currency().code());
+    tx.execute(INSERT_PRODUCT, &[&tenant, &sku.as_str(), name, &minor, &currency]).await?;
     tx.execute(INSERT_STOCK, &[&tenant, &sku.as_str(), &available]).await?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use cursor::{Moment, Scan, Start, Window};
 use futures::future::try_join;
+use money::Money;
 use pg::{Columns as _, Error, Row, Tx};
 use uuid::Uuid;
 
@@ -75,8 +76,7 @@ fn summary(row: &Row) -> Result<Summary, Error> {
         customer_email: EmailAddress::from_stored(row.column("customer_email")?),
         state: super::orders::state(row)?,
         rejection_reason: row.column("rejection_reason")?,
-        total_minor: row.column("total_minor")?,
-        currency: row.column("currency")?,
+        total: Money::new(row.column("total_minor")?, super::orders::currency(row)?),
         placed_at: row.column("placed_at")?,
         updated_at: row.column("updated_at")?,
     })

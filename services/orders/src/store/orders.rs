@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use futures::future::{try_join, try_join3};
+use money::{Currency, Money};
 use pg::{Columns as _, Error, Pool, Row, Tx};
 use uuid::Uuid;
 
@@ -49,19 +50,19 @@ const FIND_LINES: &str =
 
 /// Stores an order that was just placed.
 pub(crate) async fn insert(tx: &Tx<'_>, order: &Order<Pending>) -> Result<(), Error> {
-    let Details { id, tenant, customer_email, lines, total_minor, currency, placed_at } = &order.details;
+    let Details { id, tenant, customer_email, lines, total, placed_at } = &order.details;
     let email = customer_email.as_str();
     let numbers: Vec<i32> = (1..).take(lines.len()).collect();
     let skus: Vec<&str> = lines.iter().map(|line| line.sku.as_str()).collect();
     let names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
     let quantities: Vec<i32> = lines.iter().map(|line| line.quantity).collect();
-    let prices: Vec<i64> = lines.iter().map(|line| line.unit_price_minor).collect();
+    let prices: Vec<i64> = lines.iter().map(|line| line.unit_price.minor()).collect();
     let count = lines.len() as u64;
     try_join3(
         tx.execute_exactly(
             1,
             INSERT_ORDER,
-            &[id, tenant, &email, total_minor, currency, &order.version, placed_at],
+            &[id, tenant, &email, &total.minor(), &total.currency().code(), &order.version, placed_at],
         ),
         tx.execute_exactly(count, INSERT_LINES, &[id, &numbers, &skus, &names, &quantities, &prices]),
         insert_change(tx, *id, order.version, StateName::Pending, None, *placed_at),
@@ -110,17 +111,20 @@ async fn insert_change(
 
 /// Returns an order that still waits, locked until the end of the transaction; `None` when it has moved on.
 pub(crate) async fn lock_pending(tx: &Tx<'_>, id: Uuid) -> Result<Option<Order<Pending>>, Error> {
-    let (row, lines) = try_join(tx.query_opt(LOCK_PENDING, &[&id]), find_lines(tx, id)).await?;
+    let (row, lines) = try_join(tx.query_opt(LOCK_PENDING, &[&id]), tx.query(FIND_LINES, &[&id])).await?;
     let Some(row) = row else { return Ok(None) };
-    let details = details(&row, lines)?;
+    let currency = currency(&row)?;
+    let lines = lines.iter().map(|line| stored_line(line, currency)).collect::<Result<_, _>>()?;
+    let details = details(&row, lines, currency)?;
     Ok(Some(Order { details, version: row.column("version")?, state: Pending }))
 }
 
 /// Returns an order as it is now, read under this name. Who may see it is the caller's business.
 pub(crate) async fn find(pool: &Pool, name: &'static str, id: Uuid) -> Result<Option<Snapshot>, Error> {
     let Some(row) = pg::query_opt(pool, name, FIND, &[&id]).await? else { return Ok(None) };
+    let currency = currency(&row)?;
     Ok(Some(Snapshot {
-        details: details(&row, lines(&row)?)?,
+        details: details(&row, lines(&row, currency)?, currency)?,
         version: row.column("version")?,
         state: state(&row)?,
         rejection_reason: row.column("rejection_reason")?,
@@ -129,15 +133,15 @@ pub(crate) async fn find(pool: &Pool, name: &'static str, id: Uuid) -> Result<Op
     }))
 }
 
-fn lines(row: &Row) -> Result<Vec<Line>, Error> {
+fn lines(row: &Row, currency: Currency) -> Result<Vec<Line>, Error> {
     let (skus, names): (Vec<String>, Vec<String>) = (row.column("skus")?, row.column("names")?);
     let (quantities, prices): (Vec<i32>, Vec<i64>) = (row.column("quantities")?, row.column("prices")?);
     let columns = skus.into_iter().zip(names).zip(quantities.into_iter().zip(prices));
-    let line = |((sku, name), (quantity, unit_price_minor))| Line {
+    let line = |((sku, name), (quantity, price))| Line {
         sku: Sku::from_stored(sku),
         name,
         quantity,
-        unit_price_minor,
+        unit_price: Money::new(price, currency),
     };
     Ok(columns.map(line).collect())
 }
@@ -149,29 +153,30 @@ fn history(row: &Row) -> Result<Vec<Change>, Error> {
     changes.map(|((state, reason), at)| Ok(Change { state: state_named(state)?, at, reason })).collect()
 }
 
-async fn find_lines(tx: &Tx<'_>, id: Uuid) -> Result<Vec<Line>, Error> {
-    let rows = tx.query(FIND_LINES, &[&id]).await?;
-    let line = |row: &Row| {
-        Ok(Line {
-            sku: Sku::from_stored(row.column("sku")?),
-            name: row.column("name")?,
-            quantity: row.column("quantity")?,
-            unit_price_minor: row.column("unit_price_minor")?,
-        })
-    };
-    rows.iter().map(line).collect()
+fn stored_line(row: &Row, currency: Currency) -> Result<Line, Error> {
+    Ok(Line {
+        sku: Sku::from_stored(row.column("sku")?),
+        name: row.column("name")?,
+        quantity: row.column("quantity")?,
+        unit_price: Money::new(row.column("unit_price_minor")?, currency),
+    })
 }
 
-fn details(row: &Row, lines: Vec<Line>) -> Result<Details, Error> {
+fn details(row: &Row, lines: Vec<Line>, currency: Currency) -> Result<Details, Error> {
     Ok(Details {
         id: row.column("id")?,
         tenant: row.column("tenant")?,
         customer_email: EmailAddress::from_stored(row.column("customer_email")?),
         lines,
-        total_minor: row.column("total_minor")?,
-        currency: row.column("currency")?,
+        total: Money::new(row.column("total_minor")?, currency),
         placed_at: row.column("placed_at")?,
     })
+}
+
+/// Returns the currency of a row that has one. A newer release may have stored one that this release does not know.
+pub(super) fn currency(row: &Row) -> Result<Currency, Error> {
+    let code: String = row.column("currency")?;
+    code.parse().ok().ok_or(Error::UnknownValue { column: "currency", value: code })
 }
 
 /// Returns the state of a row that has one. A newer release may have stored one that this release does not know.

@@ -14,7 +14,9 @@ const CATALOGUE: &str = r#"{
     { "sku": "TEA", "name": "Tea", "unit_price_minor": 499, "currency": "EUR", "stock": 100000 },
     { "sku": "CUP", "name": "Cup <b>&amp;", "unit_price_minor": 1000, "currency": "EUR", "stock": 3 },
     { "sku": "GONE", "name": "Gone", "unit_price_minor": 100, "currency": "EUR", "stock": 0 },
-    { "sku": "FRANC", "name": "Swiss", "unit_price_minor": 100, "currency": "CHF", "stock": 10 }
+    { "sku": "FRANC", "name": "Swiss", "unit_price_minor": 100, "currency": "CHF", "stock": 10 },
+    { "sku": "MATCHA", "name": "Matcha", "unit_price_minor": 1500, "currency": "JPY", "stock": 10 },
+    { "sku": "DATES", "name": "Dates", "unit_price_minor": 1234, "currency": "BHD", "stock": 10 }
   ],
   "globex": [
     { "sku": "TEA", "name": "Other tea", "unit_price_minor": 1, "currency": "EUR", "stock": 10 }
@@ -46,8 +48,13 @@ impl Parts {
 
     /// Describes the service with these parts.
     pub(crate) fn service(&self) -> Builder {
+        self.service_with(CATALOGUE)
+    }
+
+    /// Describes the service with these parts and this catalogue.
+    pub(crate) fn service_with(&self, catalogue_json: &str) -> Builder {
         let catalogue = scratch_dir("orders-catalogue").join("catalogue.json");
-        std::fs::write(&catalogue, CATALOGUE).unwrap();
+        std::fs::write(&catalogue, catalogue_json).unwrap();
         Process::builder(env!("CARGO_BIN_EXE_orders"))
             .env("DATABASE_URL", self.database.url())
             .env("KAFKA_BOOTSTRAP_SERVERS", &endpoints().kafka_bootstrap_servers)

@@ -1,11 +1,15 @@
 //! What a reader finds in a mail.
 
+use money::Money;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::money::Currency;
 
 const LINK: &str = "http://127.0.0.1:7401/4fK9zQ2mXw7B";
+
+fn euros(minor: i64) -> Money {
+    Money::new(minor, "EUR".parse().expect("a currency"))
+}
 
 fn notice(verdict: Verdict, name: &str) -> Notice {
     Notice {
@@ -14,11 +18,10 @@ fn notice(verdict: Verdict, name: &str) -> Notice {
         recipient: "ada@example.com".to_owned(),
         verdict,
         lines: vec![
-            Line::new(name.to_owned(), 2, 1_250).expect("in range"),
-            Line::new("Teapot, cast iron".to_owned(), 1, 123_400).expect("in range"),
+            Line::new(name.to_owned(), 2, euros(1_250)).expect("in range"),
+            Line::new("Teapot, cast iron".to_owned(), 1, euros(123_400)).expect("in range"),
         ],
-        total_minor: 125_900,
-        currency: Currency::new("EUR".to_owned()).expect("a currency"),
+        total: euros(125_900),
         tracking_url: "http://127.0.0.1:7400/track/secret".to_owned(),
     }
 }
