@@ -74,14 +74,19 @@ fn verify(request: &HttpRequest) -> Result<Caller, ApiError> {
     if headers.next().is_some() {
         return Err(invalid());
     }
-    let token = bearer(header).ok_or_else(invalid)?;
+    let token = bearer(header)?;
     verifier.verify(token).map_err(|rejection| refuse(&rejection))
 }
 
-/// Returns the token of a `Bearer` credential; the scheme is case-insensitive (RFC 9110).
-fn bearer(header: &HeaderValue) -> Option<&str> {
-    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
+/// Returns the token of a `Bearer` credential; the scheme is case-insensitive (RFC 9110). Another scheme is no token, and gets the
+/// answer of a request without one (RFC 6750, section 3.1).
+fn bearer(header: &HeaderValue) -> Result<&str, ApiError> {
+    let credential = header.to_str().map_err(|error| invalid().with_source(error))?;
+    let (scheme, token) = credential.split_once(' ').unwrap_or((credential, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(missing());
+    }
+    Ok(token.trim_start_matches(' '))
 }
 
 /// The reason is for the operator: told to the caller, it would help to forge a better token.
@@ -158,9 +163,11 @@ mod tests {
 
     #[actix_web::test]
     async fn no_token_is_challenged_without_an_error() {
-        let (status, challenge, body) = send(&SigningKey::generate("k"), &[]).await;
-        assert_eq!((status, challenge.as_str()), (401, "Bearer realm=\"muster\""));
-        assert_eq!(body["code"], "unauthenticated");
+        for credentials in [&[][..], &["Basic YTpi"], &["Negotiate"]] {
+            let (status, challenge, body) = send(&SigningKey::generate("k"), credentials).await;
+            assert_eq!((status, challenge.as_str()), (401, "Bearer realm=\"muster\""), "{credentials:?}");
+            assert_eq!(body["code"], "unauthenticated");
+        }
     }
 
     #[actix_web::test]
@@ -169,7 +176,7 @@ mod tests {
         let good = format!("Bearer {}", token(&key, "orders:write"));
         let forged = format!("Bearer {}", token(&SigningKey::generate("k"), "orders:write"));
         let mut answers = Vec::new();
-        for credentials in [&["Bearer"][..], &["Bearer junk"], &["Basic YTpi"], &[&forged], &[&good, &good]] {
+        for credentials in [&["Bearer"][..], &["Bearer junk"], &["Bearer "], &[&forged], &[&good, &good]] {
             let answer = send(&key, credentials).await;
             assert_eq!(answer.0, 401, "{credentials:?}");
             answers.push(answer);

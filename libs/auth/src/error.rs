@@ -17,6 +17,9 @@ pub enum AuthError {
     /// The set has no key, so no request could ever be authenticated.
     #[error("the JWK Set is empty; add the public key of whoever signs the tokens")]
     NoKeys,
+    /// The set has keys, and none of them can verify a token of ours.
+    #[error("the JWK Set has no usable key; add the public Ed25519 key of whoever signs the tokens ({0})")]
+    NoUsableKey(String),
     /// A development key in production.
     #[error("key `{0}` is a local development key, which production refuses; remove it from the JWK Set")]
     DevelopmentKey(String),
@@ -26,7 +29,7 @@ pub enum AuthError {
     /// Two keys of one id: which one verifies would be an accident.
     #[error("key id `{0}` is in the JWK Set twice; give each key an id of its own")]
     DuplicateKeyId(String),
-    /// A key of a kind or with content that cannot be used.
+    /// A private key of a kind or with content that cannot be used.
     #[error("key `{kid}` is not a usable Ed25519 key: {problem}")]
     UnusableKey {
         /// The id of the key.

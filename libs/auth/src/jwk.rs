@@ -1,12 +1,13 @@
 //! Public keys as JSON (RFC 7517, RFC 8037), with one extension: the scopes that a key may grant.
 
 use jsonwebtoken::DecodingKey;
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::AuthError;
 
 /// A set of public keys.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Jwks {
     /// The keys, in no particular order.
     pub keys: Vec<Jwk>,
@@ -30,14 +31,67 @@ pub struct Jwk {
     /// issuers use as well (`OpenID` Federation 1.0).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exp: Option<u64>,
-    /// The private half. It is read only to be refused.
-    #[serde(default, skip_serializing)]
-    d: Option<IgnoredAny>,
+}
+
+/// A key of a set that cannot verify our tokens: of another kind, for another use, or without what is needed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("key `{kid}`: {problem}")]
+pub(crate) struct Unusable {
+    /// Its id, or its place in the set.
+    kid: String,
+    problem: String,
+}
+
+/// Reads a set, key by key: one that is of no use here says nothing against the others (RFC 7517, section 5).
+pub(crate) fn read_set(json: &str) -> Result<Vec<Result<Jwk, Unusable>>, AuthError> {
+    #[derive(Deserialize)]
+    struct Set {
+        keys: Vec<Value>,
+    }
+    let set: Set = serde_json::from_str(json).map_err(AuthError::NotJwk)?;
+    set.keys.into_iter().enumerate().map(|(place, key)| read(place, key)).collect()
+}
+
+fn read(place: usize, key: Value) -> Result<Result<Jwk, Unusable>, AuthError> {
+    let kid = key["kid"].as_str().map_or_else(|| format!("without kid, number {}", place + 1), str::to_owned);
+    if is_private(&key) {
+        return Err(AuthError::PrivateKeyExposed(kid));
+    }
+    let jwk = match other_purpose(&key) {
+        Some(problem) => Err(problem),
+        None => serde_json::from_value(key).map_err(|error| error.to_string()),
+    };
+    Ok(jwk.map_err(|problem| Unusable { kid, problem }))
+}
+
+/// Of the kinds of keys that have a public half, whatever their use: this one is not public any more.
+fn is_private(key: &Value) -> bool {
+    matches!(key["kty"].as_str(), Some("OKP" | "EC" | "RSA")) && !key["d"].is_null()
+}
+
+/// Returns why the key is none that verifies signatures of Ed25519; members that say nothing about it may be absent.
+fn other_purpose(key: &Value) -> Option<String> {
+    if key["kty"] != "OKP" || key["crv"] != "Ed25519" {
+        return Some("kty must be OKP and crv Ed25519".to_owned());
+    }
+    let says = |member: &str, wanted: &[&str]| {
+        let value = &key[member];
+        value.is_null() || value.as_str().is_some_and(|value| wanted.contains(&value))
+    };
+    if !says("use", &["sig"]) {
+        return Some("use must be sig".to_owned());
+    }
+    if !says("alg", &["EdDSA", "Ed25519"]) {
+        return Some("alg must be EdDSA or Ed25519".to_owned());
+    }
+    let operations = &key["key_ops"];
+    let verifies = operations.as_array().is_some_and(|all| all.iter().any(|one| one == "verify"));
+    (!operations.is_null() && !verifies).then(|| "key_ops must have verify".to_owned())
 }
 
 impl Jwk {
     pub(crate) fn public(kid: String, x: String, muster_scopes: Option<Vec<String>>) -> Self {
-        Self { kty: "OKP".to_owned(), crv: "Ed25519".to_owned(), kid, x, muster_scopes, exp: None, d: None }
+        Self { kty: "OKP".to_owned(), crv: "Ed25519".to_owned(), kid, x, muster_scopes, exp: None }
     }
 
     /// Returns the key with an end, in seconds since 1970.
@@ -52,14 +106,8 @@ impl Jwk {
     }
 
     /// Returns the key for verification, or what is wrong with it.
-    pub(crate) fn decoding_key(&self) -> Result<DecodingKey, AuthError> {
-        if self.d.is_some() {
-            return Err(AuthError::PrivateKeyExposed(self.kid.clone()));
-        }
-        let unusable = |problem| AuthError::UnusableKey { kid: self.kid.clone(), problem };
-        if self.kty != "OKP" || self.crv != "Ed25519" {
-            return Err(unusable("kty must be OKP and crv Ed25519"));
-        }
+    pub(crate) fn decoding_key(&self) -> Result<DecodingKey, Unusable> {
+        let unusable = |problem: &str| Unusable { kid: self.kid.clone(), problem: problem.to_owned() };
         let key =
             decode_key(&self.x).ok_or_else(|| unusable("x must be 32 bytes in base64url without padding"))?;
         ed25519_dalek::VerifyingKey::from_bytes(&key)

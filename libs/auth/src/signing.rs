@@ -1,6 +1,6 @@
 //! The private half of a key, and the tokens it makes.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use ed25519_dalek::pkcs8::EncodePrivateKey;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     AuthError, Jwk, TokenRequest,
-    claims::{AUDIENCE, Claims, ISSUER, MAX_LIFETIME},
+    claims::{AUDIENCE, Audience, Claims, ISSUER, MAX_LIFETIME},
     jwk::{decode_key, encode_key},
 };
 
@@ -79,16 +79,16 @@ impl SigningKey {
         if request.ttl.as_secs() == 0 || request.ttl > MAX_LIFETIME {
             return Err(AuthError::Lifetime);
         }
-        let now = jsonwebtoken::get_current_timestamp();
+        let now = Duration::from_secs(jsonwebtoken::get_current_timestamp());
         self.sign_claims(&Claims {
             iss: ISSUER.to_owned(),
-            aud: AUDIENCE.to_owned(),
+            aud: Audience::One(AUDIENCE.to_owned()),
             sub: request.subject.clone(),
             tenant: request.tenant.clone(),
             scope: request.scopes.join(" "),
             iat: now,
             nbf: now,
-            exp: now + request.ttl.as_secs(),
+            exp: now + request.ttl,
             jti: Uuid::now_v7().to_string(),
         })
     }

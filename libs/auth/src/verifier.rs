@@ -1,6 +1,6 @@
 //! The check of a token. Everything about it is decided here; the token only gets to fail.
 
-use std::{collections::HashMap, fs, path::Path, sync::Arc};
+use std::{collections::HashMap, fs, path::Path, sync::Arc, time::Duration};
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use telemetry::Environment;
@@ -8,6 +8,7 @@ use telemetry::Environment;
 use crate::{
     AuthError, Caller, Jwk, Jwks, Rejection,
     claims::{AUDIENCE, Claims, ISSUER, LEEWAY},
+    jwk::{self, Unusable},
     metrics,
 };
 
@@ -28,6 +29,13 @@ struct Key {
     decoding: DecodingKey,
 }
 
+impl Key {
+    fn new(jwk: Jwk) -> Result<Self, Unusable> {
+        let decoding = jwk.decoding_key()?;
+        Ok(Self { jwk, decoding })
+    }
+}
+
 impl std::fmt::Debug for Verifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Verifier").field("kids", &self.keys.keys()).finish()
@@ -40,27 +48,50 @@ impl Verifier {
         let path = path.as_ref();
         let json = fs::read_to_string(path)
             .map_err(|source| AuthError::Unreadable { path: path.display().to_string(), source })?;
-        Self::new(serde_json::from_str(&json).map_err(AuthError::NotJwk)?, environment)
+        Self::from_json(&json, environment)
     }
 
-    /// Takes a set of keys; refuses one that is empty, ambiguous, unusable, or not meant for this environment.
+    /// Reads the keys of a JWK Set. A key of no use here is passed over with a warning in the log.
+    ///
+    /// # Errors
+    /// The set has no usable key, an ambiguous one, a private one, or one that is not meant for this environment.
+    pub fn from_json(json: &str, environment: Environment) -> Result<Self, AuthError> {
+        Self::of(jwk::read_set(json)?, environment)
+    }
+
+    /// Takes a set of keys, as [`Verifier::from_json`] does.
     pub fn new(jwks: Jwks, environment: Environment) -> Result<Self, AuthError> {
-        if jwks.keys.is_empty() {
+        Self::of(jwks.keys.into_iter().map(Ok).collect(), environment)
+    }
+
+    fn of(candidates: Vec<Result<Jwk, Unusable>>, environment: Environment) -> Result<Self, AuthError> {
+        if candidates.is_empty() {
             return Err(AuthError::NoKeys);
         }
-        let mut keys = HashMap::with_capacity(jwks.keys.len());
-        for jwk in jwks.keys {
-            if environment == Environment::Production && jwk.kid.starts_with(DEVELOPMENT_PREFIX) {
-                return Err(AuthError::DevelopmentKey(jwk.kid));
-            }
-            let decoding = jwk.decoding_key()?;
+        let mut keys = HashMap::with_capacity(candidates.len());
+        let mut passed_over = Vec::new();
+        for candidate in candidates {
+            let Key { jwk, decoding } = match candidate.and_then(Key::new) {
+                Ok(key) => key,
+                Err(unusable) => {
+                    tracing::warn!(reason = %unusable, "a key of the JWK Set is passed over");
+                    passed_over.push(unusable.to_string());
+                    continue;
+                }
+            };
             let kid = jwk.kid.clone();
+            if environment == Environment::Production && kid.starts_with(DEVELOPMENT_PREFIX) {
+                return Err(AuthError::DevelopmentKey(kid));
+            }
             if let Some(exp) = jwk.exp {
                 metrics::show_expiry(&kid, exp);
             }
             if keys.insert(kid.clone(), Key { jwk, decoding }).is_some() {
                 return Err(AuthError::DuplicateKeyId(kid));
             }
+        }
+        if keys.is_empty() {
+            return Err(AuthError::NoUsableKey(passed_over.join("; ")));
         }
         Ok(Self { keys: Arc::new(keys) })
     }
@@ -82,7 +113,7 @@ impl Verifier {
         let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation())
             .map_err(Rejection::Invalid)?
             .claims;
-        if !claims.lifetime_is_acceptable(now) {
+        if !claims.lifetime_is_acceptable(Duration::from_secs(now)) {
             return Err(Rejection::Lifetime);
         }
         let scopes = claims.scopes();

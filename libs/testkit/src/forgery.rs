@@ -67,10 +67,18 @@ impl Forgery {
 
     /// Makes a token in the same way that is good, to show that a forgery is refused for its one fault.
     pub(crate) fn none(key: &SigningKey, tenant: &str, scopes: &[&str]) -> String {
+        Self::none_with(key, tenant, scopes, &Value::Null)
+    }
+
+    /// Makes a token that is good but for these members of its claims.
+    pub(crate) fn none_with(key: &SigningKey, tenant: &str, scopes: &[&str], members: &Value) -> String {
         let now =
             SystemTime::now().duration_since(UNIX_EPOCH).expect("this machine's clock is set").as_secs();
         let header = json!({ "typ": "JWT", "alg": "EdDSA", "kid": key.kid() });
-        let claims = claims(tenant, scopes, now, now + FAR.as_secs());
+        let mut claims = claims(tenant, scopes, now, now + FAR.as_secs());
+        for (name, value) in members.as_object().into_iter().flatten() {
+            claims[name] = value.clone();
+        }
         encode(&header, &claims, |text| secret(key).sign(text).to_bytes().to_vec())
     }
 }

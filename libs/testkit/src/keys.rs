@@ -7,6 +7,7 @@ use std::{
 };
 
 use auth::{Jwks, SigningKey, TokenRequest};
+use serde_json::Value;
 
 use crate::Forgery;
 
@@ -66,6 +67,11 @@ impl Keys {
     /// Makes a token that is wrong in this one way.
     pub fn forge(&self, forgery: Forgery, tenant: &str, scopes: &[&str]) -> String {
         forgery.token(&self.signing, tenant, scopes)
+    }
+
+    /// Makes a token as another issuer might write it: with these members instead of our own.
+    pub fn token_with(&self, tenant: &str, scopes: &[&str], members: &Value) -> String {
+        Forgery::none_with(&self.signing, tenant, scopes, members)
     }
 
     /// Makes a token of any other kind.

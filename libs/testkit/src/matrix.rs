@@ -186,6 +186,6 @@ impl Answer {
         let challenge = self.headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
         self.status == StatusCode::UNAUTHORIZED
             && self.body["code"] == "unauthenticated"
-            && challenge.is_some_and(|challenge| challenge.starts_with("Bearer"))
+            && challenge.is_some_and(|challenge| challenge.starts_with("Bearer realm="))
     }
 }

@@ -77,7 +77,7 @@ fn an_unsigned_token_is_refused() {
 #[test]
 fn the_public_key_is_no_hmac_secret() {
     let key = SigningKey::generate("k");
-    let public = crate::jwk::decode_key(&key.public_jwk(None).x).unwrap();
+    let public = jwk::decode_key(&key.public_jwk(None).x).unwrap();
     let header = Header { kid: Some("k".to_owned()), ..Header::new(Algorithm::HS256) };
     for secret in [public.to_vec(), key.public_jwk(None).x.into_bytes()] {
         let token = jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(&secret)).unwrap();
@@ -131,6 +131,33 @@ fn every_claim_is_required_and_must_be_ours() {
     for (claim, value) in [("iss", "other"), ("aud", "other"), ("tenant", "Not A Tenant"), ("tenant", "")] {
         let changed = verify_changed(|claims, _| claims[claim] = value.into());
         assert!(matches!(changed, Err(Rejection::Invalid(_))), "{claim}: {changed:?}");
+    }
+}
+
+#[test]
+fn what_the_standard_allows_is_taken() {
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+    let with_fraction = |seconds: u64| Value::from(seconds as f64 + 0.25);
+    for good in [
+        verify_changed(|claims, _| claims["aud"] = json!(["other", "muster"])),
+        verify_changed(|claims, _| claims["aud"] = json!(["muster"])),
+        verify_changed(|claims, now| claims["exp"] = with_fraction(now + HOUR)),
+        verify_changed(|claims, now| claims["nbf"] = with_fraction(now - 1)),
+        verify_changed(|claims, now| claims["iat"] = with_fraction(now - 1)),
+    ] {
+        assert!(good.is_ok(), "{good:?}");
+    }
+    for bad in [
+        verify_changed(|claims, _| claims["aud"] = json!(["other", "another"])),
+        verify_changed(|claims, _| claims["aud"] = json!([])),
+        verify_changed(|claims, _| claims["aud"] = json!([1, "muster"])),
+        verify_changed(|claims, _| claims["aud"] = json!({ "muster": true })),
+        verify_changed(|claims, _| claims["exp"] = json!("4102444800")),
+        verify_changed(|claims, _| claims["exp"] = json!(1e300)),
+        verify_changed(|claims, _| claims["iat"] = json!(-1.5)),
+        verify_changed(|claims, now| claims["exp"] = with_fraction(now + 24 * HOUR)),
+    ] {
+        assert!(bad.is_err(), "{bad:?}");
     }
 }
 
@@ -198,26 +225,87 @@ fn no_token_is_made_that_no_verifier_would_take() {
 
 #[test]
 fn a_bad_set_of_keys_stops_the_service_at_start() {
-    let set = |keys: Value| serde_json::from_value::<Jwks>(json!({ "keys": keys })).unwrap();
-    let good = serde_json::to_value(SigningKey::generate("k").public_jwk(None)).unwrap();
-    let with = |member: &str, value: &str| {
-        let mut jwk = good.clone();
-        jwk[member] = value.into();
-        jwk
-    };
+    let good = public("k");
     for (keys, expected) in [
         (json!([]), "is empty"),
         (json!([good, good]), "twice"),
-        (json!([with("d", "secret")]), "private member"),
-        (json!([with("kty", "RSA")]), "kty must be OKP"),
-        (json!([with("x", "AAAA")]), "32 bytes"),
-        (json!([with("x", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]), "weak"),
+        (json!([public("other"), with(&good, "d", json!("secret"))]), "private member"),
+        (
+            json!([public("other"), { "kty": "RSA", "kid": "r", "n": "AQAB", "e": "AQAB", "d": "AQAB" }]),
+            "private member",
+        ),
+        (json!("keys"), "not a JWK"),
     ] {
-        let error = Verifier::new(set(keys), Environment::Local).unwrap_err().to_string();
+        let error = from_keys(&keys).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
-    // Members and key uses that are not ours to understand do not matter.
-    assert!(Verifier::new(set(json!([with("use", "sig")])), Environment::Production).is_ok());
+}
+
+/// Keys that are of no use here, and why.
+fn of_no_use() -> Vec<(Value, &'static str)> {
+    let ours = public("unusable");
+    let without = |member: &str| {
+        let mut jwk = ours.clone();
+        jwk.as_object_mut().unwrap().remove(member);
+        jwk
+    };
+    vec![
+        (
+            json!({ "kty": "RSA", "kid": "unusable", "use": "sig", "alg": "RS256", "n": "AQAB", "e": "AQAB" }),
+            "kty must be OKP",
+        ),
+        (json!({ "kty": "EC", "kid": "unusable", "crv": "P-256", "x": "AA", "y": "AA" }), "kty must be OKP"),
+        (json!({ "kty": "AKP", "kid": "unusable", "alg": "ML-DSA-44", "pub": "AA" }), "kty must be OKP"),
+        (with(&ours, "crv", json!("X25519")), "kty must be OKP"),
+        (with(&ours, "crv", json!("Ed448")), "kty must be OKP"),
+        (with(&ours, "use", json!("enc")), "use must be sig"),
+        (with(&ours, "alg", json!("ECDH-ES")), "alg must be"),
+        (with(&ours, "key_ops", json!(["sign"])), "key_ops must have verify"),
+        (with(&ours, "x", json!("AAAA")), "32 bytes"),
+        (with(&ours, "x", json!("AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")), "weak"),
+        (with(&ours, "muster_scopes", json!("links:write")), "invalid type"),
+        (with(&ours, "exp", json!("never")), "invalid type"),
+        (without("x"), "missing field `x`"),
+        (without("kid"), "without kid, number 1"),
+        (without("kty"), "kty must be OKP"),
+        (json!("no object"), "without kid, number 1"),
+    ]
+}
+
+#[test]
+fn a_key_of_no_use_is_passed_over_and_grants_nothing() {
+    let token = SigningKey::generate("unusable").sign(&request(&[])).unwrap();
+    for (unusable, problem) in of_no_use() {
+        let key = SigningKey::generate("k");
+        let beside = json!([unusable, key.public_jwk(None)]);
+        let verifier = from_keys(&beside).unwrap_or_else(|error| panic!("{problem}: {error}"));
+        assert!(verifier.verify(&key.sign(&request(&[])).unwrap()).is_ok(), "{problem}");
+        assert!(matches!(verifier.verify(&token), Err(Rejection::UnknownKey)), "{problem}");
+
+        let error = from_keys(&json!([unusable])).unwrap_err().to_string();
+        assert!(error.contains("no usable key") && error.contains(problem), "{problem}: {error}");
+    }
+    // What says nothing against our use of it does not matter.
+    let ours = public("k");
+    for (member, value) in
+        [("use", json!("sig")), ("alg", json!("EdDSA")), ("key_ops", json!(["verify"])), ("x5t", json!(1))]
+    {
+        assert!(from_keys(&json!([with(&ours, member, value)])).is_ok(), "{member}");
+    }
+}
+
+fn public(kid: &str) -> Value {
+    serde_json::to_value(SigningKey::generate(kid).public_jwk(None)).unwrap()
+}
+
+fn with(jwk: &Value, member: &str, value: Value) -> Value {
+    let mut jwk = jwk.clone();
+    jwk[member] = value;
+    jwk
+}
+
+fn from_keys(keys: &Value) -> Result<Verifier, AuthError> {
+    Verifier::from_json(&json!({ "keys": keys }).to_string(), Environment::Production)
 }
 
 #[test]
