@@ -63,12 +63,21 @@ logs: build ## Show the logs of the stack (PART=orders for one of it)
 	@$(MUSTER) logs $(PART)
 
 .PHONY: load
-load: build ## Put the stack under load (SCENARIO=mix RATE=500 DURATION=60, PROFILE=release; TARGET for another system)
+load: build ## Put the stack under load (SCENARIO=mix RATE=500 DURATION=60, PROFILE=release, PURGE=1; TARGET for another system)
 	@mkdir -p $(REPORTS)
 	@if [ '$(TARGET)' = .muster/target.toml ]; then (umask 077 && $(MUSTER) target >$(TARGET)); fi
 	@$(LOADTEST) run loadtest/scenarios/$(SCENARIO).toml --target $(TARGET) $(if $(RATE),--rate $(RATE)) \
-		$(if $(DURATION),--duration $(DURATION)) --json $(REPORTS)/$(SCENARIO).json --html $(REPORTS)/$(SCENARIO).html
+		$(if $(DURATION),--duration $(DURATION)) $(if $(PURGE),--purge-mailbox) \
+		--json $(REPORTS)/$(SCENARIO).json --html $(REPORTS)/$(SCENARIO).html
 	@echo 'The report: $(REPORTS)/$(SCENARIO).html'
+
+.PHONY: load/search
+load/search: build ## Find the highest steady rate at which a scenario holds (SCENARIO=orders FROM=50 STEPS=8 DURATION=20)
+	@mkdir -p $(REPORTS)
+	@if [ '$(TARGET)' = .muster/target.toml ]; then (umask 077 && $(MUSTER) target >$(TARGET)); fi
+	@$(LOADTEST) search loadtest/scenarios/$(SCENARIO).toml --target $(TARGET) $(if $(FROM),--from $(FROM)) \
+		$(if $(STEPS),--steps $(STEPS)) $(if $(DURATION),--duration $(DURATION)) $(if $(PURGE),--purge-mailbox) \
+		--json $(REPORTS)/$(SCENARIO)-search.json
 
 .PHONY: bench
 bench: ## Measure, each figure beside its baseline, on a stack of its own

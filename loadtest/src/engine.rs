@@ -47,8 +47,8 @@ pub trait Workload: Send + 'static {
     /// What is remembered of a request while it is under way.
     type Ticket: Clone + Send + 'static;
 
-    /// Makes the next request.
-    fn next(&mut self) -> Outgoing<Self::Ticket>;
+    /// Makes the next request, which is to leave at `due_at`. `counted` says whether it counts for thresholds.
+    fn next(&mut self, due_at: Instant, counted: bool) -> Outgoing<Self::Ticket>;
 
     /// Judges what came of a request. `n_tries` counts those of this request, the last one included.
     fn judge(&mut self, ticket: &Self::Ticket, answer: &Result<Answer, Failure>, n_tries: u32) -> Judgement;
@@ -115,7 +115,7 @@ async fn dispatch<W: Workload>(
     for (number, arrival) in schedule.enumerate() {
         let intended = shared.started + arrival.at;
         pacer.sleep_until(intended).await?;
-        let outgoing = locked(&shared.workload).next();
+        let outgoing = locked(&shared.workload).next(intended, arrival.counted);
         under_way.spawn(carry(Arc::clone(shared), arrival, outgoing));
         let lateness = intended.elapsed();
         {

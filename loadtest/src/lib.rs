@@ -11,6 +11,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod schedule;
+pub mod search;
 pub mod shop;
 pub mod target;
 pub mod verdict;

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use loadtest::run;
+use loadtest::{run, search};
 
 /// A threshold or the reconciliation failed.
 const FAILED: u8 = 1;
@@ -24,13 +24,15 @@ struct Cli {
 enum Command {
     /// Run a scenario; exit 0 when it passed, 1 when it did not, 2 when it could not be run.
     Run(run::Args),
+    /// Look for the highest steady rate at which a scenario holds; exit 0 when there is one, 1 when none held, 2 when it could
+    /// not be looked for.
+    Search(search::Args),
 }
 
 /// One thread: the generator takes one core at most, and leaves the others to what it measures.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Command::Run(args) = Cli::parse().command;
-    match carry_out(&args).await {
+    match carry_out(Cli::parse().command).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
         Err(error) => {
@@ -40,10 +42,17 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn carry_out(args: &run::Args) -> anyhow::Result<bool> {
-    let (scenario, target) = args.load()?;
-    let report = run::drive(&scenario, &target).await?.conclude(&scenario).await?;
-    writeln!(std::io::stdout().lock(), "{report}").unwrap_or_default();
-    args.write(&report)?;
-    Ok(report.passed)
+async fn carry_out(command: Command) -> anyhow::Result<bool> {
+    match command {
+        Command::Run(args) => {
+            let report = run::run(&args).await?;
+            writeln!(std::io::stdout().lock(), "{report}").unwrap_or_default();
+            Ok(report.passed)
+        }
+        Command::Search(args) => {
+            let found = search::search(&args).await?;
+            writeln!(std::io::stdout().lock(), "{found}").unwrap_or_default();
+            Ok(found.holds.is_some())
+        }
+    }
 }

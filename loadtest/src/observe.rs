@@ -1,7 +1,9 @@
 //! Looks at a running system through the doors that its users have: the HTTP APIs, the mailbox, the topic.
 
 mod events;
+mod imap;
 mod inbox;
+mod purge;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,7 +15,9 @@ use hyper::header::{AUTHORIZATION, HeaderValue, LOCATION};
 use uuid::Uuid;
 
 pub use events::TopicPosition;
+pub use imap::{Standing, standing};
 pub use inbox::Inbox;
+pub use purge::purge;
 
 use crate::connections::{Answer, Connections, Failure, Limits, get};
 use crate::reconcile::{Held, Order, Told};

@@ -34,6 +34,8 @@ pub struct Told {
 pub struct Promise {
     /// When the first request was due.
     pub due_at: Instant,
+    /// Whether the time to its mail counts: not of an order that was placed before the run, or to warm up.
+    pub counted: bool,
     /// How often it was sent.
     pub n_sends: u32,
     /// What was ordered.

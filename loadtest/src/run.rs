@@ -33,6 +33,9 @@ pub struct Args {
     /// Length of the counted phases together, as seconds with or without `s`; the scenario's own if left out.
     #[arg(long, value_parser = parse_seconds)]
     duration: Option<Duration>,
+    /// Empty every mailbox of the target first, so that mails of earlier runs do not slow its mail server down.
+    #[arg(long)]
+    purge_mailbox: bool,
     /// Where to write the report as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -43,13 +46,13 @@ pub struct Args {
 
 impl Args {
     /// Reads what the run needs; everything that can be wrong with it is found here.
-    pub fn load(&self) -> anyhow::Result<(Scenario, Target)> {
+    fn load(&self) -> anyhow::Result<(Scenario, Target)> {
         let mut scenario = Scenario::read(&self.scenario)?;
         if let Some(duration) = self.duration {
             scenario.set_duration(duration);
         }
         if let Some(rate) = self.rate {
-            scenario.set_rate(rate);
+            scenario.set_rate(rate)?;
         }
         for path in self.json.iter().chain(&self.html) {
             let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -59,7 +62,7 @@ impl Args {
     }
 
     /// Writes the report where it was asked for.
-    pub fn write(&self, report: &Report) -> anyhow::Result<()> {
+    fn write(&self, report: &Report) -> anyhow::Result<()> {
         if let Some(path) = &self.json {
             let json = serde_json::to_string_pretty(report).context("the report as JSON")?;
             std::fs::write(path, json + "\n").with_context(|| format!("{}", path.display()))?;
@@ -70,6 +73,17 @@ impl Args {
         }
         Ok(())
     }
+}
+
+/// Runs it, from the first link to the verdict.
+pub async fn run(args: &Args) -> anyhow::Result<Report> {
+    let (scenario, target) = args.load()?;
+    if args.purge_mailbox {
+        target.purge_mailbox().await?;
+    }
+    let report = drive(&scenario, &target).await?.conclude(&scenario).await?;
+    args.write(&report)?;
+    Ok(report)
 }
 
 /// What a run leaves to be reconciled.
@@ -172,13 +186,13 @@ impl Live {
     }
 }
 
-fn parse_rate(text: &str) -> anyhow::Result<f64> {
+pub(crate) fn parse_rate(text: &str) -> anyhow::Result<f64> {
     let rate: f64 = text.parse().context("expected a number")?;
     ensure!((0.1..=100_000.0).contains(&rate), "expected a rate from 0.1 to 100000");
     Ok(rate)
 }
 
-fn parse_seconds(text: &str) -> anyhow::Result<Duration> {
+pub(crate) fn parse_seconds(text: &str) -> anyhow::Result<Duration> {
     let seconds: f64 = text.trim_end_matches('s').parse().context("expected seconds, such as 60 or 60s")?;
     ensure!((1.0..=82_000.0).contains(&seconds), "expected 1 to 82000 seconds");
     Ok(Duration::from_secs_f64(seconds))

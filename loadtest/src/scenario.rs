@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -94,6 +94,8 @@ pub enum Measure {
     ErrorRatio,
     /// Dropped arrivals over all arrivals.
     DroppedRatio,
+    /// 99th percentile of the time from when an order was to be placed until its mail is there, in milliseconds.
+    MailP99Ms,
 }
 
 /// One condition for the run to pass.
@@ -205,18 +207,42 @@ impl Scenario {
         }
     }
 
-    /// Multiplies every rate, so that the counted phases have this rate in the mean.
-    pub fn set_rate(&mut self, rate: f64) {
-        let factor = rate / self.mean_rate();
+    /// Multiplies every rate, so that the counted phases have this rate in the mean. Bursts keep their size, so it fails for
+    /// a rate that they exceed alone.
+    pub fn set_rate(&mut self, rate: f64) -> anyhow::Result<()> {
+        let bursts = self.mean(Shape::burst_rate);
+        ensure!(
+            rate > bursts,
+            "a rate of {rate}/s is not possible: the bursts of {} alone make {bursts:.1}/s, and keep their size",
+            self.name
+        );
+        let factor = (rate - bursts) / self.mean(Shape::regular_rate);
         for phase in &mut self.phases {
             phase.shape = phase.shape.scaled(factor);
         }
+        Ok(())
+    }
+
+    /// Takes the place of all phases: a warm-up and then requests at one rate, at random times as those of independent
+    /// people. Operations, limits and thresholds stay.
+    pub fn set_steady(&mut self, rate: f64, warm_up: Duration, duration: Duration) {
+        let phase =
+            |name: &str, duration, shape, counted| Phase { name: name.to_owned(), duration, shape, counted };
+        self.phases = vec![
+            phase("warm-up", warm_up, Shape::Constant { rate }, false),
+            phase("steady", duration, Shape::Poisson { rate }, true),
+        ];
     }
 
     /// Requests per second of the counted phases, in the mean.
     pub fn mean_rate(&self) -> f64 {
+        self.mean(Shape::mean_rate)
+    }
+
+    /// A rate of the counted phases, in the mean.
+    fn mean(&self, rate: fn(Shape) -> f64) -> f64 {
         let counted = || self.phases.iter().filter(|phase| phase.counted);
-        let requests: f64 = counted().map(|p| p.shape.mean_rate() * p.duration.as_secs_f64()).sum();
+        let requests: f64 = counted().map(|p| rate(p.shape) * p.duration.as_secs_f64()).sum();
         requests / counted().map(|phase| phase.duration.as_secs_f64()).sum::<f64>()
     }
 }
@@ -251,13 +277,14 @@ impl Measure {
             Self::P999Ms => "p99.9",
             Self::ErrorRatio => "error ratio",
             Self::DroppedRatio => "dropped arrivals",
+            Self::MailP99Ms => "p99 of order to mail",
         }
     }
 
     /// A value of this measure as a person reads it.
     pub fn show(self, value: f64) -> String {
         match self {
-            Self::P50Ms | Self::P99Ms | Self::P999Ms => format!("{value:.2} ms"),
+            Self::P50Ms | Self::P99Ms | Self::P999Ms | Self::MailP99Ms => format!("{value:.2} ms"),
             Self::ErrorRatio | Self::DroppedRatio => format!("{:.3} %", value * 100.0),
         }
     }

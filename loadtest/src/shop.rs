@@ -4,7 +4,7 @@ mod orders;
 mod prepare;
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -155,12 +155,12 @@ impl Shop {
 impl Workload for Shop {
     type Ticket = Ticket;
 
-    fn next(&mut self) -> Outgoing<Ticket> {
+    fn next(&mut self, due_at: Instant, counted: bool) -> Outgoing<Ticket> {
         let operation = self.choose();
         let (server, request, ticket) = match self.operations[operation].kind {
             Kind::Redirect => self.follow_link(),
             Kind::ReadOrder => self.read_order(),
-            Kind::PlaceOrder => self.place_order(self.operations[operation].repeat),
+            Kind::PlaceOrder => self.place_order(self.operations[operation].repeat, due_at, counted),
         };
         Outgoing { operation, server, request, ticket }
     }

@@ -8,6 +8,8 @@ use anyhow::{Context, bail, ensure};
 use auth::{SigningKey, TokenRequest};
 use serde::{Deserialize, Serialize};
 
+use crate::observe::purge;
+
 /// A running system, as a TOML file. `muster target` prints the one of the local stack.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +42,9 @@ pub struct Target {
 pub struct Mailbox {
     /// Its IMAP server: `host:port`.
     pub imap: String,
+    /// `GreenMail`'s own API, by which all mailboxes can be emptied: `http://host:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_url: Option<String>,
 }
 
 /// The broker and the registry behind the events.
@@ -75,10 +80,20 @@ impl Target {
         Ok(target)
     }
 
+    /// Empties every mailbox of the mail server.
+    pub async fn purge_mailbox(&self) -> anyhow::Result<()> {
+        let api_url = self.mailbox.as_ref().and_then(|mailbox| mailbox.api_url.as_deref());
+        let api_url = api_url.context("the target names no api_url of a mailbox that could be emptied")?;
+        purge(api_url).await
+    }
+
     fn check(&self) -> anyhow::Result<()> {
         ensure!(!self.skus.is_empty(), "skus must name a product at least");
         authority(&self.orders_url).context("orders_url")?;
         authority(&self.links_url).context("links_url")?;
+        if let Some(api_url) = self.mailbox.as_ref().and_then(|mailbox| mailbox.api_url.as_deref()) {
+            authority(api_url).context("api_url of the mailbox")?;
+        }
         ensure!(
             self.token_file.is_some() != self.signing_key_file.is_some(),
             "set either token_file or signing_key_file"

@@ -28,7 +28,7 @@ pub fn judge(scenario: &Scenario, recording: &Recording, reconciled: &reconcile:
             None => recording.total(),
             Some(kind) => of_kind(scenario, recording, kind),
         };
-        judge_threshold(threshold, &figures)
+        judge_threshold(threshold, &figures, reconciled)
     }));
     let n_faults = reconciled.faults.len();
     verdicts.push(Verdict {
@@ -55,18 +55,18 @@ fn generator(scenario: &Scenario, recording: &Recording) -> Verdict {
     }
 }
 
-fn judge_threshold(threshold: &Threshold, figures: &Figures) -> Verdict {
+fn judge_threshold(threshold: &Threshold, figures: &Figures, reconciled: &reconcile::Report) -> Verdict {
     let Threshold { operation, measure, at_most } = threshold;
     let of = operation.map_or_else(|| "all".to_owned(), |kind| kind.to_string());
     let condition = format!("{of}: {} ≤ {}", measure.label(), measure.show(*at_most));
     // Nothing measured is nothing shown to hold.
-    match value(*measure, figures) {
+    match value(*measure, figures, reconciled) {
         None => Verdict { condition, measured: "nothing".to_owned(), passed: false },
         Some(value) => Verdict { condition, measured: measure.show(value), passed: value <= *at_most },
     }
 }
 
-fn value(measure: Measure, figures: &Figures) -> Option<f64> {
+fn value(measure: Measure, figures: &Figures, reconciled: &reconcile::Report) -> Option<f64> {
     let latency = |quantile| (!figures.latency.is_empty()).then(|| quantile_ms(&figures.latency, quantile));
     let ratio = |count: u64| (figures.n_arrivals > 0).then(|| real(count) / real(figures.n_arrivals));
     match measure {
@@ -75,6 +75,8 @@ fn value(measure: Measure, figures: &Figures) -> Option<f64> {
         Measure::P999Ms => latency(0.999),
         Measure::ErrorRatio => ratio(figures.n_errors()),
         Measure::DroppedRatio => ratio(figures.n_dropped),
+        // A mail that never comes is a fault of the reconciliation, which no percentile hides.
+        Measure::MailP99Ms => reconciled.mail_percentile(99).map(ms_of),
     }
 }
 
@@ -179,6 +181,24 @@ mod tests {
         let mut gave_up = recording((0, Duration::ZERO), &[]);
         gave_up.gave_up = true;
         assert_eq!(failed(&gave_up).len(), 1);
+    }
+
+    #[test]
+    fn mails_that_come_late_or_are_not_looked_for_fail_their_threshold() {
+        let threshold = Threshold {
+            operation: Some(crate::scenario::Kind::PlaceOrder),
+            measure: Measure::MailP99Ms,
+            at_most: 1000.0,
+        };
+        let judged = |latencies: &[u64]| {
+            let mut reconciled = reconcile(&Told::default(), &Held::default());
+            reconciled.latencies = latencies.iter().copied().map(Duration::from_millis).collect();
+            judge_threshold(&threshold, &Recording::new(1).total(), &reconciled)
+        };
+        assert!(judged(&[100, 900]).passed);
+        assert!(!judged(&[100, 1100]).passed);
+        assert_eq!(judged(&[100, 1100]).condition, "place_order: p99 of order to mail ≤ 1000.00 ms");
+        assert!(!judged(&[]).passed);
     }
 
     #[test]

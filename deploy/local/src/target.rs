@@ -4,7 +4,7 @@ use anyhow::Context;
 use loadtest::target::{Events, Mailbox, Target};
 
 use crate::demo::catalogue;
-use crate::parts::{kafka, registry};
+use crate::parts::{kafka, mailbox, registry};
 use crate::ports::{authority, url};
 use crate::site::Site;
 
@@ -21,7 +21,7 @@ pub(crate) fn target(site: &Site) -> anyhow::Result<Target> {
         skus: catalogue::plentiful(site.checkout.root(), TENANT)?,
         token_file: None,
         signing_key_file: Some(site.secrets.development_key_file()?),
-        mailbox: Some(Mailbox { imap: authority(site.ports.imap()) }),
+        mailbox: Some(Mailbox { imap: authority(site.ports.imap()), api_url: Some(mailbox::api_url(site)) }),
         events: Some(Events {
             bootstrap_servers: authority(site.ports.kafka()),
             topic: topic.name.to_owned(),

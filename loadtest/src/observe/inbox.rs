@@ -1,23 +1,26 @@
 //! Watches one mailbox over IMAP and notes when each mail was first seen.
 //!
-//! The HTTP API of the mail server can only give out a whole mailbox again and again; IMAP can ask
-//! for what is new. This speaks just the four commands that takes.
+//! The HTTP API of the mail server can only give out a whole mailbox again and again; IMAP can ask for what is new. `GreenMail`
+//! takes time for a command that grows with the square of the mailbox's size, and keeps all mails in memory. So what was noted
+//! is removed: the mailbox belongs to the run, and stays small however long that takes.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use anyhow::Context;
+use tokio::time::sleep;
 
+use super::imap::Session;
 use crate::reconcile::Arrivals;
 
 /// How often to look, and so how exact the times are.
 const POLL: Duration = Duration::from_millis(25);
 
-/// How long the server may take for one answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Mails that were noted and stay, so that not each of them costs its removal.
+const KEPT: u32 = 64;
+
+/// Mails removed at a time: more would keep the server busy for too long.
+const REMOVED_AT_ONCE: u32 = 500;
 
 /// A mailbox that is being watched until this is dropped.
 #[derive(Debug)]
@@ -26,12 +29,23 @@ pub struct Inbox {
     watch: tokio::task::JoinHandle<anyhow::Error>,
 }
 
+/// How far a mailbox was read, as UIDs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Position {
+    /// The last mail that was noted.
+    noted: u32,
+    /// The last one that was removed.
+    removed: u32,
+}
+
 impl Inbox {
-    /// Begins to watch the mailbox of an address; `imap` is the server's `host:port`.
+    /// Begins to watch the mailbox of an address that nobody else reads; `imap` is the server's `host:port`.
     pub async fn watch(address: &str, imap: &str) -> anyhow::Result<Self> {
-        let session = Session::open(address, imap, 0).await?;
+        let watched =
+            Watched { address: address.to_owned(), imap: imap.to_owned(), position: Position::default() };
+        let session = watched.open().await?;
         let arrivals = Arc::new(Mutex::new(Arrivals::new()));
-        let watch = tokio::spawn(watch(session, address.to_owned(), imap.to_owned(), Arc::clone(&arrivals)));
+        let watch = tokio::spawn(watched.keep_noting(session, Arc::clone(&arrivals)));
         Ok(Self { arrivals, watch })
     }
 
@@ -50,99 +64,67 @@ impl Drop for Inbox {
     }
 }
 
-async fn watch(
-    mut session: Session,
+/// A mailbox, and how far it was read.
+struct Watched {
     address: String,
     imap: String,
-    notes: Arc<Mutex<Arrivals>>,
-) -> anyhow::Error {
-    loop {
-        if let Ok(ids) = session.new_message_ids().await {
-            note(&notes, ids);
-        } else {
-            // GreenMail drops a session in which a mail arrives while it looks for changes.
-            match Session::open(&address, &imap, session.last_uid).await {
-                Ok(next) => session = next,
-                Err(error) => return error.context("the mailbox cannot be watched"),
-            }
-        }
-        sleep(POLL).await;
-    }
+    position: Position,
 }
 
-fn note(notes: &Mutex<Arrivals>, ids: Vec<String>) {
-    let mut arrivals = notes.lock().expect("nobody panics with this lock");
-    for id in ids {
-        arrivals.entry(id).or_default().push(Instant::now());
-    }
-}
-
-async fn connect(imap: &str) -> anyhow::Result<TcpStream> {
-    let connected = timeout(PATIENCE, TcpStream::connect(imap)).await;
-    connected
-        .with_context(|| format!("{imap} does not answer"))?
-        .with_context(|| format!("{imap}: no connection"))
-}
-
-/// An IMAP connection (RFC 3501) with a mailbox selected.
-struct Session {
-    stream: BufReader<TcpStream>,
-    n_commands: u32,
-    last_uid: u32,
-}
-
-impl Session {
-    /// Opens a connection that begins with the mail after `last_uid`.
-    async fn open(address: &str, imap: &str, last_uid: u32) -> anyhow::Result<Self> {
-        let mut stream = BufReader::new(connect(imap).await?);
-        let mut greeting = String::new();
-        stream.read_line(&mut greeting).await.context("no IMAP greeting")?;
-        let mut session = Self { stream, n_commands: 0, last_uid };
-        session.command(&format!("LOGIN \"{address}\" \"any\"")).await?;
+impl Watched {
+    async fn open(&self) -> anyhow::Result<Session> {
+        let mut session = Session::log_in(&self.address, &self.imap).await?;
         session.command("SELECT INBOX").await?;
         Ok(session)
     }
 
-    /// The ids of the mails that arrived since the last call.
-    async fn new_message_ids(&mut self) -> anyhow::Result<Vec<String>> {
-        // Only then does the server look for mails that came after SELECT.
-        self.command("NOOP").await?;
-        let next = self.last_uid + 1;
-        let query = format!("UID FETCH {next}:* (UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
-        let lines = self.command(&query).await?;
-        let fetched = fetched(&lines);
-        // For a range beyond the end the server gives the last mail again.
-        let new: Vec<_> = fetched.into_iter().filter(|(uid, _)| *uid >= next).collect();
-        self.last_uid = new.iter().map(|(uid, _)| *uid).max().unwrap_or(self.last_uid);
-        Ok(new.into_iter().map(|(_, id)| id).collect())
-    }
-
-    /// Sends a command and returns the lines before its completion.
-    async fn command(&mut self, command: &str) -> anyhow::Result<Vec<String>> {
-        let exchange = timeout(PATIENCE, self.exchange(command)).await;
-        exchange.with_context(|| format!("the mail server does not answer `{command}`"))?
-    }
-
-    async fn exchange(&mut self, command: &str) -> anyhow::Result<Vec<String>> {
-        self.n_commands += 1;
-        let tag = format!("a{}", self.n_commands);
-        let line = format!("{tag} {command}\r\n");
-        self.stream.get_mut().write_all(line.as_bytes()).await.context("IMAP")?;
-        let mut lines = Vec::new();
+    async fn keep_noting(mut self, mut session: Session, notes: Arc<Mutex<Arrivals>>) -> anyhow::Error {
         loop {
-            let mut line = String::new();
-            if self.stream.read_line(&mut line).await.context("IMAP")? == 0 {
-                bail!("the mail server hung up");
+            if self.advance(&mut session, &notes).await.is_err() {
+                // GreenMail drops a session in which a mail arrives while it looks for changes.
+                match self.open().await {
+                    Ok(next) => session = next,
+                    Err(error) => return error.context("the mailbox cannot be watched"),
+                }
             }
-            let Some(completion) = line.strip_prefix(&format!("{tag} ")) else {
-                lines.push(line);
-                continue;
-            };
-            if !completion.starts_with("OK") {
-                bail!("the mail server answers `{command}` with: {}", completion.trim());
-            }
-            return Ok(lines);
+            sleep(POLL).await;
         }
+    }
+
+    /// Notes the mails that arrived since the last call, and removes some of those that were noted.
+    async fn advance(&mut self, session: &mut Session, notes: &Mutex<Arrivals>) -> anyhow::Result<()> {
+        // Only then does the server look for mails that came after SELECT.
+        session.command("NOOP").await?;
+        let next = self.position.noted + 1;
+        let query = format!("UID FETCH {next}:* (UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
+        let lines = session.command(&query).await?;
+        // For a range beyond the end the server gives the last mail again.
+        let new: Vec<_> = fetched(&lines).into_iter().filter(|(uid, _)| *uid >= next).collect();
+        self.position.noted = new.iter().map(|(uid, _)| *uid).max().unwrap_or(self.position.noted);
+        note(notes, new.into_iter().map(|(_, id)| id));
+        if self.position.noted - self.position.removed > KEPT {
+            self.remove(session).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the oldest mails that were noted. To do so twice, after a session that broke, does no harm.
+    async fn remove(&mut self, session: &mut Session) -> anyhow::Result<()> {
+        let Position { noted, removed } = self.position;
+        let last = noted.min(removed + REMOVED_AT_ONCE);
+        session.command(&format!("UID STORE {}:{last} +FLAGS.SILENT (\\Deleted)", removed + 1)).await?;
+        // EXPUNGE would tell of each, which GreenMail cannot while mails arrive.
+        session.command("CLOSE").await?;
+        self.position.removed = last;
+        session.command("SELECT INBOX").await?;
+        Ok(())
+    }
+}
+
+fn note(notes: &Mutex<Arrivals>, ids: impl Iterator<Item = String>) {
+    let mut arrivals = notes.lock().expect("nobody panics with this lock");
+    for id in ids {
+        arrivals.entry(id).or_default().push(Instant::now());
     }
 }
 

@@ -99,7 +99,8 @@ fn mails(order: &Order, promise: &Promise, held: &Held, report: &mut Report) {
         Some(times) => {
             report.n_with_mail += 1;
             report.n_copies += times.len() - 1;
-            report.latencies.extend(times.first().map(|first| first.duration_since(promise.due_at)));
+            let first = times.first().filter(|_| promise.counted);
+            report.latencies.extend(first.map(|first| first.duration_since(promise.due_at)));
         }
         // It cannot be missed yet.
         None if !order.state.is_final() => {}

@@ -41,7 +41,7 @@ pub struct Report {
     pub n_event_copies: usize,
     /// Links that clients were told of.
     pub n_links: usize,
-    /// From when a request was due to its mail, shortest first.
+    /// From when a request was due to its mail, shortest first; of those that count.
     #[serde(skip)]
     pub latencies: Vec<Duration>,
     /// Everything on which both sides disagree.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
-use super::{File, Kind, LimitsFile, Operation, PhaseFile, Threshold};
+use super::{File, Kind, LimitsFile, Measure, Operation, PhaseFile, Threshold};
 
 /// The longest run: a token lives for a day.
 const LONGEST_S: f64 = 23.0 * 3600.0;
@@ -114,6 +114,10 @@ fn operation(operation: &Operation, file: &File) -> Result<(), String> {
 
 fn threshold(threshold: &Threshold, kinds: &BTreeSet<Kind>) -> Result<(), String> {
     ensure(threshold.at_most >= 0.0 && threshold.at_most.is_finite(), "at_most must be 0 or more")?;
+    ensure(
+        threshold.measure != Measure::MailP99Ms || threshold.operation == Some(Kind::PlaceOrder),
+        "mail_p99_ms is of orders: set operation = \"place_order\"",
+    )?;
     match threshold.operation {
         Some(kind) if !kinds.contains(&kind) => Err(format!("there is no operation {kind} in this scenario")),
         _ => Ok(()),

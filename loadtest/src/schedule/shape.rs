@@ -44,8 +44,13 @@ pub enum Shape {
 impl Shape {
     /// Requests per second over the whole phase.
     pub fn mean_rate(self) -> f64 {
+        self.regular_rate() + self.burst_rate()
+    }
+
+    /// Requests per second, bursts apart: what [`scaled`](Self::scaled) multiplies.
+    pub fn regular_rate(self) -> f64 {
         match self {
-            Self::Constant { rate } | Self::Poisson { rate } => rate,
+            Self::Constant { rate } | Self::Poisson { rate } | Self::Burst { rate, .. } => rate,
             Self::Staircase { from, to, steps } => {
                 if steps == 1 {
                     from
@@ -53,7 +58,14 @@ impl Shape {
                     f64::midpoint(from, to)
                 }
             }
-            Self::Burst { rate, size, every_s } => rate + f64::from(size) / every_s,
+        }
+    }
+
+    /// Requests per second that come in bursts.
+    pub fn burst_rate(self) -> f64 {
+        match self {
+            Self::Burst { size, every_s, .. } => f64::from(size) / every_s,
+            Self::Constant { .. } | Self::Poisson { .. } | Self::Staircase { .. } => 0.0,
         }
     }
 
@@ -65,7 +77,8 @@ impl Shape {
         }
     }
 
-    /// The same shape with every rate and size multiplied.
+    /// The same shape with every rate multiplied. A burst keeps its size: so many people at one instant are a question of
+    /// their own, whatever else goes on.
     #[must_use]
     pub fn scaled(self, factor: f64) -> Self {
         match self {
@@ -74,11 +87,7 @@ impl Shape {
             Self::Staircase { from, to, steps } => {
                 Self::Staircase { from: from * factor, to: to * factor, steps }
             }
-            Self::Burst { rate, size, every_s } => Self::Burst {
-                rate: rate * factor,
-                size: whole(f64::from(size) * factor).try_into().unwrap_or(u32::MAX).max(1),
-                every_s,
-            },
+            Self::Burst { rate, size, every_s } => Self::Burst { rate: rate * factor, size, every_s },
         }
     }
 
@@ -171,9 +180,4 @@ impl Times {
         }
         burst_s
     }
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounds a positive number")]
-fn whole(value: f64) -> u64 {
-    value.round() as u64
 }

@@ -15,9 +15,14 @@ use crate::connections::{Answer, Failure, Request};
 use crate::reconcile::{FaultKind, Line, Order, Promise};
 
 impl Shop {
-    pub(super) fn place_order(&mut self, repeat: f64) -> (usize, Request, Ticket) {
+    pub(super) fn place_order(
+        &mut self,
+        repeat: f64,
+        due_at: Instant,
+        counted: bool,
+    ) -> (usize, Request, Ticket) {
         let is_repetition = self.rng.random::<f64>() < repeat && !self.repeatable.is_empty();
-        let key = if is_repetition { self.key_to_repeat() } else { self.new_order() };
+        let key = if is_repetition { self.key_to_repeat() } else { self.new_order(due_at, counted) };
         (ORDERS, self.placing(key), Ticket::PlaceOrder(key))
     }
 
@@ -30,14 +35,13 @@ impl Shop {
     }
 
     /// Makes up an order, under a key that no run ever had.
-    pub(super) fn new_order(&mut self) -> Uuid {
+    pub(super) fn new_order(&mut self, due_at: Instant, counted: bool) -> Uuid {
         let key = Uuid::new_v4();
         let first = self.rng.random_range(0..self.skus.len());
         let n_lines = self.rng.random_range(1..=2.min(self.skus.len()));
         let skus = self.skus.iter().cycle().skip(first).take(n_lines).cloned();
         let lines: Vec<Line> = skus.map(|sku| Line { sku, quantity: 1 }).collect();
-        let promise =
-            Promise { due_at: Instant::now(), n_sends: 1, lines, ids: BTreeSet::new(), refusal: None };
+        let promise = Promise { due_at, counted, n_sends: 1, lines, ids: BTreeSet::new(), refusal: None };
         self.told.orders.insert(key, promise);
         if self.repeatable.len() == REPEATABLE {
             self.repeatable.pop_front();

@@ -40,7 +40,7 @@ pub async fn prepare(shop: &mut Shop, wanted: Prepare, servers: &[Connections]) 
         shop.told.links.insert(code, target);
     }
 
-    let keys: Vec<Uuid> = (0..wanted.orders).map(|_| shop.new_order()).collect();
+    let keys: Vec<Uuid> = (0..wanted.orders).map(|_| shop.new_order(Instant::now(), false)).collect();
     let requests: Vec<_> = keys.iter().map(|key| (*key, shop.placing(*key))).collect();
     let answers =
         stream::iter(requests).map(async |(key, request)| (key, insist(&servers[ORDERS], request).await));

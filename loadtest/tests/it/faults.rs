@@ -27,7 +27,7 @@ impl World {
         let (key, id) = (Uuid::new_v4(), Uuid::new_v4());
         let due_at = Instant::now();
         let ids = BTreeSet::from([id]);
-        let promise = Promise { due_at, n_sends: 1, lines: lines(), ids, refusal: None };
+        let promise = Promise { due_at, counted: true, n_sends: 1, lines: lines(), ids, refusal: None };
         let mut stored = lines();
         stored.reverse();
         let order = Order { id, state: State::Confirmed, lines: stored };
@@ -84,6 +84,14 @@ fn when_all_is_well_nothing_is_found() {
         (1, 1, 1, 2)
     );
     assert_eq!(report.mail_percentile(99), Some(Duration::from_millis(40)));
+}
+
+#[test]
+fn the_time_to_a_mail_counts_for_orders_of_the_counted_phases_only() {
+    let mut world = World::good();
+    world.promise().counted = false;
+    let report = world.report();
+    assert_eq!((report.n_with_mail, report.mail_percentile(99)), (1, None));
 }
 
 #[test]

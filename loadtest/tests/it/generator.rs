@@ -20,7 +20,7 @@ struct Gets {
 impl Workload for Gets {
     type Ticket = ();
 
-    fn next(&mut self) -> Outgoing<()> {
+    fn next(&mut self, _: Instant, _: bool) -> Outgoing<()> {
         let done_at = Instant::now() + self.effort;
         while Instant::now() < done_at {
             std::hint::spin_loop();

@@ -4,6 +4,7 @@
 
 mod faults;
 mod generator;
+mod mailbox;
 mod run;
 mod scenarios;
 mod server;

@@ -96,7 +96,7 @@ fn target(orders: &Process, links: &Process, topics: &Topics, token_file: PathBu
         skus: vec!["TEA-SENCHA".to_owned(), "TEA-EARL-GREY".to_owned()],
         token_file: Some(token_file),
         signing_key_file: None,
-        mailbox: Some(Mailbox { imap: endpoints().imap.clone() }),
+        mailbox: Some(Mailbox { imap: endpoints().imap.clone(), api_url: None }),
         events: Some(Events {
             bootstrap_servers: endpoints().kafka_bootstrap_servers.clone(),
             topic: topics.name(EVENTS).to_owned(),

@@ -24,7 +24,7 @@ fn complaint(old: &str, new: &str) -> String {
 #[test]
 fn every_scenario_of_the_crate_is_valid() {
     let names: Vec<_> = scenarios().map(|path| Scenario::read(&path).unwrap().name).collect();
-    for name in ["redirects", "orders", "mix"] {
+    for name in ["redirects", "orders", "mix", "mails"] {
         assert!(names.iter().any(|found| found == name), "{names:?}");
     }
 }
@@ -41,10 +41,45 @@ fn the_mix_is_what_its_name_says() {
 fn rate_and_duration_can_be_set_from_outside() {
     let mut mix = Scenario::parse("mix", &mix()).unwrap();
     mix.set_duration(Duration::from_secs(10));
-    mix.set_rate(200.0);
+    mix.set_rate(200.0).unwrap();
     let counted: Duration = mix.phases.iter().filter(|phase| phase.counted).map(|phase| phase.duration).sum();
     assert_eq!(counted, Duration::from_secs(10));
     assert!((mix.mean_rate() - 200.0).abs() < 1e-6);
+}
+
+/// The orders, which come in bursts too.
+fn orders() -> Scenario {
+    Scenario::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/orders.toml")).unwrap()
+}
+
+#[test]
+fn a_burst_keeps_its_size_at_every_rate() {
+    let burst = |scenario: &Scenario| {
+        scenario.phases.iter().map(|phase| phase.shape.largest_burst()).fold(0.0, f64::max)
+    };
+    let size = burst(&orders());
+    assert!(size > 1.0, "{size}");
+    for rate in [10.0, 45.0, 287.0] {
+        let mut scaled = orders();
+        scaled.set_rate(rate).unwrap();
+        assert!((burst(&scaled) - size).abs() < 1e-9, "at {rate}/s");
+        assert!((scaled.mean_rate() - rate).abs() < 1e-6, "{}", scaled.mean_rate());
+    }
+}
+
+#[test]
+fn a_rate_that_the_bursts_alone_exceed_is_refused() {
+    let said = orders().set_rate(1.0).unwrap_err().to_string();
+    assert!(said.contains("the bursts of orders alone make"), "{said}");
+}
+
+#[test]
+fn a_steady_run_keeps_what_is_sent_and_what_has_to_hold() {
+    let mut steady = orders();
+    steady.set_steady(80.0, Duration::from_secs(5), Duration::from_secs(20));
+    assert!((steady.mean_rate() - 80.0).abs() < 1e-6, "{}", steady.mean_rate());
+    assert_eq!(steady.phases.iter().map(|phase| phase.counted).collect::<Vec<_>>(), [false, true]);
+    assert_eq!((steady.operations, steady.thresholds), (orders().operations, orders().thresholds));
 }
 
 #[test]
@@ -55,6 +90,7 @@ fn a_mistake_is_told_with_its_line_and_a_way_out() {
         ("kind = \"read_order\"", "kind = \"raed_order\"", "line 25: unknown variant `raed_order`"),
         ("orders = 20", "", "line 24: reads need orders: set [prepare] orders = 20"),
         ("retries = 5", "retires = 5", "unknown field `retires`"),
+        ("measure = \"error_ratio\"", "measure = \"mail_p99_ms\"", "mail_p99_ms is of orders"),
         ("duration_s = 60", "duration_s = 60\ncounted = false", "line 1: at least one phase must count"),
     ];
     for (old, new, expected) in cases {

@@ -156,6 +156,7 @@ async fn place(shop: &Shop, wanted: Wanted, due_at: Instant) -> Tried {
     let mut failures = Vec::new();
     let mut promise = Promise {
         due_at: due_at.into_std(),
+        counted: true,
         n_sends: 0,
         lines: vec![line],
         ids: BTreeSet::new(),
