@@ -80,12 +80,12 @@ load/search: build ## Find the highest steady rate at which a scenario holds (SC
 		--json $(REPORTS)/$(SCENARIO)-search.json
 
 .PHONY: bench
-bench: ## Measure, each figure beside its baseline, on a stack of its own
+bench: ## Measure, each figure beside its baseline, on a stack of its own (ONLY=mails, BASELINE=DIR with programs of an earlier commit)
 	@$(MAKE) --no-print-directory bench/release PROFILE=release
 
 .PHONY: bench/release
 bench/release: build
-	@$(MUSTER) bench
+	@$(MUSTER) bench $(if $(ONLY),--only $(ONLY)) $(if $(BASELINE),--baseline $(BASELINE))
 
 .PHONY: test
 test: build $(TOOLS)/bin/schemathesis ## Run every test, against real parts of its own (ARGS for cargo test, such as ARGS='-p orders')

@@ -72,7 +72,7 @@ enum Command {
     #[command(hide = true)]
     PagerReceiver(pager_receiver::Args),
     /// Start a stack of its own, measure, and print each figure beside its baseline.
-    Bench,
+    Bench(bench::Args),
     /// Deploy to the cluster of KUBECONFIG, and see whether it withstands what clusters do.
     ClusterCheck(cluster_check::Args),
     /// Print the Secrets that a cluster of one's own needs, as a manifest.
@@ -103,7 +103,7 @@ impl Cli {
             Command::Env => env::run().map(|()| ExitCode::SUCCESS),
             Command::DeadLetters(args) => dead_letters::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::PagerReceiver(args) => pager_receiver::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::Bench => bench::run().await.map(|()| ExitCode::SUCCESS),
+            Command::Bench(args) => bench::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::ClusterCheck(args) => cluster_check::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::ClusterSecrets(args) => cluster_secrets::run(args).map(|()| ExitCode::SUCCESS),
             Command::Topics(args) => topics::run(args).await.map(|()| ExitCode::SUCCESS),

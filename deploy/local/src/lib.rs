@@ -20,6 +20,7 @@ mod readiness;
 mod secrets;
 mod signals;
 mod site;
+mod smtp;
 mod stack;
 mod state;
 mod target;

@@ -52,10 +52,20 @@ impl Stack {
         Self { site, parts }
     }
 
-    /// What a benchmark needs: the order service and what it works with. Mails would take their time from what is measured.
+    /// What a benchmark needs: the order service and what it works with. The benchmark of mails starts email-consumer by
+    /// itself; beside the others, mails would take their time from what is measured.
     pub(crate) fn for_bench(site: Site) -> Self {
         let mut stack = Self::local(site, Profile::default());
-        let parts = ["postgres", "kafka", "registry", "zipkin", "otlp-receiver", "orders"];
+        let parts = [
+            "postgres",
+            "kafka",
+            "registry",
+            "mailbox",
+            "zipkin",
+            "otlp-receiver",
+            "url-shortener",
+            "orders",
+        ];
         stack.parts.retain(|part| parts.contains(&part.name()));
         stack
     }

@@ -34,17 +34,21 @@ pub(super) fn render(rows: &[Row]) -> String {
     let lines = rows.iter().map(|row| {
         let Row { what, ours, baseline_of, baseline, .. } = row;
         format!(
-            "{what:<46} {:>9.1} {:>9.3} {:>9.3}  {baseline_of:<34} {:>9.1} {:>9.3} {:>9.3}  {}",
+            "{what:<46} {:>9.1} {:>9} {:>9}  {baseline_of:<34} {:>9.1} {:>9} {:>9}  {}",
             ours.per_second,
-            ours.p50_ms,
-            ours.p99_ms,
+            ms(ours.p50_ms),
+            ms(ours.p99_ms),
             baseline.per_second,
-            baseline.p50_ms,
-            baseline.p99_ms,
+            ms(baseline.p50_ms),
+            ms(baseline.p99_ms),
             row.ratio()
         )
     });
     std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+fn ms(value: f64) -> String {
+    if value.is_nan() { "-".to_owned() } else { format!("{value:.3}") }
 }
 
 impl Row {

@@ -19,8 +19,8 @@ use crate::site::Site;
 /// A topic of the product with its final partition count and how long it keeps messages.
 pub(crate) struct Topic {
     pub(crate) name: &'static str,
-    partitions: i32,
-    retention_ms: &'static str,
+    pub(crate) partitions: i32,
+    pub(crate) retention_ms: &'static str,
 }
 
 /// Dead letters stay four times as long as events: a person has to get round to them.

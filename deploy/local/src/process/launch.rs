@@ -28,6 +28,12 @@ impl Launch {
         Self { program: program.into(), args: Vec::new(), env: Vec::new(), user: None }
     }
 
+    /// Another program with the same arguments and environment.
+    pub(crate) fn program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = program.into();
+        self
+    }
+
     pub(crate) fn arg(mut self, arg: impl Into<OsString>) -> Self {
         self.args.push(arg.into());
         self
@@ -38,6 +44,7 @@ impl Launch {
         self
     }
 
+    /// Sets a variable, which takes the place of an earlier one of that name.
     pub(crate) fn env(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
         self.env.push((name, value.into()));
         self
