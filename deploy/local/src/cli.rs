@@ -10,6 +10,7 @@ mod env;
 mod kill;
 mod leftovers;
 mod logs;
+mod mailbox_keeper;
 mod otlp_receiver;
 mod pager;
 mod pager_receiver;
@@ -80,6 +81,9 @@ enum Command {
     /// Make the topics of the product in a Kafka that has none; a cluster runs this as a job.
     #[command(hide = true)]
     Topics(topics::Args),
+    /// Purge the mail server before its memory is full; `muster up` runs this.
+    #[command(hide = true)]
+    MailboxKeeper(mailbox_keeper::Args),
     /// Receive spans as OTLP and hand them to Zipkin; `muster up` runs this.
     #[command(hide = true)]
     OtlpReceiver(otlp_receiver::Args),
@@ -107,6 +111,7 @@ impl Cli {
             Command::ClusterCheck(args) => cluster_check::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::ClusterSecrets(args) => cluster_secrets::run(args).map(|()| ExitCode::SUCCESS),
             Command::Topics(args) => topics::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::MailboxKeeper(args) => mailbox_keeper::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::OtlpReceiver(args) => otlp_receiver::run(args).await.map(|()| ExitCode::SUCCESS),
         };
         outcome.unwrap_or_else(|error| {

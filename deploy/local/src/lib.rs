@@ -9,6 +9,7 @@ mod dead_letters;
 mod demo;
 mod endpoints;
 pub mod kafka;
+mod mailbox_keeper;
 mod otlp;
 mod pager;
 mod part;

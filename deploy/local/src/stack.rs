@@ -13,7 +13,7 @@ use crate::endpoints::{Endpoints, PostgresEndpoint};
 use crate::part::AnyPart;
 use crate::parts::alertmanager::Alertmanager;
 use crate::parts::kafka::{self, Kafka};
-use crate::parts::mailbox::{self, Mailbox};
+use crate::parts::mailbox::{self, Mailbox, MailboxKeeper};
 use crate::parts::pager::Pager;
 use crate::parts::postgres::{Postgres, SUPERUSER};
 use crate::parts::prometheus::Prometheus;
@@ -43,6 +43,7 @@ impl Stack {
             max_connections: 100,
         };
         let mut parts = foundation(&site, postgres, Kafka::new(&site, kafka::TOPICS));
+        parts.push(Arc::new(MailboxKeeper { site: Arc::clone(&site) }));
         parts.push(Arc::new(Pager { site: Arc::clone(&site), profile }));
         parts.push(Arc::new(Alertmanager { site: Arc::clone(&site), profile }));
         parts.push(Arc::new(services::url_shortener(&site)));
