@@ -11,6 +11,7 @@ mod kill;
 mod leftovers;
 mod logs;
 mod mailbox_keeper;
+mod orders;
 mod otlp_receiver;
 mod pager;
 mod pager_receiver;
@@ -69,6 +70,8 @@ enum Command {
     Env,
     /// Show the dead letters, or replay or discard them.
     DeadLetters(dead_letters::Args),
+    /// See to orders that wait.
+    Orders(orders::Args),
     /// Take alerts from Alertmanager and keep them for `muster pager`; `muster up` runs this.
     #[command(hide = true)]
     PagerReceiver(pager_receiver::Args),
@@ -106,6 +109,7 @@ impl Cli {
             Command::Pager(args) => pager::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Env => env::run().map(|()| ExitCode::SUCCESS),
             Command::DeadLetters(args) => dead_letters::run(args).await.map(|()| ExitCode::SUCCESS),
+            Command::Orders(args) => orders::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::PagerReceiver(args) => pager_receiver::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::Bench(args) => bench::run(args).await.map(|()| ExitCode::SUCCESS),
             Command::ClusterCheck(args) => cluster_check::run(args).await.map(|()| ExitCode::SUCCESS),

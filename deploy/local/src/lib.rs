@@ -10,6 +10,7 @@ mod demo;
 mod endpoints;
 pub mod kafka;
 mod mailbox_keeper;
+mod orders;
 mod otlp;
 mod pager;
 mod part;

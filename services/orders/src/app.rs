@@ -1,6 +1,12 @@
 //! The composition root: what the service is made of, and who knows whom.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use actix_web::web::Data;
 use admission::Admission;
@@ -18,7 +24,7 @@ use crate::{
     journey::Journey,
     metrics,
     notice::Notices,
-    process::{OrderProcess, Wake},
+    process::{OrderProcess, Patience, Wake},
     routes, store,
 };
 
@@ -34,6 +40,21 @@ pub(crate) struct State {
     pub(crate) process: Wake,
     pub(crate) relay: outbox::Wake,
     pub(crate) retention: Retention,
+    pub(crate) catalogue: CatalogueLoaded,
+}
+
+/// Whether the products of the catalogue file are in the database. Before that, a product that is not found may be one of them.
+#[derive(Clone, Default)]
+pub(crate) struct CatalogueLoaded(Arc<AtomicBool>);
+
+impl CatalogueLoaded {
+    pub(crate) fn is_true(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// Puts the service together. Dependencies that are down do not keep it from starting: it says so, and waits for them.
@@ -54,7 +75,9 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         notices: Notices::new(tracking.clone()),
         relay: relay.wake(),
         wake: Wake::default(),
+        patience: Patience::default(),
     };
+    let catalogue_loaded = CatalogueLoaded::default();
     runtime.reached_over_tls(tracking.is_https());
     let state = Data::new(State {
         pool: pool.clone(),
@@ -64,11 +87,13 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         process: process.wake.clone(),
         relay: relay.wake(),
         retention,
+        catalogue: catalogue_loaded.clone(),
     });
 
     metrics::show_requests();
     metrics::show_journey();
     watch_dependencies(runtime, &pool, &registry, &encoder, &relay);
+    watch_catalogue(runtime, &catalogue_loaded);
     runtime.spawn_worker("schemas", move |stop| async move {
         let types = event_types();
         tokio::select! {
@@ -79,7 +104,8 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         Ok(())
     });
     let journey = Journey { pool: pool.clone(), final_within: config.final_within() };
-    spawn_database_workers(runtime, &pool, catalogue, relay, process, journey);
+    let preparation = Preparation { catalogue, loaded: catalogue_loaded };
+    spawn_database_workers(runtime, &pool, preparation, relay, process, journey);
     runtime.serve_http(move |services| {
         services
             .app_data(state.clone())
@@ -91,27 +117,37 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     Ok(())
 }
 
-/// Everything that works on the database begins when its schema is up to date.
+/// What is to be in the database before anything works on it.
+struct Preparation {
+    catalogue: Option<Catalogue>,
+    loaded: CatalogueLoaded,
+}
+
+impl Preparation {
+    async fn run(&self, pool: &Pool) -> Result<(), pg::Error> {
+        pg::migrate(pool, store::SCHEMAS).await?;
+        if let Some(catalogue) = &self.catalogue {
+            catalogue.add_missing(pool).await?;
+        }
+        self.loaded.set();
+        Ok(())
+    }
+}
+
+/// Everything that works on the database begins when its schema is up to date, and the catalogue in it.
 fn spawn_database_workers(
     runtime: &mut Runtime,
     pool: &Pool,
-    catalogue: Option<Catalogue>,
+    preparation: Preparation,
     relay: Arc<Relay>,
     process: OrderProcess,
     journey: Journey,
 ) {
     let pool = pool.clone();
     runtime.spawn_worker("database", move |stop| async move {
-        let prepare = async {
-            pg::migrate(&pool, store::SCHEMAS).await?;
-            match &catalogue {
-                Some(catalogue) => catalogue.add_missing(&pool).await,
-                None => Ok(()),
-            }
-        };
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            prepared = prepare => prepared?,
+            prepared = preparation.run(&pool) => prepared?,
         }
         tokio::join!(
             relay.run(stop.clone()),
@@ -120,6 +156,16 @@ fn spawn_database_workers(
             idempotency::Table::IdempotencyKeys.keep_purged(pool, stop),
         );
         Ok(())
+    });
+}
+
+/// The pool opens with the schema, a moment before the catalogue is there: orders would be refused for products that are not sold.
+fn watch_catalogue(runtime: &Runtime, loaded: &CatalogueLoaded) {
+    let loaded = loaded.clone();
+    runtime.readiness().add("catalogue", move || {
+        let outcome =
+            loaded.is_true().then_some(()).ok_or_else(|| "it is not in the database yet".to_owned());
+        Box::pin(std::future::ready(outcome))
     });
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::{
     domain::Sku,
-    store::catalogue::{Product, insert_product},
+    store::catalogue::{Product, find_stocked, insert_product},
 };
 
 /// Pause before a database that was away is asked again.
@@ -57,9 +57,13 @@ impl Catalogue {
         }
     }
 
+    /// Writes nothing when nothing is missing: a start needs no lock that somebody may hold.
     async fn insert_missing(&self, tx: &Tx<'_>) -> Result<(), pg::Error> {
         for (tenant, entries) in &self.0 {
-            for Entry { sku, name, unit_price_minor, currency, stock } in entries {
+            let skus: Vec<&str> = entries.iter().map(|entry| entry.sku.as_str()).collect();
+            let present = find_stocked(tx, tenant, &skus).await?;
+            let missing = entries.iter().filter(|entry| !present.contains(&entry.sku));
+            for Entry { sku, name, unit_price_minor, currency, stock } in missing {
                 let unit_price = Money::new(*unit_price_minor, *currency);
                 let product = Product { name: name.clone(), unit_price };
                 insert_product(tx, tenant, sku, &product, *stock).await?;

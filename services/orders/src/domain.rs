@@ -14,5 +14,5 @@ pub(crate) use order::{
 };
 pub(crate) use order_filter::{OrderFilter, Summary};
 pub(crate) use snapshot::{Change, Snapshot, StateName};
-pub(crate) use stock::{Availability, shortages};
+pub(crate) use stock::{Product, Stock, Verdict};
 pub(crate) use tracking::{TrackingError, TrackingKey};

@@ -8,7 +8,8 @@ use prometheus::{
     register_int_counter_vec, register_int_gauge,
 };
 
-/// Steps of the order process by outcome: `confirmed`, `rejected`, `already_done`, `failed`.
+/// Steps of the order process by outcome: `confirmed`, `rejected`, `already_done`, `failed`, and `put_aside`: somebody else had the
+/// stock, and the step was left alone for a moment.
 pub(crate) static PROCESSED: LazyLock<IntCounterVec> = LazyLock::new(|| {
     register_int_counter_vec!(
         "orders_process_steps_total",

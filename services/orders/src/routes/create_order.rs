@@ -101,7 +101,7 @@ pub(crate) async fn create_order(
         &context,
         |tx, (tenant, wanted, state)| {
             Box::pin(async move {
-                let order = place(tx, tenant, wanted).await?;
+                let order = place(tx, tenant, wanted, state).await?;
                 write_down(tx, state, &order).await?;
                 let body = OrderBody::from(&Snapshot::from(&order));
                 let location = get_order::location(order.details.id);
@@ -160,10 +160,21 @@ fn check(new_order: NewOrder) -> Result<Wanted, ApiError> {
 }
 
 /// Gives the order its prices.
-async fn place(tx: &Tx<'_>, tenant: &str, wanted: &Wanted) -> Result<Order<Pending>, ApiError> {
+async fn place(
+    tx: &Tx<'_>,
+    tenant: &str,
+    wanted: &Wanted,
+    state: &State,
+) -> Result<Order<Pending>, ApiError> {
     let skus: Vec<&str> = wanted.lines.iter().map(|(sku, _)| sku.as_str()).collect();
     let products = store::catalogue::find_products(tx, tenant, &skus).await?;
-    let lines = priced(wanted, &products)?;
+    let lines = priced(wanted, &products).map_err(|error| {
+        if state.catalogue.is_true() {
+            return error;
+        }
+        // What was not found may be about to be added.
+        ApiError::unavailable("the catalogue").with_source(error)
+    })?;
     let now = Utc::now().trunc_subsecs(6);
     Order::place(tenant, wanted.customer_email.clone(), lines, now).map_err(|error| {
         let message = match error {

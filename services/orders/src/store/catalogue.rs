@@ -1,6 +1,6 @@
 //! Products.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use money::Money;
 use pg::{Columns as _, Error, Tx};
@@ -16,6 +16,8 @@ pub(crate) struct Product {
 
 const FIND_PRODUCTS: &str =
     "SELECT sku, name, unit_price_minor, currency FROM products WHERE tenant = $1 AND sku = ANY($2)";
+
+const FIND_STOCKED: &str = "SELECT sku FROM stock WHERE tenant = $1 AND sku = ANY($2)";
 
 const INSERT_PRODUCT: &str = "\
 INSERT INTO products (tenant, sku, name, unit_price_minor, currency) VALUES ($1, $2, $3, $4, $5)
@@ -39,6 +41,12 @@ pub(crate) async fn find_products(
         Ok((Sku::from_stored(row.column("sku")?), product))
     });
     products.collect()
+}
+
+/// Returns those of the products that the tenant has, with their stock.
+pub(crate) async fn find_stocked(tx: &Tx<'_>, tenant: &str, skus: &[&str]) -> Result<BTreeSet<Sku>, Error> {
+    let rows = tx.query(FIND_STOCKED, &[&tenant, &skus]).await?;
+    rows.iter().map(|row| Ok(Sku::from_stored(row.column("sku")?))).collect()
 }
 
 /// Adds a product with its first stock, unless the tenant has it already.

@@ -22,9 +22,14 @@ SELECT $1, * FROM unnest($2::int[], $3::text[], $4::text[], $5::int[], $6::bigin
 const INSERT_CHANGE: &str =
     "INSERT INTO order_history (order_id, version, state, reason, at) VALUES ($1, $2, $3, $4, $5)";
 
-const UPDATE_STATE: &str = "\
-UPDATE orders SET state = $3, rejection_reason = $4, version = $2, updated_at = $5
-WHERE id = $1 AND version = $2 - 1";
+const UPDATE_STATES: &str = "\
+UPDATE orders SET state = final.state, rejection_reason = final.reason, version = final.version, updated_at = final.at
+FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::timestamptz[]) AS final (id, version, state, reason, at)
+WHERE orders.id = final.id AND orders.version = final.version - 1";
+
+const INSERT_CHANGES: &str = "\
+INSERT INTO order_history (order_id, version, state, reason, at)
+SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::timestamptz[])";
 
 /// One statement, and so one snapshot: what is read belongs to the version that is read.
 const FIND: &str = "\
@@ -40,13 +45,6 @@ CROSS JOIN LATERAL (
         array_agg(h.at ORDER BY h.version) AS times
     FROM order_history AS h WHERE h.order_id = orders.id) AS history
 WHERE id = $1";
-
-const LOCK_PENDING: &str = "\
-SELECT id, tenant, customer_email, total_minor, currency, version, placed_at
-FROM orders WHERE id = $1 AND state = 'pending' FOR UPDATE";
-
-const FIND_LINES: &str =
-    "SELECT sku, name, quantity, unit_price_minor FROM order_lines WHERE order_id = $1 ORDER BY line_no";
 
 /// Stores an order that was just placed.
 pub(crate) async fn insert(tx: &Tx<'_>, order: &Order<Pending>) -> Result<(), Error> {
@@ -71,31 +69,50 @@ pub(crate) async fn insert(tx: &Tx<'_>, order: &Order<Pending>) -> Result<(), Er
     .map(drop)
 }
 
-/// Stores that an order was confirmed.
-pub(crate) async fn update_confirmed(tx: &Tx<'_>, order: &Order<Confirmed>) -> Result<(), Error> {
-    update(tx, order.details.id, order.version, StateName::Confirmed, None, order.state.at).await
-}
-
-/// Stores that an order was rejected.
-pub(crate) async fn update_rejected(tx: &Tx<'_>, order: &Order<Rejected>) -> Result<(), Error> {
-    let Rejected { at, reason } = &order.state;
-    update(tx, order.details.id, order.version, StateName::Rejected, Some(reason), *at).await
-}
-
-async fn update(
+/// Stores in which state these orders end.
+pub(crate) async fn update_final(
     tx: &Tx<'_>,
-    id: Uuid,
-    version: i32,
-    state: StateName,
-    reason: Option<&str>,
-    at: DateTime<Utc>,
+    confirmed: &[Order<Confirmed>],
+    rejected: &[Order<Rejected>],
 ) -> Result<(), Error> {
+    if confirmed.is_empty() && rejected.is_empty() {
+        return Ok(());
+    }
+    let mut changes = Changes::default();
+    for order in confirmed {
+        changes.push(order, StateName::Confirmed, None, order.state.at);
+    }
+    for order in rejected {
+        changes.push(order, StateName::Rejected, Some(&order.state.reason), order.state.at);
+    }
+    let Changes { ids, versions, states, reasons, times } = &changes;
+    let count = ids.len() as u64;
     try_join(
-        tx.execute_exactly(1, UPDATE_STATE, &[&id, &version, &state.as_str(), &reason, &at]),
-        insert_change(tx, id, version, state, reason, at),
+        tx.execute_exactly(count, UPDATE_STATES, &[ids, versions, states, reasons, times]),
+        tx.execute_exactly(count, INSERT_CHANGES, &[ids, versions, states, reasons, times]),
     )
     .await
     .map(drop)
+}
+
+/// Changes of state, column by column.
+#[derive(Default)]
+struct Changes<'a> {
+    ids: Vec<Uuid>,
+    versions: Vec<i32>,
+    states: Vec<&'static str>,
+    reasons: Vec<Option<&'a str>>,
+    times: Vec<DateTime<Utc>>,
+}
+
+impl<'a> Changes<'a> {
+    fn push<S>(&mut self, order: &Order<S>, state: StateName, reason: Option<&'a str>, at: DateTime<Utc>) {
+        self.ids.push(order.details.id);
+        self.versions.push(order.version);
+        self.states.push(state.as_str());
+        self.reasons.push(reason);
+        self.times.push(at);
+    }
 }
 
 async fn insert_change(
@@ -109,14 +126,11 @@ async fn insert_change(
     tx.execute_exactly(1, INSERT_CHANGE, &[&id, &version, &state.as_str(), &reason, &at]).await
 }
 
-/// Returns an order that still waits, locked until the end of the transaction; `None` when it has moved on.
-pub(crate) async fn lock_pending(tx: &Tx<'_>, id: Uuid) -> Result<Option<Order<Pending>>, Error> {
-    let (row, lines) = try_join(tx.query_opt(LOCK_PENDING, &[&id]), tx.query(FIND_LINES, &[&id])).await?;
-    let Some(row) = row else { return Ok(None) };
-    let currency = currency(&row)?;
-    let lines = lines.iter().map(|line| stored_line(line, currency)).collect::<Result<_, _>>()?;
-    let details = details(&row, lines, currency)?;
-    Ok(Some(Order { details, version: row.column("version")?, state: Pending }))
+/// Reads an order that still waits, with its lines.
+pub(super) fn pending(row: &Row) -> Result<Order<Pending>, Error> {
+    let currency = currency(row)?;
+    let details = details(row, lines(row, currency)?, currency)?;
+    Ok(Order { details, version: row.column("version")?, state: Pending })
 }
 
 /// Returns an order as it is now, read under this name. Who may see it is the caller's business.
@@ -151,15 +165,6 @@ fn history(row: &Row) -> Result<Vec<Change>, Error> {
     let times: Vec<DateTime<Utc>> = row.column("times")?;
     let changes = states.into_iter().zip(reasons).zip(times);
     changes.map(|((state, reason), at)| Ok(Change { state: state_named(state)?, at, reason })).collect()
-}
-
-fn stored_line(row: &Row, currency: Currency) -> Result<Line, Error> {
-    Ok(Line {
-        sku: Sku::from_stored(row.column("sku")?),
-        name: row.column("name")?,
-        quantity: row.column("quantity")?,
-        unit_price: Money::new(row.column("unit_price_minor")?, currency),
-    })
 }
 
 fn details(row: &Row, lines: Vec<Line>, currency: Currency) -> Result<Details, Error> {

@@ -80,10 +80,10 @@ impl App {
         parts.with(process)
     }
 
-    /// Starts a service that kills itself at a fail point.
-    pub(crate) async fn start_with_fail_point(point: &str) -> Self {
+    /// Starts a service that does to itself at a fail point what this says.
+    pub(crate) async fn start_with_fail_point(trap: &str) -> Self {
         let parts = Parts::make().await;
-        let process = parts.service().env("MUSTER_FAIL_POINTS", format!("{point}=kill")).spawn().await;
+        let process = parts.service().env("MUSTER_FAIL_POINTS", trap).spawn().await;
         parts.with(process)
     }
 

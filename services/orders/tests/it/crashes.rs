@@ -13,7 +13,7 @@ const REACHED: Duration = Duration::from_secs(30);
 /// Lets the service die at a point while it works on one order, starts it again, and checks that there is one order with
 /// one effect.
 async fn survives_death_at(point: &str) {
-    let mut app = App::start_with_fail_point(point).await;
+    let mut app = App::start_with_fail_point(&format!("{point}=kill")).await;
     let body = order("TEA", 1);
 
     // The answer may be lost with the process; the client then asks again with the same key.
@@ -73,6 +73,42 @@ async fn at_any_point_of_the_order_process() {
         "orders.process.committed",
     ];
     join_all(points.map(survives_death_at)).await;
+}
+
+/// Lets the service die at a point while it works on a group of orders, and checks that each has one effect.
+async fn group_survives_death_at(point: &str) {
+    const ORDERS: u32 = 8;
+    // The order before the group passes the point, too.
+    let mut app = App::start_with_fail_point(&format!("{point}=kill@2")).await;
+    let first = app.place(&order("TEA", 1)).await;
+    app.settled(id(&first)).await;
+    let mut somebody = app.database.connect().await;
+    let lock = somebody.transaction().await.unwrap();
+    lock.execute("SELECT FROM stock WHERE sku = 'TEA' FOR UPDATE", &[]).await.unwrap();
+    let keys: Vec<String> = (0..ORDERS).map(|number| format!("order-{number}")).collect();
+    let body = order("TEA", 1);
+    join_all(keys.iter().map(|key| async { drop(app.try_post(key, &body).await) })).await;
+    drop(lock);
+    let status = app.process.wait_exit(REACHED).await;
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{point}: {status}");
+    app.process.remove_env("MUSTER_FAIL_POINTS");
+    app.process.restart().await;
+
+    let placed = join_all(keys.iter().map(|key| app.post_until_accepted(key, &body))).await;
+    for order in &placed {
+        assert_eq!(app.settled(id(order)).await["state"], "confirmed", "{point}");
+    }
+    let n_orders = i64::from(ORDERS) + 1;
+    assert_eq!(app.count("SELECT count(*) FROM orders").await, n_orders, "{point}");
+    assert_eq!(app.count("SELECT count(*) FROM stock_reservations").await, n_orders, "{point}");
+    let available = app.count("SELECT available FROM stock WHERE tenant = 'acme' AND sku = 'TEA'").await;
+    assert_eq!(available, 100_000 - n_orders, "{point}");
+}
+
+#[tokio::test]
+async fn at_any_point_of_the_process_of_several_orders() {
+    let points = ["orders.process.reserved", "orders.process.before_commit", "orders.process.committed"];
+    join_all(points.map(group_survives_death_at)).await;
 }
 
 #[tokio::test]

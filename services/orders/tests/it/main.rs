@@ -21,6 +21,7 @@ mod matrix;
 mod money;
 mod outcomes;
 mod previous_release;
+mod process;
 mod replicas;
 mod shutdown;
 mod tracking;
