@@ -80,6 +80,7 @@ codes! {
     RequestTimeout, "request_timeout", 408, retryable: true, "Request body too slow";
     Conflict, "conflict", 409, retryable: false, "Conflict";
     RequestInProgress, "request_in_progress", 409, retryable: true, "Request in progress";
+    PreconditionFailed, "precondition_failed", 412, retryable: false, "Precondition failed";
     PayloadTooLarge, "payload_too_large", 413, retryable: false, "Request body too large";
     UriTooLong, "uri_too_long", 414, retryable: false, "URL too long";
     UnsupportedMediaType, "unsupported_media_type", 415, retryable: false, "Unsupported media type";

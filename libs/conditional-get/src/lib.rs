@@ -6,6 +6,10 @@ use actix_web::{
 };
 use serde::Serialize;
 
+mod conditions;
+
+pub use conditions::{Conditions, precondition_failed};
+
 /// The client may keep it, but asks before it uses it; nobody in between may keep it at all.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 

@@ -49,6 +49,9 @@ impl Api {
     }
 
     /// Returns the OpenAPI document of exactly what [`Api::register`] serves.
+    ///
+    /// # Panics
+    /// A resource whose `GET` has an `ETag` can be changed without a condition on it.
     pub fn document(&self) -> OpenApi {
         document::of(self)
     }

@@ -18,8 +18,13 @@ use crate::{Api, Operation, operation::Access, version::HEADER};
 /// The name of the security scheme.
 const BEARER: &str = "bearer";
 
+/// It would double the document to say this of every operation.
+const HEAD: &str =
+    "Wherever `GET` is served, `HEAD` is answered with the same status and headers, and without a body.";
+
 /// Puts the document together.
 pub(crate) fn of(api: &Api) -> OpenApi {
+    require_conditions(api);
     let mut paths = Paths::new();
     for operation in &api.operations {
         add(&mut paths, &operation.path, &operation.methods, &describe(operation));
@@ -37,7 +42,25 @@ pub(crate) fn of(api: &Api) -> OpenApi {
 }
 
 fn info(api: &Api) -> Info {
-    InfoBuilder::new().title(api.title).version(api.version).description(Some(api.description)).build()
+    let description = format!("{}\n\n{HEAD}", api.description);
+    InfoBuilder::new().title(api.title).version(api.version).description(Some(description)).build()
+}
+
+/// What a client can see with a tag, it can change under the condition that it is still what was seen.
+fn require_conditions(api: &Api) {
+    let tagged: BTreeSet<_> = api
+        .operations
+        .iter()
+        .filter(|operation| operation.has_a_tag())
+        .map(|operation| &operation.path)
+        .collect();
+    for operation in api.operations.iter().filter(|operation| tagged.contains(&operation.path)) {
+        let reads = operation.methods().all(|method| method.is_safe());
+        assert!(
+            reads || operation.is_conditional(),
+            "{operation:?}: GET has an ETag, so this takes If-Match and may answer precondition_failed"
+        );
+    }
 }
 
 /// The tags in the order of the table, so that a page shows them in it; those of the documentation itself come last.
@@ -201,19 +224,6 @@ fn version_header(versions: Vec<String>) -> Parameter {
 
 fn add(paths: &mut Paths, path: &str, methods: &[HttpMethod], described: &Described) {
     for method in methods {
-        let mut described = described.clone();
-        if *method == HttpMethod::Head {
-            described.operation_id = described.operation_id.map(|id| format!("{id}_head"));
-            without_bodies(&mut described);
-        }
-        paths.add_path_operation(path, vec![method.clone()], described);
-    }
-}
-
-fn without_bodies(described: &mut Described) {
-    for response in described.responses.responses.values_mut() {
-        if let RefOr::T(response) = response {
-            response.content.clear();
-        }
+        paths.add_path_operation(path, vec![method.clone()], described.clone());
     }
 }

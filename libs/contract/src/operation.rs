@@ -7,7 +7,10 @@ use api_error::{Code, openapi::NamedSchema};
 use utoipa::{
     __dev::{SchemaReferences, Tags},
     Path,
-    openapi::path::{HttpMethod, Operation as Described},
+    openapi::{
+        RefOr,
+        path::{HttpMethod, Operation as Described},
+    },
 };
 
 use crate::{
@@ -79,6 +82,9 @@ pub struct Operation {
 
 impl Undecided {
     /// Takes the description `P` of a handler, and the handler. [`operation!`](crate::operation!) calls it.
+    ///
+    /// # Panics
+    /// `HEAD` is described, which is served wherever `GET` is.
     pub fn new<P, F, Args>(handler: F) -> Self
     where
         P: Path + SchemaReferences + for<'t> Tags<'t>,
@@ -93,9 +99,11 @@ impl Undecided {
         }
         let mut schemas = Vec::new();
         P::schemas(&mut schemas);
+        let methods = P::methods();
+        assert!(!methods.contains(&HttpMethod::Head), "{}: HEAD is served wherever GET is", P::path());
         Self(Operation {
             path: P::path(),
-            methods: P::methods(),
+            methods,
             described,
             schemas,
             access: Access::Public("undecided"),
@@ -172,9 +180,25 @@ impl Operation {
         self.access == Access::Public(pages::PUBLIC)
     }
 
-    /// Its methods, as actix knows them.
+    /// The methods that it takes: those of its description, and `HEAD` with `GET` (RFC 9110, section 9.1). The same handler answers
+    /// it, and actix sends the head of the answer alone.
     pub(crate) fn methods(&self) -> impl Iterator<Item = Method> + '_ {
-        self.methods.iter().map(method)
+        let reads = self.methods.contains(&HttpMethod::Get);
+        self.methods.iter().map(method).chain(reads.then_some(Method::HEAD))
+    }
+
+    /// Whether an answer of it carries an `ETag`, by which a client can say what it has seen.
+    pub(crate) fn has_a_tag(&self) -> bool {
+        let mut responses = self.described.responses.responses.values();
+        responses
+            .any(|response| matches!(response, RefOr::T(response) if response.headers.contains_key("ETag")))
+    }
+
+    /// Whether it changes something only as the client has seen it, if the client wants that.
+    pub(crate) fn is_conditional(&self) -> bool {
+        let mut parameters = self.described.parameters.iter().flatten();
+        parameters.any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == "If-Match"))
+            && self.codes.contains(&Code::PreconditionFailed)
     }
 
     /// Makes the route of one of its methods.

@@ -7,8 +7,9 @@ use std::{
 };
 
 use actix_web::{
-    App, HttpResponse, HttpServer,
+    App, FromRequest, Handler, HttpResponse, HttpServer, Resource,
     dev::ServerHandle,
+    http::header::ALLOW,
     web::{self, Data},
 };
 use prometheus::{Encoder as _, TextEncoder};
@@ -34,9 +35,9 @@ impl Admin {
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(Data::new(readiness.clone()))
-                .route("/metrics", web::get().to(metrics))
-                .route("/live", web::get().to(live))
-                .route("/ready", web::get().to(ready))
+                .service(page("/metrics", metrics))
+                .service(page("/live", live))
+                .service(page("/ready", ready))
                 .default_service(web::to(HttpResponse::NotFound))
         })
         .workers(1)
@@ -58,6 +59,19 @@ impl Admin {
     pub async fn stop(self) {
         self.server.stop(true).await;
     }
+}
+
+/// A path that is read with `GET`, and so with `HEAD` (RFC 9110, section 9.1), and with nothing else.
+fn page<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args, Output = HttpResponse>,
+    Args: FromRequest + 'static,
+{
+    let other = || async { HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, HEAD")).finish() };
+    web::resource(path)
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+        .default_service(web::to(other))
 }
 
 async fn metrics() -> HttpResponse {

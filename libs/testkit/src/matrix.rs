@@ -2,6 +2,7 @@
 //!
 //! The operations come from the service's own OpenAPI document, which is made from its routes: a new one is in the matrix
 //! without anybody's doing. Which operations need no token is stated by the test, so that a new one needs a decision.
+//! `HEAD` is not in the document: it is tried wherever `GET` is, and compared with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,6 +96,9 @@ impl<'a> Matrix<'a> {
                 &answer,
             );
         }
+        for operation in &operations {
+            self.check_head(operation, &mut report).await;
+        }
         assert!(
             report.wrong.is_empty(),
             "{} of {}:\n{}",
@@ -126,6 +130,18 @@ impl<'a> Matrix<'a> {
         let answer = self.send(operation, Some(&token), true).await;
         let forbidden = answer.status == StatusCode::FORBIDDEN && answer.body["code"] == "forbidden";
         report.expect(operation, "every scope but the right one", forbidden, &answer);
+    }
+
+    /// `HEAD` is `GET` without the body, for whoever may call and for whoever may not.
+    async fn check_head(&self, operation: &Operation, report: &mut Report) {
+        let Some(head) = operation.head() else { return };
+        let good = Forgery::none(&self.keys.signing, OWNER, &operation.scopes());
+        for (caller, token) in [("a good token", Some(good.as_str())), ("no token", None)] {
+            let (get, head_answer) =
+                (self.send(operation, token, true).await, self.send(&head, token, true).await);
+            let same = head_answer.is_the_head_of(&get);
+            report.expect(&head, &format!("{caller}, beside {get:?}"), same, &head_answer);
+        }
     }
 
     /// Another tenant's resource is as absent as one that never was.

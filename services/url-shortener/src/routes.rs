@@ -32,7 +32,11 @@ fn api() -> Api {
         Code::RequestInProgress,
         Code::IdempotencyKeyReused,
     ]))
-    .operation(operation!(put_link::put_link).scope("links:write").errors(&[Code::Conflict]))
+    .operation(
+        operation!(put_link::put_link)
+            .scope("links:write")
+            .errors(&[Code::Conflict, Code::PreconditionFailed]),
+    )
     .operation(operation!(get_link::get_link).scope("links:read").errors(&[Code::NotFound]))
     .operation(
         operation!(redirect::redirect).public("whoever knows a code may follow it").errors(&[Code::NotFound]),

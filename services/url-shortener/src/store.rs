@@ -3,6 +3,7 @@
 pub(crate) mod list;
 
 use auth::Tenant;
+use conditional_get::Conditions;
 use pg::{Columns as _, Error, Migration, Pool, Row, Schema, Tx};
 
 use crate::domain::{Code, Link, Put, Target};
@@ -36,6 +37,9 @@ RETURNING code, target, version, created_at, updated_at";
 const FIND: &str = "\
 SELECT code, target, version, created_at, updated_at FROM links WHERE code = $1 AND tenant = $2";
 
+const LOCK: &str = "\
+SELECT code, target, version, created_at, updated_at FROM links WHERE code = $1 AND tenant = $2 FOR UPDATE";
+
 const FIND_TARGET: &str = "SELECT target FROM links WHERE code = $1";
 
 /// Makes a link, unless the code is taken.
@@ -57,6 +61,34 @@ pub(crate) async fn put(tx: &Tx<'_>, tenant: &Tenant, code: &Code, target: &Targ
     };
     let link = link(&row)?;
     Ok(if link.version == 1 { Put::Created(link) } else { Put::Updated(link) })
+}
+
+/// Does what [`put`] does if the conditions hold. The link is locked when they are asked, or is not there and made by this statement.
+///
+/// What would be refused without conditions is refused for that reason (RFC 9110, section 13.2.1), and a change that is there already
+/// succeeds: the request may be the repetition of one whose answer got lost (section 13.1.1).
+pub(crate) async fn put_if(
+    tx: &Tx<'_>,
+    tenant: &Tenant,
+    code: &Code,
+    target: &Target,
+    conditions: &Conditions,
+) -> Result<Put, Error> {
+    if conditions.hold(None)
+        && let Some(link) = insert(tx, tenant, code, target).await?
+    {
+        return Ok(Put::Created(link));
+    }
+    let Some(row) = tx.query_opt(LOCK, &[&code.as_str(), &tenant.as_str()]).await? else {
+        let taken = tx.query_opt(FIND_TARGET, &[&code.as_str()]).await?.is_some();
+        return Ok(if taken { Put::Taken } else { Put::ConditionsFailed });
+    };
+    let link = link(&row)?;
+    if conditions.hold(Some(&link.tag())) {
+        return put(tx, tenant, code, target).await;
+    }
+    let repeated = conditions.allow_repetition() && link.target == *target;
+    Ok(if repeated { Put::Unchanged(link) } else { Put::ConditionsFailed })
 }
 
 /// Returns a link of this tenant.

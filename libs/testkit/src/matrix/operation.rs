@@ -11,6 +11,7 @@ use crate::client;
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// A method at a path.
+#[derive(Clone)]
 pub(super) struct Operation {
     method: String,
     path: String,
@@ -20,6 +21,7 @@ pub(super) struct Operation {
 }
 
 /// What was answered.
+#[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -51,6 +53,11 @@ impl Operation {
 
     pub(super) fn name(&self) -> (&str, &str) {
         (&self.method, &self.path)
+    }
+
+    /// The same with `HEAD`, if it is a `GET`.
+    pub(super) fn head(&self) -> Option<Self> {
+        (self.method == "GET").then(|| Self { method: "HEAD".to_owned(), ..self.clone() })
     }
 
     pub(super) fn scopes(&self) -> Vec<&str> {
@@ -99,6 +106,21 @@ impl Answer {
         let text = response.text().await.expect("the answer is whole");
         let body = serde_json::from_str(&text).unwrap_or_default();
         Self { status, headers, body, text }
+    }
+
+    /// Whether this is what `GET` answered but for the body; each answer has its own id and date.
+    pub(super) fn is_the_head_of(&self, get: &Self) -> bool {
+        let timeless = |headers: &HeaderMap| {
+            let mut headers = headers.clone();
+            headers.remove("x-request-id");
+            headers.remove("date");
+            headers
+        };
+        let length = get.headers.get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
+        self.status == get.status
+            && self.text.is_empty()
+            && length == Some(get.text.len())
+            && timeless(&self.headers) == timeless(&get.headers)
     }
 
     pub(super) fn says(&self, text: &str) -> bool {

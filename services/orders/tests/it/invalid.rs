@@ -139,7 +139,7 @@ async fn what_is_not_there_is_not_found_and_what_is_not_allowed_says_what_is() {
     }
     let path = format!("/v1/orders/{unknown}");
     for (method, path, allow) in
-        [(Method::DELETE, "/v1/orders", "GET, POST"), (Method::PUT, path.as_str(), "GET")]
+        [(Method::DELETE, "/v1/orders", "GET, HEAD, POST"), (Method::PUT, path.as_str(), "GET, HEAD")]
     {
         let response = client().request(method, app.url(path)).bearer_auth(app.token()).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);

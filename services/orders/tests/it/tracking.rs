@@ -37,10 +37,16 @@ async fn whoever_has_the_link_sees_the_order_and_not_its_owner() {
     let placed = app.place(&order("CUP", 2)).await;
     let path = tracking_path(&app, id(&placed)).await;
 
+    // A mail gateway looks whether the link leads somewhere.
+    let head = client().head(app.url(&path)).send().await.unwrap();
     let response = open(&app, &path).await;
 
     assert_eq!(response.status(), StatusCode::OK);
     let headers = response.headers().clone();
+    assert_eq!(head.status(), StatusCode::OK);
+    for name in ["content-length", "content-type", "content-security-policy", "cache-control"] {
+        assert_eq!(head.headers().get(name), headers.get(name), "{name}");
+    }
     assert!(
         headers["content-security-policy"]
             .to_str()

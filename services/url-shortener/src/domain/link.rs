@@ -16,6 +16,13 @@ pub(crate) struct Link {
     pub(crate) updated_at: DateTime<Utc>,
 }
 
+impl Link {
+    /// Names this version of the link, without quotes.
+    pub(crate) fn tag(&self) -> String {
+        format!("{}-{}", self.code, self.version)
+    }
+}
+
 /// The outcome of a PUT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Put {
@@ -27,6 +34,8 @@ pub(crate) enum Put {
     Unchanged(Link),
     /// Another tenant has the code.
     Taken,
+    /// The link is not as the client requires.
+    ConditionsFailed,
 }
 
 impl Put {
@@ -37,6 +46,7 @@ impl Put {
             Self::Updated(_) => "updated",
             Self::Unchanged(_) => "unchanged",
             Self::Taken => "taken",
+            Self::ConditionsFailed => "precondition_failed",
         }
     }
 }

@@ -37,8 +37,7 @@ pub(super) async fn get_link(
     })
     .await?
     .ok_or_else(unknown)?;
-    let tag = format!("{}-{}", link.code, link.version);
-    Ok(conditional_get::json(&request, tag, || LinkBody::new(link, &state.public_url)))
+    Ok(conditional_get::json(&request, link.tag(), || LinkBody::new(link, &state.public_url)))
 }
 
 /// The same for a link that is not there and for another tenant's.

@@ -7,6 +7,7 @@ use actix_web::{
 };
 use api_error::{ApiError, Code as ErrorCode, Json};
 use auth::Caller;
+use conditional_get::{Conditions, precondition_failed};
 
 use super::{
     link_body::{LinkBody, location},
@@ -19,12 +20,26 @@ use crate::{
 };
 
 /// Makes a link, or points it to another target. The same request again changes nothing.
+///
+/// With `If-Match` it changes only what the client has seen, with `If-None-Match: *` it only makes a link.
 #[utoipa::path(
     put, path = "/v1/links/{code}", tag = "links",
-    params((
-        "code" = String, Path, description = "The link's code, free or of a link of the caller's tenant.",
-        pattern = "^[A-Za-z0-9_-]{6,32}$", example = "order-17",
-    )),
+    params(
+        (
+            "code" = String, Path, description = "The link's code, free or of a link of the caller's tenant.",
+            pattern = "^[A-Za-z0-9_-]{6,32}$", example = "order-17",
+        ),
+        (
+            "If-Match" = Option<String>, Header,
+            description = "Change the link only if this is its `ETag`, or `*`: if there is one.",
+            pattern = r#"^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$"#,
+        ),
+        (
+            "If-None-Match" = Option<String>, Header,
+            description = "`*`: make the link only if there is none. An `ETag`: change any other version.",
+            pattern = r#"^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$"#,
+        ),
+    ),
     request_body = TargetBody,
     responses(
         (status = 200, description = "The link was there, and leads to the target now.", body = LinkBody),
@@ -39,6 +54,7 @@ pub(super) async fn put_link(
     request: HttpRequest,
     caller: Caller,
     code: Path<String>,
+    conditions: Conditions,
     body: Json<TargetBody>,
 ) -> Result<HttpResponse, ApiError> {
     let code: Code = code.parse().map_err(invalid_code)?;
@@ -47,9 +63,15 @@ pub(super) async fn put_link(
     // Before the answer, however it turns out: a failed COMMIT may have happened, and an unchanged link may have been changed by
     // another replica.
     let _invalidation = state.targets.invalidate_on_drop(code.clone());
-    let wanted = (caller.tenant, code, target);
-    let put = pg::run_tx(&state.pool, "put_link", &wanted, |tx, (tenant, code, target)| {
-        Box::pin(store::put(tx, tenant, code, target))
+    let wanted = (caller.tenant, code, target, conditions);
+    let put = pg::run_tx(&state.pool, "put_link", &wanted, |tx, (tenant, code, target, conditions)| {
+        Box::pin(async move {
+            if conditions.are_none() {
+                store::put(tx, tenant, code, target).await
+            } else {
+                store::put_if(tx, tenant, code, target, conditions).await
+            }
+        })
     })
     .await?;
     fail_point::hit("links.committed");
@@ -59,6 +81,7 @@ pub(super) async fn put_link(
         Put::Created(link) => (created(&link), link),
         Put::Updated(link) | Put::Unchanged(link) => (HttpResponse::Ok(), link),
         Put::Taken => return Err(taken()),
+        Put::ConditionsFailed => return Err(precondition_failed()),
     };
     Ok(response.json(LinkBody::new(link, &state.public_url)))
 }

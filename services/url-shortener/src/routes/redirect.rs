@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpResponse,
-    http::header,
+    http::{Method, header},
     web::{Data, Path},
 };
 use api_error::{ApiError, Code as ErrorCode};
@@ -11,8 +11,10 @@ use read_cache::Error;
 use crate::{app::State, domain::Code, metrics};
 
 /// Leads to the link's target.
+///
+/// `HEAD` shows where a link leads, as a link checker wants to know, and is not counted as a visit.
 #[utoipa::path(
-    method(get, head), path = "/{code}", tag = "redirects",
+    get, path = "/{code}", tag = "redirects",
     params(("code" = String, Path, description = "The link's code.", example = "order-17")),
     responses((
         status = 302, description = "The target is in `Location`.",
@@ -22,16 +24,25 @@ use crate::{app::State, domain::Code, metrics};
         ),
     )),
 )]
-pub(super) async fn redirect(state: Data<State>, code: Path<String>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn redirect(
+    state: Data<State>,
+    method: Method,
+    code: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let count = |outcome| {
+        if method == Method::GET {
+            metrics::REDIRECTS.with_label_values(&[outcome]).inc();
+        }
+    };
     let Ok(code) = code.parse::<Code>() else {
-        metrics::REDIRECTS.with_label_values(&["malformed"]).inc();
+        count("malformed");
         return Err(unknown());
     };
     let Some(target) = state.targets.get(&code).await.map_err(not_found_out)? else {
-        metrics::REDIRECTS.with_label_values(&["unknown"]).inc();
+        count("unknown");
         return Err(unknown());
     };
-    metrics::REDIRECTS.with_label_values(&["found"]).inc();
+    count("found");
     Ok(HttpResponse::Found()
         .insert_header((header::LOCATION, target.as_str()))
         // The target can change, so nobody may keep this answer.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "test harness")]
 
 mod cache;
+mod conditions;
 mod crash;
 mod create;
 mod database_down;

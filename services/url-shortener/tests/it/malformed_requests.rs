@@ -132,9 +132,9 @@ async fn a_version_that_is_not_there_is_answered_with_those_that_are() {
 async fn a_method_that_is_not_taken_is_answered_with_those_that_are() {
     let service = Service::start().await;
     for (method, path, allow) in [
-        (Method::DELETE, "/v1/links", "GET, POST"),
-        (Method::POST, "/v1/links/some-link", "GET, PUT"),
-        (Method::DELETE, "/v1/links/some-link", "GET, PUT"),
+        (Method::DELETE, "/v1/links", "GET, HEAD, POST"),
+        (Method::POST, "/v1/links/some-link", "GET, HEAD, PUT"),
+        (Method::DELETE, "/v1/links/some-link", "GET, HEAD, PUT"),
         (Method::POST, "/some-link", "GET, HEAD"),
         (Method::PUT, "/some-link", "GET, HEAD"),
     ] {

@@ -27,6 +27,28 @@ async fn the_request_of_a_caller_with_a_token_continues_its_trace() {
 }
 
 #[tokio::test]
+async fn the_admin_port_answers_head_as_it_answers_get() {
+    let service = Service::start().await;
+    for path in ["/live", "/ready", "/metrics"] {
+        let url = format!("{}{path}", service.process.admin_url());
+        let get = send(service.http.get(&url)).await;
+        let head = send(service.http.head(&url)).await;
+        assert_eq!(
+            (head.status, head.header("content-type")),
+            (get.status, get.header("content-type")),
+            "{path}"
+        );
+        assert_ne!(head.header("content-length"), "", "{path}");
+        let other = send(service.http.post(&url)).await;
+        assert_eq!(
+            (other.status, other.header("allow")),
+            (StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn requests_are_counted_by_route_and_outcome() {
     let service = Service::start().await;
     let put = service.put("acme", "counted", "https://example.com/").await;
@@ -34,6 +56,9 @@ async fn requests_are_counted_by_route_and_outcome() {
     service.follow("counted").await;
     service.follow("counted").await;
     service.follow("unknown").await;
+    for code in ["counted", "unknown"] {
+        send(service.request(Method::HEAD, &format!("/{code}"))).await;
+    }
 
     for (line, count) in [
         (r#"url_shortener_puts_total{outcome="created"}"#, 1.0),
@@ -42,7 +67,7 @@ async fn requests_are_counted_by_route_and_outcome() {
         (r#"http_server_request_duration_seconds_count{method="GET",route="/{code}",status="302"}"#, 2.0),
         (r#"pg_transaction_duration_seconds_count{outcome="committed",transaction="put_link"}"#, 1.0),
         (r#"cache_requests_total{cache="targets",outcome="miss"}"#, 2.0),
-        (r#"cache_requests_total{cache="targets",outcome="hit"}"#, 1.0),
+        (r#"cache_requests_total{cache="targets",outcome="hit"}"#, 2.0),
     ] {
         assert!((service.metric(line).await - count).abs() < f64::EPSILON, "{line}");
     }
