@@ -72,6 +72,19 @@ impl Authority {
     }
 }
 
+impl ServerCertificate {
+    /// Serves handshakes with it.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("it is PEM");
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("it is PEM");
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate], key))
+            .expect("the key is that of the certificate");
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
 impl Default for Authority {
     fn default() -> Self {
         Self::new()
@@ -88,16 +101,9 @@ pub struct TlsProxy {
 impl TlsProxy {
     /// Starts to forward what arrives over TLS to `upstream`, `host:port`.
     pub async fn start(upstream: impl Into<String>, server: &ServerCertificate) -> Self {
-        let certificate = CertificateDer::from_pem_slice(server.certificate.as_bytes()).expect("it is PEM");
-        let key = PrivateKeyDer::from_pem_slice(server.key.as_bytes()).expect("it is PEM");
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate], key))
-            .expect("the key is that of the certificate");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
         let addr = listener.local_addr().expect("a bound socket has an address");
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let accepting = tokio::spawn(accept(listener, acceptor, upstream.into())).abort_handle();
+        let accepting = tokio::spawn(accept(listener, server.acceptor(), upstream.into())).abort_handle();
         Self { addr, accepting }
     }
 

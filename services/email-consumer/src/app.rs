@@ -38,11 +38,12 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     let registry = Registry::new(&config.registry, runtime.trust());
     let links = Links::new(config.links_url.clone(), config.signing_key()?, runtime.trust())?;
     let mailer = Arc::new(Mailer::new(
-        (config.smtp_host.clone(), config.smtp_port),
+        config.smtp_server.clone(),
         config.email_from.clone(),
         config.smtp_limits.clone(),
         config.smtp_max_connections.get().into(),
-    ));
+        runtime.trust(),
+    )?);
     let handovers = Handovers {
         pool: pool.clone(),
         mailer: Arc::clone(&mailer),

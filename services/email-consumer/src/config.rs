@@ -57,13 +57,8 @@ pub(crate) struct Config {
     #[arg(long, env, default_value = "30d", value_parser = parse_retention)]
     pub(crate) email_dedup_retention: Duration,
 
-    /// Host of the SMTP server that takes our mails: a relay of our own, in a network of our own.
-    #[arg(long, env)]
-    pub(crate) smtp_host: String,
-
-    /// Port of the SMTP server.
-    #[arg(long, env, default_value_t = 25)]
-    pub(crate) smtp_port: u16,
+    #[command(flatten)]
+    pub(crate) smtp_server: smtp::Server,
 
     #[command(flatten)]
     pub(crate) smtp_limits: smtp::Limits,
@@ -132,6 +127,7 @@ impl Config {
             self.service.drain_timeout_ms,
             STOP_TIME.as_millis()
         );
+        self.smtp_server.check()?;
         self.smtp_limits.check()
     }
 

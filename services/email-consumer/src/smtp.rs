@@ -4,35 +4,35 @@
 //! half way, on which the next mail would read the answers to the last one, and nothing in it bounds the wait for an
 //! answer. Here a connection is kept only after a complete exchange, and every phase has a limit.
 
+mod connect;
 mod error;
 mod exchange;
 mod limits;
 mod message;
 mod reply;
+mod secured;
+mod server;
+mod starttls;
 
 pub(crate) use error::Error;
 pub(crate) use limits::Limits;
+pub(crate) use server::Server;
 
 use std::{
-    io,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
-use lettre::{
-    Message,
-    message::Mailbox,
-    transport::smtp::{client::AsyncSmtpConnection, extension::ClientId},
-};
+use lettre::{Message, message::Mailbox, transport::smtp::client::AsyncSmtpConnection};
 use telemetry::semconv;
+use tls::Trust;
 use tokio::{
-    net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 use tracing::{Instrument, Span, field::Empty};
 
-use self::{exchange::exchange, reply::Phase};
+use self::{connect::Connector, exchange::exchange};
 use crate::{domain::mail::Mail, handover::Lease};
 
 /// How long a kept connection may take to show that it is alive, or to say goodbye.
@@ -44,8 +44,7 @@ const RECENT: Duration = Duration::from_secs(5);
 
 /// Sends mails.
 pub(crate) struct Mailer {
-    host: String,
-    port: u16,
+    connector: Arc<Connector>,
     from: Mailbox,
     limits: Limits,
     idle: Mutex<Vec<Idle>>,
@@ -67,14 +66,19 @@ pub(crate) struct Connection {
 
 impl Mailer {
     /// Makes a mailer that uses `max_connections` at a time; nothing is connected yet.
+    ///
+    /// # Errors
+    /// The server's name is none.
     pub(crate) fn new(
-        (host, port): (String, u16),
+        server: Server,
         from: Mailbox,
         limits: Limits,
         max_connections: usize,
-    ) -> Self {
+        trust: &Trust,
+    ) -> anyhow::Result<Self> {
         let permits = Arc::new(Semaphore::new(max_connections));
-        Self { host, port, from, limits, idle: Mutex::default(), permits }
+        let connector = Connector::new(server, from.email.domain(), limits.clone(), trust)?;
+        Ok(Self { connector: Arc::new(connector), from, limits, idle: Mutex::default(), permits })
     }
 
     /// The domain of our sender.
@@ -104,7 +108,7 @@ impl Mailer {
             }
         }
         let span = self.client_span("smtp connect");
-        let inner = observed(self.open()).instrument(span).await?;
+        let inner = observed(self.connector.open()).instrument(span).await?;
         Ok(Connection { inner, _permit: permit })
     }
 
@@ -128,9 +132,9 @@ impl Mailer {
         Ok(())
     }
 
-    /// The readiness check: whether the server answers.
+    /// The readiness check: whether the server answers, securely where it has to, and lets us in.
     pub(crate) async fn ping(&self) -> Result<(), Error> {
-        let mut connection = self.open().await?;
+        let mut connection = self.connector.probe().await?;
         let answered = connection.test_connected().await;
         connection.abort().await;
         if answered { Ok(()) } else { Err(Error::Unavailable("it does not answer")) }
@@ -146,43 +150,22 @@ impl Mailer {
         }
     }
 
-    async fn open(&self) -> Result<AsyncSmtpConnection, Error> {
-        let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = match timeout(self.limits.connect(), connecting).await {
-            Ok(connected) => connected.and_then(without_delay),
-            Err(_) => return Err(Error::Unavailable("it does not answer in time")),
-        };
-        let stream = stream.or(Err(Error::Unavailable("it cannot be connected to")))?;
-        let name = ClientId::Domain(self.domain().to_owned());
-        let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &name);
-        match timeout(self.limits.greeting(), greeting).await {
-            Ok(greeted) => greeted.map_err(|error| Error::before_end(Phase::Greeting, &error)),
-            Err(_) => Err(Error::Unavailable("it does not answer in time")),
-        }
-    }
-
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().expect("no panic under this lock")
     }
 
     fn client_span(&self, name: &'static str) -> Span {
+        let (host, port) = self.connector.address();
         tracing::info_span!(
             "smtp",
             otel.name = name,
             otel.kind = "client",
             otel.status_code = Empty,
-            { semconv::SERVER_ADDRESS } = self.host,
-            { semconv::SERVER_PORT } = self.port,
+            { semconv::SERVER_ADDRESS } = host,
+            { semconv::SERVER_PORT } = port,
             { semconv::ERROR_TYPE } = Empty,
         )
     }
-}
-
-/// lettre ends a message with a small write of its own. With Nagle's algorithm that one waits for the server's delayed
-/// acknowledgement of the write before: 40 ms a mail.
-fn without_delay(stream: TcpStream) -> io::Result<TcpStream> {
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 /// Marks the current span as failed when the operation fails.

@@ -75,6 +75,26 @@ fn nothing_that_a_service_cannot_do_without_is_missing() {
     }
 }
 
+/// Mails carry addresses and links that are as good as a login.
+#[test]
+fn production_gives_mails_to_a_relay_over_tls_with_a_password_from_a_secret() {
+    let manifests = rendered().unwrap();
+    let production = manifests.iter().find(|manifest| manifest.overlay == "production").unwrap();
+    let maps = production.of_kind("ConfigMap").filter(|map| map["data"].get("SMTP_HOST").is_some());
+    let [map] = maps.collect::<Vec<_>>().try_into().unwrap();
+    assert!(["starttls", "implicit"].contains(&map["data"]["SMTP_TLS"].as_str().unwrap()), "{map}");
+    assert!(!map["data"]["SMTP_USER"].as_str().unwrap().is_empty(), "{map}");
+
+    let deployment = production.find("Deployment", "email-consumer").unwrap();
+    let variables = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
+    let password = variables.iter().find(|variable| variable["name"] == "SMTP_PASSWORD").unwrap();
+    assert_eq!(password["valueFrom"]["secretKeyRef"]["key"], "password");
+
+    let port: u64 = map["data"]["SMTP_PORT"].as_str().unwrap().parse().unwrap();
+    let policy = production.find("NetworkPolicy", "to-mail-relay").unwrap();
+    assert_eq!(policy["spec"]["egress"][0]["ports"][0]["port"], port);
+}
+
 /// The default of the specification records everything, which a service feels long before the trace store does.
 #[test]
 fn every_service_records_few_traces() {

@@ -14,6 +14,17 @@ pub(crate) enum Error {
     /// The server cannot be reached, or the exchange broke off before the end of the mail: the server does not have it.
     #[error("the SMTP server is unavailable: {0}")]
     Unavailable(&'static str),
+    /// The connection is not secured as the settings ask for, so nothing was sent.
+    #[error("no secure connection to the SMTP server (SMTP_HOST, SMTP_PORT, SMTP_TLS): {0}")]
+    Insecure(&'static str),
+    /// The server does not accept our user.
+    #[error("the SMTP server refuses the login with {0}; correct SMTP_USER and SMTP_PASSWORD")]
+    LoginRefused(u16),
+    /// The server has no way to log in that we know.
+    #[error(
+        "the SMTP server offers neither AUTH PLAIN nor AUTH LOGIN, which SMTP_USER needs; it may do so on another SMTP_PORT"
+    )]
+    NoLogin,
     /// The server takes no mail from us, whichever it is.
     #[error("the SMTP server takes no mail from us: it answers {0}")]
     TurnedAway(u16),
@@ -37,7 +48,13 @@ impl Error {
         match self {
             Self::InvalidAddress | Self::Malformed(_) | Self::UnsupportedAddress => true,
             Self::Refused(reply) => reply.is_permanent(),
-            Self::Unavailable(_) | Self::TurnedAway(_) | Self::LeaseLost | Self::OutcomeUnknown(_) => false,
+            Self::Unavailable(_)
+            | Self::Insecure(_)
+            | Self::LoginRefused(_)
+            | Self::NoLogin
+            | Self::TurnedAway(_)
+            | Self::LeaseLost
+            | Self::OutcomeUnknown(_) => false,
         }
     }
 
@@ -52,6 +69,9 @@ impl Error {
             Self::InvalidAddress => "invalid_address",
             Self::Malformed(_) => "malformed",
             Self::Unavailable(_) => "unavailable",
+            Self::Insecure(_) => "insecure",
+            Self::LoginRefused(_) => "login_refused",
+            Self::NoLogin => "no_login",
             Self::TurnedAway(_) => "turned_away",
             Self::Refused(_) => "refused",
             Self::UnsupportedAddress => "unsupported_address",
@@ -64,6 +84,7 @@ impl Error {
     pub(super) fn before_end(phase: Phase, error: &lettre::transport::smtp::Error) -> Self {
         match Reply::of(error) {
             Some(reply) if reply.judges_mail(phase) => Self::Refused(reply),
+            Some(reply) if phase == Phase::Login && reply.is_permanent() => Self::LoginRefused(reply.code),
             Some(reply) => Self::TurnedAway(reply.code),
             None if phase == Phase::Greeting => Self::Unavailable("it cannot be connected to"),
             None => Self::Unavailable("the connection broke before the end of the mail"),

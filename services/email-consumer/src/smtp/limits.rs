@@ -24,6 +24,14 @@ pub(crate) struct Limits {
     #[arg(long, env, default_value_t = 30_000)]
     pub(crate) smtp_greeting_timeout_ms: u64,
 
+    /// How long the answer to STARTTLS may take, and then the TLS handshake, in milliseconds.
+    #[arg(long, env, default_value_t = 10_000)]
+    pub(crate) smtp_tls_timeout_ms: u64,
+
+    /// How long the login may take, in milliseconds. A relay may ask a directory meanwhile.
+    #[arg(long, env, default_value_t = 30_000)]
+    pub(crate) smtp_login_timeout_ms: u64,
+
     /// How long the answer to MAIL may take, in milliseconds.
     #[arg(long, env, default_value_t = 30_000)]
     pub(crate) smtp_mail_timeout_ms: u64,
@@ -52,6 +60,8 @@ impl Limits {
         for (name, limit) in [
             ("SMTP_CONNECT_TIMEOUT_MS", self.smtp_connect_timeout_ms),
             ("SMTP_GREETING_TIMEOUT_MS", self.smtp_greeting_timeout_ms),
+            ("SMTP_TLS_TIMEOUT_MS", self.smtp_tls_timeout_ms),
+            ("SMTP_LOGIN_TIMEOUT_MS", self.smtp_login_timeout_ms),
             ("SMTP_MAIL_TIMEOUT_MS", self.smtp_mail_timeout_ms),
             ("SMTP_RCPT_TIMEOUT_MS", self.smtp_rcpt_timeout_ms),
             ("SMTP_DATA_TIMEOUT_MS", self.smtp_data_timeout_ms),
@@ -63,10 +73,13 @@ impl Limits {
         Ok(())
     }
 
-    /// The longest that an exchange can take, from connecting to the last answer.
+    /// The longest that an exchange can take, from connecting to the last answer. With STARTTLS there are two greetings, and the
+    /// answer to the command before the handshake.
     pub(crate) fn total(&self) -> Duration {
         self.connect()
-            + self.greeting()
+            + self.greeting() * 2
+            + self.tls() * 2
+            + self.login()
             + self.mail()
             + self.rcpt()
             + self.data()
@@ -80,6 +93,14 @@ impl Limits {
 
     pub(super) fn greeting(&self) -> Duration {
         Duration::from_millis(self.smtp_greeting_timeout_ms)
+    }
+
+    pub(super) fn tls(&self) -> Duration {
+        Duration::from_millis(self.smtp_tls_timeout_ms)
+    }
+
+    pub(super) fn login(&self) -> Duration {
+        Duration::from_millis(self.smtp_login_timeout_ms)
     }
 
     pub(super) fn mail(&self) -> Duration {

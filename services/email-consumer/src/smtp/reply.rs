@@ -5,8 +5,10 @@ use std::error::Error as _;
 /// Where in the exchange the server answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The greeting, EHLO, STARTTLS or AUTH.
+    /// The greeting or EHLO.
     Greeting,
+    /// AUTH.
+    Login,
     /// MAIL: our sender.
     Mail,
     /// RCPT: the recipient.
@@ -36,7 +38,7 @@ impl Reply {
 
     /// Whether it judges this one mail. All else concerns every mail alike, so it is a dependency that is down.
     ///
-    /// - The greeting and MAIL come before the server has seen whose mail it is. The one exception is x.6.7: MAIL says that
+    /// - Greeting, login and MAIL come before the server has seen whose mail it is. The one exception is x.6.7: MAIL says that
     ///   the recipient's address is not ASCII.
     /// - 500, 502, 503, 521 and 53z are about the protocol, the server and the login, wherever they come.
     /// - x.3.2 is a system that takes no mail.
@@ -46,7 +48,7 @@ impl Reply {
     pub(super) fn judges_mail(self, phase: Phase) -> bool {
         let of_us = matches!(self.code, 500 | 502 | 503 | 521 | 530..=539) || self.enhanced == Some((3, 2));
         match phase {
-            Phase::Greeting => false,
+            Phase::Greeting | Phase::Login => false,
             Phase::Mail => self.enhanced == Some((6, 7)),
             Phase::Rcpt => !of_us && self.enhanced.is_none_or(|(subject, _)| subject != 7),
             Phase::Data | Phase::Message => !of_us,
@@ -73,10 +75,10 @@ mod tests {
 
     #[test]
     fn only_what_concerns_one_mail_judges_it() {
-        use Phase::{Data, Greeting, Mail, Message, Rcpt};
+        use Phase::{Data, Greeting, Login, Mail, Message, Rcpt};
         for (phase, code, text, judges) in [
             (Greeting, 554, "5.7.1 no access", false),
-            (Greeting, 535, "5.7.8 wrong login", false),
+            (Login, 535, "5.7.8 wrong login", false),
             (Mail, 550, "5.1.8 sender unknown", false),
             (Mail, 554, "relay access denied", false),
             (Mail, 553, "5.6.7 not ASCII", true),

@@ -59,3 +59,12 @@ fn a_malformed_setting_is_named() {
     let said = everything_said_by(&output);
     assert!(said.contains("--email-from"), "{said}");
 }
+
+#[test]
+fn a_login_without_tls_is_refused_and_the_password_stays_secret() {
+    let output = run_with(&[("SMTP_TLS", "none"), ("SMTP_USER", "orders"), ("SMTP_PASSWORD", "hunter2")]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = everything_said_by(&output);
+    assert!(said.contains("SMTP_TLS=none would send SMTP_PASSWORD in the clear"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}

@@ -1,0 +1,204 @@
+//! From an address to a connection on which mails may be sent: TCP, TLS, greeting, login.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use lettre::transport::smtp::{
+    authentication::{Credentials, DEFAULT_MECHANISMS},
+    client::{AsyncSmtpConnection, AsyncTokioStream},
+    extension::ClientId,
+};
+use tls::Trust;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::{TlsConnector, client::TlsStream, rustls::pki_types::ServerName};
+
+use super::{
+    Error, Limits,
+    exchange::within,
+    reply::Phase,
+    secured::Secured,
+    server::{Security, Server},
+    starttls,
+};
+
+/// How long a login that was refused is not tried again: a server may lock out whoever seems to guess passwords.
+const LOGIN_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long a login that was accepted needs no check beside the mails: providers count logins.
+const LOGIN_TRUST: Duration = Duration::from_mins(5);
+
+/// Makes connections.
+pub(super) struct Connector {
+    server: Server,
+    security: Security,
+    credentials: Option<Credentials>,
+    /// The name in the server's certificate.
+    name: ServerName<'static>,
+    /// Our own name.
+    hello: ClientId,
+    tls: TlsConnector,
+    limits: Limits,
+    login: Mutex<Login>,
+    /// Whoever logs in before any login was accepted.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// What became of the last login.
+#[derive(Clone, Copy)]
+enum Login {
+    None,
+    Accepted(Instant),
+    Refused(Instant, u16),
+}
+
+impl Connector {
+    /// Connects to `server` by the name `hello`; its certificate is verified against `trust`. Nothing is connected yet.
+    pub(super) fn new(server: Server, hello: &str, limits: Limits, trust: &Trust) -> anyhow::Result<Self> {
+        let name = ServerName::try_from(server.smtp_host.clone()).with_context(|| {
+            format!("SMTP_HOST ({}) is neither a host name nor an address", server.smtp_host)
+        })?;
+        Ok(Self {
+            security: server.security(),
+            credentials: server.credentials(),
+            name,
+            hello: ClientId::Domain(hello.to_owned()),
+            tls: TlsConnector::from(Arc::new(trust.client_config())),
+            limits,
+            login: Mutex::new(Login::None),
+            turn: Arc::default(),
+            server,
+        })
+    }
+
+    /// Where it connects to.
+    pub(super) fn address(&self) -> (&str, u16) {
+        (&self.server.smtp_host, self.server.smtp_port)
+    }
+
+    /// Makes a connection on which mails may be sent.
+    pub(super) async fn open(&self) -> Result<AsyncSmtpConnection, Error> {
+        // Until a login was accepted they take turns, so that a wrong password is tried once and not by every connection.
+        let turn = if self.needs_login() { Some(self.turn.lock().await) } else { None };
+        // The one before may have been accepted.
+        let turn = turn.filter(|_| self.needs_login());
+        let connection = self.open_in_turn().await;
+        drop(turn);
+        connection
+    }
+
+    /// Makes a connection that shows whether mails could be sent. Logs in only when nothing has shown lately that it can.
+    pub(super) async fn probe(self: &Arc<Self>) -> Result<AsyncSmtpConnection, Error> {
+        if !self.needs_login() {
+            return self.connect().await;
+        }
+        let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() else {
+            return Err(Error::Unavailable("a login is under way"));
+        };
+        // In a task of its own: a check has a second, and servers are slow to refuse a login. Cut off, it would be tried again
+        // with each check.
+        let this = Arc::clone(self);
+        let opening = tokio::spawn(async move {
+            let connection = this.open_in_turn().await;
+            drop(turn);
+            connection
+        });
+        opening.await.unwrap_or(Err(Error::Unavailable("the check was interrupted")))
+    }
+
+    async fn open_in_turn(&self) -> Result<AsyncSmtpConnection, Error> {
+        if let Login::Refused(at, code) = *self.login()
+            && at.elapsed() < LOGIN_PAUSE
+        {
+            return Err(Error::LoginRefused(code));
+        }
+        let mut connection = self.connect().await?;
+        if let Some(credentials) = &self.credentials {
+            self.log_in(&mut connection, credentials).await?;
+        }
+        Ok(connection)
+    }
+
+    /// Whether nothing has shown lately that we are let in.
+    fn needs_login(&self) -> bool {
+        let is_trusted = matches!(*self.login(), Login::Accepted(at) if at.elapsed() < LOGIN_TRUST);
+        self.credentials.is_some() && !is_trusted
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
+        let connecting = TcpStream::connect(self.address());
+        let stream = match timeout(self.limits.connect(), connecting).await {
+            Ok(connected) => connected.and_then(without_delay),
+            Err(_) => return Err(Error::Unavailable("it does not answer in time")),
+        };
+        let stream = stream.or(Err(Error::Unavailable("it cannot be connected to")))?;
+        let stream: Box<dyn AsyncTokioStream> = match self.security {
+            Security::None => Box::new(stream),
+            Security::Implicit => Box::new(Secured::from_the_beginning(self.handshake(stream).await?)),
+            Security::Starttls => Box::new(Secured::after_greeting(self.start_tls(stream).await?)),
+        };
+        let greeting = AsyncSmtpConnection::connect_with_transport(stream, &self.hello);
+        match timeout(self.limits.greeting(), greeting).await {
+            Ok(greeted) => greeted.map_err(|error| Error::before_end(Phase::Greeting, &error)),
+            Err(_) if self.security == Security::Implicit => {
+                Err(Error::Unavailable("it does not greet in time"))
+            }
+            Err(_) => Err(SILENT),
+        }
+    }
+
+    async fn start_tls(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Error> {
+        let greeting = starttls::greet(stream, &self.hello);
+        let stream = timeout(self.limits.greeting(), greeting).await.unwrap_or(Err(SILENT))?;
+        let begun = timeout(self.limits.tls(), starttls::begin(stream)).await;
+        self.handshake(begun.unwrap_or(Err(Error::Insecure(LATE_HANDSHAKE)))?).await
+    }
+
+    async fn handshake(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Error> {
+        match timeout(self.limits.tls(), self.tls.connect(self.name.clone(), stream)).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(Error::Insecure(
+                tls::explain(&error).unwrap_or("the connection broke during the handshake"),
+            )),
+            Err(_) => Err(Error::Insecure(LATE_HANDSHAKE)),
+        }
+    }
+
+    async fn log_in(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        credentials: &Credentials,
+    ) -> Result<(), Error> {
+        if connection.server_info().get_auth_mechanism(DEFAULT_MECHANISMS).is_none() {
+            return Err(Error::NoLogin);
+        }
+        let login = connection.auth(DEFAULT_MECHANISMS, credentials);
+        let outcome = within(self.limits.login(), Phase::Login, login).await;
+        match outcome {
+            Ok(()) => *self.login() = Login::Accepted(Instant::now()),
+            Err(Error::LoginRefused(code)) => *self.login() = Login::Refused(Instant::now(), code),
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    fn login(&self) -> MutexGuard<'_, Login> {
+        self.login.lock().expect("no panic under this lock")
+    }
+}
+
+const SILENT: Error = Error::Unavailable(
+    "it does not greet in time; if it expects TLS from the first byte on, set SMTP_TLS=implicit",
+);
+
+const LATE_HANDSHAKE: &str = "the handshake takes too long";
+
+/// lettre ends a message with a small write of its own. With Nagle's algorithm that one waits for the server's delayed
+/// acknowledgement of the write before: 40 ms a mail.
+fn without_delay(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

@@ -1,0 +1,186 @@
+//! A mail relay with TLS and a login, in front of the SMTP server of this run: greeting, STARTTLS and AUTH are answered here, and
+//! everything behind them there.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use testkit::{ServerCertificate, endpoints};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+    task::AbortHandle,
+};
+use tokio_rustls::TlsAcceptor;
+
+/// How long a refused login takes.
+const REFUSAL_DELAY: Duration = Duration::from_millis(1_500);
+
+/// How the connection is secured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tls {
+    Implicit,
+    Starttls,
+    /// STARTTLS is not offered, or somebody on the way took the offer out.
+    Stripped,
+    /// Somebody on the way puts an answer of his own behind the one to STARTTLS.
+    Injected,
+}
+
+/// A relay. It ends with this value.
+pub(crate) struct Relay {
+    pub(crate) addr: SocketAddr,
+    state: Arc<State>,
+    accepting: AbortHandle,
+}
+
+struct State {
+    tls: Tls,
+    acceptor: TlsAcceptor,
+    /// What has to come behind `AUTH PLAIN`.
+    token: String,
+    /// Commands that arrived in plaintext.
+    plaintext: Mutex<Vec<String>>,
+    connections: Mutex<u32>,
+    logins: Mutex<u32>,
+    mails: Mutex<u32>,
+}
+
+impl Relay {
+    /// Starts a relay that lets in whoever sends this token, as AUTH PLAIN has it (RFC 4616).
+    pub(crate) async fn start(tls: Tls, server: &ServerCertificate, token: &str) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let state = Arc::new(State {
+            tls,
+            acceptor: server.acceptor(),
+            token: token.to_owned(),
+            plaintext: Mutex::default(),
+            connections: Mutex::default(),
+            logins: Mutex::default(),
+            mails: Mutex::default(),
+        });
+        let shared = Arc::clone(&state);
+        let accepting = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                *shared.connections.lock().unwrap() += 1;
+                tokio::spawn(serve(stream, Arc::clone(&shared)));
+            }
+        })
+        .abort_handle();
+        Self { addr, state, accepting }
+    }
+
+    /// Returns every command that arrived in plaintext, once each.
+    pub(crate) fn plaintext(&self) -> Vec<String> {
+        let mut commands = self.state.plaintext.lock().unwrap().clone();
+        commands.sort();
+        commands.dedup();
+        commands
+    }
+
+    /// Returns how often somebody connected.
+    pub(crate) fn connections(&self) -> u32 {
+        *self.state.connections.lock().unwrap()
+    }
+
+    /// Returns how often somebody tried to log in.
+    pub(crate) fn logins(&self) -> u32 {
+        *self.state.logins.lock().unwrap()
+    }
+
+    /// Returns how many mails were begun.
+    pub(crate) fn mails(&self) -> u32 {
+        *self.state.mails.lock().unwrap()
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn serve(stream: TcpStream, state: Arc<State>) -> std::io::Result<()> {
+    if state.tls == Tls::Implicit {
+        let mut stream = BufReader::new(state.acceptor.accept(stream).await?);
+        say(&mut stream, "220 relay").await?;
+        return relay(stream, &state).await;
+    }
+    let mut stream = BufReader::new(stream);
+    say(&mut stream, "220 relay").await?;
+    loop {
+        let command = hear(&mut stream).await?;
+        if command.is_empty() {
+            return Ok(());
+        }
+        state.plaintext.lock().unwrap().push(command.clone());
+        let answer = match command.split_whitespace().next() {
+            Some("EHLO") if state.tls == Tls::Stripped => "250-relay\r\n250 8BITMIME",
+            Some("EHLO") => "250-relay\r\n250 STARTTLS",
+            Some("STARTTLS") => break,
+            // Whoever asks for no encryption could have his mail.
+            _ => "250 ok",
+        };
+        say(&mut stream, answer).await?;
+    }
+    let injected = if state.tls == Tls::Injected { "\r\n250-relay\r\n250 AUTH PLAIN LOGIN" } else { "" };
+    say(&mut stream, &format!("220 go on{injected}")).await?;
+    relay(BufReader::new(state.acceptor.accept(stream.into_inner()).await?), &state).await
+}
+
+/// Goes on behind the greeting, on a secured connection.
+async fn relay<S: AsyncRead + AsyncWrite + Unpin>(
+    mut client: BufReader<S>,
+    state: &State,
+) -> std::io::Result<()> {
+    let mut let_in = false;
+    let first = loop {
+        let command = hear(&mut client).await?;
+        let answer = match command.split_whitespace().next() {
+            None => return Ok(()),
+            Some("EHLO") => "250-relay\r\n250 AUTH LOGIN PLAIN",
+            Some("AUTH") => {
+                *state.logins.lock().unwrap() += 1;
+                let_in = command == format!("AUTH PLAIN {}", state.token);
+                if let_in {
+                    "235 2.7.0 ok"
+                } else {
+                    // As servers do, against guessing. A check of readiness has given up by then.
+                    tokio::time::sleep(REFUSAL_DELAY).await;
+                    "535 5.7.8 wrong user or password"
+                }
+            }
+            Some("MAIL") if !let_in => "530 5.7.0 authentication required",
+            Some("MAIL") => {
+                *state.mails.lock().unwrap() += 1;
+                break command;
+            }
+            _ => "250 ok",
+        };
+        say(&mut client, answer).await?;
+    };
+    let address = (endpoints().smtp_host.as_str(), endpoints().smtp_port);
+    let mut server = BufReader::new(TcpStream::connect(address).await?);
+    hear(&mut server).await?;
+    say(&mut server, "HELO relay").await?;
+    hear(&mut server).await?;
+    say(&mut server, &first).await?;
+    copy_bidirectional(&mut client, &mut server).await.map(drop)
+}
+
+async fn hear<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> std::io::Result<String> {
+    let mut line = String::new();
+    stream.read_line(&mut line).await?;
+    Ok(line.trim_end().to_owned())
+}
+
+async fn say<S: AsyncWrite + AsyncRead + Unpin>(
+    stream: &mut BufReader<S>,
+    text: &str,
+) -> std::io::Result<()> {
+    stream.write_all(format!("{text}\r\n").as_bytes()).await?;
+    stream.flush().await
+}
