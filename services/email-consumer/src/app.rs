@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{Config, DRAIN_TIMEOUT},
     handler::MailHandler,
-    handover::Handovers,
+    handover::{Handovers, Refusals},
     links::Links,
     metrics,
     smtp::Mailer,
@@ -49,6 +49,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         mailer: Arc::clone(&mailer),
         lease: config.email_lease(),
         max_unknown: config.email_unknown_attempts.get().into(),
+        refusals: Arc::new(Refusals::new(Duration::from_millis(config.email_give_up_ms))),
         running: TaskTracker::new(),
     };
     let handler = MailHandler {

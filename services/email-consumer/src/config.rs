@@ -77,6 +77,11 @@ pub(crate) struct Config {
     #[arg(long, env, default_value_t = NonZeroU16::new(3).expect("not zero"))]
     pub(crate) email_unknown_attempts: NonZeroU16,
 
+    /// For how long a mail is tried again that the SMTP server refuses for now while it takes others, in milliseconds. Then its
+    /// event becomes a dead letter. Its partition stops when 4,096 further events are handled before.
+    #[arg(long, env, default_value_t = 600_000)]
+    pub(crate) email_give_up_ms: u64,
+
     /// Sender of the mails, as in `Muster <orders@example.com>`. Its domain is that of the Message-IDs: changing it
     /// makes a mail that is sent twice look like two.
     #[arg(long, env)]

@@ -5,8 +5,10 @@
 //! keeps every other process from handing the same mail over.
 
 mod lease;
+mod refusals;
 
 pub(crate) use lease::Lease;
+pub(crate) use refusals::Refusals;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -35,6 +37,7 @@ pub(crate) struct Handovers {
     pub(crate) lease: Duration,
     /// How often a mail is handed over, at most, when no attempt gets an answer.
     pub(crate) max_unknown: u32,
+    pub(crate) refusals: Arc<Refusals>,
     pub(crate) running: TaskTracker,
 }
 
@@ -77,6 +80,7 @@ impl Handovers {
         };
         match sent {
             Ok(()) => {
+                self.refusals.sent(event_id);
                 observe(&ready);
                 fail_point::hit("email.sent");
                 until_recorded(|| store::record_sent(&self.pool, event_id)).await;
@@ -90,7 +94,7 @@ impl Handovers {
             }
             Err(error) => {
                 until_recorded(|| store::end_unsent(&self.pool, event_id, lease.fence())).await;
-                Err(error.into())
+                Err(self.refusals.judge(event_id, error).into())
             }
         }
     }

@@ -16,6 +16,7 @@ mod starttls;
 
 pub(crate) use error::Error;
 pub(crate) use limits::Limits;
+pub(crate) use reply::Reply;
 pub(crate) use server::Server;
 
 use std::{

@@ -1,6 +1,6 @@
 //! Why a mail is not with the SMTP server. Holds codes and no text of the server, which likes to repeat the address.
 
-use super::reply::{Phase, Reply};
+use super::reply::{Concern, Phase, Reply};
 
 /// What went wrong, as decisions that follow from it.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,12 @@ pub(crate) enum Error {
     /// The server refused this mail.
     #[error("the SMTP server refuses the mail with {}", .0.code)]
     Refused(Reply),
+    /// The server refused this mail, or would refuse any.
+    #[error("the SMTP server refuses this mail or every mail: it answers {}", .0.code)]
+    Unclear(Reply),
+    /// The server went on to refuse this mail while it took others.
+    #[error("the SMTP server refuses the mail with {}, time after time, and takes others", .0.code)]
+    RefusedAlone(Reply),
     /// The address needs an extension (RFC 6531) that the server does not have.
     #[error("the SMTP server does not support addresses beyond ASCII")]
     UnsupportedAddress,
@@ -46,13 +52,16 @@ impl Error {
     /// Whether the same mail will meet the same fate again.
     pub(crate) fn is_final(&self) -> bool {
         match self {
-            Self::InvalidAddress | Self::Malformed(_) | Self::UnsupportedAddress => true,
+            Self::InvalidAddress | Self::Malformed(_) | Self::UnsupportedAddress | Self::RefusedAlone(_) => {
+                true
+            }
             Self::Refused(reply) => reply.is_permanent(),
             Self::Unavailable(_)
             | Self::Insecure(_)
             | Self::LoginRefused(_)
             | Self::NoLogin
             | Self::TurnedAway(_)
+            | Self::Unclear(_)
             | Self::LeaseLost
             | Self::OutcomeUnknown(_) => false,
         }
@@ -73,7 +82,8 @@ impl Error {
             Self::LoginRefused(_) => "login_refused",
             Self::NoLogin => "no_login",
             Self::TurnedAway(_) => "turned_away",
-            Self::Refused(_) => "refused",
+            Self::Refused(_) | Self::RefusedAlone(_) => "refused",
+            Self::Unclear(_) => "unclear",
             Self::UnsupportedAddress => "unsupported_address",
             Self::LeaseLost => "lease_lost",
             Self::OutcomeUnknown(_) => "outcome_unknown",
@@ -82,12 +92,18 @@ impl Error {
 
     /// What an error of lettre means when the server does not have the whole mail.
     pub(super) fn before_end(phase: Phase, error: &lettre::transport::smtp::Error) -> Self {
-        match Reply::of(error) {
-            Some(reply) if reply.judges_mail(phase) => Self::Refused(reply),
-            Some(reply) if phase == Phase::Login && reply.is_permanent() => Self::LoginRefused(reply.code),
-            Some(reply) => Self::TurnedAway(reply.code),
-            None if phase == Phase::Greeting => Self::Unavailable("it cannot be connected to"),
-            None => Self::Unavailable("the connection broke before the end of the mail"),
+        let Some(reply) = Reply::of(error) else {
+            return Self::Unavailable(if phase == Phase::Greeting {
+                "it cannot be connected to"
+            } else {
+                "the connection broke before the end of the mail"
+            });
+        };
+        match reply.concern(phase) {
+            Concern::Mail => Self::Refused(reply),
+            Concern::Either => Self::Unclear(reply),
+            Concern::Us if phase == Phase::Login && reply.is_permanent() => Self::LoginRefused(reply.code),
+            Concern::Us => Self::TurnedAway(reply.code),
         }
     }
 

@@ -19,6 +19,17 @@ pub(super) enum Phase {
     Message,
 }
 
+/// Whom a refusal concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Concern {
+    /// This mail.
+    Mail,
+    /// Every mail alike: a dependency is down.
+    Us,
+    /// One of the two. What becomes of other mails tells which.
+    Either,
+}
+
 /// A refusal. Its text is not kept, for servers like to repeat the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
@@ -36,27 +47,39 @@ impl Reply {
         Some(Self { code, enhanced: enhanced_code(&text) })
     }
 
-    /// Whether it judges this one mail. All else concerns every mail alike, so it is a dependency that is down.
+    /// Whom it concerns, by its code, its enhanced code (RFC 3463, and the registry of RFC 5248), and where it comes.
     ///
     /// - Greeting, login and MAIL come before the server has seen whose mail it is. The one exception is x.6.7: MAIL says that
     ///   the recipient's address is not ASCII.
-    /// - 500, 502, 503, 521 and 53z are about the protocol, the server and the login, wherever they come.
-    /// - x.3.2 is a system that takes no mail.
-    /// - x.7.z at RCPT is about our right to send: "554 5.7.1 Relay access denied" comes there and not at MAIL. A
-    ///   recipient that alone refuses us looks the same; its order then waits, alone and visible, which can be mended, while
-    ///   a dead letter for each order of an evening is much work. At the end of the mail, x.7.z has judged its text.
-    pub(super) fn judges_mail(self, phase: Phase) -> bool {
-        let of_us = matches!(self.code, 500 | 502 | 503 | 521 | 530..=539) || self.enhanced == Some((3, 2));
-        match phase {
-            Phase::Greeting | Phase::Login => false,
-            Phase::Mail => self.enhanced == Some((6, 7)),
-            Phase::Rcpt => !of_us && self.enhanced.is_none_or(|(subject, _)| subject != 7),
-            Phase::Data | Phase::Message => !of_us,
+    /// - 421, 454, 500, 502, 503, 521 and 53z are about the connection, the protocol, the server and the login, wherever they come.
+    /// - x.3.2 is a system that takes no mail. x.7.8 to x.7.14 are about the login, x.7.20 to x.7.27 about our domain.
+    /// - At RCPT, x.7.2 to x.7.7 and x.7.15 to x.7.19 are about the recipient or the mail. What says no more than "policy" there can be
+    ///   either: x.7.0, x.7.1 ("554 5.7.1 Relay access denied", "550 5.7.1 list is closed") and 550, 553 and 554 without an enhanced code
+    ///   ("550 relay not permitted", "550 no such user").
+    /// - At the end of the mail, the server has judged its text.
+    pub(super) fn concern(self, phase: Phase) -> Concern {
+        let is_of_us = matches!(self.code, 421 | 454 | 500 | 502 | 503 | 521 | 530..=539)
+            || matches!(self.enhanced, Some((3, 2) | (7, 8..=14)));
+        if phase == Phase::Mail && self.enhanced == Some((6, 7)) {
+            return Concern::Mail;
+        }
+        if is_of_us || matches!(phase, Phase::Greeting | Phase::Login | Phase::Mail) {
+            return Concern::Us;
+        }
+        if phase != Phase::Rcpt {
+            return Concern::Mail;
+        }
+        match self.enhanced {
+            Some((7, 2..=7 | 15..=19)) => Concern::Mail,
+            Some((7, 20..=27)) => Concern::Us,
+            Some((7, _)) => Concern::Either,
+            None if matches!(self.code, 550 | 553 | 554) => Concern::Either,
+            _ => Concern::Mail,
         }
     }
 
     /// Whether the server says that the same mail will be refused again (RFC 5321, section 4.2.1).
-    pub(super) fn is_permanent(self) -> bool {
+    pub(crate) fn is_permanent(self) -> bool {
         (500..=599).contains(&self.code)
     }
 }
@@ -74,28 +97,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_concerns_one_mail_judges_it() {
+    fn whom_a_refusal_concerns_follows_from_its_codes_and_its_place() {
+        use Concern::{Either, Us};
         use Phase::{Data, Greeting, Login, Mail, Message, Rcpt};
-        for (phase, code, text, judges) in [
-            (Greeting, 554, "5.7.1 no access", false),
-            (Login, 535, "5.7.8 wrong login", false),
-            (Mail, 550, "5.1.8 sender unknown", false),
-            (Mail, 554, "relay access denied", false),
-            (Mail, 553, "5.6.7 not ASCII", true),
-            (Rcpt, 550, "5.1.1 unknown", true),
-            (Rcpt, 550, "no such user", true),
-            (Rcpt, 501, "5.1.3 bad syntax", true),
-            (Rcpt, 554, "5.7.1 relay access denied", false),
-            (Rcpt, 530, "5.7.0 STARTTLS first", false),
-            (Rcpt, 503, "5.5.1 MAIL first", false),
-            (Data, 554, "5.5.1 no valid recipients", true),
-            (Data, 503, "5.5.1 RCPT first", false),
-            (Message, 552, "5.3.4 too big", true),
-            (Message, 554, "5.7.1 spam", true),
-            (Message, 554, "5.3.2 shutting down", false),
+        for (phase, code, text, concern) in [
+            (Greeting, 554, "5.7.1 no access", Us),
+            (Login, 535, "5.7.8 wrong login", Us),
+            (Mail, 550, "5.1.8 sender unknown", Us),
+            (Mail, 554, "relay access denied", Us),
+            (Mail, 553, "5.6.7 not ASCII", Concern::Mail),
+            (Rcpt, 550, "5.1.1 unknown", Concern::Mail),
+            (Rcpt, 501, "5.1.3 bad syntax", Concern::Mail),
+            (Rcpt, 552, "mailbox full", Concern::Mail),
+            (Rcpt, 450, "4.2.1 busy", Concern::Mail),
+            (Rcpt, 550, "5.7.2 not on the list", Concern::Mail),
+            (Rcpt, 550, "5.7.17 the mailbox has a new owner", Concern::Mail),
+            (Rcpt, 554, "5.7.1 relay access denied", Either),
+            (Rcpt, 550, "5.7.0 policy", Either),
+            (Rcpt, 451, "4.7.1 greylisted", Either),
+            (Rcpt, 550, "no such user", Either),
+            (Rcpt, 550, "relay not permitted", Either),
+            (Rcpt, 550, "5.7.8 login", Us),
+            (Rcpt, 550, "5.7.23 SPF", Us),
+            (Rcpt, 530, "5.7.0 STARTTLS first", Us),
+            (Rcpt, 503, "5.5.1 MAIL first", Us),
+            (Rcpt, 421, "4.3.0 closing", Us),
+            (Data, 554, "5.5.1 no valid recipients", Concern::Mail),
+            (Data, 503, "5.5.1 RCPT first", Us),
+            (Message, 552, "5.3.4 too big", Concern::Mail),
+            (Message, 554, "5.7.1 spam", Concern::Mail),
+            (Message, 554, "5.3.2 shutting down", Us),
         ] {
             let reply = Reply { code, enhanced: enhanced_code(text) };
-            assert_eq!(reply.judges_mail(phase), judges, "{phase:?}: {code} {text}");
+            assert_eq!(reply.concern(phase), concern, "{phase:?}: {code} {text}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! An SMTP server that hesitates or refuses: when a mail is sent again, and when that is a doubt worth counting.
 
 use events::orders::OrderConfirmed;
-use testkit::{Kafka, Process, wait_for};
+use testkit::{Kafka, Process, Record, wait_for};
 
 use crate::{
     orders::{Order, envelope},
@@ -48,6 +48,9 @@ async fn a_server_that_turns_every_mail_away_is_waited_for_without_dead_letters(
         (Command::Greeting, "220 stub"),
         (Command::Greeting, "554 5.7.1 no access"),
         (Command::Rcpt, "554 5.7.1 relay access denied"),
+        (Command::Rcpt, "550 relay not permitted"),
+        (Command::Rcpt, "554 5.7.1 relay access denied"),
+        (Command::Rcpt, "554 5.7.1 relay access denied"),
         (Command::Rcpt, "530 5.7.0 STARTTLS first"),
     ])
     .await;
@@ -65,7 +68,57 @@ async fn a_server_that_turns_every_mail_away_is_waited_for_without_dead_letters(
     assert_eq!(stub.taken(), 1);
     assert_eq!(dead_letters(&consumer, &world).await, 0);
     assert_eq!(metric(&consumer, "email_possible_duplicates_total").await, 0);
-    assert_eq!(attempts_and_handovers(&world).await, (5, 1));
+    assert_eq!(attempts_and_handovers(&world).await, (8, 1));
+}
+
+/// One recipient is refused time after time, and the server takes other mails: returns the dead letter.
+async fn letter_of_a_recipient_refused_with(answer: &str) -> Record {
+    let world = World::new().await;
+    let stub = SmtpStub::start(&[]).await;
+    let consumer = world
+        .consumer()
+        .env("SMTP_PORT", stub.addr.port().to_string())
+        .env("EMAIL_GIVE_UP_MS", "1000")
+        .spawn()
+        .await;
+    let order = Order::new();
+    stub.refuse(&order.email, &answer.replace("{}", &order.email));
+    world.publisher.publish(&order, &order.confirmed()).await;
+    wait_for("four attempts", SOON, async || {
+        let row =
+            world.database.connect().await.query_opt("SELECT attempts FROM mails", &[]).await.ok()??;
+        (row.get::<_, i32>(0) >= 4).then_some(())
+    })
+    .await;
+    // Nobody was taken, so it may be the server.
+    assert_eq!(dead_letters(&consumer, &world).await, 0);
+
+    let other = Order::new();
+    world.publisher.publish(&other, &other.confirmed()).await;
+    let letter = Kafka::read(world.dead_letter_topic(), 1).await.pop().unwrap();
+    assert_eq!(letter.key, Some(order.id.to_string()));
+    assert!(!letter.headers["dead-letter-reason"].contains(&order.email));
+    assert_eq!(world.sent_kinds(other.id).await, ["confirmed"]);
+    assert!(!consumer.logs().contains(&order.email));
+    letter
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipient_refused_by_policy_while_others_are_taken_becomes_a_dead_letter() {
+    let letter = letter_of_a_recipient_refused_with("550 5.7.1 <{}> takes no mail from you").await;
+    assert_eq!(
+        letter.headers["dead-letter-reason"],
+        "the SMTP server refuses the mail with 550, time after time, and takes others"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipient_refused_for_now_for_too_long_becomes_a_dead_letter() {
+    let letter = letter_of_a_recipient_refused_with("452 4.2.2 <{}> is full").await;
+    assert_eq!(
+        letter.headers["dead-letter-reason"],
+        "the SMTP server refuses the mail with 452, time after time, and takes others"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,8 @@ struct State {
     taken: watch::Sender<u32>,
     /// Recipients whose mails are taken while the answer is kept back, as part of their address.
     held: watch::Sender<Option<String>>,
+    /// A recipient, as part of the address, and the answer to each RCPT for it.
+    refused: Mutex<Option<(String, String)>>,
 }
 
 impl SmtpStub {
@@ -53,6 +55,7 @@ impl SmtpStub {
             script: Mutex::new(script),
             taken: watch::Sender::new(0),
             held: watch::Sender::new(None),
+            refused: Mutex::default(),
         });
         let shared = Arc::clone(&state);
         let accepting = tokio::spawn(async move {
@@ -74,6 +77,11 @@ impl SmtpStub {
         self.state.held.send_replace(Some(recipient.to_owned()));
     }
 
+    /// Answers every RCPT for this recipient with this.
+    pub(crate) fn refuse(&self, recipient: &str, answer: &str) {
+        *self.state.refused.lock().unwrap() = Some((recipient.to_owned(), answer.to_owned()));
+    }
+
     /// Gives every answer that was kept back.
     pub(crate) fn release(&self) {
         self.state.held.send_replace(None);
@@ -91,6 +99,14 @@ impl State {
         let mut script = self.script.lock().unwrap();
         let index = script.iter().position(|(scripted, _)| *scripted == command)?;
         script.remove(index).map(|(_, answer)| answer)
+    }
+
+    fn refusal_of(&self, command: &str) -> Option<String> {
+        let refused = self.refused.lock().unwrap();
+        refused
+            .as_ref()
+            .filter(|(recipient, _)| command.contains(recipient))
+            .map(|(_, answer)| answer.clone())
     }
 }
 
@@ -115,7 +131,10 @@ async fn serve(stream: TcpStream, state: Arc<State>) -> std::io::Result<()> {
             Some("354 go on".to_owned())
         } else if command.starts_with("RCPT") {
             recipient = command.to_owned();
-            state.answer_to(Command::Rcpt).or_else(|| Some("250 ok".to_owned()))
+            state
+                .refusal_of(command)
+                .or_else(|| state.answer_to(Command::Rcpt))
+                .or_else(|| Some("250 ok".to_owned()))
         } else if command.starts_with("MAIL") {
             state.answer_to(Command::Mail).or_else(|| Some("250 ok".to_owned()))
         } else {
