@@ -28,8 +28,9 @@ use crate::{
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection that is being closed may take.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Connections that the kernel holds for us; further ones are refused by it.
-const BACKLOG: u32 = 1_024;
+/// Connections that wait in the kernel until a thread takes them; the handshakes of further ones are not answered. The kernel takes
+/// no more than `net.core.somaxconn` (4,096 unless somebody changed it).
+const BACKLOG: i32 = 1_024;
 
 /// What the rest of the process decides about its API.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +62,8 @@ impl Api {
         let address = config.http_addr.context("this service has an API; set HTTP_ADDR to its address")?;
         let listener = TcpListener::bind(address)
             .with_context(|| format!("cannot bind {address}; set HTTP_ADDR to a free address"))?;
+        // The standard library listens with a backlog of its own, and actix leaves a socket that listens as it is.
+        rustix::net::listen(&listener, BACKLOG)?;
         let address = listener.local_addr()?;
         let deadline = config.request_timeout();
         let cors = Cors::new(config.cors_allowed_origins.clone());
@@ -91,7 +94,6 @@ impl Api {
                 })
         })
         .workers(config.http_workers())
-        .backlog(BACKLOG)
         .max_connections(limits.connections_per_worker)
         .keep_alive(config.keep_alive())
         .on_connect(move |io, data| connection::watch(io, data, max_quiet))

@@ -1,6 +1,7 @@
 //! The life of a service as a supervisor sees it: a real process, real signals, its log and its exit code.
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
+mod backlog;
 mod descriptors;
 mod probe;
 mod response_headers;
