@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::process::Child;
 
-pub(crate) use node::{Node, TlsListener, answers};
+pub(crate) use node::{Node, TlsListeners, answers};
 
 use crate::ports::{any_free, authority};
 use crate::readiness::until_ok;
@@ -36,19 +36,23 @@ pub async fn start_private(dir: &Path, jars: &Path) -> anyhow::Result<PrivateBro
     start(dir, jars, None).await
 }
 
-/// The same with a second listener, which speaks TLS. `keystore` has its private key and its certificate, as PEM.
+/// The same with two more listeners that speak TLS, the second of which asks for a login. `keystore` has the private key and the
+/// certificate, as PEM; `user` the name and the password of who may log in.
 pub async fn start_private_with_tls(
     dir: &Path,
     jars: &Path,
     keystore: &str,
+    user: (&str, &str),
 ) -> anyhow::Result<PrivateBroker> {
     std::fs::create_dir_all(dir).with_context(|| format!("{}", dir.display()))?;
     let file = dir.join("keystore.pem");
     write_private(&file, keystore)?;
-    start(dir, jars, Some(TlsListener { port: any_free()?, keystore: file })).await
+    let user = (user.0.to_owned(), user.1.to_owned());
+    let tls = TlsListeners { port: any_free()?, login_port: any_free()?, keystore: file, user };
+    start(dir, jars, Some(tls)).await
 }
 
-async fn start(dir: &Path, jars: &Path, tls: Option<TlsListener>) -> anyhow::Result<PrivateBroker> {
+async fn start(dir: &Path, jars: &Path, tls: Option<TlsListeners>) -> anyhow::Result<PrivateBroker> {
     std::fs::create_dir_all(dir).with_context(|| format!("{}", dir.display()))?;
     let node = Node {
         jars: jars.to_owned(),
@@ -73,6 +77,11 @@ impl PrivateBroker {
     /// The same for clients that speak TLS, if it does.
     pub fn tls_bootstrap_servers(&self) -> Option<String> {
         self.node.tls.as_ref().map(|tls| authority(tls.port))
+    }
+
+    /// The same for clients that log in too.
+    pub fn login_bootstrap_servers(&self) -> Option<String> {
+        self.node.tls.as_ref().map(|tls| authority(tls.login_port))
     }
 
     /// Kills the broker as `kill -9` does; its data stays.

@@ -16,16 +16,23 @@ impl PrivateKafka {
         Self(broker.unwrap_or_else(|error| panic!("cannot start a broker: {error:?}")))
     }
 
-    /// Starts a broker that speaks TLS with this certificate too, on a port of its own.
-    pub async fn start_with_tls(server: &ServerCertificate) -> Self {
+    /// Starts a broker that speaks TLS with this certificate too: on one port to everybody, on another to `user`, a name and a
+    /// password.
+    pub async fn start_with_tls(server: &ServerCertificate, user: (&str, &str)) -> Self {
         let keystore = format!("{}{}", server.key, server.certificate);
-        let broker = start_private_with_tls(&scratch_dir("kafka"), &endpoints().kafka_jars, &keystore).await;
+        let broker =
+            start_private_with_tls(&scratch_dir("kafka"), &endpoints().kafka_jars, &keystore, user).await;
         Self(broker.unwrap_or_else(|error| panic!("cannot start a broker: {error:?}")))
     }
 
     /// Returns what clients that speak TLS take for `bootstrap.servers`.
     pub fn tls_bootstrap_servers(&self) -> String {
         self.0.tls_bootstrap_servers().expect("the broker was started with TLS")
+    }
+
+    /// Returns what clients that log in take for `bootstrap.servers`.
+    pub fn login_bootstrap_servers(&self) -> String {
+        self.0.login_bootstrap_servers().expect("the broker was started with TLS")
     }
 
     /// Makes a topic with exactly this name.

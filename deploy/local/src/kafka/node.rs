@@ -14,17 +14,37 @@ use crate::ports::authority;
 use crate::process::Launch;
 use crate::readiness::connect;
 
-/// A second listener of a node, for clients that speak TLS.
+/// Further listeners of a node, for clients that speak TLS: one that takes everybody, and one that asks for a login.
 #[derive(Clone, Debug)]
-pub(crate) struct TlsListener {
+pub(crate) struct TlsListeners {
     pub(crate) port: u16,
+    pub(crate) login_port: u16,
     /// A file with the private key and the certificate, as PEM.
     pub(crate) keystore: PathBuf,
+    /// Who may log in, with SCRAM-SHA-512, and the password.
+    pub(crate) user: (String, String),
 }
 
-impl TlsListener {
+impl TlsListeners {
+    fn addresses(&self) -> String {
+        format!(",SSL://127.0.0.1:{},SASL_SSL://127.0.0.1:{}", self.port, self.login_port)
+    }
+
     fn settings(&self) -> String {
-        format!("ssl.keystore.type=PEM\nssl.keystore.location={}\n", self.keystore.display())
+        format!(
+            "ssl.keystore.type=PEM\n\
+             ssl.keystore.location={}\n\
+             sasl.enabled.mechanisms=SCRAM-SHA-512\n\
+             listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=\
+             org.apache.kafka.common.security.scram.ScramLoginModule required;\n",
+            self.keystore.display()
+        )
+    }
+
+    /// Makes the user when the data directory is formatted.
+    fn format_arguments(&self) -> [String; 2] {
+        let (name, password) = &self.user;
+        ["--add-scram".to_owned(), format!("SCRAM-SHA-512=[name={name},password={password}]")]
     }
 }
 
@@ -36,7 +56,7 @@ pub(crate) struct Node {
     pub(crate) tmp: PathBuf,
     pub(crate) port: u16,
     pub(crate) controller_port: u16,
-    pub(crate) tls: Option<TlsListener>,
+    pub(crate) tls: Option<TlsListeners>,
 }
 
 impl Node {
@@ -57,6 +77,7 @@ impl Node {
         self.java("kafka.tools.StorageTool")
             .args(["format", "--cluster-id", &cluster_id, "--config"])
             .arg(self.config_file())
+            .args(self.tls.iter().flat_map(TlsListeners::format_arguments))
             .run()
             .await?;
         write(&formatted, &cluster_id)
@@ -103,16 +124,16 @@ impl Node {
         let Self { port, controller_port, .. } = self;
         let data = self.data_dir();
         let tls = self.tls.as_ref();
-        let tls_listener = tls.map(|tls| format!(",SSL://127.0.0.1:{}", tls.port)).unwrap_or_default();
-        let tls_settings = tls.map(TlsListener::settings).unwrap_or_default();
+        let tls_listeners = tls.map(TlsListeners::addresses).unwrap_or_default();
+        let tls_settings = tls.map(TlsListeners::settings).unwrap_or_default();
         format!(
             "process.roles=broker,controller\n\
              node.id=1\n\
              controller.quorum.voters=1@127.0.0.1:{controller_port}\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{tls_listener}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}{tls_listener}\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{tls_listeners}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port}{tls_listeners}\n\
              controller.listener.names=CONTROLLER\n\
-             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL\n\
              log.dirs={data}\n\
              {tls_settings}\
              {SETTINGS}",

@@ -17,8 +17,16 @@ struct Settings {
     kafka: KafkaConfig,
 }
 
-fn kafka(servers: &str, trust: &Trust) -> Kafka {
-    let arguments = ["test", "--kafka-bootstrap-servers", servers, "--kafka-security-protocol", "ssl"];
+const USER: (&str, &str) = ("orders", "right");
+
+fn kafka(servers: &str, login: Option<(&str, &str)>, trust: &Trust) -> Kafka {
+    let mut arguments = vec!["test", "--kafka-bootstrap-servers", servers];
+    match login {
+        Some((user, password)) => {
+            arguments.extend(["--kafka-sasl-username", user, "--kafka-sasl-password", password]);
+        }
+        None => arguments.extend(["--kafka-security-protocol", "ssl"]),
+    }
     Settings::parse_from(arguments).kafka.kafka(trust).unwrap()
 }
 
@@ -36,13 +44,24 @@ async fn brokers(kafka: Kafka, patience: Duration) -> Option<usize> {
 }
 
 #[tokio::test]
-async fn the_broker_is_verified() {
+async fn the_broker_is_verified_and_lets_in_who_has_the_password() {
     let authority = Authority::new();
-    let broker = PrivateKafka::start_with_tls(&authority.certificate("127.0.0.1")).await;
-    let servers = broker.tls_bootstrap_servers();
-    let trusting = kafka(&servers, &authority.trust());
-    assert_eq!(brokers(trusting, Duration::from_secs(20)).await, Some(1));
-
-    let strangers = kafka(&servers, &Authority::new().trust());
-    assert_eq!(brokers(strangers, Duration::from_secs(2)).await, None);
+    let broker = PrivateKafka::start_with_tls(&authority.certificate("127.0.0.1"), USER).await;
+    let (open, login) = (broker.tls_bootstrap_servers(), broker.login_bootstrap_servers());
+    let (trust, strangers) = (authority.trust(), Authority::new().trust());
+    for accepted in [kafka(&open, None, &trust), kafka(&login, Some(USER), &trust)] {
+        assert_eq!(brokers(accepted, Duration::from_secs(20)).await, Some(1));
+    }
+    let refused = [
+        kafka(&open, None, &strangers),
+        kafka(&login, Some(USER), &strangers),
+        kafka(&login, Some(("orders", "wrong")), &trust),
+        kafka(&login, Some(("nobody", "right")), &trust),
+        kafka(&login, None, &trust),
+    ];
+    // At the same time, since each takes as long as it may.
+    let refused = refused.map(|kafka| tokio::spawn(brokers(kafka, Duration::from_secs(2))));
+    for (number, attempt) in refused.into_iter().enumerate() {
+        assert_eq!(attempt.await.unwrap(), None, "{number}");
+    }
 }
