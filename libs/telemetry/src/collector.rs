@@ -1,6 +1,12 @@
 //! The HTTP client that carries spans to the collector.
 
-use std::{env, time::Duration};
+use std::{
+    env,
+    error::Error,
+    iter::successors,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use anyhow::{Context as _, ensure};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
@@ -15,7 +21,26 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The SDK would make a client of its own, with other authorities than ours.
 #[derive(Debug)]
-pub(crate) struct Collector(reqwest::Client);
+pub(crate) struct Collector {
+    client: reqwest::Client,
+    cause: Cause,
+}
+
+/// Why the last request failed. The SDK reports "network error" and keeps the cause for itself. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cause(Arc<Mutex<Option<String>>>);
+
+impl Cause {
+    /// Returns it, once.
+    pub(crate) fn take(&self) -> Option<String> {
+        self.0.lock().expect("no panic under this lock").take()
+    }
+
+    fn note(&self, error: &(dyn Error + 'static)) {
+        let causes = successors(Some(error), |error| (*error).source()).map(ToString::to_string);
+        *self.0.lock().expect("no panic under this lock") = Some(causes.collect::<Vec<_>>().join(": "));
+    }
+}
 
 impl Collector {
     pub(crate) fn new(trust: &Trust) -> anyhow::Result<Self> {
@@ -26,7 +51,12 @@ impl Collector {
         let timeout = first_set(&TIMEOUTS).and_then(|(_, millis)| millis.parse().ok());
         let timeout = timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
         let client = trust.http().timeout(timeout).build().context("no HTTP client for spans can be made")?;
-        Ok(Self(client))
+        Ok(Self { client, cause: Cause::default() })
+    }
+
+    /// Where it says why a request failed.
+    pub(crate) fn cause(&self) -> Cause {
+        self.cause.clone()
     }
 }
 
@@ -38,6 +68,7 @@ fn first_set(variables: &[&'static str]) -> Option<(&'static str, String)> {
 #[async_trait::async_trait]
 impl HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        self.0.send_bytes(request).await.map_err(Failure::explained)
+        let sent = self.client.send_bytes(request).await.map_err(Failure::explained);
+        sent.inspect_err(|error| self.cause.note(&**error))
     }
 }

@@ -23,7 +23,7 @@ use tls::Trust;
 
 use crate::{
     ServiceInfo,
-    collector::Collector,
+    collector::{Cause, Collector},
     queue::{self, Counting},
     standard::{Exporter, Settings},
 };
@@ -66,13 +66,13 @@ pub(crate) fn provider(
 /// The SDK's default processor exports on a thread without a reactor, where an async HTTP client panics; this one
 /// exports on the runtime that calls it.
 fn processor(schedule_delay: Duration, trust: &Trust) -> anyhow::Result<BatchSpanProcessor<Counting>> {
-    let exporter = opentelemetry_otlp::SpanExporter::builder()
-        .with_http()
-        .with_http_client(Collector::new(trust)?)
-        .build()?;
+    let collector = Collector::new(trust)?;
+    let cause = collector.cause();
+    let exporter =
+        opentelemetry_otlp::SpanExporter::builder().with_http().with_http_client(collector).build()?;
     queue::show();
     let batches = BatchConfigBuilder::default().with_scheduled_delay(schedule_delay).build();
-    Ok(BatchSpanProcessor::builder(ObservedExporter::new(exporter), Counting)
+    Ok(BatchSpanProcessor::builder(ObservedExporter::new(exporter, cause), Counting)
         .with_batch_config(batches)
         .build())
 }
@@ -96,21 +96,23 @@ fn resource(info: ServiceInfo, service_name: Option<&str>) -> Resource {
 #[derive(Debug)]
 struct ObservedExporter<E> {
     inner: E,
+    cause: Cause,
     failing: AtomicBool,
 }
 
 impl<E> ObservedExporter<E> {
-    fn new(inner: E) -> Self {
-        Self { inner, failing: AtomicBool::new(false) }
+    fn new(inner: E, cause: Cause) -> Self {
+        Self { inner, cause, failing: AtomicBool::new(false) }
     }
 
     fn observe(&self, result: &OTelSdkResult, spans: u64) {
         let outcome = if result.is_ok() { "sent" } else { "lost" };
         SPANS.with_label_values(&[outcome]).inc_by(spans);
         let was_failing = self.failing.swap(result.is_err(), Ordering::Relaxed);
+        let cause = self.cause.take();
         match result {
             Err(error) if !was_failing => {
-                tracing::warn!(%error, "spans cannot be sent; requests are not affected, traces will be incomplete");
+                tracing::warn!(%error, cause, "spans cannot be sent; requests are not affected, traces will be incomplete");
             }
             Ok(()) if was_failing => tracing::info!("spans are being sent again"),
             Ok(()) | Err(_) => {}

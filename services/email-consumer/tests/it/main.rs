@@ -7,6 +7,7 @@ mod crashes;
 mod dead_letters;
 mod faults;
 mod group;
+mod https;
 mod leases;
 mod mails;
 mod orders;
