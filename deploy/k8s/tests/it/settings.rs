@@ -46,6 +46,36 @@ fn settings<'a>(manifest: &'a Manifest, service: &str) -> impl Iterator<Item = &
     of_service.flat_map(|map| map["data"].as_object().unwrap().keys())
 }
 
+/// The settings in the first column of a document's tables.
+fn documented(path: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(directory().join("../..").join(path)).unwrap();
+    let cells = text.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+    let names = cells.flat_map(|cell| cell.split("`, `").map(|name| name.trim_end_matches('`')));
+    names.filter(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_')).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_setting_is_documented_and_what_is_documented_is_read() {
+    let shared = documented("docs/settings.md");
+    let mut known_to_any = BTreeSet::new();
+    for service in SERVICES {
+        let readme = format!("services/{service}/README.md");
+        let (known, own) = (known_to(service), documented(&readme));
+        let missing: Vec<_> =
+            known.iter().filter(|name| !own.contains(*name) && !shared.contains(*name)).collect();
+        assert!(missing.is_empty(), "neither docs/settings.md nor {readme} has {missing:?}");
+        let unknown: Vec<_> = own.difference(&known).collect();
+        assert!(unknown.is_empty(), "{readme}: {service} does not read {unknown:?}");
+        known_to_any.extend(known);
+    }
+    let unknown = shared.difference(&known_to_any).filter(|name| !name.starts_with("OTEL_"));
+    assert_eq!(
+        unknown.collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "docs/settings.md: no service reads these"
+    );
+}
+
 #[test]
 fn every_setting_is_one_that_the_service_knows() {
     for service in SERVICES {
