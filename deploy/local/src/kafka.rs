@@ -53,7 +53,6 @@ pub async fn start_private_with_tls(
 }
 
 async fn start(dir: &Path, jars: &Path, tls: Option<TlsListeners>) -> anyhow::Result<PrivateBroker> {
-    std::fs::create_dir_all(dir).with_context(|| format!("{}", dir.display()))?;
     let node = Node {
         jars: jars.to_owned(),
         dir: dir.to_owned(),
@@ -61,14 +60,33 @@ async fn start(dir: &Path, jars: &Path, tls: Option<TlsListeners>) -> anyhow::Re
         port: any_free()?,
         controller_port: any_free()?,
         tls,
+        joins: None,
     };
+    start_node(node).await
+}
+
+async fn start_node(node: Node) -> anyhow::Result<PrivateBroker> {
     node.prepare().await?;
-    let mut broker = PrivateBroker { node, log: dir.join("kafka.log"), child: None };
+    let mut broker = PrivateBroker { log: node.dir.join("kafka.log"), node, child: None };
     broker.start().await?;
     Ok(broker)
 }
 
 impl PrivateBroker {
+    /// Starts a second broker of the same cluster, number 2 beside number 1, with its data in `dir`. The first one has the
+    /// controller, so it has to run when the second starts.
+    pub async fn start_second(&self, dir: &Path) -> anyhow::Result<Self> {
+        let node = Node {
+            dir: dir.to_owned(),
+            tmp: dir.to_owned(),
+            port: any_free()?,
+            tls: None,
+            joins: Some(self.node.cluster()?),
+            ..self.node.clone()
+        };
+        start_node(node).await
+    }
+
     /// What clients take for `bootstrap.servers`.
     pub fn bootstrap_servers(&self) -> String {
         authority(self.node.port)

@@ -25,6 +25,12 @@ impl PrivateKafka {
         Self(broker.unwrap_or_else(|error| panic!("cannot start a broker: {error:?}")))
     }
 
+    /// Starts a second broker of the same cluster: this one is number 1, that one number 2. It ends with what is returned.
+    pub async fn start_second(&self) -> Self {
+        let broker = self.0.start_second(&scratch_dir("kafka")).await;
+        Self(broker.unwrap_or_else(|error| panic!("cannot start a second broker: {error:?}")))
+    }
+
     /// Returns what clients that speak TLS take for `bootstrap.servers`.
     pub fn tls_bootstrap_servers(&self) -> String {
         self.0.tls_bootstrap_servers().expect("the broker was started with TLS")
@@ -38,6 +44,11 @@ impl PrivateKafka {
     /// Makes a topic with exactly this name.
     pub async fn create_topic(&self, name: &str, partitions: i32) {
         Topics::create_exactly(&self.bootstrap_servers(), &[(name, partitions)]).await;
+    }
+
+    /// Makes a topic with exactly this name, each partition on the broker with this number.
+    pub async fn create_topic_on(&self, name: &str, brokers: &[i32]) {
+        Topics::create_on(&self.bootstrap_servers(), name, brokers).await;
     }
 
     /// Returns what clients take for `bootstrap.servers`.

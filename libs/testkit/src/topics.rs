@@ -36,17 +36,33 @@ impl Topics {
             .iter()
             .map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(1)))
             .collect();
-        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
-        let outcomes =
-            admin(bootstrap_servers).create_topics(&new, &options).await.expect("the broker answers");
-        for outcome in outcomes {
-            outcome.unwrap_or_else(|(topic, error)| panic!("cannot make topic {topic}: {error}"));
-        }
+        create(bootstrap_servers, &new).await;
+    }
+
+    /// Makes a topic with exactly this name, each partition on the broker with this number.
+    pub(crate) async fn create_on(bootstrap_servers: &str, name: &str, brokers: &[i32]) {
+        let replicas: Vec<[i32; 1]> = brokers.iter().map(|broker| [*broker]).collect();
+        let replicas: Vec<&[i32]> = replicas.iter().map(<[i32; 1]>::as_slice).collect();
+        let partitions = i32::try_from(brokers.len()).expect("a topic has few partitions");
+        create(bootstrap_servers, &[NewTopic::new(name, partitions, TopicReplication::Variable(&replicas))])
+            .await;
     }
 
     /// Returns what the topic is called in this test.
     pub fn name(&self, topic: &str) -> &str {
         self.names.get(topic).unwrap_or_else(|| panic!("no topic {topic} was made for this test"))
+    }
+}
+
+async fn create(bootstrap_servers: &str, topics: &[NewTopic<'_>]) {
+    if topics.is_empty() {
+        return;
+    }
+    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
+    let outcomes =
+        admin(bootstrap_servers).create_topics(topics, &options).await.expect("the broker answers");
+    for outcome in outcomes {
+        outcome.unwrap_or_else(|(topic, error)| panic!("cannot make topic {topic}: {error}"));
     }
 }
 

@@ -48,6 +48,13 @@ impl TlsListeners {
     }
 }
 
+/// The cluster of another node, which a second one joins as a broker and nothing else.
+#[derive(Clone, Debug)]
+pub(crate) struct Cluster {
+    id: String,
+    controller_port: u16,
+}
+
 /// Everything that tells one node from another.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
@@ -57,15 +64,22 @@ pub(crate) struct Node {
     pub(crate) port: u16,
     pub(crate) controller_port: u16,
     pub(crate) tls: Option<TlsListeners>,
+    pub(crate) joins: Option<Cluster>,
 }
 
 impl Node {
+    /// What a second node needs to join this one.
+    pub(crate) fn cluster(&self) -> anyhow::Result<Cluster> {
+        let id = fs::read_to_string(self.marker()).context("the node was not formatted")?;
+        Ok(Cluster { id, controller_port: self.controller_port })
+    }
+
     /// Writes the configuration, and formats the data directory unless that was done before.
     pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
         fs::create_dir_all(&self.dir).with_context(|| format!("{}", self.dir.display()))?;
         write(&self.config_file(), &self.config())?;
         write(&self.dir.join("log4j2.properties"), LOGGING)?;
-        let formatted = self.dir.join("formatted");
+        let formatted = self.marker();
         if formatted.exists() {
             return self.require_meta_properties();
         }
@@ -73,7 +87,8 @@ impl Node {
         if self.data_dir().exists() {
             fs::remove_dir_all(self.data_dir()).context("half a data directory is in the way")?;
         }
-        let cluster_id = Uuid::new_v4().to_string();
+        let cluster_id =
+            self.joins.as_ref().map_or_else(|| Uuid::new_v4().to_string(), |cluster| cluster.id.clone());
         self.java("kafka.tools.StorageTool")
             .args(["format", "--cluster-id", &cluster_id, "--config"])
             .arg(self.config_file())
@@ -116,21 +131,33 @@ impl Node {
         self.dir.join("server.properties")
     }
 
+    /// Has the id of the cluster, once the data directory is formatted.
+    fn marker(&self) -> PathBuf {
+        self.dir.join("formatted")
+    }
+
     fn data_dir(&self) -> PathBuf {
         self.dir.join("data")
     }
 
     fn config(&self) -> String {
-        let Self { port, controller_port, .. } = self;
+        let port = self.port;
+        let joined = self.joins.as_ref();
+        let (roles, id) = if joined.is_some() { ("broker", 2) } else { ("broker,controller", 1) };
+        let controller_port = joined.map_or(self.controller_port, |cluster| cluster.controller_port);
+        let controller_listener = match joined {
+            Some(_) => String::new(),
+            None => format!(",CONTROLLER://127.0.0.1:{controller_port}"),
+        };
         let data = self.data_dir();
         let tls = self.tls.as_ref();
         let tls_listeners = tls.map(TlsListeners::addresses).unwrap_or_default();
         let tls_settings = tls.map(TlsListeners::settings).unwrap_or_default();
         format!(
-            "process.roles=broker,controller\n\
-             node.id=1\n\
+            "process.roles={roles}\n\
+             node.id={id}\n\
              controller.quorum.voters=1@127.0.0.1:{controller_port}\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{tls_listeners}\n\
+             listeners=PLAINTEXT://127.0.0.1:{port}{controller_listener}{tls_listeners}\n\
              advertised.listeners=PLAINTEXT://127.0.0.1:{port}{tls_listeners}\n\
              controller.listener.names=CONTROLLER\n\
              listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL\n\
@@ -211,6 +238,7 @@ mod tests {
             port: 1,
             controller_port: 2,
             tls: None,
+            joins: None,
         };
 
         let said = node.prepare().await.unwrap_err().to_string();

@@ -44,6 +44,7 @@ impl Kafka {
             port: site.ports.kafka(),
             controller_port: site.ports.kafka_controller(),
             tls: None,
+            joins: None,
         };
         Self { node, topics }
     }
