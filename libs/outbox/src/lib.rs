@@ -1,10 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod append;
+mod leader;
 mod metrics;
+mod partition;
 mod publisher;
 mod relay;
+mod row;
 mod session;
+mod topics;
+mod window;
 
 pub use append::{AppendError, append};
 pub use relay::{Relay, Wake};
@@ -12,5 +17,7 @@ pub use relay::{Relay, Wake};
 use pg::Migration;
 
 /// The schema of this library, under the name `outbox`.
-pub const MIGRATIONS: &[Migration] =
-    &[("V1__create_outbox", include_str!("../migrations/V1__create_outbox.sql"))];
+pub const MIGRATIONS: &[Migration] = &[
+    ("V1__create_outbox", include_str!("../migrations/V1__create_outbox.sql")),
+    ("V2__add_parked_and_lease", include_str!("../migrations/V2__add_parked_and_lease.sql")),
+];

@@ -1,26 +1,42 @@
 //! The Kafka side of the relay.
 
-use std::{
-    collections::HashSet,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use chrono::Utc;
 use events::{Envelope, Kafka};
-use futures::future::join_all;
+use futures::future::BoxFuture;
 use rdkafka::{
     ClientConfig,
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
-    producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer, PurgeConfig},
+    metadata::MetadataTopic,
+    producer::{FutureProducer, FutureRecord, Producer, PurgeConfig},
 };
 use telemetry::semconv;
 use tracing::{Instrument, Span};
 
-use crate::{metrics, session::Pending};
+use crate::{metrics, row::Pending, window};
 
-/// How long a batch may wait for its acknowledgements before the producer is given up.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// How long the broker may take to describe a topic.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What became of a row.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) seq: i64,
+    pub(crate) outcome: Result<(), KafkaError>,
+}
+
+/// What a failure is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The batch that the message was in, or the message.
+    Message,
+    /// The partition or its topic.
+    Partition,
+    /// The producer, which must be replaced.
+    Producer,
+}
 
 /// An idempotent producer.
 pub(crate) struct Publisher(FutureProducer);
@@ -35,11 +51,12 @@ impl Publisher {
         config
             .set("acks", "all")
             .set("enable.idempotence", "true")
-            // No message gives up before the producer does: one that did would let its successors overtake it.
+            // No message gives up by itself. One that did would have every partition wait until the producer has a new epoch.
             .set("message.timeout.ms", "0")
             .set("linger.ms", "2")
-            .set("queue.buffering.max.messages", "1000")
-            .set("queue.buffering.max.kbytes", "65536")
+            // The window is the bound. Twice as much, because a message counts until shortly after its acknowledgement.
+            .set("queue.buffering.max.messages", (2 * window::ROWS).to_string())
+            .set("queue.buffering.max.kbytes", (2 * window::BYTES / 1_024).to_string())
             .set("socket.timeout.ms", "5000")
             .set("reconnect.backoff.max.ms", "2000")
             .set("topic.metadata.refresh.interval.ms", "60000")
@@ -47,39 +64,12 @@ impl Publisher {
             .map(Self)
     }
 
-    /// Publishes a batch in order and waits for the broker.
-    ///
-    /// Returns the sequence numbers of the rows that are done, and the first failure. A row is done when it is acknowledged
-    /// and no earlier one of its key failed; keys do not wait for each other.
-    pub(crate) async fn publish(&self, batch: &[Pending]) -> (Vec<i64>, Option<KafkaError>) {
-        let deadline = Instant::now() + DEADLINE;
-        let mut deliveries = Vec::with_capacity(batch.len());
-        let mut refused = None;
-        for row in batch {
-            match self.enqueue(row) {
-                Ok(delivery) => deliveries.push(acknowledged(delivery, deadline, row)),
-                // Room comes with the acknowledgements of what is queued; the rest is the next batch's.
-                Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) if !deliveries.is_empty() => {
-                    break;
-                }
-                Err(error) => {
-                    refused = Some(error);
-                    break;
-                }
-            }
-        }
-        let results = join_all(deliveries).await;
-        let done = done(batch, &results);
-        metrics::PUBLISHED.inc_by(done.len() as u64);
-        (done, results.into_iter().find_map(Result::err).or(refused))
-    }
-
-    /// Forgets what is queued or on its way, so that it cannot overtake what another producer sends next.
-    pub(crate) fn purge(&self) {
-        self.0.purge(PurgeConfig::default().queue().inflight());
-    }
-
-    fn enqueue(&self, row: &Pending) -> Result<(DeliveryFuture, Span), KafkaError> {
+    /// Hands a row to the producer. What is returned ends when the broker has answered, however long that takes.
+    pub(crate) fn send(
+        &self,
+        row: &Pending,
+        partition: i32,
+    ) -> Result<BoxFuture<'static, Delivery>, KafkaError> {
         let span = publish_span(row);
         let envelope = Envelope {
             event_id: row.event_id,
@@ -92,9 +82,42 @@ impl Publisher {
         let headers = envelope.to_headers().iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
             headers.insert(Header { key, value: Some(value) })
         });
-        let record = FutureRecord::to(&row.topic).key(&row.key).payload(&row.payload).headers(headers);
+        let record = FutureRecord::to(&row.topic)
+            .partition(partition)
+            .key(&row.key)
+            .payload(&row.payload)
+            .headers(headers);
         let delivery = self.0.send_result(record).map_err(|(error, _)| error)?;
-        Ok((delivery, span))
+        let (seq, occurred_at) = (row.seq, row.occurred_at);
+        let acknowledged = async move {
+            let outcome = match delivery.await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err((error, _))) => Err(error),
+                Err(_) => Err(KafkaError::Canceled),
+            };
+            if outcome.is_ok() {
+                metrics::PUBLISHED.inc();
+                let delay = (Utc::now() - occurred_at).to_std().unwrap_or_default();
+                metrics::DELAY.observe(delay.as_secs_f64());
+            }
+            Delivery { seq, outcome }
+        };
+        Ok(Box::pin(acknowledged.instrument(span)))
+    }
+
+    /// Forgets what is queued or on its way.
+    pub(crate) fn purge(&self) {
+        self.0.purge(PurgeConfig::default().queue().inflight());
+    }
+
+    /// How many partitions a topic has.
+    pub(crate) fn partitions(&self, topic: &str) -> Result<u32, KafkaError> {
+        let metadata = self.0.client().fetch_metadata(Some(topic), METADATA_TIMEOUT)?;
+        let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions).count();
+        match u32::try_from(partitions) {
+            Ok(partitions) if partitions > 0 => Ok(partitions),
+            _ => Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition)),
+        }
     }
 
     /// Asks the cluster for its metadata: whether a broker answers.
@@ -103,39 +126,19 @@ impl Publisher {
     }
 }
 
-fn done(batch: &[Pending], results: &[Result<(), KafkaError>]) -> Vec<i64> {
-    let mut held_back = HashSet::new();
-    let mut done = Vec::with_capacity(results.len());
-    for (row, result) in batch.iter().zip(results) {
-        if result.is_err() {
-            held_back.insert(row.key.as_str());
-        } else if !held_back.contains(row.key.as_str()) {
-            done.push(row.seq);
-        }
+/// What to do about a failure.
+pub(crate) fn fault(error: &KafkaError) -> Fault {
+    match error.rdkafka_error_code() {
+        Some(
+            RDKafkaErrorCode::MessageSizeTooLarge
+            | RDKafkaErrorCode::MessageBatchTooLarge
+            | RDKafkaErrorCode::InvalidTimestamp
+            | RDKafkaErrorCode::InvalidRecord
+            | RDKafkaErrorCode::InvalidDifferentRecord,
+        ) => Fault::Message,
+        Some(RDKafkaErrorCode::Fatal) | None => Fault::Producer,
+        Some(_) => Fault::Partition,
     }
-    done
-}
-
-async fn acknowledged(
-    (delivery, span): (DeliveryFuture, Span),
-    deadline: Instant,
-    row: &Pending,
-) -> Result<(), KafkaError> {
-    let result = async {
-        match tokio::time::timeout_at(deadline.into(), delivery).await {
-            Ok(Ok(Ok(_))) => Ok(()),
-            Ok(Ok(Err((error, _)))) => Err(error),
-            Ok(Err(_)) => Err(KafkaError::Canceled),
-            Err(_) => Err(KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut)),
-        }
-    }
-    .instrument(span)
-    .await;
-    if result.is_ok() {
-        let delay = (Utc::now() - row.occurred_at).to_std().unwrap_or_default();
-        metrics::DELAY.observe(delay.as_secs_f64());
-    }
-    result
 }
 
 /// A producer span in the trace that the event belongs to, however long ago that was.
@@ -153,30 +156,4 @@ fn publish_span(row: &Pending) -> Span {
     );
     telemetry::trace::set_parent(&span, row.traceparent.as_deref());
     span
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(seq: i64, key: &str) -> Pending {
-        Pending {
-            seq,
-            event_id: uuid::Uuid::now_v7(),
-            topic: "t".to_owned(),
-            key: key.to_owned(),
-            event_type: "e".to_owned(),
-            payload: Vec::new(),
-            traceparent: None,
-            occurred_at: Utc::now(),
-        }
-    }
-
-    #[test]
-    fn a_failure_holds_back_its_key_and_no_other() {
-        let batch = [row(1, "a"), row(2, "b"), row(3, "a"), row(4, "b"), row(5, "c")];
-        let failed = || Err(KafkaError::Canceled);
-        assert_eq!(done(&batch, &[Ok(()), failed(), Ok(()), Ok(())]), [1, 3], "the fifth was not sent");
-        assert_eq!(done(&batch, &[failed(), Ok(()), Ok(()), Ok(()), Ok(())]), [2, 4, 5]);
-    }
 }

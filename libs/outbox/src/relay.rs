@@ -1,4 +1,4 @@
-//! The relay: reads rows, publishes them, deletes what the broker has.
+//! The relay as the service sees it: it runs in every replica, and one of them is active.
 
 use std::{
     error::Error as StdError,
@@ -13,31 +13,36 @@ use thiserror::Error;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{metrics, publisher::Publisher, session::Session};
-
-/// How often rows are looked for when nobody says that there are some: those of other replicas, and of the past.
-const POLL: Duration = Duration::from_millis(200);
+use crate::{leader::Leader, metrics, publisher::Publisher, session::Session};
 
 /// How often a standby tries to become the active relay.
 const STANDBY: Duration = Duration::from_secs(1);
 
-/// How often the age of the oldest row is measured.
+/// How often what waits is measured.
 const MEASURE: Duration = Duration::from_secs(1);
 
 /// Longest pause before the relay begins again after a failure.
 const MAX_PAUSE_MS: u64 = 2_000;
 
-/// By the clock of the database alone, whatever the writers' clocks say.
-const AGE: &str = "\
-SELECT extract(epoch FROM clock_timestamp() - inserted_at)::float8 FROM outbox ORDER BY seq LIMIT 1";
+/// Longer than the end of a term can take: ends a relay that hangs in spite of its timeouts, without cutting one that works.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Why a run of the relay ended.
+/// What waits for a broker and what waits for a person. By the clock of the database alone, whatever the writers' clocks say.
+const WAITING: &str = "\
+SELECT coalesce((
+        SELECT extract(epoch FROM clock_timestamp() - inserted_at) FROM outbox
+        WHERE (topic, key) NOT IN (SELECT topic, key FROM outbox_parked) ORDER BY seq LIMIT 1), 0)::float8 AS oldest,
+    (SELECT count(*) FROM outbox_parked) AS parked";
+
+/// Why a term of the relay ended.
 #[derive(Debug, Error)]
-enum RelayError {
+pub(crate) enum RelayError {
     #[error("the outbox cannot be read")]
     Database(#[from] pg::Error),
-    #[error("the broker did not take an event")]
+    #[error("there is no producer")]
     Kafka(#[from] KafkaError),
+    #[error("another relay has the lead")]
+    LeadLost,
 }
 
 /// Tells the relay of this process that a transaction with events was committed. Clones wake the same relay.
@@ -61,7 +66,7 @@ pub struct Relay {
 
 /// What the relay is about, for [`Relay::ping`].
 #[derive(Clone, Default)]
-enum State {
+pub(crate) enum State {
     /// Another relay publishes.
     #[default]
     Standby,
@@ -96,79 +101,55 @@ impl Relay {
                 }
             }
         };
+        let give_up = async {
+            stop.cancelled().await;
+            tokio::time::sleep(STOP_TIMEOUT).await;
+        };
         tokio::select! {
             () = publish => {}
             () = self.measure() => {}
-            () = stop_after_batch(&stop) => {}
+            () = give_up => {}
         }
     }
 
     /// Becomes the active relay and publishes until `stop` or the first failure.
     async fn lead(&self, stop: &CancellationToken) -> Result<(), RelayError> {
         let Some(session) = self.wait_for_lead(stop).await? else { return Ok(()) };
-        let publisher = Arc::new(Publisher::new(&self.kafka)?);
-        self.set_state(State::Active(Arc::clone(&publisher)));
+        let mut leader = Leader::new(self, session)?;
         tracing::info!("outbox relay is active");
-        let result = self.publish_until(stop, &session, &publisher).await;
+        let result = leader.run(stop).await;
         self.set_state(match &result {
             Err(RelayError::Kafka(error)) => State::Failed(error.to_string()),
-            Ok(()) | Err(RelayError::Database(_)) => State::Standby,
+            Ok(()) | Err(_) => State::Standby,
         });
-        publisher.purge();
-        // Whoever drops the last clone of a producer waits for its thread, which must not be a runtime worker.
-        let dropped = tokio::task::spawn_blocking(move || drop(publisher)).await;
-        if let Err(error) = dropped {
-            tracing::warn!(error = &error as &dyn StdError, "the producer did not end cleanly");
-        }
+        leader.dismiss();
         result
     }
 
     async fn wait_for_lead(&self, stop: &CancellationToken) -> Result<Option<Session>, RelayError> {
-        let session = Session::open(&self.pool).await?;
-        while !session.try_lead().await? {
+        let mut session = Session::open(&self.pool).await?;
+        let mut is_locked = false;
+        loop {
+            is_locked = is_locked || session.try_lock().await?;
+            if is_locked && session.try_lead().await? {
+                return Ok(Some(session));
+            }
             self.set_state(State::Standby);
             tokio::select! {
                 () = stop.cancelled() => return Ok(None),
                 () = tokio::time::sleep(STANDBY) => {}
             }
         }
-        Ok(Some(session))
-    }
-
-    async fn publish_until(
-        &self,
-        stop: &CancellationToken,
-        session: &Session,
-        publisher: &Publisher,
-    ) -> Result<(), RelayError> {
-        while !stop.is_cancelled() {
-            let batch = session.next().await?;
-            if batch.is_empty() {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = self.wake.0.notified() => {}
-                    () = tokio::time::sleep(POLL) => {}
-                }
-                continue;
-            }
-            let (done, failure) = publisher.publish(&batch).await;
-            fail_point::hit("outbox.published");
-            session.delete(&done).await?;
-            fail_point::hit("outbox.deleted");
-            if let Some(error) = failure {
-                return Err(error.into());
-            }
-        }
-        Ok(())
     }
 
     async fn measure(&self) {
         loop {
-            let age =
-                pg::run_tx(&self.pool, "outbox_age", &(), |tx, ()| Box::pin(tx.query_opt(AGE, &[]))).await;
-            let age = age.and_then(|row| row.map_or(Ok(0.0), |row| row.column(0)));
-            if let Ok(age) = age {
-                metrics::OLDEST_UNPUBLISHED.set(age);
+            let waiting = pg::query_opt(&self.pool, "outbox_waiting", WAITING, &[]).await;
+            if let Ok(Some(row)) = waiting
+                && let (Ok(oldest), Ok(parked)) = (row.column("oldest"), row.column("parked"))
+            {
+                metrics::OLDEST_UNPUBLISHED.set(oldest);
+                metrics::PARKED_ROWS.set(parked);
             }
             tokio::time::sleep(MEASURE).await;
         }
@@ -189,13 +170,16 @@ impl Relay {
         }
     }
 
-    fn set_state(&self, state: State) {
+    pub(crate) fn kafka(&self) -> &Kafka {
+        &self.kafka
+    }
+
+    /// Ends when somebody has called the relay.
+    pub(crate) async fn woken(&self) {
+        self.wake.0.notified().await;
+    }
+
+    pub(crate) fn set_state(&self, state: State) {
         *self.state.lock().expect("no panic under this lock") = state;
     }
-}
-
-/// Longer than a batch can take: ends a relay that hangs in spite of its timeouts, without cutting one that works.
-async fn stop_after_batch(stop: &CancellationToken) {
-    stop.cancelled().await;
-    tokio::time::sleep(Duration::from_secs(20)).await;
 }

@@ -1,0 +1,66 @@
+//! What the broker refuses: a batch that is too large, and an event that is too large alone.
+
+use crate::world::{World, assert_complete, event, metric};
+
+const PARKED: &str = "SELECT count(*) FROM outbox_parked";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_the_broker_refuses_leaves_in_smaller_ones() {
+    let world = World::new(&[("events", 2)]).await;
+    world.configure("events", "max.message.bytes", "1000").await;
+    for number in 0..3 {
+        for key in 0..50 {
+            world.append("events", &format!("key-{key}"), number, 500).await;
+        }
+    }
+    let relay = world.relay().await;
+    world.published().await;
+    relay.stop().await;
+    assert_eq!(world.count(PARKED).await, 0);
+    let records = world.records("events", 150).await;
+    assert_eq!(records.len(), 150, "each once");
+    assert_complete(&records, 50, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_too_large_alone_is_parked_and_holds_up_its_key_until_it_is_put_back() {
+    let world = World::new(&[("events", 1)]).await;
+    world.configure("events", "max.message.bytes", "1000").await;
+    world.append("events", "a", 0, 500).await;
+    world.append("events", "a", 1, 5_000).await;
+    world.append("events", "a", 2, 500).await;
+    for number in 0..100 {
+        world.append("events", "b", number, 500).await;
+    }
+    let relay = world.relay().await;
+    world.until("all others to be published", "SELECT count(*) FROM outbox", 1).await;
+    world.until("the event to be parked", PARKED, 1).await;
+    let parked: String = world
+        .database
+        .connect()
+        .await
+        .query_one("SELECT key || ' ' || reason FROM outbox_parked", &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert!(parked.starts_with("a ") && parked.contains("MessageSizeTooLarge"), "{parked}");
+    assert_eq!(world.count("SELECT count(*) FROM outbox WHERE key = 'a'").await, 1);
+    assert!(metric("outbox_parked_total") >= 1.0);
+    testkit::wait_for("the gauge", crate::world::SOON, async || {
+        (metric("outbox_parked_rows") >= 1.0).then_some(())
+    })
+    .await;
+
+    // Put back too early it is parked again.
+    assert_eq!(world.count("SELECT outbox_requeue()").await, 1);
+    world.until("the event to be parked again", PARKED, 1).await;
+
+    world.configure("events", "max.message.bytes", "10000").await;
+    assert_eq!(world.count("SELECT outbox_requeue(event_id) FROM outbox_parked").await, 1);
+    world.published().await;
+    relay.stop().await;
+    let records = world.records("events", 103).await;
+    assert_eq!(records.len(), 103, "each once");
+    let of_a: Vec<_> = records.iter().map(event).filter(|(key, _)| key == "a").map(|(_, n)| n).collect();
+    assert_eq!(of_a, [0, 1, 2]);
+}

@@ -1,0 +1,74 @@
+//! Partitions that take nothing, and a producer that is full of their rows.
+
+use testkit::{Kafka, PrivateKafka, wait_for};
+
+use crate::world::{SOON, World, assert_complete, metric, start_relay};
+
+/// Twelve partitions on a broker that dies, and two on one that lives. Twelve shares are more than the producer may hold.
+const BROKERS: [i32; 14] = [2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1];
+
+/// Keys whose partition is on this broker.
+fn keys(broker: i32, n: usize) -> Vec<String> {
+    let keys = (0..).map(|number| format!("key-{number}"));
+    let is_there = |key: &String| {
+        let partition = crc32fast::hash(key.as_bytes()) as usize % BROKERS.len();
+        BROKERS[partition] == broker
+    };
+    keys.filter(is_there).take(n).collect()
+}
+
+/// One after the other, because a broker of one's own is expensive.
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_without_a_leader_hold_up_no_other_and_a_full_producer_loses_nothing() {
+    let mut first = PrivateKafka::start().await;
+    let mut second = first.start_second().await;
+    first.create_topic_on("events", &BROKERS).await;
+    let world = World::new(&[]).await;
+    let relay = start_relay(&world.database.url(), &first.bootstrap_servers()).await;
+    let (dead, alive) = (keys(2, 900), keys(1, 20));
+    for key in dead.iter().chain(&alive) {
+        world.append_to("events", key, 0, 10).await;
+    }
+    world.published().await;
+
+    second.kill().await;
+    // More than the relay looks at, and enough for each partition to fill its share.
+    for number in 1..3 {
+        for key in &dead {
+            world.append_to("events", key, number, 10).await;
+        }
+    }
+    for number in 1..15 {
+        for key in &alive {
+            world.append_to("events", key, number, 10).await;
+        }
+    }
+    world.until("the others to be published", "SELECT count(*) FROM outbox", 1_800).await;
+    wait_for("the gauge", SOON, async || (metric("outbox_stalled_partitions") > 0.0).then_some(())).await;
+    assert!(metric("outbox_in_flight_rows") <= 512.0);
+
+    first.kill().await;
+    for number in 15..18 {
+        for key in &alive {
+            world.append_to("events", key, number, 900_000).await;
+        }
+    }
+    wait_for("the living partitions to be full", SOON, async || {
+        let held = metric("outbox_in_flight_bytes");
+        assert!(held <= f64::from(8 << 20), "{held}");
+        // Two shares of 2 MiB.
+        (held > 3.6e6).then_some(())
+    })
+    .await;
+
+    first.restart().await;
+    second.restart().await;
+    world.published().await;
+    relay.stop().await;
+    let total = dead.len() * 3 + alive.len() * 18;
+    let records = Kafka::read_at(&first.bootstrap_servers(), "events", total).await;
+    let (of_dead, of_alive): (Vec<_>, Vec<_>) =
+        records.into_iter().partition(|record| dead.contains(record.key.as_ref().unwrap()));
+    assert_complete(&of_dead, dead.len(), 3);
+    assert_complete(&of_alive, alive.len(), 18);
+}

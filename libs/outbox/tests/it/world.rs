@@ -1,0 +1,175 @@
+//! An outbox with a database and topics of its own, relays, and what arrived.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
+
+use events::Kafka;
+use outbox::Relay;
+use pg::{Config, Migrations, Pool};
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier},
+    client::DefaultClientContext,
+};
+use testkit::{Database, Record, Topics, endpoints, wait_for};
+use tls::Trust;
+use tokio::task::JoinHandle;
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// How long anything may take that should happen soon, on a machine that is busy.
+pub(crate) const SOON: Duration = Duration::from_secs(40);
+
+const INSERT: &str = "\
+INSERT INTO outbox (event_id, topic, key, event_type, payload, occurred_at)
+VALUES ($1, $2, $3, 'test', $4, now())";
+
+/// What belongs to one test.
+pub(crate) struct World {
+    pub(crate) database: Database,
+    pub(crate) topics: Topics,
+    client: Client,
+}
+
+/// A relay in a task.
+pub(crate) struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Stops it as SIGTERM does.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        tokio::time::timeout(SOON, self.task).await.unwrap().unwrap();
+    }
+
+    /// Drops it where it is.
+    pub(crate) async fn abort(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+}
+
+impl World {
+    /// Makes a database with an outbox, and topics.
+    pub(crate) async fn new(topics: &[(&str, i32)]) -> Self {
+        let database = Database::create("outbox").await;
+        pg::migrate(&connect(&database.url()), &[("outbox", outbox::MIGRATIONS)]).await.unwrap();
+        let client = database.connect().await;
+        Self { database, topics: Topics::create(topics).await, client }
+    }
+
+    /// Writes an event: its payload is its key and its number, and filled up to this size.
+    pub(crate) async fn append(&self, topic: &str, key: &str, number: usize, size: usize) {
+        self.append_to(self.topics.name(topic), key, number, size).await;
+    }
+
+    /// The same, to a topic with exactly this name.
+    pub(crate) async fn append_to(&self, topic: &str, key: &str, number: usize, size: usize) {
+        let mut payload = format!("{key} {number} ").into_bytes();
+        payload.resize(size.max(payload.len()), b'.');
+        let inserted = self.client.execute(INSERT, &[&Uuid::now_v7(), &topic, &key, &payload]).await.unwrap();
+        assert_eq!(inserted, 1);
+    }
+
+    /// Starts a relay on the shared broker.
+    pub(crate) async fn relay(&self) -> Running {
+        start_relay(&self.database.url(), &endpoints().kafka_bootstrap_servers).await
+    }
+
+    /// How many rows a query finds.
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        self.client.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    /// Waits until a query finds this many rows.
+    pub(crate) async fn until(&self, what: &str, sql: &str, expected: i64) {
+        wait_for(what, SOON, async || (self.count(sql).await == expected).then_some(())).await;
+    }
+
+    /// Waits until everything is published that can be.
+    pub(crate) async fn published(&self) {
+        self.until("the outbox to be empty", "SELECT count(*) FROM outbox", 0).await;
+    }
+
+    /// Sets a topic's configuration.
+    pub(crate) async fn configure(&self, topic: &str, name: &str, value: &str) {
+        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", &endpoints().kafka_bootstrap_servers)
+            .create()
+            .unwrap();
+        let change = AlterConfig::new(ResourceSpecifier::Topic(self.topics.name(topic))).set(name, value);
+        let options = AdminOptions::new().request_timeout(Some(SOON)).operation_timeout(Some(SOON));
+        for outcome in admin.alter_configs(&[change], &options).await.unwrap() {
+            outcome.unwrap();
+        }
+    }
+
+    /// All that is in a topic, once there are this many records.
+    pub(crate) async fn records(&self, topic: &str, at_least: usize) -> Vec<Record> {
+        testkit::Kafka::read(self.topics.name(topic), at_least).await
+    }
+}
+
+/// Starts a relay in a task.
+pub(crate) async fn start_relay(database_url: &str, kafka: &str) -> Running {
+    let pool = connect(database_url);
+    pg::migrate(&pool, &[("outbox", outbox::MIGRATIONS)]).await.unwrap();
+    let stop = CancellationToken::new();
+    let relay = Relay::new(pool, Kafka::plaintext(kafka));
+    Running { task: tokio::spawn(relay.run(stop.clone())), stop }
+}
+
+fn connect(url: &str) -> Pool {
+    let config = Config {
+        database_url: url.to_owned().into(),
+        database_pool_size: 2,
+        database_acquire_timeout_ms: 1_000,
+        database_lock_timeout_ms: 1_500,
+        database_statement_timeout_ms: 2_000,
+        database_transaction_timeout_ms: 3_000,
+        database_migrations: Migrations::Apply,
+    };
+    pg::connect(&config, &Trust::nobody(), "outbox-test").unwrap()
+}
+
+/// Key and number of an event.
+pub(crate) fn event(record: &Record) -> (String, usize) {
+    let payload = String::from_utf8(record.payload.clone().unwrap()).unwrap();
+    let mut words = payload.split(' ');
+    (words.next().unwrap().to_owned(), words.next().unwrap().parse().unwrap())
+}
+
+/// The events of each key, each at its first delivery.
+pub(crate) fn first_deliveries(records: &[Record]) -> BTreeMap<String, Vec<usize>> {
+    let mut seen = HashSet::new();
+    let mut events = BTreeMap::<_, Vec<_>>::new();
+    for record in records {
+        if seen.insert(&record.headers["event-id"]) {
+            let (key, number) = event(record);
+            events.entry(key).or_default().push(number);
+        }
+    }
+    events
+}
+
+/// Checks that the first deliveries of each of these keys are the numbers from zero on, in order.
+pub(crate) fn assert_complete(records: &[Record], keys: usize, events_of_each: usize) {
+    let delivered = first_deliveries(records);
+    assert_eq!(delivered.len(), keys);
+    for (key, numbers) in delivered {
+        assert!(numbers.iter().copied().eq(0..events_of_each), "{key}: {numbers:?}");
+    }
+}
+
+/// The value of a metric of this process.
+pub(crate) fn metric(name: &str) -> f64 {
+    let families = prometheus::gather();
+    let family = families.iter().find(|family| family.name() == name).unwrap();
+    let metric = &family.get_metric()[0];
+    metric.get_gauge().get_value() + metric.get_counter().get_value()
+}
