@@ -127,6 +127,26 @@ fn an_outbox_from_which_nothing_leaves_pages() {
     }
 }
 
+#[test]
+fn one_parked_event_opens_a_ticket_until_it_is_put_back() {
+    for pace in Pace::BOTH {
+        let firing = Firing {
+            labels: labels("orders", "ticket", []),
+            summary: "The broker refuses 2 events of orders".to_owned(),
+            description: "Impact: nobody hears of 2 events, nor of later ones of the same orders; their customers get no \
+                          mail.\nBudget left: mail-freshness loses each as soon as it is in Kafka, and knows nothing of it \
+                          before."
+                .to_owned(),
+        };
+        // Every replica counts all of them.
+        let parked = |instance| format!(r#"outbox_parked_rows{{job="orders",instance="{instance}"}}"#);
+        let (first, second) = (parked("a"), parked("b"));
+        let counts = values([0.0, 0.0, 2.0, 2.0, 0.0]);
+        let series = series([(first.as_str(), counts.clone()), (second.as_str(), counts)]);
+        case("OutboxRowsParked", pace, series, fires("OutboxRowsParked", 2, &firing, 4));
+    }
+}
+
 /// An alert on the age of the oldest of something: silent at fifteen minutes, firing at sixteen, silent when it is done.
 fn fires_after_fifteen_minutes(alert: &'static str, series_name: &str, firing: impl Fn(&str) -> Firing) {
     for pace in Pace::BOTH {

@@ -27,7 +27,7 @@ struct Gauge {
     value: fn(Pace, u32) -> f64,
 }
 
-const GAUGES: [Gauge; 9] = [
+const GAUGES: [Gauge; 10] = [
     Gauge {
         alert: "OutboxStuck",
         severity: "ticket",
@@ -68,6 +68,12 @@ const GAUGES: [Gauge; 9] = [
         alert: "DeadLettersPresent",
         severity: "ticket",
         series: r#"consumer_dead_letters{job="email-consumer",topic="orders.events.email-consumer.dlq"}"#,
+        value: |_, _| 1.0,
+    },
+    Gauge {
+        alert: "OutboxRowsParked",
+        severity: "ticket",
+        series: r#"outbox_parked_rows{job="orders",instance="a"}"#,
         value: |_, _| 1.0,
     },
     Gauge {
