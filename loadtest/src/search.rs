@@ -149,8 +149,10 @@ impl Bounds {
 
 impl fmt::Display for Step {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = if self.passed { "holds" } else { "FAILS" };
-        write!(formatter, "{:>9.1}/s  {word}  {}", self.rate, self.failures.join("; "))
+        match &self.failures[..] {
+            [] => write!(formatter, "{:>9.1}/s  holds", self.rate),
+            failures => write!(formatter, "{:>9.1}/s  FAILS  {}", self.rate, failures.join("; ")),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use rustix::net::sockopt::set_tcp_quickack;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -59,6 +60,12 @@ impl Session {
         exchange.with_context(|| format!("the mail server does not answer `{command}`"))?
     }
 
+    /// `GreenMail` writes an answer in pieces, with Nagle's algorithm: each piece waits for the acknowledgement of the one before,
+    /// which would be 40 ms late, and a mail would be seen later by as much. The kernel goes back to that by itself.
+    fn acknowledge_at_once(&self) -> anyhow::Result<()> {
+        set_tcp_quickack(self.stream.get_ref(), true).context("the socket of IMAP")
+    }
+
     async fn exchange(&mut self, command: &str) -> anyhow::Result<Vec<String>> {
         self.n_commands += 1;
         let tag = format!("a{}", self.n_commands);
@@ -67,6 +74,7 @@ impl Session {
         let mut lines = Vec::new();
         loop {
             let mut line = String::new();
+            self.acknowledge_at_once()?;
             if self.stream.read_line(&mut line).await.context("IMAP")? == 0 {
                 bail!("the mail server hung up");
             }
