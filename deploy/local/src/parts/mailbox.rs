@@ -14,6 +14,11 @@ use crate::site::Site;
 /// Room for some 60,000 of our mails: each takes half as much again as its text. With 128 MiB, it died after 20,000.
 const HEAP_MIB: u16 = 384;
 
+/// Otherwise Jakarta Mail looks this class up in the jar for each part of each mail, while `GreenMail` holds the lock of all
+/// deliveries: half of what a mail costs it.
+const STREAM_PROVIDER: &str =
+    "-Djakarta.mail.util.StreamProvider=org.eclipse.angus.mail.util.MailStreamProvider";
+
 /// The mail server of a stack.
 pub(crate) struct Mailbox {
     pub(crate) site: Arc<Site>,
@@ -46,7 +51,7 @@ impl Part for Mailbox {
             .arg(format!("-Dgreenmail.smtp.port={}", ports.smtp()))
             .arg(format!("-Dgreenmail.imap.port={}", ports.imap()))
             .arg(format!("-Dgreenmail.api.port={}", ports.mailbox_api()))
-            .args(["-Dgreenmail.auth.disabled", "-jar"])
+            .args([STREAM_PROVIDER, "-Dgreenmail.auth.disabled", "-jar"])
             .arg(self.site.checkout.parts_dir().join("greenmail.jar")))
     }
 
@@ -117,7 +122,7 @@ mod tests {
         let site = Arc::new(Site::prepare(Checkout::find().unwrap(), home, slot.ports).unwrap());
         let mailbox = Mailbox { site: Arc::clone(&site) };
         let _server = mailbox.launch().unwrap().start_child(&site.home.join("mailbox.log")).unwrap();
-        until_ok(Duration::from_secs(60), || mailbox.probe()).await.unwrap();
+        until_ok(Duration::from_mins(1), || mailbox.probe()).await.unwrap();
         let (imap, api) = (authority(site.ports.imap()), api_url(&site));
         let left = async || Ok::<_, anyhow::Error>(standing("ada@example.com", &imap).await?.n_mails);
 
