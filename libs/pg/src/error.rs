@@ -216,8 +216,10 @@ impl From<tokio_postgres::Error> for Error {
         match answer.code() {
             &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => Self::Conflict(source),
             &SqlState::LOCK_NOT_AVAILABLE => Self::Locked(source),
-            // "cached plan must not change result type"; a name that the server does not know, or knows already.
+            // "cached plan must not change result type", and in a function "type of parameter … does not match that when preparing
+            // the plan"; a name that the server does not know, or knows already.
             &SqlState::FEATURE_NOT_SUPPORTED
+            | &SqlState::DATATYPE_MISMATCH
             | &SqlState::INVALID_SQL_STATEMENT_NAME
             | &SqlState::DUPLICATE_PSTATEMENT => Self::StaleStatement(source),
             code if is_unavailable(code) => Self::Unavailable(source),

@@ -122,9 +122,11 @@ impl Pool {
         })
     }
 
-    /// Has every connection prepare its statements anew.
-    pub(crate) fn forget_statements(&self) {
+    /// Has every statement prepared anew, and in new sessions: a session keeps the plans of its functions for as long as it lives. One that
+    /// is in use meets the change itself.
+    pub(crate) fn forget_plans(&self) {
         self.inner.manager().statement_caches.clear();
+        self.inner.retain(|_, _| false);
     }
 
     fn require_migrated(&self) -> Result<(), Error> {

@@ -91,10 +91,10 @@ fn pause_before_next(failure: Option<&Error>, attempt: u32) -> Option<Duration> 
     }
 }
 
-/// Counts another attempt, and sees to it that it does not meet the same out-of-date statements.
+/// Counts another attempt, and sees to it that it does not meet the same out-of-date plans.
 fn prepare_next(pool: &Pool, name: &'static str, failure: Option<&Error>) {
     if matches!(failure, Some(Error::StaleStatement(_))) {
-        pool.forget_statements();
+        pool.forget_plans();
     }
     metrics::TX_RETRIES.with_label_values(&[name]).inc();
 }

@@ -52,6 +52,41 @@ async fn a_column_of_a_new_type_that_can_be_read_all_the_same_is_read() {
     }
 }
 
+/// A function that reads the column, as triggers do: each session keeps its plan.
+const TRIGGER: &str = "\
+CREATE FUNCTION refuse_another_name() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN IF NEW.name <> OLD.name THEN RAISE EXCEPTION 'another name'; END IF; RETURN NEW; END $$;
+CREATE TRIGGER refuse_another_name BEFORE UPDATE ON counters FOR EACH ROW EXECUTE FUNCTION refuse_another_name()";
+
+/// Writes on all four connections of the pool at once.
+async fn write_everywhere(pool: &Pool) -> Result<(), Error> {
+    let hold = |name: &'static str| {
+        pg::run_tx(pool, "hold", name, |tx, name| {
+            Box::pin(async move {
+                tx.execute("UPDATE counters SET value = value + 1 WHERE name = $1", &[&name]).await?;
+                tx.query("SELECT pg_sleep(0.1)", &[]).await.map(drop)
+            })
+        })
+    };
+    try_join_all(["a", "b", "c", "d"].map(hold)).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_function_whose_plan_a_changed_column_made_invalid_is_planned_anew() {
+    let (pool, database) = migrated().await;
+    let admin = database.connect().await;
+    admin.batch_execute(TRIGGER).await.unwrap();
+    for name in ["a", "b", "c", "d"] {
+        insert(&pool, name, 1).await.unwrap();
+    }
+    write_everywhere(&pool).await.unwrap();
+    for kind in ["varchar(300)", "text"] {
+        let alter = format!("ALTER TABLE counters ALTER COLUMN name TYPE {kind}");
+        admin.batch_execute(&alter).await.unwrap();
+        write_everywhere(&pool).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_column_of_a_type_that_cannot_be_read_is_an_error_every_time() {
     let (pool, database) = migrated().await;
