@@ -47,9 +47,9 @@ impl Journey {
     ///
     /// Without one, which is at the start of the process, the count begins at the oldest unfinished order: what waited through a restart is late.
     async fn observe(&self, horizon: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, pg::Error> {
-        let unfinished = store::journey::unfinished(&self.pool).await?;
+        let due_until = Utc::now() - self.final_within;
+        let unfinished = store::journey::unfinished(&self.pool, due_until).await?;
         let now = Utc::now();
-        let due_until = now - self.final_within;
         let from =
             horizon.unwrap_or_else(|| unfinished.oldest.map_or(due_until, |oldest| oldest.min(due_until)));
         let counted = store::journey::due(&self.pool, from, due_until, self.final_within).await?;
@@ -57,6 +57,7 @@ impl Journey {
             due: counted.due,
             late: counted.late,
             unfinished: unfinished.count,
+            overdue: unfinished.overdue,
             oldest: unfinished.oldest.map_or(Duration::ZERO, |at| (now - at).to_std().unwrap_or_default()),
             at: now,
         });

@@ -42,9 +42,20 @@ static UNFINISHED: LazyLock<IntGauge> = LazyLock::new(|| {
         .expect("the metric is registered once")
 });
 
+static OVERDUE: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!(
+        "orders_overdue",
+        "Those of them that are older than the age at which they should be final."
+    )
+    .expect("the metric is registered once")
+});
+
 static OLDEST_UNFINISHED: LazyLock<Gauge> = LazyLock::new(|| {
-    register_gauge!("orders_oldest_unfinished_seconds", "Age of the oldest of them; zero when there is none.")
-        .expect("the metric is registered once")
+    register_gauge!(
+        "orders_oldest_unfinished_seconds",
+        "Age of the oldest unfinished order; zero when there is none."
+    )
+    .expect("the metric is registered once")
 });
 
 static OBSERVED: LazyLock<Gauge> = LazyLock::new(|| {
@@ -60,6 +71,7 @@ pub(crate) struct Journey {
     pub(crate) due: u64,
     pub(crate) late: u64,
     pub(crate) unfinished: i64,
+    pub(crate) overdue: i64,
     pub(crate) oldest: Duration,
     pub(crate) at: DateTime<Utc>,
 }
@@ -75,6 +87,7 @@ pub(crate) fn observe_journey(journey: &Journey) {
     DUE.inc_by(journey.due);
     LATE.inc_by(journey.late);
     UNFINISHED.set(journey.unfinished);
+    OVERDUE.set(journey.overdue);
     OLDEST_UNFINISHED.set(journey.oldest.as_secs_f64());
     OBSERVED.set(seconds(journey.at));
 }

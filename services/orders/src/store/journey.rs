@@ -7,6 +7,8 @@ use uuid::Uuid;
 /// Orders without a final state.
 pub(crate) struct Unfinished {
     pub(crate) count: i64,
+    /// Those that were placed before a given time.
+    pub(crate) overdue: i64,
     pub(crate) oldest: Option<DateTime<Utc>>,
 }
 
@@ -19,9 +21,10 @@ pub(crate) struct Counted {
 /// The partial index on what is due holds these orders and no others. The ids of the oldest orders are the lowest (UUIDv7), so only one
 /// row of `orders` is looked up: a join with it may be planned as a scan of all orders, every second.
 const UNFINISHED: &str = "\
-SELECT unfinished, (SELECT placed_at FROM orders WHERE id = open.first_id) AS oldest
+SELECT unfinished, overdue, (SELECT placed_at FROM orders WHERE id = open.first_id) AS oldest
 FROM (
-    SELECT count(*) AS unfinished, min(order_id::text)::uuid AS first_id FROM order_process WHERE step <> 'done'
+    SELECT count(*) AS unfinished, count(*) FILTER (WHERE order_id < $1) AS overdue, min(order_id::text)::uuid AS first_id
+    FROM order_process WHERE step <> 'done'
 ) AS open";
 
 /// Ids begin with the time at which they were made (UUIDv7), so the primary key finds the orders of a second.
@@ -30,11 +33,15 @@ SELECT count(*) AS due,
     count(*) FILTER (WHERE state = 'pending' OR updated_at > placed_at + make_interval(secs => $3)) AS late
 FROM orders WHERE id >= $1 AND id < $2";
 
-/// Looks for orders that are not final.
-pub(crate) async fn unfinished(pool: &Pool) -> Result<Unfinished, Error> {
-    let row = pg::query_opt(pool, "count_unfinished_orders", UNFINISHED, &[]).await?;
-    let Some(row) = row else { return Ok(Unfinished { count: 0, oldest: None }) };
-    Ok(Unfinished { count: row.column("unfinished")?, oldest: row.column("oldest")? })
+/// Looks for orders that are not final, and those of them that were placed before `overdue`.
+pub(crate) async fn unfinished(pool: &Pool, overdue: DateTime<Utc>) -> Result<Unfinished, Error> {
+    let row = pg::query_opt(pool, "count_unfinished_orders", UNFINISHED, &[&first_id(overdue)]).await?;
+    let Some(row) = row else { return Ok(Unfinished { count: 0, overdue: 0, oldest: None }) };
+    Ok(Unfinished {
+        count: row.column("unfinished")?,
+        overdue: row.column("overdue")?,
+        oldest: row.column("oldest")?,
+    })
 }
 
 /// Counts the orders that were placed from one time on and before another, and those of them that were not final in time.

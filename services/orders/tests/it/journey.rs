@@ -35,6 +35,7 @@ async fn an_order_that_hangs_is_late_while_it_hangs_and_once() {
     let hung = app.place(&order("TEA", 1)).await;
     due_and_late(&app, 2.0, 1.0).await;
     assert_eq!(metric(&app, "orders_unfinished").await, Some(1.0));
+    assert_eq!(metric(&app, "orders_overdue").await, Some(1.0));
     assert!(metric(&app, "orders_oldest_unfinished_seconds").await.unwrap() >= 1.0);
 
     // Without a catalogue, whose products would wait for the lock.
@@ -47,7 +48,9 @@ async fn an_order_that_hangs_is_late_while_it_hangs_and_once() {
     app.settled(id(&hung)).await;
     wait_for("nothing to wait", SOON, async || {
         let age = metric(&app, "orders_oldest_unfinished_seconds").await?;
-        (metric(&app, "orders_unfinished").await? == 0.0 && age == 0.0).then_some(())
+        let (unfinished, overdue) =
+            (metric(&app, "orders_unfinished").await?, metric(&app, "orders_overdue").await?);
+        ((unfinished, overdue, age) == (0.0, 0.0, 0.0)).then_some(())
     })
     .await;
     due_and_late(&app, 1.0, 1.0).await;
