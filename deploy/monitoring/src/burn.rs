@@ -220,14 +220,16 @@ impl Objective<'_> {
         format!("{{service=\"{}\", slo=\"{}\"}}", self.service, self.slo.name)
     }
 
-    /// Says how much of the budget is left, by asking when the alert is evaluated.
+    /// Says how much of the budget is left, or how many times it is spent, by asking when the alert is evaluated. For a phone: no
+    /// fractions of a percent, and no negative share. An objective of 99.95 % can be spent 2000 times at most.
     fn budget_sentence(&self) -> String {
-        let query = format!("slo:error_budget_left:ratio{}", self.selector());
-        let period = self.profile.scale(PERIOD);
+        let left = format!("slo:error_budget_left:ratio{}", self.selector());
+        let allowed = format!("{} % allow in {}", self.slo.objective, self.profile.scale(PERIOD));
+        let spent = "{{ $times := . | first | value }}{{ if lt $times 10.0 }}{{ printf \"%.1f\" $times }}{{ else }}{{ printf \"%.0f\" $times }}{{ end }}";
         format!(
-            "{{{{ with query `{query}` }}}}{{{{ . | first | value | humanizePercentage }}}}{{{{ end }}}} \
-             of what {} % allow in {period}.",
-            self.slo.objective
+            "{{{{ with query `round(100 * {left}) > 0` }}}}{{{{ . | first | value | printf \"%.0f\" }}}} % of what {allowed}.\
+             {{{{ else }}}}{{{{ with query `1 - {left} >= 0` }}}}none: what {allowed} is spent {spent} times over.\
+             {{{{ else }}}}not known yet.{{{{ end }}}}{{{{ end }}}}"
         )
     }
 }

@@ -183,6 +183,81 @@ fn one_order_that_is_not_final_opens_a_ticket() {
     });
 }
 
+const OVERDUE: &str = r#"orders_overdue{job="orders",instance="a"}"#;
+
+/// A step at which the page fires, the last one at which it does, and one at which it is over.
+fn pages_until(alert: &'static str, pace: Pace, series: Series, steps: [usize; 3]) {
+    let [from, to, over] = steps;
+    let fires = (from..=to).map(|step| (step, alert, "page")).collect();
+    let checks = [from - 1, over].map(|step| Check { step, alert, firing: vec![] }).into();
+    Case { name: format!("{alert}-page"), pace, rules: "causes", step: 1, series, checks, fires }.run();
+}
+
+/// No order is placed any more: nothing becomes late, and the objective is content.
+#[test]
+fn orders_that_go_on_waiting_page_for_as_long_as_they_do() {
+    for pace in Pace::BOTH {
+        let overdue = (0..40).map(|step| if (1..30).contains(&step) { 942.0 } else { 0.0 });
+        let series = series([(OVERDUE, values(overdue))]);
+        pages_until("OrdersStuck", pace, series, [11, 29, 30]);
+    }
+}
+
+#[test]
+fn nine_orders_that_wait_wake_nobody() {
+    for pace in Pace::BOTH {
+        let series = series([
+            (
+                r#"orders_oldest_unfinished_seconds{job="orders",instance="a"}"#,
+                constant(minutes(pace, 14.0), 20),
+            ),
+            (OVERDUE, constant(9.0, 20)),
+        ]);
+        case("OrdersStuck-nine", pace, series, silent("OrdersStuck", 20));
+    }
+}
+
+/// No event comes any more, and none is handled. In a drill the ticket is there before.
+#[test]
+fn events_that_go_on_waiting_page_for_as_long_as_nothing_is_handled() {
+    let oldest = r#"consumer_oldest_unhandled_seconds{job="email-consumer",group="email-consumer",topic="orders.events"}"#;
+    let pace = Pace::Production;
+    let while_it_waits = |value, otherwise| {
+        values((0..40).map(move |step| if (1..30).contains(&step) { value } else { otherwise }))
+    };
+    let handled = values((0..40).map(|step| if step < 30 { 5.0 } else { 947.0 }));
+    let tried = values((0..40).map(f64::from));
+    let waiting = [
+        (oldest, while_it_waits(61.0, 0.0)),
+        (LAG, while_it_waits(942.0, 0.0)),
+        (HANDLED, handled),
+        (RETRIED, tried.clone()),
+    ];
+    pages_until("ConsumerStuck", pace, series(waiting), [11, 29, 30]);
+    let busy = [(oldest, constant(840.0, 40)), (LAG, constant(942.0, 40)), (HANDLED, tried)];
+    case("ConsumerStuck-busy", pace, series(busy), silent("ConsumerStuck", 40));
+}
+
+/// A number that Go prints with an exponent by itself.
+#[test]
+fn a_large_number_is_told_as_people_write_it() {
+    for pace in Pace::BOTH {
+        let waiting = "2000003";
+        let firing = Firing {
+            labels: labels("email-consumer", "ticket", [("topic", "orders.events.email-consumer.dlq")]),
+            summary: format!("email-consumer gave up on {waiting} events"),
+            description: format!(
+                "Impact: {waiting} events are in orders.events.email-consumer.dlq; a customer waits for each mail, which no \
+                 retry will bring.\nBudget left: mail-freshness has counted each of them as late."
+            ),
+        };
+        let letters =
+            r#"consumer_dead_letters{job="email-consumer",topic="orders.events.email-consumer.dlq"}"#;
+        let series = series([(letters, values([0.0, 0.0, 2_000_003.0, 2_000_003.0, 0.0]))]);
+        case("DeadLetters-many", pace, series, fires("DeadLettersPresent", 2, &firing, 4));
+    }
+}
+
 #[test]
 fn a_journey_that_nothing_counts_pages_after_eleven_minutes() {
     const COUNTED: [(&str, &str); 2] = [

@@ -25,68 +25,98 @@ struct Gauge {
     severity: &'static str,
     series: &'static str,
     value: fn(Pace, u32) -> f64,
+    /// What else it needs to be there, with a value that stays.
+    beside: &'static [(&'static str, f64)],
 }
 
-const GAUGES: [Gauge; 10] = [
+const PUBLISHED: &str = r#"outbox_published_total{job="orders",instance="a"}"#;
+const LAG: &str = r#"consumer_lag{job="email-consumer",topic="orders.events",partition="0"}"#;
+const HANDLED: &str = r#"consumer_handled_total{job="email-consumer",topic="orders.events",outcome="done"}"#;
+
+const GAUGES: [Gauge; 12] = [
     Gauge {
         alert: "OutboxStuck",
         severity: "ticket",
         series: r#"outbox_oldest_unpublished_seconds{job="orders",instance="a"}"#,
         value: |pace, _| minutes(pace, 6.0),
+        beside: &[(PUBLISHED, 5.0)],
     },
     Gauge {
         alert: "OutboxStuck",
         severity: "page",
         series: r#"outbox_oldest_unpublished_seconds{job="orders",instance="a"}"#,
         value: |pace, _| minutes(pace, 6.0),
+        beside: &[(PUBLISHED, 5.0)],
     },
     Gauge {
         alert: "ConsumerStuck",
         severity: "ticket",
         series: r#"consumer_oldest_unhandled_seconds{job="email-consumer",group="email-consumer",topic="orders.events"}"#,
         value: |pace, _| minutes(pace, 16.0),
+        beside: &[],
+    },
+    Gauge {
+        alert: "ConsumerStuck",
+        severity: "page",
+        series: r#"consumer_oldest_unhandled_seconds{job="email-consumer",group="email-consumer",topic="orders.events"}"#,
+        value: |_, _| 61.0,
+        beside: &[(LAG, 12.0), (HANDLED, 5.0)],
     },
     Gauge {
         alert: "OrdersStuck",
         severity: "ticket",
         series: r#"orders_oldest_unfinished_seconds{job="orders",instance="a"}"#,
         value: |pace, _| minutes(pace, 16.0),
+        beside: &[],
+    },
+    Gauge {
+        alert: "OrdersStuck",
+        severity: "page",
+        series: r#"orders_overdue{job="orders",instance="a"}"#,
+        value: |_, _| 12.0,
+        beside: &[],
     },
     Gauge {
         alert: "JourneyUnmeasured",
         severity: "page",
         series: r#"orders_journey_observed_timestamp_seconds{job="orders",instance="a"}"#,
         value: |_, _| 0.0,
+        beside: &[],
     },
     Gauge {
         alert: "ConsumerLagNotShrinking",
         severity: "ticket",
-        series: r#"consumer_lag{job="email-consumer",topic="orders.events",partition="0"}"#,
+        series: LAG,
         value: |_, step| f64::from(10 * step),
+        beside: &[(HANDLED, 5.0)],
     },
     Gauge {
         alert: "DeadLettersPresent",
         severity: "ticket",
         series: r#"consumer_dead_letters{job="email-consumer",topic="orders.events.email-consumer.dlq"}"#,
         value: |_, _| 1.0,
+        beside: &[],
     },
     Gauge {
         alert: "OutboxRowsParked",
         severity: "ticket",
         series: r#"outbox_parked_rows{job="orders",instance="a"}"#,
         value: |_, _| 1.0,
+        beside: &[],
     },
     Gauge {
         alert: "PoolSaturated",
         severity: "ticket",
         series: r#"pg_pool_connections{job="orders",instance="a",state="waiting"}"#,
         value: |_, _| 3.0,
+        beside: &[],
     },
     Gauge {
         alert: "SigningKeyNearExpiry",
         severity: "ticket",
         series: r#"auth_key_expiry_timestamp_seconds{job="orders",instance="a",kid="issuer-2026"}"#,
         value: |_, _| 86_400.0,
+        beside: &[],
     },
 ];
 
@@ -118,15 +148,8 @@ fn a_missed_scrape_neither_delays_nor_ends_an_alert_on_a_gauge() {
     for gauge in &GAUGES {
         for pace in Pace::BOTH {
             let mut series = vec![(gauge.series.to_owned(), with_gaps(|step| (gauge.value)(pace, step)))];
-            if gauge.alert == "OutboxStuck" {
-                let published = r#"outbox_published_total{job="orders",instance="a"}"#;
-                series.push((published.to_owned(), with_gaps(|_| 5.0)));
-            }
-            if gauge.alert == "ConsumerLagNotShrinking" {
-                let handled =
-                    r#"consumer_handled_total{job="email-consumer",topic="orders.events",outcome="done"}"#;
-                series.push((handled.to_owned(), with_gaps(|_| 5.0)));
-            }
+            let beside = gauge.beside.iter();
+            series.extend(beside.map(|(name, value)| ((*name).to_owned(), with_gaps(|_| *value))));
             fires_all_the_time(gauge.alert, gauge.severity, "causes", pace, series);
         }
     }

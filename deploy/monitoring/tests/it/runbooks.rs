@@ -82,12 +82,8 @@ fn a_runbook_asks_what_changed_and_ends_programs_before_sessions() {
     for path in runbooks() {
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains("(README.md#what-changed-last)"), "{}", path.display());
-        let ends_sessions = text.contains("pg_terminate_backend(pid)");
-        assert!(
-            !ends_sessions || text.contains("end **the program**, not its session"),
-            "{}",
-            path.display()
-        );
+        let shows_blockers = text.contains("pg_blocking_pids");
+        assert!(!shows_blockers || text.contains("(README.md#a-session-that-blocks)"), "{}", path.display());
     }
 }
 

@@ -143,14 +143,23 @@ impl Objective {
         let everything = branch.history + f64::from(course.quiet - 1) + bad_steps;
         let left = 1.0 - bad_steps * branch.burn / everything;
         let description = format!(
-            "Impact: {} {}\nBudget left: {} of what {} % allow in {}.",
+            "Impact: {} {}\nBudget left: {}",
             percent(share),
             self.impact,
-            percent(left),
-            self.percent,
-            pace.either("30d", "12h"),
+            self.budget_left(left, pace),
         );
         Firing { labels: self.labels(branch.severity), summary: self.summary.to_owned(), description }
+    }
+
+    /// A whole percentage, or how many times everything is spent.
+    fn budget_left(&self, left: f64, pace: Pace) -> String {
+        let allowed = format!("what {} % allow in {}", self.percent, pace.either("30d", "12h"));
+        let (percent, times) = ((100.0 * left).round(), 1.0 - left);
+        if percent > 0.0 {
+            return format!("{percent} % of {allowed}.");
+        }
+        let times = if times < 10.0 { format!("{times:.1}") } else { format!("{times:.0}") };
+        format!("none: {allowed} is spent {times} times over.")
     }
 
     fn labels(&self, severity: &str) -> Vec<(&'static str, String)> {
@@ -246,6 +255,33 @@ fn mail_freshness_burns() {
 #[test]
 fn orders_that_are_not_final_burn() {
     pages_and_opens_tickets_at_the_right_step_and_stops(&OBJECTIVES[5]);
+}
+
+/// A young stack, in which everything is bad, has spent what an objective allows many times over: once the share of a percent.
+#[test]
+fn a_budget_that_is_spent_is_told_as_a_number_of_times() {
+    for objective in &OBJECTIVES {
+        let Bad::Late(late) = objective.bad else { continue };
+        let everything = values((0..30).map(|step| f64::from(step) * 5.0));
+        let firing = Firing {
+            labels: objective.labels("page"),
+            summary: objective.summary.to_owned(),
+            description: format!(
+                "Impact: 100% {}\nBudget left: {}",
+                objective.impact,
+                objective.budget_left(1.0 - 1.0 / objective.budget, Pace::Drill)
+            ),
+        };
+        let others = objective.others.iter().map(|series| ((*series).to_owned(), constant(0.0, 30)));
+        let counted = [objective.good, late].map(|series| (series.to_owned(), everything.clone()));
+        let ticket = Firing { labels: objective.labels("ticket"), ..firing.clone() };
+        Case {
+            series: counted.into_iter().chain(others).collect(),
+            checks: vec![objective.check(29, vec![firing, ticket])],
+            ..objective.case("spent", Pace::Drill, 1)
+        }
+        .run();
+    }
 }
 
 /// Nothing is sent and nothing is late when every event becomes a dead letter at once.

@@ -9,7 +9,7 @@ use std::{
 use crate::{runbooks::alerts, sources::repository};
 
 /// Parts of the names of metrics that tell of waiting. A metric without one of them may be in the list, and need not.
-const TELLING: [&str; 18] = [
+const TELLING: [&str; 19] = [
     "retr",
     "parked",
     "lease",
@@ -26,6 +26,7 @@ const TELLING: [&str; 18] = [
     "journey",
     "_due_",
     "_late",
+    "overdue",
     "unknown_outcome",
     "stale",
 ];
