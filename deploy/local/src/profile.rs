@@ -19,10 +19,28 @@ pub(crate) enum Profile {
 
 impl Profile {
     /// How often metrics are read and rules are looked at. The shortest window of a profile has to hold two readings.
-    pub(crate) fn scrape_interval(self) -> &'static str {
+    pub(crate) fn scrape_interval(self) -> Duration {
         match self {
-            Self::Production => "15s",
-            Self::Drill => "2s",
+            Self::Production => Duration::from_secs(15),
+            Self::Drill => Duration::from_secs(2),
+        }
+    }
+
+    /// How long Prometheus waits before it sends an alert that goes on again. Alertmanager takes one for ended that it was not sent for four
+    /// times that long, and after a restart has none until then.
+    pub(crate) fn resend_delay(self) -> Duration {
+        match self {
+            Self::Production => Duration::from_mins(1),
+            Self::Drill => Duration::from_secs(5),
+        }
+    }
+
+    /// How long an open alert has to be absent at Alertmanager before it has ended: longer than a restarted Alertmanager is
+    /// without the alerts that go on.
+    pub(crate) fn absent_for(self) -> Duration {
+        match self {
+            Self::Production => Duration::from_secs(90),
+            Self::Drill => Duration::from_secs(12),
         }
     }
 
@@ -41,5 +59,18 @@ impl fmt::Display for Profile {
             Self::Production => "production",
             Self::Drill => "drill",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restarted_alertmanager_has_every_alert_again_before_one_counts_as_ended() {
+        for profile in [Profile::Production, Profile::Drill] {
+            let sent_again = profile.resend_delay() + profile.scrape_interval();
+            assert!(profile.absent_for() > sent_again, "{profile}: {sent_again:?}");
+        }
     }
 }

@@ -17,8 +17,21 @@ pub(super) struct Args {
     /// How long the heartbeat may stay away before that is a page.
     #[arg(long)]
     heartbeat_within_s: u64,
+    /// The URL of the Alertmanager that sends.
+    #[arg(long)]
+    alertmanager: String,
+    /// How long an open alert has to be absent there before it has ended.
+    #[arg(long)]
+    absent_for_s: u64,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    pager::serve(args.port, args.file, Duration::from_secs(args.heartbeat_within_s)).await
+    pager::serve(pager::Settings {
+        port: args.port,
+        file: args.file,
+        heartbeat_within: Duration::from_secs(args.heartbeat_within_s),
+        alertmanager: args.alertmanager,
+        absent_for: Duration::from_secs(args.absent_for_s),
+    })
+    .await
 }

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::notice::{Notice, Status};
+use super::told::Told;
 
 /// The alert that always fires (`deploy/monitoring/causes.yaml`).
 pub(super) const ALERT: &str = "Watchdog";
@@ -16,10 +17,9 @@ pub(super) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Expects a heartbeat `within` this time. An absence that `known` reports as open stays open until the next heartbeat.
-    pub(super) fn new(within: Duration, known: &[Notice]) -> Self {
-        let reported = known.iter().rev().find(|notice| notice.alert == ALERT);
-        let missing = reported.filter(|notice| notice.status == Status::Firing).cloned();
+    /// Expects a heartbeat `within` this time. An absence that was `told` and is open stays open until the next heartbeat.
+    pub(super) fn new(within: Duration, told: &Told) -> Self {
+        let missing = told.open().into_iter().find(|notice| notice.alert == ALERT).cloned();
         Self { within, last: Instant::now(), missing }
     }
 
@@ -53,6 +53,7 @@ impl Heartbeat {
             slo: None,
             starts_at: received_at.to_owned(),
             ends_at: None,
+            found: None,
             summary: format!("No heartbeat from the monitoring for {} s", self.within.as_secs()),
             description: "Impact: no other alert arrives either, whatever happens.".to_owned(),
             runbook: "docs/runbooks/Watchdog.md".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// What Alertmanager sends to a webhook: the part that is used here.
@@ -15,11 +16,19 @@ pub(super) struct Notification {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Alert {
     status: Status,
-    labels: BTreeMap<String, String>,
-    annotations: BTreeMap<String, String>,
-    starts_at: String,
     ends_at: String,
-    fingerprint: String,
+    #[serde(flatten)]
+    about: About,
+}
+
+/// What both a notification and Alertmanager's API say of an alert.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct About {
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) annotations: BTreeMap<String, String>,
+    pub(super) starts_at: String,
+    pub(super) fingerprint: String,
 }
 
 /// Whether it goes on.
@@ -46,6 +55,9 @@ pub(super) struct Notice {
     pub(super) starts_at: String,
     /// When it ended, once it has.
     pub(super) ends_at: Option<String>,
+    /// How this was found, when Alertmanager did not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) found: Option<String>,
     pub(super) summary: String,
     /// Impact and what is left of the budget, a line each.
     pub(super) description: String,
@@ -57,38 +69,64 @@ pub(super) struct Notice {
 
 impl Notice {
     pub(super) fn new(alert: &Alert, received_at: String) -> Self {
+        let ends_at = (alert.status == Status::Resolved).then(|| alert.ends_at.clone());
+        Self { status: alert.status, ends_at, ..Self::firing(&alert.about, received_at) }
+    }
+
+    /// An alert that fires.
+    pub(super) fn firing(about: &About, received_at: String) -> Self {
         let of = |map: &BTreeMap<String, String>, name: &str| map.get(name).cloned();
-        let label = |name| of(&alert.labels, name).unwrap_or_default();
-        let annotation = |name| of(&alert.annotations, name).unwrap_or_default();
+        let label = |name| of(&about.labels, name).unwrap_or_default();
+        let annotation = |name| of(&about.annotations, name).unwrap_or_default();
         Self {
             received_at,
-            status: alert.status,
+            status: Status::Firing,
             severity: label("severity"),
             alert: label("alertname"),
             service: label("service"),
-            slo: of(&alert.labels, "slo"),
-            starts_at: alert.starts_at.clone(),
-            ends_at: (alert.status == Status::Resolved).then(|| alert.ends_at.clone()),
+            slo: of(&about.labels, "slo"),
+            starts_at: about.starts_at.clone(),
+            ends_at: None,
+            found: None,
             summary: annotation("summary"),
             description: annotation("description"),
             runbook: annotation("runbook_url"),
-            fingerprint: alert.fingerprint.clone(),
+            fingerprint: about.fingerprint.clone(),
         }
     }
 
-    /// Whether it says what the other one said: Alertmanager repeats a group when anything in it changes.
-    pub(super) fn repeats(&self, other: &Self) -> bool {
-        self.fingerprint == other.fingerprint
-            && self.starts_at == other.starts_at
-            && self.status == other.status
+    /// Whether the alert is taken to have ended, and nobody told so.
+    pub(super) fn is_concluded(&self) -> bool {
+        self.status == Status::Resolved && self.found.is_some()
+    }
+
+    /// When the alert began to fire; nothing when the sender wrote no time.
+    pub(super) fn began(&self) -> Option<DateTime<Utc>> {
+        self.starts_at.parse().ok()
+    }
+
+    /// When it ended.
+    pub(super) fn ended(&self) -> Option<DateTime<Utc>> {
+        self.ends_at.as_deref()?.parse().ok()
+    }
+
+    /// When it arrived here.
+    pub(super) fn received(&self) -> Option<DateTime<Utc>> {
+        self.received_at.parse().ok()
     }
 }
 
 #[cfg(test)]
 impl Notification {
+    pub(super) fn set_fingerprint(&mut self, fingerprint: &str) {
+        for alert in &mut self.alerts {
+            fingerprint.clone_into(&mut alert.about.fingerprint);
+        }
+    }
+
     pub(super) fn rename(&mut self, alertname: &str) {
         for alert in &mut self.alerts {
-            alert.labels.insert("alertname".to_owned(), alertname.to_owned());
+            alert.about.labels.insert("alertname".to_owned(), alertname.to_owned());
         }
     }
 }

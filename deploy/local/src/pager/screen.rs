@@ -1,15 +1,14 @@
-//! The end that a person looks at.
+//! The end that a person looks at: what is open now, and below it what was.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
+use super::file::read;
 use super::notice::{Notice, Status};
-use crate::console::{complain, say};
+use super::told::Told;
+use crate::console::say;
 
 /// How often the file is looked at.
 const POLL: Duration = Duration::from_millis(300);
@@ -17,84 +16,120 @@ const POLL: Duration = Duration::from_millis(300);
 /// The width of what is shown.
 const WIDTH: usize = 78;
 
-/// Shows what the file holds; with `follow`, goes on until a signal ends the program.
+/// How many notices of the past are shown.
+const HISTORY: usize = 20;
+
+/// Shows what is open and what was before; with `follow`, goes on with what comes until a signal ends the program.
 pub(crate) async fn show(path: &Path, checkout: &Path, follow: bool) -> anyhow::Result<()> {
     let (notices, mut seen) = read(path, 0)?;
-    if notices.is_empty() {
-        say("No page and no ticket so far.");
-    }
-    for notice in &notices {
-        say(render(notice, checkout));
-    }
+    say(overview(&notices, checkout, Utc::now()));
     if !follow {
         return Ok(());
     }
+    let mut told = Told::of(notices);
     loop {
         tokio::time::sleep(POLL).await;
         let (notices, end) = read(path, seen)?;
         seen = end;
-        for notice in &notices {
-            let is_page = notice.severity == "page" && notice.status == Status::Firing;
-            let bell = if is_page { "\u{7}" } else { "" };
-            say(format_args!("{bell}{}", render(notice, checkout)));
+        for notice in notices {
+            say(announcement(&notice, checkout));
+            told.record(notice);
+            say(open_in_a_line(&told));
         }
     }
 }
 
-/// Reads the notices from a place in the file on, and returns the place where they end. A file that became shorter is
-/// another one, and is read from its beginning. A last line that is not whole yet is left for the next time. Half a line in the
-/// middle is what a killed process left, and is skipped with a warning.
-pub(super) fn read(path: &Path, from: usize) -> anyhow::Result<(Vec<Notice>, usize)> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error).with_context(|| format!("{}", path.display())),
-    };
-    let (from, new) = text.get(from..).map_or((0, text.as_str()), |new| (from, new));
-    let whole = new.rfind('\n').map_or("", |end| new.get(..=end).unwrap_or_default());
-    let notices = whole.lines().filter_map(|line| match serde_json::from_str(line) {
-        Ok(notice) => Some(notice),
-        Err(error) => {
-            complain(format_args!("a line of {} is skipped: {error}", path.display()));
-            None
-        }
-    });
-    Ok((notices.collect(), from + whole.len()))
+/// Everything there is to see: each open alert in full, then a line for each notice of the past, the newest last.
+fn overview(notices: &[Notice], checkout: &Path, now: DateTime<Utc>) -> String {
+    if notices.is_empty() {
+        return "No page and no ticket so far.".to_owned();
+    }
+    let told = Told::of(notices.iter().cloned());
+    let open = told.open();
+    let mut parts = vec![open_in_a_line(&told)];
+    parts.extend(open.into_iter().map(|notice| in_full(notice, checkout, now)));
+    let n_left_out = notices.len().saturating_sub(HISTORY);
+    let left_out = if n_left_out > 0 { format!(", without {n_left_out} older ones") } else { String::new() };
+    parts.push(format!("What was told (UTC){left_out}:"));
+    parts.extend(notices.iter().skip(n_left_out).map(in_a_line));
+    parts.join("\n")
 }
 
-fn render(notice: &Notice, checkout: &Path) -> String {
-    let (began, ended) = (time(&notice.starts_at), notice.ends_at.as_deref().and_then(time));
-    let kind = match notice.status {
-        Status::Firing => notice.severity.to_uppercase(),
-        Status::Resolved => format!("{} RESOLVED", notice.severity.to_uppercase()),
-    };
-    let title = format!("─ {kind} ─ {} ", notice.alert);
-    let mut lines = vec![format!("┌{title:─<WIDTH$}"), format!("│ {}", notice.summary)];
+fn open_in_a_line(told: &Told) -> String {
+    let open = told.open();
+    if open.is_empty() {
+        return "Nothing is open.".to_owned();
+    }
+    let names: Vec<_> = open.iter().map(|notice| format!("{} {}", notice.severity, notice.alert)).collect();
+    format!("Open now: {}.", names.join(", "))
+}
+
+/// What the phone shows when a notice comes, with the terminal's bell for a page.
+fn announcement(notice: &Notice, checkout: &Path) -> String {
+    match notice.status {
+        Status::Firing => {
+            let bell = if notice.severity == "page" { "\u{7}" } else { "" };
+            format!("{bell}{}", in_full(notice, checkout, notice.received().unwrap_or_default()))
+        }
+        Status::Resolved => in_a_line(notice),
+    }
+}
+
+/// An alert that is open, in a box. The figures in it are those of the moment when it was told.
+fn in_full(notice: &Notice, checkout: &Path, now: DateTime<Utc>) -> String {
+    let title = format!("─ {} ─ {} ", notice.severity.to_uppercase(), notice.alert);
     let objective = notice.slo.as_ref().map(|slo| format!(", objective {slo}")).unwrap_or_default();
-    lines.push(format!("│ Service: {}{objective}", notice.service));
-    lines.push(format!("│ Since: {}", since(began, ended, time(&notice.received_at))));
-    if notice.status == Status::Firing {
-        lines.extend(notice.description.lines().map(|line| format!("│ {line}")));
-        lines.push(format!("│ Runbook: {}", checkout.join(&notice.runbook).display()));
-    }
+    let told = notice.received().map_or_else(String::new, |at| at.format("%H:%M:%S").to_string());
+    let mut lines = vec![
+        format!("┌{title:─<WIDTH$}"),
+        format!("│ {}", notice.summary),
+        format!("│ Service: {}{objective}", notice.service),
+        format!(
+            "│ Open for {}, since {} UTC; told at {told}, when it was:",
+            between(notice.began(), Some(now)),
+            moment(notice.began())
+        ),
+    ];
+    lines.extend(notice.description.lines().map(|line| format!("│ {line}")));
+    lines.push(format!("│ What to do: {}", checkout.join(&notice.runbook).display()));
     lines.push(format!("└{:─<WIDTH$}", ""));
     lines.join("\n")
 }
 
-/// When it began, and how long it has lasted, or did.
-fn since(
-    began: Option<DateTime<Utc>>,
-    ended: Option<DateTime<Utc>>,
-    received: Option<DateTime<Utc>>,
-) -> String {
-    let (Some(began), Some(until)) = (began, ended.or(received)) else { return "unknown".to_owned() };
-    let lasted = (until - began).num_seconds();
-    let verb = if ended.is_some() { "it lasted" } else { "told after" };
-    format!("{} UTC, {verb} {lasted} s", began.format("%Y-%m-%d %H:%M:%S"))
+/// A notice of the past, without figures: they were true then.
+fn in_a_line(notice: &Notice) -> String {
+    let severity = notice.severity.to_uppercase();
+    let (kind, course) = match notice.status {
+        Status::Firing => (severity, format!("told after {}", between(notice.began(), notice.received()))),
+        Status::Resolved => {
+            (format!("{severity} RESOLVED"), format!("it lasted {}", between(notice.began(), notice.ended())))
+        }
+    };
+    let found = notice.found.as_ref().map(|found| format!("; {found}")).unwrap_or_default();
+    format!(
+        "{}  {kind:<15}  {} of {}, {course}{found}",
+        moment(notice.received()),
+        notice.alert,
+        notice.service
+    )
 }
 
-fn time(text: &str) -> Option<DateTime<Utc>> {
-    text.parse().ok()
+fn moment(at: Option<DateTime<Utc>>) -> String {
+    at.map_or_else(|| "an unknown time".to_owned(), |at| at.format("%Y-%m-%d %H:%M:%S").to_string())
+}
+
+/// The time between two moments in its two largest units.
+fn between(from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>) -> String {
+    let (Some(from), Some(until)) = (from, until) else { return "an unknown time".to_owned() };
+    let lasting = (until - from).max(TimeDelta::zero());
+    let (days, hours) = (lasting.num_days(), lasting.num_hours() % 24);
+    let (minutes, seconds) = (lasting.num_minutes() % 60, lasting.num_seconds() % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {seconds} s"),
+        (0, ..) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
 }
 
 #[cfg(test)]
@@ -111,6 +146,7 @@ mod tests {
             slo: Some("latency".to_owned()),
             starts_at: "2026-01-01T00:00:30Z".to_owned(),
             ends_at: (status == Status::Resolved).then(|| "2026-01-01T00:02:30Z".to_owned()),
+            found: None,
             summary: "Placing an order is slow".to_owned(),
             description: "Impact: 31 % wait.\nBudget left: 97 %.".to_owned(),
             runbook: "docs/runbooks/OrdersLatencyBurn.md".to_owned(),
@@ -118,36 +154,73 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_page_says_what_since_when_impact_budget_and_runbook() {
-        let page = render(&notice(Status::Firing), Path::new("/checkout"));
-        for expected in [
-            "PAGE ─ OrdersLatencyBurn",
-            "Placing an order is slow",
-            "Service: orders, objective latency",
-            "Since: 2026-01-01 00:00:30 UTC, told after 30 s",
-            "Impact: 31 % wait.",
-            "Budget left: 97 %.",
-            "Runbook: /checkout/docs/runbooks/OrdersLatencyBurn.md",
-        ] {
-            assert!(page.contains(expected), "no {expected:?} in\n{page}");
-        }
-        let resolved = render(&notice(Status::Resolved), Path::new("/checkout"));
-        assert!(resolved.contains("PAGE RESOLVED") && resolved.contains("it lasted 120 s"), "{resolved}");
+    fn shown(notices: &[Notice]) -> String {
+        overview(notices, Path::new("/checkout"), "2026-01-01T00:04:35Z".parse().unwrap())
     }
 
     #[test]
-    fn half_a_line_waits_for_its_other_half_and_a_new_file_is_read_from_its_beginning() {
-        let path = std::env::temp_dir().join(format!("muster-screen-{}.jsonl", std::process::id()));
-        let line = serde_json::to_string(&notice(Status::Firing)).unwrap();
-        fs::write(&path, format!("{line}\n{}", line.get(..10).unwrap())).unwrap();
-        let (first, end) = read(&path, 0).unwrap();
-        assert_eq!(first.len(), 1);
-        fs::write(&path, format!("{line}\n{line}\n")).unwrap();
-        let (second, end) = read(&path, end).unwrap();
-        assert_eq!(second.len(), 1);
-        fs::write(&path, format!("{line}\n")).unwrap();
-        assert_eq!(read(&path, end).unwrap().0.len(), 1);
-        fs::remove_file(path).unwrap();
+    fn what_is_open_says_what_since_when_impact_budget_and_what_to_do() {
+        let screen = shown(&[notice(Status::Firing)]);
+        for expected in [
+            "Open now: page OrdersLatencyBurn.",
+            "PAGE ─ OrdersLatencyBurn",
+            "Placing an order is slow",
+            "Service: orders, objective latency",
+            "Open for 4 min 5 s, since 2026-01-01 00:00:30 UTC; told at 00:01:00, when it was:",
+            "Impact: 31 % wait.",
+            "Budget left: 97 %.",
+            "What to do: /checkout/docs/runbooks/OrdersLatencyBurn.md",
+            "2026-01-01 00:01:00  PAGE             OrdersLatencyBurn of orders, told after 30 s",
+        ] {
+            assert!(screen.contains(expected), "no {expected:?} in\n{screen}");
+        }
+    }
+
+    #[test]
+    fn what_is_open_comes_first_and_what_was_has_no_figures() {
+        let ticket = |fingerprint: &str, starts_at: &str| Notice {
+            severity: "ticket".to_owned(),
+            alert: format!("Ticket{fingerprint}"),
+            fingerprint: fingerprint.to_owned(),
+            starts_at: starts_at.to_owned(),
+            ..notice(Status::Firing)
+        };
+        let found = Some("ended while it was inhibited by TargetDown of orders".to_owned());
+        let ended = Notice { found, ..notice(Status::Resolved) };
+        let screen = shown(&[
+            notice(Status::Firing),
+            ticket("B", "2026-01-01T00:00:50Z"),
+            ticket("A", "2026-01-01T00:00:40Z"),
+            ended,
+        ]);
+        let (open, past) = screen.split_once("What was told").unwrap();
+        assert!(open.starts_with("Open now: ticket TicketA, ticket TicketB."), "{screen}");
+        assert!(!open.contains("OrdersLatencyBurn ─"), "{screen}");
+        assert!(!past.contains("Impact") && !past.contains("Budget"), "{screen}");
+        let end = "PAGE RESOLVED    OrdersLatencyBurn of orders, it lasted 2 min 0 s; ended while it was inhibited by TargetDown of orders";
+        assert!(past.ends_with(end), "{screen}");
+    }
+
+    #[test]
+    fn a_long_history_is_cut_and_says_so() {
+        let mut notices = vec![notice(Status::Firing); HISTORY];
+        notices.push(notice(Status::Resolved));
+        let screen = shown(&notices);
+        assert!(
+            screen.starts_with("Nothing is open.\nWhat was told (UTC), without 1 older ones:\n"),
+            "{screen}"
+        );
+        assert_eq!(screen.lines().count(), 2 + HISTORY);
+        assert_eq!(shown(&[]), "No page and no ticket so far.");
+    }
+
+    #[test]
+    fn times_are_shown_in_two_units() {
+        let from: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
+        for (seconds, text) in
+            [(-3, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3_700, "1 h 1 min"), (90_000, "1 d 1 h")]
+        {
+            assert_eq!(between(Some(from), Some(from + TimeDelta::seconds(seconds))), text);
+        }
     }
 }

@@ -46,7 +46,9 @@ impl Part for Pager {
         Ok(Launch::new(this_program)
             .args(["pager-receiver", "--port", &self.site.ports.pager().to_string(), "--file"])
             .arg(file(&self.site.home))
-            .args(["--heartbeat-within-s", &self.profile.heartbeat_within().as_secs().to_string()]))
+            .args(["--heartbeat-within-s", &self.profile.heartbeat_within().as_secs().to_string()])
+            .args(["--alertmanager", &ports::url(self.site.ports.alertmanager())])
+            .args(["--absent-for-s", &self.profile.absent_for().as_secs().to_string()]))
     }
 
     fn probe(&self) -> Step<'_> {

@@ -36,7 +36,7 @@ impl Prometheus {
             json!({ "job_name": service, "static_configs": [{ "targets": [authority(port)] }] })
         });
         let rules = self.site.checkout.root().join("deploy/monitoring/rules").join(self.profile.to_string());
-        let interval = self.profile.scrape_interval();
+        let interval = format!("{}s", self.profile.scrape_interval().as_secs());
         json!({
             "global": { "scrape_interval": interval, "scrape_timeout": "2s", "evaluation_interval": interval },
             "rule_files": [rules.join("*.yml")],
@@ -83,6 +83,7 @@ impl Part for Prometheus {
             .arg(format!("--storage.tsdb.path={}", dir.join("data").display()))
             .arg("--storage.tsdb.retention.time=7d")
             .arg("--storage.tsdb.retention.size=1GB")
+            .arg(format!("--rules.alert.resend-delay={}s", self.profile.resend_delay().as_secs()))
             .arg(format!("--web.listen-address={}", authority(self.site.ports.prometheus()))))
     }
 

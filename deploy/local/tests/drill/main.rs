@@ -105,6 +105,9 @@ async fn a_dead_service_pages_once_and_silences_its_other_alerts(stack: &Stack) 
     let page = wait_for("a page", SOON, async || told().into_iter().next()).await;
     assert_eq!(page["alert"], "TargetDown", "{page}");
     assert_eq!((&page["severity"], &page["status"]), (&"page".into(), &"firing".into()));
+    let screen = stack.muster(&["pager"]);
+    let (open, _) = screen.split_once("What was told").unwrap();
+    assert!(open.contains("PAGE ─ TargetDown") && open.contains("docs/runbooks/TargetDown.md"), "{screen}");
     assert!(stack::repository().join(page["runbook"].as_str().unwrap()).is_file());
     for said in ["Impact: url-shortener is down", "Budget left: "] {
         assert!(page["description"].as_str().unwrap().contains(said), "{page}");
@@ -130,7 +133,10 @@ async fn a_dead_service_pages_once_and_silences_its_other_alerts(stack: &Stack) 
     let said: Vec<_> = told().iter().map(|notice| notice["alert"].clone()).collect();
     assert_eq!(said, ["TargetDown", "TargetDown"], "one page, its end, and nothing else");
     let screen = stack.muster(&["pager"]);
-    assert!(screen.contains("PAGE ─ TargetDown") && screen.contains("PAGE RESOLVED"), "{screen}");
+    assert!(!screen.contains("PAGE ─ TargetDown"), "it is not open any more:\n{screen}");
+    let lines = |said: &str| screen.lines().filter(|line| line.contains(said)).count();
+    assert_eq!(lines("TargetDown of url-shortener, told after"), 1, "{screen}");
+    assert_eq!(lines("PAGE RESOLVED    TargetDown of url-shortener, it lasted"), 1, "{screen}");
 }
 
 /// Tells Alertmanager what Prometheus would tell it, had the service said it before it died.

@@ -1,0 +1,244 @@
+//! Asks Alertmanager about what it does not tell (ADR 0025).
+//!
+//! For what ends while it is inhibited or silenced it sends no notification, and it takes the alert for told when it begins again. An open
+//! page could stay open for ever, and the next one would not come. Whoever asks sees that the alert is gone, or there again.
+//! A restarted Alertmanager has no alert until Prometheus has sent it again: one has to be absent from every answer for some time before it
+//! has ended, and an answer that fails begins that time anew.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use serde::Deserialize;
+
+use super::notice::{About, Notice, Status};
+use crate::readiness::http_client;
+
+/// How long one answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// The largest answer that is read: some thousand alerts.
+const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
+
+/// One alert that fires, as Alertmanager has it (its API v2, `gettableAlert`).
+#[derive(Debug, Deserialize)]
+pub(super) struct FiringAlert {
+    status: Muting,
+    #[serde(flatten)]
+    about: About,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Muting {
+    /// Fingerprints.
+    inhibited_by: Vec<String>,
+    /// Ids of silences.
+    silenced_by: Vec<String>,
+}
+
+/// Asks Alertmanager at `url` for every alert that fires, muted or not.
+pub(super) async fn firing_at(url: &str) -> anyhow::Result<Vec<FiringAlert>> {
+    let url = format!("{url}/api/v2/alerts?active=true&inhibited=true&silenced=true&unprocessed=true");
+    let request = http_client().get(url).timeout(ANSWER_WITHIN);
+    let mut response = request.send().await.context("Alertmanager does not answer")?;
+    ensure!(response.status().is_success(), "Alertmanager answers {}", response.status());
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.context("Alertmanager's answer breaks off")? {
+        body.extend_from_slice(&chunk);
+        ensure!(body.len() <= ANSWER_LIMIT, "Alertmanager's answer is longer than {ANSWER_LIMIT} bytes");
+    }
+    serde_json::from_slice(&body).context("Alertmanager's answer is no list of alerts")
+}
+
+/// What the answers so far said about alerts, by fingerprint.
+pub(super) struct Sightings {
+    absent_for: Duration,
+    alerts: BTreeMap<String, Sighting>,
+}
+
+#[derive(Default)]
+struct Sighting {
+    /// What muted it when it was seen last.
+    muted_by: Option<String>,
+    absent_since: Option<Absence>,
+}
+
+struct Absence {
+    since: Instant,
+    /// The same moment for people (RFC 3339).
+    at: String,
+}
+
+impl Sightings {
+    /// An alert has ended when it was absent for so long.
+    pub(super) fn new(absent_for: Duration) -> Self {
+        Self { absent_for, alerts: BTreeMap::new() }
+    }
+
+    /// Takes an answer about what was doubtful when it was asked for, and returns what it says that was not told.
+    pub(super) fn answered(
+        &mut self,
+        doubtful: &[Notice],
+        firing: &[FiringAlert],
+        now: Instant,
+        clock: &str,
+    ) -> Vec<Notice> {
+        self.alerts.retain(|fingerprint, _| doubtful.iter().any(|notice| notice.fingerprint == *fingerprint));
+        let found = doubtful.iter().filter_map(|last| {
+            let alert = firing.iter().find(|alert| alert.about.fingerprint == last.fingerprint);
+            match (last.status, alert) {
+                (Status::Firing, Some(alert)) => {
+                    let seen = Sighting { muted_by: muted_by(alert, firing), absent_since: None };
+                    self.alerts.insert(last.fingerprint.clone(), seen);
+                    None
+                }
+                (Status::Firing, None) => self.absent(last, now, clock),
+                (Status::Resolved, Some(alert)) => begun_again(alert, firing, clock),
+                (Status::Resolved, None) => None,
+            }
+        });
+        found.collect()
+    }
+
+    /// Takes that there was no answer: what was absent before may have been so for the same reason.
+    pub(super) fn unanswered(&mut self) {
+        for sighting in self.alerts.values_mut() {
+            sighting.absent_since = None;
+        }
+    }
+
+    fn absent(&mut self, last: &Notice, now: Instant, clock: &str) -> Option<Notice> {
+        let sighting = self.alerts.entry(last.fingerprint.clone()).or_default();
+        let absence =
+            sighting.absent_since.get_or_insert_with(|| Absence { since: now, at: clock.to_owned() });
+        let has_ended = now.duration_since(absence.since) >= self.absent_for;
+        has_ended.then(|| end(last, sighting.muted_by.as_deref(), &absence.at, clock))
+    }
+}
+
+fn begun_again(alert: &FiringAlert, firing: &[FiringAlert], now: &str) -> Option<Notice> {
+    let found = Some("Alertmanager took it for told".to_owned());
+    muted_by(alert, firing)
+        .is_none()
+        .then(|| Notice { found, ..Notice::firing(&alert.about, now.to_owned()) })
+}
+
+fn muted_by(alert: &FiringAlert, all: &[FiringAlert]) -> Option<String> {
+    if let Some(by) = alert.status.inhibited_by.first() {
+        let name = |alert: &FiringAlert| {
+            let label = |name| alert.about.labels.get(name).map_or("", String::as_str);
+            format!("{} of {}", label("alertname"), label("service"))
+        };
+        let source = all.iter().find(|other| other.about.fingerprint == *by).map(name);
+        return Some(format!("inhibited by {}", source.unwrap_or_else(|| "another alert".to_owned())));
+    }
+    let silence = alert.status.silenced_by.first()?;
+    Some(format!("silenced by {silence}"))
+}
+
+fn end(notice: &Notice, muted_by: Option<&str>, ended_at: &str, now: &str) -> Notice {
+    let found = match muted_by {
+        Some(muted_by) => format!("ended while it was {muted_by}"),
+        None => "no longer firing at Alertmanager".to_owned(),
+    };
+    Notice {
+        received_at: now.to_owned(),
+        status: Status::Resolved,
+        ends_at: Some(ended_at.to_owned()),
+        found: Some(found),
+        ..notice.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const LASTING: Duration = Duration::from_secs(90);
+
+    fn burn() -> Notice {
+        serde_json::from_value(json!({
+            "received_at": "2026-01-01T00:00:30Z", "status": "firing", "severity": "page", "alert": "OrdersFinalBurn",
+            "service": "orders", "slo": "final", "starts_at": "2026-01-01T00:00:00Z", "ends_at": null,
+            "summary": "", "description": "", "runbook": "", "fingerprint": "burn",
+        }))
+        .unwrap()
+    }
+
+    fn firing(inhibited_by: &[&str], silenced_by: &[&str]) -> Vec<FiringAlert> {
+        serde_json::from_value(json!([
+            { "fingerprint": "burn", "labels": { "alertname": "OrdersFinalBurn", "service": "orders" },
+              "annotations": {}, "startsAt": "2026-01-01T00:00:00Z",
+              "status": { "state": "suppressed", "inhibitedBy": inhibited_by, "silencedBy": silenced_by } },
+            { "fingerprint": "down", "labels": { "alertname": "TargetDown", "service": "orders" },
+              "annotations": {}, "startsAt": "2026-01-01T00:00:00Z",
+              "status": { "state": "active", "inhibitedBy": [], "silencedBy": [] } },
+        ]))
+        .unwrap()
+    }
+
+    /// Gives the answers, or none, at these seconds, and returns the ends that were found, with the second.
+    fn course(answers: &[(u64, Option<&[FiringAlert]>)]) -> Vec<(u64, String)> {
+        let (open, begin) = ([burn()], Instant::now());
+        let mut sightings = Sightings::new(LASTING);
+        let mut found = Vec::new();
+        for (second, answer) in answers {
+            let Some(firing) = answer else {
+                sightings.unanswered();
+                continue;
+            };
+            let ended = sightings.answered(&open, firing, begin + Duration::from_secs(*second), "now");
+            found.extend(ended.into_iter().map(|notice| (*second, notice.found.unwrap())));
+        }
+        found
+    }
+
+    #[test]
+    fn an_alert_that_was_absent_for_long_enough_has_ended_for_the_reason_seen_last() {
+        for (seen, reason) in [
+            (firing(&["down"], &[]), "ended while it was inhibited by TargetDown of orders"),
+            (firing(&["gone"], &[]), "ended while it was inhibited by another alert"),
+            (firing(&[], &["s1"]), "ended while it was silenced by s1"),
+            (firing(&[], &[]), "no longer firing at Alertmanager"),
+        ] {
+            let answers = [(0, Some(&seen[..])), (15, Some(&[])), (90, Some(&[])), (105, Some(&[]))];
+            assert_eq!(course(&answers), [(105, reason.to_owned())]);
+        }
+        assert_eq!(
+            course(&[(0, Some(&[])), (90, Some(&[]))]).len(),
+            1,
+            "never seen, as after a restart of the pager"
+        );
+    }
+
+    #[test]
+    fn neither_an_outage_of_alertmanager_nor_its_restart_without_alerts_ends_anything() {
+        let seen = firing(&[], &[]);
+        let restarted = [
+            (0, Some(&seen[..])),
+            (15, Some(&[])),
+            (75, Some(&seen[..])),
+            (150, Some(&[])),
+            (165, Some(&[])),
+        ];
+        assert!(course(&restarted).is_empty());
+        let unreachable =
+            [(0, Some(&seen[..])), (15, Some(&[])), (30, None), (120, Some(&[])), (195, Some(&[]))];
+        assert!(course(&unreachable).is_empty());
+    }
+
+    #[test]
+    fn what_was_concluded_to_have_ended_begins_again_when_nothing_mutes_it() {
+        let concluded = end(&burn(), None, "2026-01-01T00:05:00Z", "2026-01-01T00:06:30Z");
+        let asked = |firing: &[FiringAlert]| {
+            Sightings::new(LASTING).answered(std::slice::from_ref(&concluded), firing, Instant::now(), "now")
+        };
+        assert!(asked(&[]).is_empty());
+        assert!(asked(&firing(&["down"], &[])).is_empty());
+        let begun = asked(&firing(&[], &[])).remove(0);
+        assert_eq!((begun.status, begun.alert.as_str()), (Status::Firing, "OrdersFinalBurn"));
+    }
+}
