@@ -52,7 +52,7 @@ enum Command {
     Status,
     /// Show the end of the logs of one part, or of all.
     Logs(logs::Args),
-    /// Kill one part the way a crash does; `muster up` starts it again.
+    /// Kill one part the way a crash does; `muster restart` starts it again.
     Kill(kill::Args),
     /// End one part, even a frozen one, start it again and wait until it is ready; touches no other part.
     Restart(restart::Args),

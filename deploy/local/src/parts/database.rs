@@ -7,6 +7,9 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use super::postgres::SUPERUSER;
 
+/// Statements that hold a password are DDL, and otherwise in the log.
+const UNLOGGED: &str = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'";
+
 /// How to reach a local cluster as the role that may do everything.
 pub(super) struct Superuser {
     pub(super) port: u16,
@@ -27,6 +30,10 @@ impl Superuser {
             .context("no connection to PostgreSQL")?;
         // It ends with the client, and what goes wrong on it the client reports.
         tokio::spawn(async { connection.await.unwrap_or_default() });
+        client
+            .batch_execute(UNLOGGED)
+            .await
+            .context("the log of PostgreSQL cannot be kept from passwords")?;
         Ok(client)
     }
 }

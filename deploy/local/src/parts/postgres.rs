@@ -63,6 +63,11 @@ impl Part for Postgres {
             "unix_socket_directories=".to_owned(),
             format!("max_connections={}", self.max_connections),
             "shared_buffers=64MB".to_owned(),
+            // Who changed which schema when: the log is the only place that knows.
+            "log_statement=ddl".to_owned(),
+            "log_line_prefix=%m [%p] %q%u@%d %a %h ".to_owned(),
+            // Otherwise the statement of a program that was ended goes on, with its locks.
+            "client_connection_check_interval=5s".to_owned(),
         ];
         Ok(Launch::new(Path::new(PROGRAMS).join("postgres"))
             .user(cluster::owner())
