@@ -115,9 +115,9 @@ where
     F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, T, E>,
 {
     // Closed, unless the transaction is known to have ended: its future can be dropped at every await.
-    let mut connection = InUse::new(pool.get().await?);
+    let connection = InUse::new(pool.get().await?);
     let progress = Progress::default();
-    let running = in_tx(&mut connection, pool.statement_timeout(), context, work, &progress);
+    let running = in_tx(&connection, pool.statement_timeout(), context, work, &progress);
     let patience = Patience::at_most(pool.transaction_timeout());
     match tokio::time::timeout(patience.limit, running).await {
         Ok(result) => {
@@ -133,9 +133,8 @@ where
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one transaction entry")]
 async fn in_tx<C, T, E, F>(
-    connection: &mut InUse,
+    connection: &InUse,
     statement_timeout: Duration,
     context: &C,
     work: &F,
@@ -146,10 +145,9 @@ where
     E: TxError,
     F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, T, E>,
 {
-    let inner = connection.transaction().await.map_err(Error::from)?;
-    let tx = Tx::new(inner, statement_timeout);
+    let tx = Tx::begin(connection, statement_timeout).await;
     let result = match work(&tx, context).await {
-        Ok(value) => tx.require_success().map(|()| value).map_err(E::from),
+        Ok(value) => tx.require_success().await.map(|()| value).map_err(E::from),
         Err(error) => Err(error),
     };
     let value = match result {

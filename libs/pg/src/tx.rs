@@ -1,5 +1,6 @@
 //! An open transaction.
 
+mod begin;
 mod failures;
 
 use std::{
@@ -10,13 +11,15 @@ use std::{
     time::Duration,
 };
 
+use deadpool_postgres::ClientWrapper;
+
 use tokio::{
     sync::{Mutex, MutexGuard},
     task::unconstrained,
 };
 use tokio_postgres::{Row, Statement, error::SqlState, types::ToSql};
 
-use self::failures::Failures;
+use self::{begin::Begin, failures::Failures};
 use crate::{Error, patience::Patience};
 
 /// `SET LOCAL`, with the value as a parameter. The lock timeout can stay: a statement ends while it waits for a lock, too.
@@ -30,8 +33,11 @@ const LIMIT_STATEMENTS: &str = "SELECT set_config('statement_timeout', $1, true)
 /// runs them one after the other, in the order in which they were first polled, and the round trip is paid once. When one
 /// fails, those behind it fail with what it failed with, whichever is looked at first; so those that were sent before must be
 /// polled, or dropped, as well.
+///
+/// BEGIN is on its way with the first of them, if that is a SELECT: what writes is sent when the transaction is known to be open.
 pub struct Tx<'a> {
-    inner: deadpool_postgres::Transaction<'a>,
+    inner: &'a ClientWrapper,
+    begin: Begin<'a>,
     /// Held until a statement is on the connection. First come, first served.
     turn: Mutex<()>,
     failures: Failures,
@@ -54,8 +60,10 @@ impl TxError for Error {
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) fn new(inner: deadpool_postgres::Transaction<'a>, statement_timeout: Duration) -> Self {
+    /// Sends BEGIN. Whoever drops a transaction that has not ended closes its connection.
+    pub(crate) async fn begin(inner: &'a ClientWrapper, statement_timeout: Duration) -> Self {
         Self {
+            begin: Begin::send(inner).await,
             inner,
             turn: Mutex::new(()),
             failures: Failures::default(),
@@ -66,7 +74,8 @@ impl<'a> Tx<'a> {
 
     /// Fails unless every statement is known to have succeeded: otherwise the server may answer COMMIT with a rollback, and
     /// without an error.
-    pub(crate) fn require_success(&self) -> Result<(), Error> {
+    pub(crate) async fn require_success(&self) -> Result<(), Error> {
+        self.require_open().await?;
         if let Some(first) = self.failures.first() {
             return Err(first);
         }
@@ -77,11 +86,16 @@ impl<'a> Tx<'a> {
     }
 
     pub(crate) async fn commit(self) -> Result<(), Error> {
-        self.inner.commit().await.map_err(Error::from_commit)
+        self.inner.batch_execute("COMMIT").await.map_err(Error::from_commit)
     }
 
     pub(crate) async fn rollback(self) -> Result<(), Error> {
-        self.inner.rollback().await.map_err(Error::from)
+        self.inner.batch_execute("ROLLBACK").await.map_err(Error::from)
+    }
+
+    /// Waits until the transaction is open: a BEGIN that failed would leave each statement behind it to itself.
+    async fn require_open(&self) -> Result<(), Error> {
+        self.begin.answer().await.map_err(|error| self.failures.note(error))
     }
 
     /// Returns all rows.
@@ -119,6 +133,12 @@ impl<'a> Tx<'a> {
         let turn = unconstrained(self.turn.lock()).await;
         let limit = self.limit_of_deadline()?;
         let unanswered = self.failures.sending();
+        if !sql.starts_with("SELECT ")
+            && let Err(error) = self.require_open().await
+        {
+            unanswered.answered();
+            return Err(error);
+        }
         let outcome = self.send(turn, limit, sql, send).await;
         unanswered.answered();
         match outcome {

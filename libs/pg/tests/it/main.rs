@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "test harness")]
 
+mod begin;
 mod cancelled;
 mod changed_schema;
 mod deadline;
