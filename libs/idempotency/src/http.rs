@@ -19,7 +19,7 @@ use pg::Migration;
 
 pub use fingerprint::Fingerprint;
 pub use key::Key;
-pub use local::local;
+pub use local::{Answer, Effect, Stored, local};
 pub use response::Response;
 pub use retention::{Config, Retention, RetentionTooShort};
 

@@ -8,9 +8,9 @@ use auth::Caller;
 use chrono::{SubsecRound, Utc};
 use events::EncodeError;
 use futures::try_join;
-use idempotency::http::{self, Key, Request, Response};
+use idempotency::http::{self, Answer, Effect, Key, Request, Response, Stored};
 use outbox::AppendError;
-use pg::Tx;
+use pg::{Tx, TxFuture};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -92,24 +92,8 @@ pub(crate) async fn create_order(
     let wanted = check(new_order)?;
     let tenant = caller.tenant.as_str();
     let request = Request::new(tenant, key, &request, &raw)?;
-    let context = (tenant, &wanted, &**state);
-    let response = http::local(
-        &state.pool,
-        "create_order",
-        &request,
-        state.retention,
-        &context,
-        |tx, (tenant, wanted, state)| {
-            Box::pin(async move {
-                let order = place(tx, tenant, wanted, state).await?;
-                write_down(tx, state, &order).await?;
-                let body = OrderBody::from(&Snapshot::from(&order));
-                let location = get_order::location(order.details.id);
-                Ok::<_, ApiError>(Response::json(202, &body).with_header("location", location))
-            })
-        },
-    )
-    .await?;
+    let placing = Placing { tenant, wanted, state: &state };
+    let response = http::local(&state.pool, "create_order", &request, state.retention, &placing).await?;
     state.process.notify();
     state.relay.notify();
     Ok(response)
@@ -159,31 +143,64 @@ fn check(new_order: NewOrder) -> Result<Wanted, ApiError> {
     }
 }
 
-/// Gives the order its prices.
-async fn place(
-    tx: &Tx<'_>,
-    tenant: &str,
-    wanted: &Wanted,
-    state: &State,
-) -> Result<Order<Pending>, ApiError> {
-    let skus: Vec<&str> = wanted.lines.iter().map(|(sku, _)| sku.as_str()).collect();
-    let products = store::catalogue::find_products(tx, tenant, &skus).await?;
-    let lines = priced(wanted, &products).map_err(|error| {
-        if state.catalogue.is_true() {
-            return error;
-        }
-        // What was not found may be about to be added.
-        ApiError::unavailable("the catalogue").with_source(error)
-    })?;
-    let now = Utc::now().trunc_subsecs(6);
-    Order::place(tenant, wanted.customer_email.clone(), lines, now).map_err(|error| {
-        let message = match error {
-            PlaceError::LineCount => format!("An order has 1 to {MAX_LINES} lines."),
-            PlaceError::MixedCurrencies => "Order products of different currencies separately.".to_owned(),
-            PlaceError::TotalTooLarge => "The total is too large; split the order.".to_owned(),
-        };
-        ApiError::new(Code::InvalidRequest, message).with_source(error)
-    })
+/// The placing of an order.
+struct Placing<'a> {
+    tenant: &'a str,
+    wanted: Wanted,
+    state: &'a State,
+}
+
+impl Effect for Placing<'_> {
+    type Error = ApiError;
+    type Found = BTreeMap<Sku, Product>;
+
+    fn read<'t>(&'t self, tx: &'t Tx<'_>) -> TxFuture<'t, Self::Found, ApiError> {
+        Box::pin(async move {
+            let skus: Vec<&str> = self.wanted.lines.iter().map(|(sku, _)| sku.as_str()).collect();
+            Ok(store::catalogue::find_products(tx, self.tenant, &skus).await?)
+        })
+    }
+
+    fn run<'t>(
+        &'t self,
+        tx: &'t Tx<'_>,
+        products: Self::Found,
+        answer: Answer<'t>,
+    ) -> TxFuture<'t, Stored, ApiError> {
+        Box::pin(async move {
+            let order = self.place(&products)?;
+            let body = OrderBody::from(&Snapshot::from(&order));
+            let location = get_order::location(order.details.id);
+            let response = Response::json(202, &body).with_header("location", location);
+            let store = async { Ok(answer.store(tx, response).await?) };
+            let ((), stored) = try_join!(write_down(tx, self.state, &order), store)?;
+            Ok(stored)
+        })
+    }
+}
+
+impl Placing<'_> {
+    /// Gives the order its prices.
+    fn place(&self, products: &BTreeMap<Sku, Product>) -> Result<Order<Pending>, ApiError> {
+        let lines = priced(&self.wanted, products).map_err(|error| {
+            if self.state.catalogue.is_true() {
+                return error;
+            }
+            // What was not found may be about to be added.
+            ApiError::unavailable("the catalogue").with_source(error)
+        })?;
+        let now = Utc::now().trunc_subsecs(6);
+        Order::place(self.tenant, self.wanted.customer_email.clone(), lines, now).map_err(|error| {
+            let message = match error {
+                PlaceError::LineCount => format!("An order has 1 to {MAX_LINES} lines."),
+                PlaceError::MixedCurrencies => {
+                    "Order products of different currencies separately.".to_owned()
+                }
+                PlaceError::TotalTooLarge => "The total is too large; split the order.".to_owned(),
+            };
+            ApiError::new(Code::InvalidRequest, message).with_source(error)
+        })
+    }
 }
 
 fn priced(wanted: &Wanted, products: &BTreeMap<Sku, Product>) -> Result<Vec<Line>, ApiError> {

@@ -6,14 +6,19 @@ use actix_web::{
     web::Data,
 };
 use api_error::{ApiError, Json};
-use auth::Caller;
-use idempotency::http::{self, Key, Request, Response};
+use auth::{Caller, Tenant};
+use idempotency::http::{self, Answer, Effect, Key, Request, Response, Stored};
+use pg::{Tx, TxFuture};
 
 use super::{
     link_body::{LinkBody, code_at, location},
     target_body::TargetBody,
 };
-use crate::{app::State, domain::Code, store};
+use crate::{
+    app::State,
+    domain::{Code, PublicUrl, Target},
+    store,
+};
 
 /// Codes tried for one link. Two of them are the same once in 2^95, unless the random numbers are none.
 const ATTEMPTS: usize = 3;
@@ -45,28 +50,8 @@ pub(super) async fn create_link(
 ) -> Result<HttpResponse, ApiError> {
     let target = body.target(&request, &state.public_url)?;
     let keyed = Request::new(caller.tenant.as_str(), key, &request, body.raw())?;
-    let context = (caller.tenant, target, &state.public_url);
-    let made = http::local(
-        &state.pool,
-        "create_link",
-        &keyed,
-        state.retention,
-        &context,
-        |tx, (tenant, target, public_url)| {
-            Box::pin(async move {
-                for _ in 0..ATTEMPTS {
-                    if let Some(link) = store::insert(tx, tenant, &Code::random(), target).await? {
-                        fail_point::hit("links.inserted");
-                        let location = location(&link.code);
-                        return Ok(Response::json(201, &LinkBody::new(link, public_url))
-                            .with_header("location", location));
-                    }
-                }
-                Err(ApiError::internal("every random code is taken"))
-            })
-        },
-    )
-    .await?;
+    let making = Making { tenant: &caller.tenant, target: &target, public_url: &state.public_url };
+    let made = http::local(&state.pool, "create_link", &keyed, state.retention, &making).await?;
     // Somebody may have tried the code before it was there, and a replay may be of another replica's link. One that nobody was told
     // of, because this failed, nobody has tried.
     let location = made.headers().get(LOCATION).map(HeaderValue::to_str);
@@ -74,4 +59,35 @@ pub(super) async fn create_link(
         state.targets.invalidate(&code);
     }
     Ok(made)
+}
+
+/// The making of a link.
+struct Making<'a> {
+    tenant: &'a Tenant,
+    target: &'a Target,
+    public_url: &'a PublicUrl,
+}
+
+impl Effect for Making<'_> {
+    type Error = ApiError;
+    type Found = ();
+
+    fn read<'t>(&'t self, _: &'t Tx<'_>) -> TxFuture<'t, (), ApiError> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn run<'t>(&'t self, tx: &'t Tx<'_>, (): (), answer: Answer<'t>) -> TxFuture<'t, Stored, ApiError> {
+        Box::pin(async move {
+            for _ in 0..ATTEMPTS {
+                if let Some(link) = store::insert(tx, self.tenant, &Code::random(), self.target).await? {
+                    fail_point::hit("links.inserted");
+                    let location = location(&link.code);
+                    let body = LinkBody::new(link, self.public_url);
+                    let response = Response::json(201, &body).with_header("location", location);
+                    return Ok(answer.store(tx, response).await?);
+                }
+            }
+            Err(ApiError::internal("every random code is taken"))
+        })
+    }
 }
