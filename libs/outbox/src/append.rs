@@ -30,6 +30,41 @@ impl TxError for AppendError {
     }
 }
 
+const INSERT_ALL: &str = "\
+INSERT INTO outbox (event_id, topic, key, event_type, payload, traceparent, occurred_at)
+SELECT event_id, $2, key, event_type, payload, traceparent, occurred_at
+FROM unnest($1::uuid[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::timestamptz[])
+    AS entry (event_id, key, event_type, payload, traceparent, occurred_at)";
+
+/// An event as it is to be written down: with an identity of its own, and the trace context in which this was made.
+pub struct Entry {
+    event_id: Uuid,
+    key: String,
+    event_type: &'static str,
+    payload: Vec<u8>,
+    traceparent: Option<String>,
+    occurred_at: DateTime<Utc>,
+}
+
+impl Entry {
+    /// Encodes an event of the aggregate `key`.
+    pub fn new<E: Event>(
+        encoder: &Encoder,
+        key: Uuid,
+        occurred_at: DateTime<Utc>,
+        event: &E,
+    ) -> Result<Self, EncodeError> {
+        Ok(Self {
+            event_id: Uuid::now_v7(),
+            key: key.to_string(),
+            event_type: E::event_type().name,
+            payload: encoder.encode(event)?,
+            traceparent: telemetry::trace::current_traceparent(),
+            occurred_at,
+        })
+    }
+}
+
 /// Writes an event of the aggregate `key` into the outbox, with an identity of its own and the current trace context.
 ///
 /// The transaction must hold the row lock of the aggregate (or have inserted it): that is what orders its events.
@@ -40,20 +75,27 @@ pub async fn append<E: Event>(
     occurred_at: DateTime<Utc>,
     event: &E,
 ) -> Result<(), AppendError> {
-    let payload = encoder.encode(event)?;
-    tx.execute_exactly(
-        1,
-        INSERT,
-        &[
-            &Uuid::now_v7(),
-            &encoder.topic(),
-            &key.to_string(),
-            &E::event_type().name,
-            &payload,
-            &telemetry::trace::current_traceparent(),
-            &occurred_at,
-        ],
-    )
-    .await?;
-    Ok(())
+    let Entry { event_id, key, event_type, payload, traceparent, occurred_at } =
+        Entry::new(encoder, key, occurred_at, event)?;
+    let params: [&(dyn pg::types::ToSql + Sync); 7] =
+        [&event_id, &encoder.topic(), &key, &event_type, &payload, &traceparent, &occurred_at];
+    Ok(tx.execute_exactly(1, INSERT, &params).await?)
+}
+
+/// Writes events of several aggregates into the outbox, with one statement; of each aggregate one, so that they need no order.
+///
+/// The transaction must hold the row lock of each aggregate.
+pub async fn append_all(tx: &Tx<'_>, encoder: &Encoder, entries: &[Entry]) -> Result<(), pg::Error> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = entries.iter().map(|entry| entry.event_id).collect();
+    let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+    let types: Vec<&str> = entries.iter().map(|entry| entry.event_type).collect();
+    let payloads: Vec<&[u8]> = entries.iter().map(|entry| entry.payload.as_slice()).collect();
+    let parents: Vec<Option<&str>> = entries.iter().map(|entry| entry.traceparent.as_deref()).collect();
+    let times: Vec<DateTime<Utc>> = entries.iter().map(|entry| entry.occurred_at).collect();
+    let params: [&(dyn pg::types::ToSql + Sync); 7] =
+        [&ids, &encoder.topic(), &keys, &types, &payloads, &parents, &times];
+    tx.execute_exactly(entries.len() as u64, INSERT_ALL, &params).await
 }

@@ -11,7 +11,7 @@ mod session;
 mod topics;
 mod window;
 
-pub use append::{AppendError, append};
+pub use append::{AppendError, Entry, append, append_all};
 pub use relay::{Relay, Wake};
 
 use pg::Migration;

@@ -3,10 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{DateTime, SubsecRound, Utc};
-use futures::{TryFutureExt as _, future::try_join_all, try_join};
+use events::EncodeError;
+use futures::try_join;
 use outbox::AppendError;
 use pg::Tx;
-use tracing::{Instrument as _, Span};
+use tracing::Span;
 use uuid::Uuid;
 
 use super::{OrderProcess, trouble::GroupError};
@@ -105,6 +106,7 @@ impl Group<'_> {
     async fn write_down(&self, tx: &Tx<'_>, decided: &Decided) -> Result<(), AppendError> {
         let Decided { confirmed, rejected, ended, put_aside, .. } = decided;
         let details: Vec<&Details> = confirmed.iter().map(|order| &order.details).collect();
+        let events = self.events(decided)?;
         let reserve = async {
             store::stock::reserve(tx, &details).await?;
             fail_point::hit("orders.process.reserved");
@@ -112,32 +114,26 @@ impl Group<'_> {
         };
         try_join!(
             reserve,
-            store::orders::update_final(tx, confirmed, rejected).err_into(),
-            self.append(tx, decided),
-            store::process::end(tx, ended).err_into(),
-            store::process::put_aside(tx, put_aside).err_into(),
-        )
-        .map(drop)
+            store::orders::update_final(tx, confirmed, rejected),
+            outbox::append_all(tx, &self.process.encoder, &events),
+            store::process::end(tx, ended),
+            store::process::put_aside(tx, put_aside),
+        )?;
+        Ok(())
     }
 
-    /// Writes the events, each in the trace of its order.
-    async fn append(&self, tx: &Tx<'_>, decided: &Decided) -> Result<(), AppendError> {
+    /// The events, each in the trace of its order.
+    fn events(&self, decided: &Decided) -> Result<Vec<outbox::Entry>, EncodeError> {
         let OrderProcess { encoder, notices, .. } = self.process;
         let confirmed = decided.confirmed.iter().zip(&decided.confirmed_spans).map(|(order, span)| {
-            let append = async {
-                let notice = notices.confirmed(order);
-                outbox::append(tx, encoder, order.details.id, order.state.at, &notice).await
-            };
-            append.instrument(span.clone())
+            let event = notices.confirmed(order);
+            span.in_scope(|| outbox::Entry::new(encoder, order.details.id, order.state.at, &event))
         });
         let rejected = decided.rejected.iter().zip(&decided.rejected_spans).map(|(order, span)| {
-            let append = async {
-                let notice = notices.rejected(order);
-                outbox::append(tx, encoder, order.details.id, order.state.at, &notice).await
-            };
-            append.instrument(span.clone())
+            let event = notices.rejected(order);
+            span.in_scope(|| outbox::Entry::new(encoder, order.details.id, order.state.at, &event))
         });
-        try_join!(try_join_all(confirmed), try_join_all(rejected)).map(drop)
+        confirmed.chain(rejected).collect()
     }
 }
 

@@ -18,6 +18,9 @@ FROM generate_series(0, 29999) AS n";
 /// Pages of each list.
 const PAGES: usize = 9;
 
+/// Rows that are read to plan the statements of the order process: of a join the planner looks at the lowest and the highest key.
+const PLANNING: i64 = 16;
+
 /// Requests after which every session has planned the statement often enough to plan it without its values from then on.
 const WARM_UP: usize = 60;
 
@@ -81,7 +84,8 @@ async fn a_page_reads_the_orders_it_shows_and_one_more() {
 
     let (scanned, fetched) = rows_read(&app.database).await;
     assert_eq!(scanned, 0, "rows read without an index");
-    assert!((1..=i64::try_from(may_read).unwrap()).contains(&fetched), "{fetched} rows read, not {may_read}");
+    let may_read = i64::try_from(may_read).unwrap() + PLANNING;
+    assert!((1..=may_read).contains(&fetched), "{fetched} rows read, not {may_read}");
 }
 
 #[tokio::test]
@@ -99,6 +103,6 @@ async fn a_session_that_is_older_than_the_orders_reads_no_more() {
 
     let (scanned, fetched) = rows_read(&app.database).await;
     assert_eq!(scanned, 0, "rows read without an index");
-    let matching = 10 * i64::try_from(PAGES).unwrap();
+    let matching = 10 * i64::try_from(PAGES).unwrap() + PLANNING;
     assert!((1..=matching).contains(&fetched), "{fetched} rows read, of which {matching} can be the answer");
 }

@@ -14,10 +14,14 @@ const AT_ONCE: Duration = Duration::from_secs(6);
 /// More orders than all slots together take at once.
 const MANY: usize = 140;
 
+/// Places orders as clients do that come back when they are told to.
 async fn place_many(app: &App, sku: &str, n_orders: usize) -> Vec<Value> {
     let mut placed = Vec::new();
     while placed.len() < n_orders {
-        let group = (0..20.min(n_orders - placed.len())).map(|_| async { app.place(&order(sku, 1)).await });
+        let group = (0..10.min(n_orders - placed.len())).map(|_| async {
+            let key = uuid::Uuid::new_v4().to_string();
+            app.post_until_accepted(&key, &order(sku, 1)).await
+        });
         placed.extend(join_all(group).await);
     }
     placed
