@@ -1,6 +1,6 @@
 //! `muster orders wake`: an order that sleeps after a failure is tried again when somebody says so.
 
-#![expect(clippy::unwrap_used, reason = "test harness")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "test harness")]
 
 use std::{
     path::Path,

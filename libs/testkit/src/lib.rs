@@ -29,7 +29,7 @@ pub use matrix::Matrix;
 pub use parts::{client, endpoints, scratch_dir};
 pub use private_kafka::PrivateKafka;
 pub use process::{Builder, Process};
-pub use released::assert_previous_release_runs;
+pub use released::{assert_previous_release_runs, statements};
 pub use topics::Topics;
 pub use traces::{Span, Zipkin};
 pub use wait::wait_for;

@@ -5,6 +5,8 @@
 
 mod sources;
 
+pub use sources::statements;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
@@ -79,7 +81,7 @@ pub async fn assert_previous_release_runs(service: &str, file: &str, sources: &[
 }
 
 async fn record(client: &Client, sources: impl Iterator<Item = PathBuf>) -> Released {
-    let texts: BTreeSet<String> = sources.flat_map(|source| sources::statements(&source)).collect();
+    let texts: BTreeSet<String> = sources.flat_map(|source| statements(&source)).collect();
     let mut statements = Vec::new();
     for sql in texts {
         match client.prepare(&sql).await {

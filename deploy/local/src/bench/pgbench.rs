@@ -22,7 +22,7 @@ const ID: &str = "lpad(to_hex(:seq::bigint), 8, '0') || '-0000-7000-8' || lpad(t
 pub(super) enum Section {
     /// What makes the request idempotent: lock and look before, a stored answer after.
     Idempotency,
-    /// The transaction that confirms the order, after the request was answered.
+    /// The transaction that confirms the order, after the request was answered; the service's confirms several.
     Process,
     /// The commands that put several statements on their way together.
     Pipelines,
@@ -137,6 +137,64 @@ mod tests {
         latencies.saturating_record(3_000_000);
         let figures = figures(&latencies, Duration::from_secs(2)).unwrap();
         assert!((2_999.0..=3_001.0).contains(&figures.p99_ms), "{figures:?}");
+    }
+
+    /// Files with the statements of the service, and the beginnings of those that belong to other requests or to rarer cases.
+    const SENT_BY_SERVICE: [(&str, &[&str]); 6] = [
+        ("services/orders/src/store/orders.rs", &["SELECT id, tenant, customer_email, state"]),
+        (
+            "services/orders/src/store/process.rs",
+            &["UPDATE order_process SET due_at", "UPDATE order_process SET attempts"],
+        ),
+        ("services/orders/src/store/stock.rs", &["WITH free AS"]),
+        (
+            "services/orders/src/store/catalogue.rs",
+            &["SELECT sku FROM stock", "INSERT INTO products", "INSERT INTO stock "],
+        ),
+        ("libs/outbox/src/append.rs", &[]),
+        ("libs/idempotency/src/http/store.rs", &["SELECT sku"]),
+    ];
+
+    /// Text with single blanks, cut at the parameters of a statement.
+    fn pieces(statement: &str) -> Vec<String> {
+        let text = statement.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut pieces = text.split('$').map(str::to_owned).collect::<Vec<_>>();
+        for piece in pieces.iter_mut().skip(1) {
+            *piece = piece.trim_start_matches(|letter: char| letter.is_ascii_digit()).to_owned();
+        }
+        pieces
+    }
+
+    /// Whether a text has these pieces one after the other, from some place on.
+    fn has(text: &str, pieces: &[String]) -> bool {
+        text.match_indices(&pieces[0]).any(|(start, first)| {
+            let statement = text.get(start..).and_then(|rest| rest.split(';').next()).unwrap_or_default();
+            let mut rest = statement.get(first.len()..).unwrap_or_default();
+            pieces.iter().skip(1).all(|piece| {
+                let found = rest.find(piece.as_str());
+                rest = found.and_then(|at| rest.get(at + piece.len()..)).unwrap_or_default();
+                found.is_some()
+            })
+        })
+    }
+
+    #[test]
+    fn the_script_has_the_statements_of_the_service() {
+        let script = CREATE_ORDER.lines().filter(|line| !line.starts_with("--") && !line.starts_with('\\'));
+        let script = script.collect::<Vec<_>>().join("\n");
+        let script = script.split_whitespace().collect::<Vec<_>>().join(" ");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut n_compared = 0;
+        for (file, others) in SENT_BY_SERVICE {
+            for statement in testkit::statements(&root.join(file)) {
+                // The script takes its own order, and not what is due.
+                let is_other = others.iter().any(|start| statement.starts_with(start))
+                    || statement.contains("ORDER BY p.due_at");
+                assert!(is_other || has(&script, &pieces(&statement)), "{file}:\n{statement}");
+                n_compared += usize::from(!is_other);
+            }
+        }
+        assert_eq!(n_compared, 18);
     }
 
     #[test]

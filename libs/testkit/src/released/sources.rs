@@ -7,8 +7,11 @@ use syn::{Expr, ExprMacro, Item, Lit, LitStr};
 
 const VERBS: [&str; 5] = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "];
 
-/// Returns the statements below a directory, or in one file.
-pub(super) fn statements(path: &Path) -> Vec<String> {
+/// Returns the SQL statements of the sources below a directory, or of one file.
+///
+/// # Panics
+/// The sources cannot be read.
+pub fn statements(path: &Path) -> Vec<String> {
     if path.is_dir() {
         let entries = fs::read_dir(path).expect("a directory of sources can be read");
         return entries.flatten().flat_map(|entry| statements(&entry.path())).collect();

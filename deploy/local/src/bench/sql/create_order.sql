@@ -4,15 +4,15 @@
 \set seq :seq + 1
 \set key random(1, 9223372036854775806)
 BEGIN;
---IDEMPOTENCY
 \startpipeline
+--IDEMPOTENCY
 SELECT pg_try_advisory_xact_lock(hashtextextended('acme' || E'\x1f' || :key::bigint::text, 0));
 SELECT fingerprint_version, method, route, query_hash, body_hash, status, headers, body, owner,
     extract(epoch FROM lease_until - now())::float8 AS lease_left_s
 FROM idempotency_keys WHERE tenant = 'acme' AND key = :key::bigint::text AND expires_at > now();
-\endpipeline
 --END
 SELECT sku, name, unit_price_minor, currency FROM products WHERE tenant = 'acme' AND sku = ANY(ARRAY['TEA-SENCHA', 'TEA-EARL-GREY']);
+\endpipeline
 \startpipeline
 INSERT INTO orders
     (id, tenant, customer_email, state, total_minor, currency, version, placed_at, updated_at)
@@ -26,7 +26,6 @@ VALUES ((:id)::uuid, 'reserve_stock', now(), '00-0af7651916cd43dd8448eb211c80319
 INSERT INTO outbox (event_id, topic, key, event_type, payload, traceparent, occurred_at)
 VALUES ((:id)::uuid, 'orders.events', :id, 'muster.orders.OrderPlaced', decode(repeat('ab', 150), 'hex'),
     '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', now());
-\endpipeline
 --IDEMPOTENCY
 INSERT INTO idempotency_keys
     (tenant, key, fingerprint_version, method, route, query_hash, body_hash, status, headers, body, expires_at)
@@ -40,28 +39,44 @@ ON CONFLICT (tenant, key) DO UPDATE SET
     operation = NULL, recovery_point = NULL, owner = NULL
 WHERE idempotency_keys.expires_at <= now();
 --END
+\endpipeline
 COMMIT;
 --PROCESS
 BEGIN;
 \startpipeline
-SELECT id, tenant, customer_email, total_minor, currency, version, placed_at
-FROM orders WHERE id = (:id)::uuid AND state = 'pending' FOR UPDATE;
-SELECT sku, name, quantity, unit_price_minor FROM order_lines WHERE order_id = (:id)::uuid ORDER BY line_no;
+SELECT set_config('lock_timeout', '10000', true), set_config('enable_seqscan', 'off', true),
+    set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true);
+SELECT p.order_id, p.attempts, p.traceparent, o.state = 'pending' AS is_pending,
+    o.id, o.tenant, o.customer_email, o.total_minor, o.currency, o.version, o.placed_at,
+    lines.skus, lines.names, lines.quantities, lines.prices
+FROM order_process AS p JOIN orders AS o ON o.id = p.order_id
+CROSS JOIN LATERAL (
+    SELECT array_agg(sku ORDER BY line_no) AS skus, array_agg(name ORDER BY line_no) AS names,
+        array_agg(quantity ORDER BY line_no) AS quantities, array_agg(unit_price_minor ORDER BY line_no) AS prices
+    FROM order_lines AS l WHERE l.order_id = o.id) AS lines
+WHERE p.step = 'reserve_stock' AND p.order_id = (:id)::uuid FOR UPDATE OF p, o SKIP LOCKED;
 \endpipeline
-SELECT sku, available FROM stock WHERE tenant = 'acme' AND sku = ANY(ARRAY['TEA-SENCHA', 'TEA-EARL-GREY']) ORDER BY sku FOR UPDATE;
+SELECT tenant, sku, available, false AS is_held FROM stock
+WHERE (tenant, sku) IN (SELECT * FROM unnest(ARRAY['acme', 'acme']::text[], ARRAY['TEA-SENCHA', 'TEA-EARL-GREY']::text[]))
+ORDER BY tenant, sku FOR UPDATE;
 \startpipeline
 UPDATE stock SET available = available - taken.quantity
-FROM unnest(ARRAY['TEA-SENCHA', 'TEA-EARL-GREY']::text[], ARRAY[1, 1]::int[]) AS taken (sku, quantity)
-WHERE stock.tenant = 'acme' AND stock.sku = taken.sku;
+FROM unnest(ARRAY['acme', 'acme']::text[], ARRAY['TEA-SENCHA', 'TEA-EARL-GREY']::text[], ARRAY[1, 1]::bigint[]) AS taken (tenant, sku, quantity)
+WHERE stock.tenant = taken.tenant AND stock.sku = taken.sku;
 INSERT INTO stock_reservations (order_id, tenant, sku, quantity)
-SELECT (:id)::uuid, 'acme', * FROM unnest(ARRAY['TEA-SENCHA', 'TEA-EARL-GREY']::text[], ARRAY[1, 1]::int[]);
-UPDATE orders SET state = 'confirmed', rejection_reason = NULL, version = 2, updated_at = now()
-WHERE id = (:id)::uuid AND version = 2 - 1;
-INSERT INTO order_history (order_id, version, state, reason, at) VALUES ((:id)::uuid, 2, 'confirmed', NULL, now());
+SELECT * FROM unnest(ARRAY[(:id), (:id)]::uuid[], ARRAY['acme', 'acme']::text[], ARRAY['TEA-SENCHA', 'TEA-EARL-GREY']::text[], ARRAY[1, 1]::int[]);
+UPDATE orders SET state = final.state, rejection_reason = final.reason, version = final.version, updated_at = final.at
+FROM unnest(ARRAY[(:id)]::uuid[], ARRAY[2]::int[], ARRAY['confirmed']::text[], ARRAY[NULL]::text[], ARRAY[now()]::timestamptz[]) AS final (id, version, state, reason, at)
+WHERE orders.id = final.id AND orders.version = final.version - 1;
+INSERT INTO order_history (order_id, version, state, reason, at)
+SELECT * FROM unnest(ARRAY[(:id)]::uuid[], ARRAY[2]::int[], ARRAY['confirmed']::text[], ARRAY[NULL]::text[], ARRAY[now()]::timestamptz[]);
 INSERT INTO outbox (event_id, topic, key, event_type, payload, traceparent, occurred_at)
-VALUES ((:id)::uuid, 'orders.events', :id, 'muster.orders.OrderConfirmed', decode(repeat('ab', 240), 'hex'),
-    '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', now());
-UPDATE order_process SET step = 'done' WHERE order_id = (:id)::uuid AND step = 'reserve_stock';
+SELECT event_id, 'orders.events', key, event_type, payload, traceparent, occurred_at
+FROM unnest(ARRAY[(:id)]::uuid[], ARRAY[(:id)]::text[], ARRAY['muster.orders.OrderConfirmed']::text[],
+    ARRAY[decode(repeat('ab', 240), 'hex')]::bytea[],
+    ARRAY['00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01']::text[], ARRAY[now()]::timestamptz[])
+    AS entry (event_id, key, event_type, payload, traceparent, occurred_at);
+DELETE FROM order_process WHERE order_id = ANY(ARRAY[(:id)]::uuid[]) AND step = 'reserve_stock';
 \endpipeline
 COMMIT;
 --END
