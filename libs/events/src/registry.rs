@@ -138,7 +138,22 @@ impl Registry {
         Ok(registered.id)
     }
 
+    /// Sets the compatibility of a subject.
+    ///
+    /// Apicurio 3.0.9 answers 409 to one of two calls that set it for the first time at one moment, as replicas that start together do;
+    /// the rule exists then, and can be set again.
     async fn require_compatibility(&self, subject: &str) -> Result<(), RegistryError> {
+        match self.set_compatibility(subject).await {
+            Err(RegistryError::Incompatible { .. }) => {}
+            other => return other,
+        }
+        self.set_compatibility(subject).await.map_err(|error| match error {
+            RegistryError::Incompatible { reason, .. } => RegistryError::Unavailable(reason.into()),
+            other => other,
+        })
+    }
+
+    async fn set_compatibility(&self, subject: &str) -> Result<(), RegistryError> {
         let request = self.http.put(self.url(&format!("config/{subject}")));
         let body = serde_json::json!({ "compatibility": COMPATIBILITY });
         let _config: serde_json::Value = self.call(subject, request.json(&body)).await?;

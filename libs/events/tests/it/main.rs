@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
+mod registry;
+
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use apache_avro::{
