@@ -3,11 +3,12 @@
 use std::io::{IsTerminal as _, stdout};
 
 use tracing::Subscriber;
-use tracing_subscriber::{EnvFilter, Layer, fmt, registry::LookupSpan};
+use tracing_subscriber::{EnvFilter, Layer, filter::FilterExt as _, fmt, registry::LookupSpan};
 
 use crate::LogFormat;
 
 mod json;
+mod strangers;
 
 /// What is written when `RUST_LOG` says nothing: our own lines, and only trouble from the libraries that chat at info.
 const DEFAULT_FILTER: &str =
@@ -19,6 +20,7 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let filter = filter.and(strangers::NoStrangers);
     let terminal = stdout().is_terminal();
     let pretty = match format {
         LogFormat::Auto => terminal,

@@ -1,0 +1,83 @@
+//! Lines about what strangers send: a library's error is not always one of ours.
+
+use std::fmt;
+
+use tracing::{
+    Event, Level, Metadata,
+    field::{Field, Visit},
+};
+use tracing_subscriber::layer::{Context, Filter};
+
+/// Where actix reports that a connection ended in the middle of something.
+const DISPATCHER: &str = "actix_http::h1::dispatcher";
+
+/// How those reports begin: what is no HTTP, and a connection that was reset.
+const STREAM_ERROR: &str = "stream error: ";
+
+/// Leaves out what anybody on the network can write into the log at level error by sending what is no HTTP.
+///
+/// The client has its 400, 431 or nothing, and nobody here can do anything about it. actix says it again at level trace.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoStrangers;
+
+impl<S> Filter<S> for NoStrangers {
+    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        true
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
+        let metadata = event.metadata();
+        if *metadata.level() != Level::ERROR || metadata.target() != DISPATCHER {
+            return true;
+        }
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        !message.0.starts_with(STREAM_ERROR)
+    }
+}
+
+/// Takes the message of an event.
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use tracing_subscriber::{Layer, Registry, layer::SubscriberExt as _};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Count(Arc<AtomicUsize>);
+
+    impl<S: tracing::Subscriber> Layer<S> for Count {
+        fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn only_what_a_stranger_caused_is_left_out() {
+        let count = Count::default();
+        let subscriber = Registry::default().with(count.clone().with_filter(NoStrangers));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::error!(target: "actix_http::h1::dispatcher", "stream error: {}", "request parse error");
+            assert_eq!(count.0.load(Ordering::Relaxed), 0);
+            tracing::error!(target: "actix_http::h1::dispatcher", "Response payload stream error");
+            tracing::error!("stream error: ours");
+            tracing::warn!(target: "actix_http::h1::dispatcher", "stream error: a warning");
+            assert_eq!(count.0.load(Ordering::Relaxed), 3);
+        });
+    }
+}
