@@ -26,7 +26,8 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
 
 /// What a page may read; browsers show it the harmless ones anyway.
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
-    "etag, location, link, retry-after, idempotent-replayed, deprecation, sunset, x-request-id",
+    "etag, location, link, retry-after, idempotent-replayed, deprecation, sunset, x-request-id, accept, accept-post, \
+     accept-encoding",
 );
 
 /// How long, in seconds, a browser may remember a preflight.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{
-    App, Error, HttpServer,
+    App, Error, HttpResponse, HttpServer,
     dev::{ServerHandle, Service as _, ServiceRequest, ServiceResponse},
     http::ConnectionType,
     web,
@@ -82,13 +82,25 @@ impl Api {
                 .wrap_fn({
                     let readiness = readiness.clone();
                     move |request, service| {
-                        let answering = Answering::begin(&request);
-                        let handled = service.call(request);
+                        let begun = Answering::begin(&request);
+                        // What must not run is not even passed on.
+                        let handled = match begun {
+                            Ok(answering) => Ok((answering, service.call(request))),
+                            Err(closing) => Err((closing, request)),
+                        };
                         let readiness = readiness.clone();
                         async move {
-                            let outcome = part_when_draining(&readiness, handled).await;
-                            drop(answering);
-                            outcome
+                            match handled {
+                                Ok((answering, handled)) => part(&readiness, &answering, handled)
+                                    .await
+                                    .map(ServiceResponse::map_into_left_body),
+                                Err((closing, request)) => {
+                                    closing.end().await;
+                                    // Nobody gets it, for the connection has ended.
+                                    let response = HttpResponse::BadRequest().force_close().finish();
+                                    Ok(request.into_response(response).map_into_right_body())
+                                }
+                            }
                         }
                     }
                 })
@@ -132,14 +144,21 @@ fn is_authenticated(request: &ServiceRequest) -> bool {
     auth::authenticate(request.request()).is_ok()
 }
 
-/// Has clients open their next connection elsewhere while the last one here is still served: one that is closed only
-/// when the API stops can have a request on its way at that moment.
-async fn part_when_draining<B>(
+/// Has the last response of a connection say that it is the last.
+///
+/// So is any response while the service drains: clients open their next connection elsewhere while the last one here is still served.
+/// One that is closed only when the API stops can have a request on its way at that moment.
+async fn part<B>(
     readiness: &Readiness,
+    answering: &Answering,
     response: impl Future<Output = Result<ServiceResponse<B>, Error>>,
 ) -> Result<ServiceResponse<B>, Error> {
-    let mut response = response.await?;
+    let response = response.await;
     if readiness.is_draining() {
+        answering.be_last();
+    }
+    let mut response = response?;
+    if answering.is_last() {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)

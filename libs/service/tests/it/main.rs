@@ -3,6 +3,7 @@
 
 mod backlog;
 mod descriptors;
+mod pipelining;
 mod probe;
 mod response_headers;
 mod startup;
