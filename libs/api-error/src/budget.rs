@@ -19,16 +19,21 @@ const MAX_MS: u64 = 86_400_000;
 pub(crate) fn of(headers: &HeaderMap, own_limit: Duration) -> Result<Duration, ApiError> {
     let mut stated = headers.get_all(HEADER);
     let Some(value) = stated.next() else { return Ok(own_limit) };
-    let milliseconds = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-    let milliseconds = milliseconds.and_then(|text| text.parse().ok()).filter(|ms| (1..=MAX_MS).contains(ms));
-    match (milliseconds, stated.next()) {
-        (Some(milliseconds), None) => Ok(Duration::from_millis(milliseconds).min(own_limit)),
-        _ => Err(invalid()),
+    if stated.next().is_some() {
+        return Err(invalid("must be there once only".to_owned()));
+    }
+    let digits =
+        value.to_str().ok().filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
+    let Some(digits) = digits else {
+        return Err(invalid("must be a whole number of milliseconds, in digits".to_owned()));
+    };
+    match digits.parse() {
+        Ok(milliseconds @ 1..=MAX_MS) => Ok(Duration::from_millis(milliseconds).min(own_limit)),
+        _ => Err(invalid(format!("must be 1 to {MAX_MS} milliseconds"))),
     }
 }
 
-fn invalid() -> ApiError {
-    let expected = format!("must be there once, as a whole number of milliseconds from 1 to {MAX_MS}");
-    ApiError::new(Code::InvalidDeadline, format!("The header {HEADER} cannot be used: it {expected}."))
-        .with_detail(format!("/header/{HEADER}"), expected)
+fn invalid(fault: String) -> ApiError {
+    ApiError::new(Code::InvalidDeadline, format!("The header {HEADER} cannot be used: it {fault}."))
+        .with_detail(format!("/header/{HEADER}"), fault)
 }

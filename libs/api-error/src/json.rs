@@ -3,18 +3,24 @@
 use std::{ops::Deref, time::Duration};
 
 use actix_web::{
-    FromRequest, HttpMessage, HttpRequest,
+    FromRequest, HttpRequest,
     dev::Payload,
     http::header,
     web::{Bytes, BytesMut},
 };
 use futures::{FutureExt, StreamExt, future::LocalBoxFuture};
-use serde::de::DeserializeOwned;
 
-use crate::{ApiError, Code};
+use self::{
+    read::{FromJson, Node},
+    tree::{OutOfBounds, Place},
+};
+use crate::{ApiError, Code, problems::Problems};
 
-mod bounds;
-mod decode;
+mod media;
+mod number;
+pub(crate) mod read;
+mod syntax;
+mod tree;
 
 /// How much body [`Json`] takes, of which shape, and for how long it reads; put another one into `app_data` to change it.
 ///
@@ -45,9 +51,7 @@ impl Default for JsonLimit {
     }
 }
 
-/// A request body of `application/json`, parsed, with its raw bytes kept for fingerprints and signatures.
-///
-/// Put `#[serde(deny_unknown_fields)]` on `T`; the extractor cannot.
+/// A request body of `application/json`, read, with its raw bytes kept for fingerprints and signatures.
 #[derive(Clone, Debug)]
 pub struct Json<T> {
     value: T,
@@ -60,12 +64,12 @@ impl<T> Json<T> {
         &self.raw
     }
 
-    /// Returns the parsed value and the body as it came.
+    /// Returns the value and the body as it came.
     pub fn into_parts(self) -> (T, Bytes) {
         (self.value, self.raw)
     }
 
-    /// Returns the parsed value.
+    /// Returns the value.
     pub fn into_inner(self) -> T {
         self.value
     }
@@ -79,7 +83,7 @@ impl<T> Deref for Json<T> {
     }
 }
 
-impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+impl<T: FromJson + 'static> FromRequest for Json<T> {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
@@ -94,41 +98,36 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
                 return Err(too_slow(limit.read_timeout));
             };
             let raw = raw?;
-            bounds::check(&raw, limit)?;
-            Ok(Self { value: decode::decode(&raw)?, raw })
+            Ok(Self { value: decode(&raw, limit)?, raw })
         }
         .boxed_local()
     }
 }
 
+/// Reads a value, or says all that is wrong with the body.
+fn decode<T: FromJson>(raw: &[u8], limit: JsonLimit) -> Result<T, ApiError> {
+    let text = syntax::check(raw)?;
+    let problems = Problems::default();
+    let value = match tree::grow(text, limit, &problems) {
+        Ok(tree) => {
+            let value = T::from_json(Node { tree: &tree, place: &Place::Root, problems: &problems });
+            tree.check_numbers(&Place::Root, &problems);
+            value
+        }
+        Err(OutOfBounds) => None,
+    };
+    problems.conclude("The request body does", value)
+}
+
 /// Refuses, before a byte of the body is read, what cannot be accepted anyway.
 fn check_headers(request: &HttpRequest, max_bytes: usize) -> Result<(), ApiError> {
-    if !is_json(request) {
-        return Err(ApiError::new(
-            Code::UnsupportedMediaType,
-            "Send the body with Content-Type: application/json.",
-        ));
-    }
-    if request.headers().get_all(header::CONTENT_ENCODING).any(|coding| coding != "identity") {
-        return Err(ApiError::new(
-            Code::UnsupportedMediaType,
-            "Send the body without a Content-Encoding; compressed requests are not taken.",
-        ));
-    }
+    media::check(request)?;
     let declared =
         request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: usize| length > max_bytes) {
         return Err(too_large(max_bytes));
     }
     Ok(())
-}
-
-fn is_json(request: &HttpRequest) -> bool {
-    let Ok(Some(mime)) = request.mime_type() else {
-        return false;
-    };
-    mime.essence_str() == "application/json"
-        && mime.get_param("charset").is_none_or(|charset| charset == "utf-8")
 }
 
 async fn read(mut payload: Payload, max_bytes: usize) -> Result<Bytes, ApiError> {

@@ -14,9 +14,9 @@ mod edge;
 mod error;
 mod json;
 mod metrics;
-mod misfit;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+mod problems;
 mod query;
 mod request_id;
 mod routes;
@@ -25,7 +25,10 @@ mod translate;
 pub use code::Code;
 pub use edge::{Edge, EdgeService};
 pub use error::{ApiError, Detail};
-pub use json::{Json, JsonLimit};
-pub use query::Query;
+pub use json::{
+    Json, JsonLimit,
+    read::{FromJson, Members, Node},
+};
+pub use query::{FromQuery, Parameters, Query, refuse_parameters};
 pub use request_id::RequestId;
 pub use routes::{configure, method_not_allowed, nothing_here, wrong_method};

@@ -19,6 +19,9 @@ use crate::{
 const REQUEST_ID: (&str, &str) = ("RequestId", "x-request-id");
 const RETRY_AFTER: (&str, &str) = ("RetryAfter", "Retry-After");
 const CHALLENGE: (&str, &str) = ("Challenge", "WWW-Authenticate");
+/// Of these a 415 has those that say what is wrong with the body.
+const TAKEN: [(&str, &str); 3] =
+    [("Accept", "Accept"), ("AcceptPost", "Accept-Post"), ("AcceptEncoding", "Accept-Encoding")];
 
 /// A schema and the name under which the document has it.
 pub type NamedSchema = (String, RefOr<Schema>);
@@ -46,6 +49,9 @@ pub fn headers() -> Vec<(&'static str, Header)> {
         (REQUEST_ID.0, header("Names this request in the service's log.", Type::String)),
         (RETRY_AFTER.0, header("Seconds after which to send the same request again.", Type::Integer)),
         (CHALLENGE.0, header("Which token is needed (RFC 6750).", Type::String)),
+        (TAKEN[0].0, header("Which media type is taken, when it was another one.", Type::String)),
+        (TAKEN[1].0, header("The same, for POST.", Type::String)),
+        (TAKEN[2].0, header("Which content coding is taken, when it was another one.", Type::String)),
     ]
 }
 
@@ -73,6 +79,11 @@ fn response(status: u16, codes: &[Code]) -> Response {
     }
     if matches!(status, 401 | 403) {
         refer(&mut response, CHALLENGE);
+    }
+    if status == 415 {
+        for taken in TAKEN {
+            refer(&mut response, taken);
+        }
     }
     for (media_type, body) in [("application/json", Envelope::name()), (PROBLEM_JSON, Problem::name())] {
         let schema = limited_to(codes, &body);

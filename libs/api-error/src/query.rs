@@ -1,26 +1,49 @@
 //! The query extractor: strict about what it takes, exact about what is wrong.
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
+    fmt::Display,
     future::{Ready, ready},
     ops::Deref,
+    str::FromStr,
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
-use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
-use crate::{ApiError, Code, misfit};
+use crate::{
+    ApiError,
+    problems::{Problems, escape, listed},
+};
 
-/// The parameters of a query, parsed.
+/// The subject of the message about a query.
+const PART: &str = "The query parameters do";
+
+/// The parameters of a query, read.
 ///
-/// A parameter that is sent twice is refused. Put `#[serde(deny_unknown_fields)]` on `T`, so that an unknown one is too: a
-/// mistyped filter would otherwise be no filter.
+/// One that is sent twice is refused, and so is one that `T` does not ask for: a mistyped filter would otherwise be no filter.
 #[derive(Clone, Debug)]
 pub struct Query<T>(T);
 
+/// A type that a query can be read as.
+///
+/// Reading goes on after a fault, so that one answer names all of them: `?` belongs behind the last parameter.
+pub trait FromQuery: Sized {
+    /// Reads the parameters. `None` when something is wrong, which `parameters` was told.
+    fn from_query(parameters: &mut Parameters<'_>) -> Option<Self>;
+}
+
+/// The parameters of a query that is being read.
+#[derive(Debug)]
+pub struct Parameters<'a> {
+    pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    asked: Vec<&'static str>,
+    problems: Problems,
+}
+
 impl<T> Query<T> {
-    /// Returns the parsed value.
+    /// Returns the value.
     pub fn into_inner(self) -> T {
         self.0
     }
@@ -34,7 +57,7 @@ impl<T> Deref for Query<T> {
     }
 }
 
-impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
+impl<T: FromQuery + 'static> FromRequest for Query<T> {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
@@ -43,72 +66,101 @@ impl<T: DeserializeOwned + 'static> FromRequest for Query<T> {
     }
 }
 
-fn decode<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
-    let pairs = || form_urlencoded::parse(query.as_bytes());
-    let mut seen = BTreeSet::new();
-    if let Some((name, _)) = pairs().find(|(name, _)| !seen.insert(name.clone())) {
-        return Err(refusal(name.into_owned(), "must be there once only".to_owned()));
+/// Refuses every parameter, for an operation that takes none.
+///
+/// # Errors
+/// There are some; the error names them.
+pub fn refuse_parameters(request: &HttpRequest) -> Result<(), ApiError> {
+    struct Nothing;
+    impl FromQuery for Nothing {
+        fn from_query(_: &mut Parameters<'_>) -> Option<Self> {
+            Some(Self)
+        }
     }
-    serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs())).map_err(|error| {
-        let reason = error.inner().to_string();
-        let name = misfit::member(&reason).map_or_else(|| error.path().to_string(), str::to_owned);
-        refusal(name, misfit::in_api_words(&reason))
-    })
+    decode::<Nothing>(request.query_string()).map(drop)
 }
 
-fn refusal(name: String, message: String) -> ApiError {
-    // RFC 6901 gives these two characters another meaning.
-    let name = name.replace('~', "~0").replace('/', "~1");
-    ApiError::new(Code::InvalidRequest, "The query parameters do not fit this operation. See details.")
-        .with_detail(format!("/query/{name}"), message)
+fn decode<T: FromQuery>(query: &str) -> Result<T, ApiError> {
+    let pairs = form_urlencoded::parse(query.as_bytes()).collect();
+    let mut parameters = Parameters { pairs, asked: Vec::new(), problems: Problems::default() };
+    let value = T::from_query(&mut parameters);
+    parameters.refuse_others();
+    parameters.problems.conclude(PART, value)
+}
+
+impl Parameters<'_> {
+    /// Reads a parameter of a type that says itself what is wrong with one; `Some(None)` when it is not there.
+    #[expect(clippy::option_option, reason = "one is about the reading, the other about what is read")]
+    pub fn optional<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Option<Option<T>> {
+        self.asked.push(name);
+        let mut values = self.pairs.iter().filter(|(present, _)| present == name).map(|(_, value)| value);
+        let fault = match (values.next(), values.next()) {
+            (None, _) => return Some(None),
+            (Some(value), None) => match value.parse() {
+                Ok(value) => return Some(Some(value)),
+                Err(error) => error.to_string(),
+            },
+            (Some(_), Some(_)) => "must be there once only".to_owned(),
+        };
+        self.problems.add(pointer(name), fault);
+        None
+    }
+
+    fn refuse_others(&self) {
+        let mut seen = BTreeSet::new();
+        for (name, _) in &self.pairs {
+            if !self.asked.contains(&name.as_ref()) && seen.insert(name) {
+                let message = format!("is not known here; known are: {}", listed(&self.asked));
+                self.problems.add(pointer(name), message);
+            }
+        }
+    }
+}
+
+fn pointer(name: &str) -> String {
+    format!("/query/{}", escape(name))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
+    use crate::Code;
 
-    #[derive(Debug, PartialEq, Deserialize)]
-    #[serde(deny_unknown_fields)]
+    #[derive(Debug, PartialEq)]
     struct Search {
-        text: String,
-        #[serde(default)]
+        text: Option<String>,
         size: Option<u8>,
     }
 
-    fn refused(query: &str) -> (String, String) {
-        let error = decode::<Search>(query).unwrap_err();
-        assert_eq!((error.code(), error.details().len()), (Code::InvalidRequest, 1));
-        let detail = &error.details()[0];
-        let name = detail.pointer.strip_prefix("/query/").unwrap();
-        (name.to_owned(), detail.message.to_string())
-    }
-
-    #[test]
-    fn a_good_query_is_decoded() {
-        let search = |text: &str, size| Search { text: text.to_owned(), size };
-        assert_eq!(decode::<Search>("text=a%2Bb+c&size=7").unwrap(), search("a+b c", Some(7)));
-        assert_eq!(decode::<Search>("&text=").unwrap(), search("", None));
-    }
-
-    #[test]
-    fn what_does_not_fit_is_named() {
-        for (query, name, message) in [
-            ("", "text", "is required"),
-            ("text=a&text=b", "text", "must be there once only"),
-            ("text=a&size=1&si%7Ae=2", "size", "must be there once only"),
-            ("text=a&page=1", "page", "unknown field `page`, expected `text` or `size`"),
-            ("text=a&page=1&page=2", "page", "must be there once only"),
-        ] {
-            assert_eq!(refused(query), (name.to_owned(), message.to_owned()), "{query}");
+    impl FromQuery for Search {
+        fn from_query(parameters: &mut Parameters<'_>) -> Option<Self> {
+            let text = parameters.optional("text");
+            let size = parameters.optional("size");
+            Some(Self { text: text?, size: size? })
         }
-        assert_eq!(refused("text=a&size=256").0, "size");
-        assert_eq!(refused("text=a&size=").0, "size");
+    }
+
+    fn refused(query: &str) -> Vec<(String, String)> {
+        let error = decode::<Search>(query).unwrap_err();
+        assert_eq!(error.code(), Code::InvalidRequest);
+        let details = error.details().iter();
+        details.map(|detail| (detail.pointer.clone(), detail.message.clone().into_owned())).collect()
     }
 
     #[test]
-    fn a_long_name_is_not_echoed_at_length() {
-        assert!(refused(&format!("text=a&{}=1", "x".repeat(1_000))).1.chars().count() <= 240);
+    fn a_good_query_is_read() {
+        let search = |text: Option<&str>, size| Search { text: text.map(str::to_owned), size };
+        assert_eq!(decode::<Search>("text=a%2Bb+c&size=7").unwrap(), search(Some("a+b c"), Some(7)));
+        assert_eq!(decode::<Search>("&text=").unwrap(), search(Some(""), None));
+        assert_eq!(decode::<Search>("").unwrap(), search(None, None));
+    }
+
+    #[test]
+    fn all_that_does_not_fit_is_named_at_once() {
+        let found = refused("text=a&te%78t=b&size=256&page=1&a~/b=2&page=3");
+        let pointers: Vec<_> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
+        assert_eq!(pointers, ["/query/text", "/query/size", "/query/page", "/query/a~0~1b"]);
+        assert_eq!(found[0].1, "must be there once only");
+        assert_eq!(found[2].1, "is not known here; known are: text and size");
     }
 }

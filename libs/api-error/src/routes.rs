@@ -4,20 +4,19 @@ use std::borrow::Cow;
 
 use actix_web::{
     HttpRequest, HttpResponse, Route,
-    error::{PathError, QueryPayloadError},
+    error::PathError,
     http::header::{self, HeaderValue},
     web,
 };
 
 use crate::{ApiError, Code, translate};
 
-/// Installs the answers to an unknown path, and to a path or query that does not parse.
+/// Installs the answers to an unknown path, and to a path that does not parse.
 pub fn configure(config: &mut web::ServiceConfig) {
     config
         .app_data(
             web::PathConfig::default().error_handler(|error, request| path_error(&error, request).into()),
         )
-        .app_data(web::QueryConfig::default().error_handler(|error, _| query_error(&error).into()))
         .default_service(web::to(not_found));
 }
 
@@ -61,9 +60,4 @@ fn path_error(error: &PathError, request: &HttpRequest) -> ApiError {
         }
         _ => not_found,
     }
-}
-
-fn query_error(error: &QueryPayloadError) -> ApiError {
-    ApiError::new(Code::InvalidRequest, "The query parameters do not fit this operation.")
-        .with_detail("/query", error.to_string())
 }

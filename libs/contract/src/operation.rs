@@ -2,14 +2,21 @@
 
 use std::{collections::BTreeSet, fmt, rc::Rc};
 
-use actix_web::{FromRequest, Handler, Responder, Route, http::Method, web};
+use actix_web::{
+    Error, FromRequest, Handler, Responder, Route,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::Method,
+    middleware::{Next, from_fn},
+    web,
+};
 use api_error::{Code, openapi::NamedSchema};
 use utoipa::{
     __dev::{SchemaReferences, Tags},
     Path,
     openapi::{
         RefOr,
-        path::{HttpMethod, Operation as Described},
+        path::{HttpMethod, Operation as Described, ParameterIn},
     },
 };
 
@@ -19,7 +26,8 @@ use crate::{
 };
 
 /// What any operation may answer: nothing of it depends on what the operation does.
-const ANYWHERE: [Code; 7] = [
+const ANYWHERE: [Code; 8] = [
+    Code::InvalidRequest,
     Code::Internal,
     Code::Unavailable,
     Code::Overloaded,
@@ -30,13 +38,8 @@ const ANYWHERE: [Code; 7] = [
 ];
 
 /// What an operation that reads a JSON body may answer besides.
-const WITH_BODY: [Code; 5] = [
-    Code::InvalidRequest,
-    Code::MalformedJson,
-    Code::RequestTimeout,
-    Code::PayloadTooLarge,
-    Code::UnsupportedMediaType,
-];
+const WITH_BODY: [Code; 4] =
+    [Code::MalformedJson, Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType];
 
 /// Takes a handler with `#[utoipa::path]`, by its path: `operation!(get_order::get_order)`.
 #[macro_export]
@@ -101,7 +104,8 @@ impl Undecided {
         P::schemas(&mut schemas);
         let methods = P::methods();
         assert!(!methods.contains(&HttpMethod::Head), "{}: HEAD is served wherever GET is", P::path());
-        Self(Operation {
+        let takes_parameters = has_query(&described);
+        let operation = Operation {
             path: P::path(),
             methods,
             described,
@@ -111,6 +115,12 @@ impl Undecided {
             deprecation: None,
             by_header: false,
             to_handler: Rc::new(move |route| route.to(handler.clone())),
+        };
+        // Who describes parameters extracts them with `api_error::Query`, which refuses those that it does not know.
+        Self(if takes_parameters {
+            operation
+        } else {
+            operation.through(|route| route.wrap(from_fn(without_parameters)))
         })
     }
 
@@ -220,6 +230,23 @@ impl fmt::Debug for Operation {
 impl fmt::Debug for Undecided {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Undecided").field(&self.0).finish()
+    }
+}
+
+fn has_query(described: &Described) -> bool {
+    let mut parameters = described.parameters.iter().flatten();
+    parameters.any(|parameter| matches!(parameter, RefOr::T(own) if own.parameter_in == ParameterIn::Query))
+}
+
+/// A parameter that an operation does not know was meant to change what it does.
+async fn without_parameters(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    // As a response, so that what is around the route adds its headers to it.
+    match api_error::refuse_parameters(request.request()) {
+        Ok(()) => next.call(request).await.map(ServiceResponse::map_into_left_body),
+        Err(error) => Ok(request.error_response(error).map_into_right_body()),
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn operations() -> Vec<Operation> {
     vec![
         operation!(openapi_json).public(PUBLIC),
         operation!(versioning).public(PUBLIC),
+        operation!(ui::without_slash).public(PUBLIC),
         operation!(ui::index).public(PUBLIC),
         operation!(ui::file).public(PUBLIC).errors(&[Code::NotFound]),
         operation!(problem).public(PUBLIC).errors(&[Code::NotFound]),

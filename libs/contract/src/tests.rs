@@ -130,6 +130,30 @@ async fn what_is_documented_is_served_and_other_methods_are_refused() {
     }
 }
 
+#[actix_web::test]
+async fn no_operation_takes_a_parameter_that_it_does_not_describe() {
+    let document = document();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let concrete =
+            path.replace("{id}", "1").replace("{code}", "not_found").replace("{file}", "index.css");
+        for method in item.as_object().unwrap().keys() {
+            let method = method.to_uppercase().parse().unwrap();
+            let sent = request(method, &format!("{concrete}?nobody=1")).insert_header(("API-Version", "2"));
+            let (status, _) = send(sent).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn docs_without_a_slash_leads_to_docs_with_one() {
+    let (status, headers) = send(request(Method::GET, "/docs")).await;
+    assert_eq!(
+        (status, headers.get("location").unwrap().to_str().unwrap()),
+        (StatusCode::PERMANENT_REDIRECT, "/docs/")
+    );
+}
+
 #[test]
 fn errors_come_from_the_table() {
     let document = document();

@@ -14,6 +14,24 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 static CONFIG: LazyLock<Arc<Config<'static>>> =
     LazyLock::new(|| Arc::new(Config::from("../openapi.json").validator_url("none")));
 
+/// How long a browser may keep these answers: they change with a release only.
+const CACHE: (header::HeaderName, &str) = (header::CACHE_CONTROL, "public, max-age=300");
+
+/// Leads to the page, for those who type its address.
+#[utoipa::path(
+    get, path = "/docs", operation_id = "find_docs", tag = "documentation",
+    responses((
+        status = 308, description = "The page is at `Location`.",
+        headers(("Location" = String, description = "Where the page is.")),
+    )),
+)]
+pub(crate) async fn without_slash() -> HttpResponse {
+    HttpResponse::PermanentRedirect()
+        .insert_header(CACHE)
+        .insert_header((header::LOCATION, "/docs/"))
+        .finish()
+}
+
 /// A page to read and try the API on.
 #[utoipa::path(
     get, path = "/docs/", operation_id = "read_docs", tag = "documentation",
@@ -44,7 +62,7 @@ fn serve(name: &str) -> Result<HttpResponse, ApiError> {
         })?;
     Ok(HttpResponse::Ok()
         .content_type(file.content_type)
-        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
+        .insert_header(CACHE)
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))

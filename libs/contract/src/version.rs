@@ -103,8 +103,14 @@ impl Versioned {
 
     /// Returns the error for a request without a version in its path, whose header does not name one that there is.
     pub(crate) fn refuse_header(&self, headers: &HeaderMap) -> ApiError {
-        if headers.contains_key(HEADER) {
-            return self.unknown("/header/API-Version");
+        match headers.get_all(HEADER).count() {
+            0 => {}
+            1 => return self.unknown("/header/API-Version"),
+            _ => {
+                let message = format!("{HEADER} must be there once only. There are: {}.", self.list());
+                return ApiError::new(Code::UnknownVersion, message)
+                    .with_detail("/header/API-Version", "must be there once only");
+            }
         }
         let message = format!(
             "This path has no version in it: send {HEADER} with one of {}, or put the version into the path.",

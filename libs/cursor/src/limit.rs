@@ -1,13 +1,13 @@
 //! How many rows a page has.
 
-use serde::Deserialize;
+use std::str::FromStr;
+
 use thiserror::Error;
 
 /// How many rows a page has at most: 1 to 200, and 50 when nobody says.
 ///
 /// It is no part of what a cursor is bound to: every page may have another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit(u8);
 
 /// The text is no limit.
@@ -36,10 +36,10 @@ impl Default for Limit {
     }
 }
 
-impl TryFrom<String> for Limit {
-    type Error = InvalidLimit;
+impl FromStr for Limit {
+    type Err = InvalidLimit;
 
-    fn try_from(text: String) -> Result<Self, InvalidLimit> {
+    fn from_str(text: &str) -> Result<Self, InvalidLimit> {
         // Rust also reads `+5`, which in a query is a space and a five.
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let rows = if digits { text.parse().ok() } else { None };
@@ -54,10 +54,10 @@ mod tests {
     #[test]
     fn a_limit_is_1_to_200() {
         for (text, rows) in [("1", 1), ("50", 50), ("200", 200), ("007", 7)] {
-            assert_eq!(Limit::try_from(text.to_owned()).map(Limit::get), Ok(rows));
+            assert_eq!(text.parse().map(Limit::get), Ok(rows));
         }
         for bad in ["", "0", "201", "256", "-1", "+5", " 5", "5.0", "abc", "99999999999999999999"] {
-            assert_eq!(Limit::try_from(bad.to_owned()), Err(InvalidLimit), "{bad:?}");
+            assert_eq!(bad.parse::<Limit>(), Err(InvalidLimit), "{bad:?}");
         }
         assert_eq!(Limit::default().get(), 50);
     }

@@ -1,11 +1,11 @@
 //! The order of a list.
 
-use serde::Deserialize;
+use std::str::FromStr;
+
 use thiserror::Error;
 
 /// The order of a list, as the parameter `order` names it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
     /// The latest first.
     #[default]
@@ -29,10 +29,10 @@ impl Sort {
     }
 }
 
-impl TryFrom<String> for Sort {
-    type Error = InvalidSort;
+impl FromStr for Sort {
+    type Err = InvalidSort;
 
-    fn try_from(text: String) -> Result<Self, InvalidSort> {
+    fn from_str(text: &str) -> Result<Self, InvalidSort> {
         [Self::Newest, Self::Oldest].into_iter().find(|sort| sort.as_str() == text).ok_or(InvalidSort)
     }
 }

@@ -4,7 +4,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use api_error::{ApiError, Code, Json};
+use api_error::{ApiError, Code, FromJson, Json, Node};
 use auth::{Caller, Verifier};
 use clap::Parser;
 use idempotency::http::{
@@ -99,9 +99,17 @@ async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct NewGiftCard {
     amount_minor: i32,
+}
+
+impl FromJson for NewGiftCard {
+    fn from_json(body: Node<'_>) -> Option<Self> {
+        body.object(|card| {
+            let amount_minor = card.required("amount_minor", |amount| amount.integer(i32::MIN..=i32::MAX));
+            Some(Self { amount_minor: amount_minor? })
+        })
+    }
 }
 
 async fn buy_gift_card(

@@ -18,7 +18,7 @@ use api_error::ApiError;
 use pg::Migration;
 
 pub use fingerprint::Fingerprint;
-pub use key::Key;
+pub use key::{InvalidKey, Key};
 pub use local::{Answer, Effect, Stored, local};
 pub use response::Response;
 pub use retention::{Config, Retention, RetentionTooShort};
@@ -27,6 +27,7 @@ pub use retention::{Config, Retention, RetentionTooShort};
 pub const MIGRATIONS: &[Migration] = &[
     ("V1__create_idempotency_keys", include_str!("../migrations/http/V1__create_idempotency_keys.sql")),
     ("V2__add_remote_operations", include_str!("../migrations/http/V2__add_remote_operations.sql")),
+    ("V3__say_where_bodies_differ", include_str!("../migrations/http/V3__say_where_bodies_differ.sql")),
 ];
 
 /// A request that may be a repetition.

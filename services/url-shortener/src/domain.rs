@@ -2,6 +2,7 @@
 
 mod code;
 mod host;
+mod host_name;
 mod link;
 mod link_filter;
 mod public_url;

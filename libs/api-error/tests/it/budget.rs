@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use serde_json::json;
+
 use crate::fixture::{DEADLINE, Server, failure};
 
 const HEADER: &str = "x-request-deadline-ms";
@@ -28,13 +30,27 @@ async fn a_client_with_less_time_gets_its_answer_in_that_time() {
 }
 
 #[actix_web::test]
-async fn a_time_that_is_none_is_refused() {
+async fn a_time_that_is_none_is_refused_with_its_reason() {
     let server = Server::start();
-    for bad in ["", "0", "-1", "+5", "1.5", "5s", "soon", "0x10", "86400001", "99999999999999999999999999"] {
+    let (digits, range) =
+        ("must be a whole number of milliseconds, in digits", "must be 1 to 86400000 milliseconds");
+    for (bad, fault) in [
+        ("", digits),
+        ("-1", digits),
+        ("+5", digits),
+        ("1.5", digits),
+        ("5s", digits),
+        ("soon", digits),
+        ("0x10", digits),
+        ("0", range),
+        ("86400001", range),
+        ("99999999999999999999999999", range),
+    ] {
         let body = failure(server.get("/remaining").header(HEADER, bad), 400, "invalid_deadline").await;
-        assert_eq!(body["details"][0]["pointer"], format!("/header/{HEADER}"), "{bad}");
-        assert!(body["message"].as_str().unwrap().contains("from 1 to 86400000"), "{body}");
+        assert_eq!(body["message"], format!("The header {HEADER} cannot be used: it {fault}."));
+        assert_eq!(body["details"], json!([{"pointer": format!("/header/{HEADER}"), "message": fault}]));
     }
     let twice = server.get("/remaining").header(HEADER, "300").header(HEADER, "300");
-    failure(twice, 400, "invalid_deadline").await;
+    let body = failure(twice, 400, "invalid_deadline").await;
+    assert_eq!(body["details"][0]["message"], "must be there once only");
 }

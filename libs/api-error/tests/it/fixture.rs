@@ -9,7 +9,10 @@ use actix_web::{
     http::StatusCode,
     web,
 };
-use api_error::{ApiError, Code, Edge, Json, JsonLimit, Query, RequestId, method_not_allowed};
+use api_error::{
+    ApiError, Code, Edge, FromJson, FromQuery, Json, JsonLimit, Members, Node, Parameters, Query, RequestId,
+    method_not_allowed,
+};
 use reqwest::{Client, RequestBuilder, Response};
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,26 +23,47 @@ pub(crate) const DEADLINE: Duration = Duration::from_millis(800);
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_millis(200);
 pub(crate) const SECRET: &str = "password=hunter2.";
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only parsing them matters")]
-pub(crate) struct Order {
-    customer_email: String,
-    lines: Vec<Line>,
+pub(crate) struct Order;
+
+impl FromJson for Order {
+    fn from_json(value: Node<'_>) -> Option<Self> {
+        value.object(|order| {
+            let customer_email = order.required_text::<String>("customer_email");
+            let lines =
+                order.required("lines", |lines| lines.array(0..=50, |_, line| line.object(read_line)));
+            customer_email.and(lines).map(|_| Self)
+        })
+    }
+}
+
+fn read_line(line: &mut Members<'_>) -> Option<(String, i32)> {
+    let sku = line.required_text("sku");
+    let quantity = line.required("quantity", |quantity| quantity.integer(1..=1_000));
+    Some((sku?, quantity?))
+}
+
+/// Whatever a body is, as long as any body may be it.
+pub(crate) struct Anything;
+
+impl FromJson for Anything {
+    fn from_json(_: Node<'_>) -> Option<Self> {
+        Some(Self)
+    }
+}
+
+pub(crate) struct Page;
+
+impl FromQuery for Page {
+    fn from_query(parameters: &mut Parameters<'_>) -> Option<Self> {
+        let size = parameters.optional::<u8>("size");
+        let text = parameters.optional::<String>("text");
+        size.and(text).map(|_| Self)
+    }
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only parsing them matters")]
-pub(crate) struct Line {
-    sku: String,
-    quantity: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only parsing them matters")]
-pub(crate) struct Page {
+#[expect(dead_code, reason = "only parsing it matters")]
+struct ForeignPage {
     size: u8,
 }
 
@@ -73,10 +97,11 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(
             web::resource("/any")
                 .app_data(JsonLimit { max_bytes: 64 * 1024, ..JsonLimit::default() })
-                .route(web::post().to(async |_: Json<Value>| HttpResponse::Ok())),
+                .route(web::post().to(async |_: Json<Anything>| HttpResponse::Ok()))
+                .route(web::put().to(async |_: Json<Anything>| HttpResponse::Ok())),
         )
         .route("/remaining", web::get().to(remaining))
-        .route("/pages", web::get().to(async |_: web::Query<Page>| HttpResponse::Ok()))
+        .route("/pages", web::get().to(async |_: web::Query<ForeignPage>| HttpResponse::Ok()))
         .route("/strict-pages", web::get().to(async |_: Query<Page>| HttpResponse::Ok()))
         .route("/id", web::get().to(async |id: RequestId| id.to_string()))
         .route("/codes/{name}", web::get().to(raise))

@@ -30,6 +30,8 @@ fn cases() -> Vec<Case> {
         case(number("1.5"), number("9223372036854775808"), "/a/1", numbers),
         case(number("-0.1e2"), number("99999999999999999999999999"), "/a/1", numbers),
         case(number("null"), number("1e300"), "/a/1", numbers),
+        case(number("1e-400"), number("1e400"), "/a/1", numbers),
+        case(number("0e400"), number(&"9".repeat(400)), "/a/1", numbers),
     ]
 }
 
@@ -50,8 +52,7 @@ async fn a_body_has_bounds_of_its_own() {
 #[actix_web::test]
 async fn a_body_that_ends_before_it_exceeds_anything_is_malformed() {
     let server = Server::start();
-    let send =
-        |body: String| server.method("POST", "/any").header("content-type", "application/json").body(body);
-    failure(send(r#"{"a":"#.repeat(32)), 400, "malformed_json").await;
-    failure(send(format!(r#"{{"a": {}}}"#, "9".repeat(400))), 400, "malformed_json").await;
+    let body = r#"{"a":"#.repeat(32);
+    let request = server.method("POST", "/any").header("content-type", "application/json").body(body);
+    failure(request, 400, "malformed_json").await;
 }

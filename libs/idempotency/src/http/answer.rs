@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use api_error::{ApiError, Code};
 
-use super::{Request, Response};
+use super::{Request, Response, fingerprint::Differences};
 use crate::metrics;
 
 /// What became of a request.
@@ -16,8 +16,8 @@ pub(super) enum Outcome {
     Replayed(Response),
     /// It is being worked on; the client should come back after this time.
     InProgress(Duration),
-    /// Its key belongs to a request that differs in these parts.
-    Mismatch(Vec<&'static str>),
+    /// Its key belongs to a request that differs in this.
+    Mismatch(Differences),
 }
 
 impl Outcome {
@@ -27,7 +27,7 @@ impl Outcome {
             Self::Done(response) => ("claimed", response.into_http(false)),
             Self::Replayed(response) => ("replayed", response.into_http(true)),
             Self::InProgress(retry_after) => ("in_progress", Err(in_progress(retry_after))),
-            Self::Mismatch(differences) => ("mismatch", Err(mismatch(&differences))),
+            Self::Mismatch(differences) => ("mismatch", Err(mismatch(differences))),
         };
         metrics::REQUESTS.with_label_values(&[request.fingerprint.route.as_str(), label]).inc();
         result
@@ -42,10 +42,12 @@ fn in_progress(retry_after: Duration) -> ApiError {
     .with_retry_after(retry_after)
 }
 
-fn mismatch(differences: &[&'static str]) -> ApiError {
+fn mismatch(Differences { parts, places }: Differences) -> ApiError {
     let message = format!(
         "This Idempotency-Key was used for a request with another {}; use a new key for a new request.",
-        differences.join(" and ")
+        parts.join(" and ")
     );
-    ApiError::new(Code::IdempotencyKeyReused, message)
+    places.into_iter().fold(ApiError::new(Code::IdempotencyKeyReused, message), |error, place| {
+        error.with_detail(place, "differs from the first request with this key")
+    })
 }

@@ -4,6 +4,7 @@ use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use api_error::{ApiError, Code};
+use thiserror::Error;
 
 /// The header's name.
 const HEADER: &str = "Idempotency-Key";
@@ -15,16 +16,42 @@ const MAX_LEN: usize = 255;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key(String);
 
+/// Why a value is no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum InvalidKey {
+    /// It has no characters.
+    #[error("must not be empty")]
+    Empty,
+    /// It has more than 255.
+    #[error("must have at most {MAX_LEN} characters")]
+    TooLong,
+    /// A blank, a control character, or one beyond ASCII.
+    #[error("must have only visible ASCII characters, and no blanks")]
+    Character,
+    /// It begins like a structured-field string and is none.
+    #[error("must end in a double quote if it begins with one, with \\\" and \\\\ as its only escapes")]
+    Quotes,
+}
+
 impl Key {
-    /// Reads the header's value; `None` when it is not a key.
-    pub fn parse(value: &str) -> Option<Self> {
+    /// Reads the header's value.
+    ///
+    /// # Errors
+    /// It is no key; the error says why, and does not repeat it.
+    pub fn parse(value: &str) -> Result<Self, InvalidKey> {
         let value = value.trim_matches([' ', '\t']);
         let key = match value.strip_prefix('"') {
-            Some(rest) => unescape(rest.strip_suffix('"')?)?,
+            Some(rest) => rest.strip_suffix('"').and_then(unescape).ok_or(InvalidKey::Quotes)?,
             None => value.to_owned(),
         };
-        let valid = (1..=MAX_LEN).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-        valid.then_some(Self(key))
+        if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(InvalidKey::Character);
+        }
+        match key.len() {
+            0 => Err(InvalidKey::Empty),
+            1..=MAX_LEN => Ok(Self(key)),
+            _ => Err(InvalidKey::TooLong),
+        }
     }
 
     /// Takes a key that was checked before it was stored.
@@ -71,43 +98,54 @@ impl FromRequest for Key {
                 "Send an Idempotency-Key header with a value of your own that is unique to this request, such as a UUID; \
                  repeat it when you repeat the request.",
             )),
-            (Some(value), None) => value.to_str().ok().and_then(Self::parse).ok_or_else(invalid),
-            (Some(_), Some(_)) => Err(invalid()),
+            (Some(value), None) => {
+                // What actix does not show as text has characters beyond ASCII.
+                let text = value.to_str().or(Err(InvalidKey::Character));
+                text.and_then(Self::parse).map_err(|fault| invalid(fault.to_string()))
+            }
+            (Some(_), Some(_)) => Err(invalid("must be there once only".to_owned())),
         };
         ready(key)
     }
 }
 
-fn invalid() -> ApiError {
-    ApiError::new(
-        Code::InvalidIdempotencyKey,
-        "Idempotency-Key must be sent once, as 1 to 255 visible ASCII characters without spaces, bare or in double quotes.",
-    )
+fn invalid(fault: String) -> ApiError {
+    ApiError::new(Code::InvalidIdempotencyKey, format!("The Idempotency-Key cannot be used: it {fault}."))
+        .with_detail("/header/Idempotency-Key", fault)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(value: &str) -> Option<String> {
+    fn parsed(value: &str) -> Result<String, InvalidKey> {
         Key::parse(value).map(|key| key.0)
     }
 
     #[test]
     fn bare_and_quoted_forms_are_the_same_key() {
-        assert_eq!(parsed("8e03-978e"), Some("8e03-978e".to_owned()));
+        assert_eq!(parsed("8e03-978e"), Ok("8e03-978e".to_owned()));
         assert_eq!(parsed("\"8e03-978e\""), parsed("8e03-978e"));
-        assert_eq!(parsed(r#""a\"b\\c""#), Some(r#"a"b\c"#.to_owned()));
+        assert_eq!(parsed(r#""a\"b\\c""#), Ok(r#"a"b\c"#.to_owned()));
     }
 
     #[test]
-    fn what_is_not_a_key_is_refused() {
-        for bad in
-            ["", " ", "\"\"", "\"open", "\"a\"b\"", r#""a\n""#, "two words", "schlüssel", &"k".repeat(256)]
-        {
-            assert_eq!(parsed(bad), None, "{bad:?}");
+    fn what_is_not_a_key_is_refused_with_its_reason() {
+        for (bad, reason) in [
+            ("", InvalidKey::Empty),
+            (" ", InvalidKey::Empty),
+            ("\"\"", InvalidKey::Empty),
+            ("\"", InvalidKey::Quotes),
+            ("\"open", InvalidKey::Quotes),
+            ("\"a\"b\"", InvalidKey::Quotes),
+            (r#""a\n""#, InvalidKey::Quotes),
+            ("two words", InvalidKey::Character),
+            ("schlüssel", InvalidKey::Character),
+            (&"k".repeat(256), InvalidKey::TooLong),
+        ] {
+            assert_eq!(parsed(bad), Err(reason), "{bad:?}");
         }
-        assert!(parsed(&"k".repeat(255)).is_some());
+        assert!(parsed(&"k".repeat(255)).is_ok());
     }
 
     #[test]

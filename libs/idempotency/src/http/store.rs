@@ -5,7 +5,10 @@ use std::time::Duration;
 use pg::{Columns as _, Error, Row, Tx};
 use uuid::Uuid;
 
-use super::{Fingerprint, Request, Response, Retention};
+use super::{
+    Fingerprint, Request, Response, Retention,
+    fingerprint::{Differences, Parts},
+};
 
 /// Serialises the requests of one key without making them wait. Taken by hash: two keys that share one only ever cost
 /// each other a retry.
@@ -13,18 +16,18 @@ const TRY_LOCK: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended($1 || 
 
 /// A statement of its own, after the lock: under READ COMMITTED it sees what the lock's last holder committed.
 const FIND: &str = "\
-SELECT fingerprint_version, method, route, query_hash, body_hash, status, headers, body, owner,
+SELECT fingerprint_version, method, route, query_hash, body_hash, body_parts, status, headers, body, owner,
     extract(epoch FROM lease_until - now())::float8 AS lease_left_s
 FROM idempotency_keys WHERE tenant = $1 AND key = $2 AND expires_at > now()";
 
 /// Takes over an expired row that nobody purged yet.
 const INSERT_FINISHED: &str = "\
 INSERT INTO idempotency_keys
-    (tenant, key, fingerprint_version, method, route, query_hash, body_hash, status, headers, body, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now() + make_interval(secs => $11))
+    (tenant, key, fingerprint_version, method, route, query_hash, body_hash, body_parts, status, headers, body, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now() + make_interval(secs => $12))
 ON CONFLICT (tenant, key) DO UPDATE SET
     fingerprint_version = excluded.fingerprint_version, method = excluded.method, route = excluded.route,
-    query_hash = excluded.query_hash, body_hash = excluded.body_hash, status = excluded.status,
+    query_hash = excluded.query_hash, body_hash = excluded.body_hash, body_parts = excluded.body_parts, status = excluded.status,
     headers = excluded.headers, body = excluded.body, created_at = now(), expires_at = excluded.expires_at,
     operation = NULL, recovery_point = NULL, owner = NULL
 WHERE idempotency_keys.expires_at <= now()";
@@ -52,8 +55,8 @@ impl Record {
         matches!(self.state, State::Finished(_))
     }
 
-    /// The parts in which a request differs from the one that made this record.
-    pub(super) fn differences(&self, asked: &Fingerprint) -> Vec<&'static str> {
+    /// In what a request differs from the one that made this record.
+    pub(super) fn differences(&self, asked: &Fingerprint) -> Differences {
         self.fingerprint.differences(asked)
     }
 }
@@ -81,12 +84,17 @@ fn state(row: &Row) -> Result<State, Error> {
 }
 
 fn fingerprint(row: &Row) -> Result<Fingerprint, Error> {
+    let body_hash: Vec<u8> = row.column("body_hash")?;
+    let parts: Option<serde_json::Value> = row.column("body_parts")?;
+    // Without them an answer is less precise, and as right as before.
+    let parts = parts.and_then(|parts| serde_json::from_value::<Parts>(parts).ok());
     Ok(Fingerprint {
         version: row.column("fingerprint_version")?,
         method: row.column("method")?,
         route: row.column("route")?,
         query_hash: row.column("query_hash")?,
-        body_hash: row.column("body_hash")?,
+        body_parts: parts.filter(|parts| parts.are_of(&body_hash)),
+        body_hash,
     })
 }
 
@@ -104,6 +112,11 @@ pub(super) fn response(row: &Row) -> Result<Response, Error> {
 /// Returns status and headers as they are stored.
 pub(super) fn columns(response: &Response) -> (i16, serde_json::Value) {
     (i16::try_from(response.status).unwrap_or(i16::MAX), serde_json::json!(response.headers))
+}
+
+/// Returns the parts of a body as they are stored.
+pub(super) fn body_parts(fingerprint: &Fingerprint) -> Option<serde_json::Value> {
+    fingerprint.body_parts.as_ref().map(|parts| serde_json::json!(parts))
 }
 
 /// Stores the response of a request that takes effect in this transaction.
@@ -126,6 +139,7 @@ pub(super) async fn insert_finished(
             &fingerprint.route,
             &fingerprint.query_hash,
             &fingerprint.body_hash,
+            &body_parts(fingerprint),
             &status,
             &headers,
             &response.body,

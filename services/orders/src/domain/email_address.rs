@@ -1,6 +1,7 @@
 //! A customer's mail address.
 
-use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+
 use thiserror::Error;
 
 /// Characters of an address at most (RFC 5321, 4.5.3.1.3, less the angle brackets).
@@ -9,31 +10,56 @@ const MAX_LEN: usize = 254;
 /// Characters before the `@` at most (RFC 5321, 4.5.3.1.1).
 const MAX_LOCAL_LEN: usize = 64;
 
+/// Characters of a label of the domain at most (RFC 1035, 2.3.4).
+const MAX_LABEL_LEN: usize = 63;
+
 /// An address that a mail can be sent to: the dot-atom form of RFC 5322, in ASCII.
 ///
 /// Quoted local parts and address literals are legal and refused: nobody's customers have them, and mail software
 /// handles them badly. Personal data, so it has no `Debug` output.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct EmailAddress(String);
 
-/// The text is no address. It is not repeated: it may be one all the same.
+/// Why no mail could be sent to a text. The text is not repeated: it may be an address all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("must be a mail address such as name@example.com")]
-pub(crate) struct InvalidEmailAddress;
+pub(crate) enum InvalidEmailAddress {
+    #[error("must be a mail address such as name@example.com, and is empty")]
+    Empty,
+    #[error("must not have blanks or control characters in it")]
+    Blank,
+    #[error("must be in ASCII: write a domain in Punycode (xn--…)")]
+    NotAscii,
+    #[error("must have an @ between a name and a domain")]
+    NoAt,
+    #[error("must have one @ only")]
+    SecondAt,
+    #[error("must have a name before the @")]
+    NoLocal,
+    #[error("must have a domain after the @")]
+    NoDomain,
+    #[error("must have at most {MAX_LEN} characters")]
+    TooLong,
+    #[error("must have at most {MAX_LOCAL_LEN} characters before the @")]
+    LocalTooLong,
+    #[error("must not have a name that begins or ends with a dot, or has two in a row")]
+    LocalDots,
+    #[error("must have only letters, digits, dots and !#$%&'*+-/=?^_`{{|}}~ before the @, without quotes")]
+    LocalCharacter,
+    #[error("must have a domain name after the @, not an address in brackets")]
+    Literal,
+    #[error("must have only letters, digits, hyphens and dots after the @")]
+    DomainCharacter,
+    #[error("must have a dot in the domain, as in example.com")]
+    NoDot,
+    #[error("must not have a domain that begins or ends with a dot, or has two in a row")]
+    DomainDots,
+    #[error("must have at most {MAX_LABEL_LEN} characters between two dots of the domain")]
+    LabelTooLong,
+    #[error("must not have a hyphen at the beginning or end of a part of the domain")]
+    Hyphen,
+}
 
 impl EmailAddress {
-    /// Reads an address; `None` when no mail could be sent to it.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (local, domain) = text.rsplit_once('@')?;
-        let valid = text.len() <= MAX_LEN
-            && local.len() <= MAX_LOCAL_LEN
-            && local.split('.').all(is_atom)
-            && domain.contains('.')
-            && domain.split('.').all(is_label);
-        valid.then(|| Self(text.to_owned()))
-    }
-
     /// Takes an address that was checked before it was stored.
     pub(crate) fn from_stored(text: String) -> Self {
         Self(text)
@@ -44,17 +70,68 @@ impl EmailAddress {
     }
 }
 
-impl TryFrom<String> for EmailAddress {
-    type Error = InvalidEmailAddress;
+impl FromStr for EmailAddress {
+    type Err = InvalidEmailAddress;
 
-    fn try_from(text: String) -> Result<Self, InvalidEmailAddress> {
-        Self::parse(&text).ok_or(InvalidEmailAddress)
+    fn from_str(text: &str) -> Result<Self, InvalidEmailAddress> {
+        check_characters(text)?;
+        let (local, domain) = text.split_once('@').ok_or(InvalidEmailAddress::NoAt)?;
+        if domain.contains('@') {
+            return Err(InvalidEmailAddress::SecondAt);
+        }
+        if text.len() > MAX_LEN {
+            return Err(InvalidEmailAddress::TooLong);
+        }
+        check_local(local)?;
+        check_domain(domain)?;
+        Ok(Self(text.to_owned()))
     }
 }
 
-impl From<EmailAddress> for String {
-    fn from(address: EmailAddress) -> Self {
-        address.0
+fn check_characters(text: &str) -> Result<(), InvalidEmailAddress> {
+    if text.is_empty() {
+        Err(InvalidEmailAddress::Empty)
+    } else if text.contains(|character: char| character.is_whitespace() || character.is_control()) {
+        Err(InvalidEmailAddress::Blank)
+    } else if text.is_ascii() {
+        Ok(())
+    } else {
+        Err(InvalidEmailAddress::NotAscii)
+    }
+}
+
+fn check_local(local: &str) -> Result<(), InvalidEmailAddress> {
+    let is_in_atom = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte);
+    if local.is_empty() {
+        Err(InvalidEmailAddress::NoLocal)
+    } else if local.len() > MAX_LOCAL_LEN {
+        Err(InvalidEmailAddress::LocalTooLong)
+    } else if !local.bytes().all(|byte| byte == b'.' || is_in_atom(byte)) {
+        Err(InvalidEmailAddress::LocalCharacter)
+    } else if local.split('.').any(str::is_empty) {
+        Err(InvalidEmailAddress::LocalDots)
+    } else {
+        Ok(())
+    }
+}
+
+fn check_domain(domain: &str) -> Result<(), InvalidEmailAddress> {
+    if domain.is_empty() {
+        Err(InvalidEmailAddress::NoDomain)
+    } else if domain.starts_with('[') {
+        Err(InvalidEmailAddress::Literal)
+    } else if !domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.') {
+        Err(InvalidEmailAddress::DomainCharacter)
+    } else if domain.split('.').any(str::is_empty) {
+        Err(InvalidEmailAddress::DomainDots)
+    } else if !domain.contains('.') {
+        Err(InvalidEmailAddress::NoDot)
+    } else if domain.split('.').any(|label| label.len() > MAX_LABEL_LEN) {
+        Err(InvalidEmailAddress::LabelTooLong)
+    } else if domain.split('.').any(|label| label.starts_with('-') || label.ends_with('-')) {
+        Err(InvalidEmailAddress::Hyphen)
+    } else {
+        Ok(())
     }
 }
 
@@ -64,48 +141,52 @@ impl std::fmt::Debug for EmailAddress {
     }
 }
 
-fn is_atom(atom: &str) -> bool {
-    !atom.is_empty()
-        && atom.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte))
-}
-
-fn is_label(label: &str) -> bool {
-    (1..=63).contains(&label.len())
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        && !label.starts_with('-')
-        && !label.ends_with('-')
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{InvalidEmailAddress as Invalid, *};
 
     #[test]
     fn usual_addresses_are_accepted() {
         for good in
             ["a@b.example", "first.last+tag@sub.example.org", "o'hara@example.com", "x@xn--bcher-kva.example"]
         {
-            assert!(EmailAddress::parse(good).is_some(), "{good}");
+            assert!(good.parse::<EmailAddress>().is_ok(), "{good}");
         }
     }
 
     #[test]
-    fn what_cannot_be_mailed_is_refused() {
-        let long = format!("{}@example.com", "x".repeat(65));
-        for bad in [
-            "",
-            "@",
-            "a@",
-            "@b.example",
-            "a@b",
-            "a b@c.example",
-            "a@b..example",
-            ".a@b.example",
-            "a@-b.example",
-            "a\n@b.example",
-            &long,
+    fn what_cannot_be_mailed_is_refused_with_its_reason() {
+        let label = "x".repeat(64);
+        let domain = format!("{}.example.com", vec!["x".repeat(63); 3].join("."));
+        for (bad, reason) in [
+            ("", Invalid::Empty),
+            (" a@b.example", Invalid::Blank),
+            ("a@b.example\n", Invalid::Blank),
+            ("a\u{a0}b@c.example", Invalid::Blank),
+            ("a@bücher.example", Invalid::NotAscii),
+            ("nobody", Invalid::NoAt),
+            ("a@b@c.example", Invalid::SecondAt),
+            ("@b.example", Invalid::NoLocal),
+            ("@", Invalid::NoLocal),
+            ("a@", Invalid::NoDomain),
+            (&format!("{}@{domain}", "x".repeat(60)), Invalid::TooLong),
+            (&format!("{label}x@example.com"), Invalid::LocalTooLong),
+            ("\"a\"@b.example", Invalid::LocalCharacter),
+            ("a,c@b.example", Invalid::LocalCharacter),
+            (".a@b.example", Invalid::LocalDots),
+            ("a.@b.example", Invalid::LocalDots),
+            ("a..c@b.example", Invalid::LocalDots),
+            ("a@[127.0.0.1]", Invalid::Literal),
+            ("a@b_c.example", Invalid::DomainCharacter),
+            ("a@b", Invalid::NoDot),
+            ("a@b..example", Invalid::DomainDots),
+            ("a@.example", Invalid::DomainDots),
+            ("a@b.example.", Invalid::DomainDots),
+            (&format!("a@{label}.example"), Invalid::LabelTooLong),
+            ("a@-b.example", Invalid::Hyphen),
+            ("a@b-.example", Invalid::Hyphen),
         ] {
-            assert!(EmailAddress::parse(bad).is_none(), "{bad:?}");
+            assert_eq!(bad.parse::<EmailAddress>(), Err(reason), "{bad:?}");
         }
     }
 }

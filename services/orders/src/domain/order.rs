@@ -2,6 +2,8 @@
 //!
 //! A state is a type: what may follow a state is a method of it, and there is no other way to the next one.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, Utc};
 use money::Money;
 use serde::{Deserialize, Serialize};
@@ -25,23 +27,43 @@ const MAX_SKU_LEN: usize = 40;
 #[serde(try_from = "String")]
 pub(crate) struct Sku(String);
 
-impl TryFrom<String> for Sku {
-    type Error = String;
+/// Why a text is no stock keeping unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum InvalidSku {
+    #[error("must have 1 to {MAX_SKU_LEN} characters")]
+    Length,
+    #[error("must have only upper-case letters A-Z, digits and hyphens")]
+    Character,
+    #[error("must not begin with a hyphen")]
+    Hyphen,
+}
 
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text).ok_or_else(|| format!("`{text}` is not a stock keeping unit"))
+impl FromStr for Sku {
+    type Err = InvalidSku;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSku> {
+        let is_good = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-';
+        if text.is_empty() || text.chars().count() > MAX_SKU_LEN {
+            Err(InvalidSku::Length)
+        } else if !text.bytes().all(is_good) {
+            Err(InvalidSku::Character)
+        } else if text.starts_with('-') {
+            Err(InvalidSku::Hyphen)
+        } else {
+            Ok(Self(text.to_owned()))
+        }
+    }
+}
+
+impl TryFrom<String> for Sku {
+    type Error = InvalidSku;
+
+    fn try_from(text: String) -> Result<Self, InvalidSku> {
+        text.parse()
     }
 }
 
 impl Sku {
-    /// Reads a stock keeping unit; `None` when it has another form.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let valid = (1..=MAX_SKU_LEN).contains(&text.len())
-            && !text.starts_with('-')
-            && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-');
-        valid.then(|| Self(text.to_owned()))
-    }
-
     /// Takes a stock keeping unit that was checked before it was stored.
     pub(crate) fn from_stored(text: String) -> Self {
         Self(text)
@@ -165,11 +187,11 @@ mod tests {
 
     fn line(quantity: i32, unit_price_minor: i64, currency: &str) -> Line {
         let unit_price = Money::new(unit_price_minor, currency.parse().unwrap());
-        Line { sku: Sku::parse("TEA-1").unwrap(), name: "Tea".to_owned(), quantity, unit_price }
+        Line { sku: "TEA-1".parse().unwrap(), name: "Tea".to_owned(), quantity, unit_price }
     }
 
     fn place(lines: Vec<Line>) -> Result<Order<Pending>, PlaceError> {
-        let email = EmailAddress::parse("a@b.example").unwrap();
+        let email = "a@b.example".parse().unwrap();
         Order::place("acme", email, lines, Utc::now())
     }
 
@@ -200,9 +222,17 @@ mod tests {
 
     #[test]
     fn a_sku_has_one_form() {
-        assert!(Sku::parse("TEA-EARL-GREY").is_some());
-        for bad in ["", "tea", "-TEA", "TEA GREY", "TEA_1", &"T".repeat(41)] {
-            assert!(Sku::parse(bad).is_none(), "{bad:?}");
+        assert!("TEA-EARL-GREY".parse::<Sku>().is_ok());
+        for (bad, reason) in [
+            ("", InvalidSku::Length),
+            (&"T".repeat(41), InvalidSku::Length),
+            ("tea", InvalidSku::Character),
+            ("TEA GREY", InvalidSku::Character),
+            ("TEA_1", InvalidSku::Character),
+            ("TÉA", InvalidSku::Character),
+            ("-TEA", InvalidSku::Hyphen),
+        ] {
+            assert_eq!(bad.parse::<Sku>(), Err(reason), "{bad:?}");
         }
     }
 }

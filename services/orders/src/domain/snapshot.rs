@@ -1,14 +1,14 @@
 //! An order as it looks from outside: for clients and for the tracking page.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
 use thiserror::Error;
 
 use super::{Details, Order, Pending};
 
 /// The name of a state, in the API, in events' history and in the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StateName {
     Pending,
     Confirmed,
@@ -23,11 +23,6 @@ impl StateName {
             Self::Rejected => "rejected",
         }
     }
-
-    /// Reads a name; `None` when no state has it.
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        [Self::Pending, Self::Confirmed, Self::Rejected].into_iter().find(|state| state.as_str() == name)
-    }
 }
 
 /// The text names no state.
@@ -35,11 +30,12 @@ impl StateName {
 #[error("must be pending, confirmed or rejected")]
 pub(crate) struct InvalidStateName;
 
-impl TryFrom<String> for StateName {
-    type Error = InvalidStateName;
+impl FromStr for StateName {
+    type Err = InvalidStateName;
 
-    fn try_from(name: String) -> Result<Self, InvalidStateName> {
-        Self::parse(&name).ok_or(InvalidStateName)
+    fn from_str(name: &str) -> Result<Self, InvalidStateName> {
+        let mut states = [Self::Pending, Self::Confirmed, Self::Rejected].into_iter();
+        states.find(|state| state.as_str() == name).ok_or(InvalidStateName)
     }
 }
 

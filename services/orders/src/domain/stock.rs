@@ -53,10 +53,9 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::EmailAddress;
 
     fn sku(sku: &str) -> Sku {
-        Sku::parse(sku).unwrap()
+        sku.parse().unwrap()
     }
 
     fn order(tenant: &str, lines: &[(&str, i32)]) -> Details {
@@ -69,7 +68,7 @@ mod tests {
         Details {
             id: Uuid::now_v7(),
             tenant: tenant.to_owned(),
-            customer_email: EmailAddress::parse("a@b.example").unwrap(),
+            customer_email: "a@b.example".parse().unwrap(),
             lines: lines.iter().map(line).collect(),
             total: money::Money::new(1, "EUR".parse().unwrap()),
             placed_at: Utc::now(),

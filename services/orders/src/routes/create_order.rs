@@ -1,9 +1,9 @@
 //! `POST /v1/orders`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
-use api_error::{ApiError, Code, Json};
+use api_error::{ApiError, Code, FromJson, Json, Members, Node};
 use auth::Caller;
 use chrono::{SubsecRound, Utc};
 use events::EncodeError;
@@ -11,7 +11,6 @@ use futures::try_join;
 use idempotency::http::{self, Answer, Effect, Key, Request, Response, Stored};
 use outbox::AppendError;
 use pg::{Tx, TxFuture};
-use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{get_order, order_body::OrderBody};
@@ -26,7 +25,7 @@ use crate::{
 };
 
 /// What a client sends.
-#[derive(Deserialize, ToSchema)]
+#[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
     "customer_email": "ada@example.com",
@@ -35,32 +34,60 @@ use crate::{
 pub(crate) struct NewOrder {
     /// Where the mail about the order goes.
     #[schema(
-        max_length = 254,
+        value_type = String, max_length = 254,
         pattern = r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+\.[A-Za-z0-9-]+$"
     )]
-    customer_email: String,
+    customer_email: EmailAddress,
     /// What is ordered; no product twice.
     #[schema(min_items = 1, max_items = 50)]
     lines: Vec<NewLine>,
 }
 
 /// A product and how many of it.
-#[derive(Deserialize, ToSchema)]
+#[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewOrderLine)]
 struct NewLine {
     /// The stock keeping unit, as the tenant's catalogue has it.
-    #[schema(pattern = "^[A-Z0-9][A-Z0-9-]{0,39}$")]
-    sku: String,
+    #[schema(value_type = String, pattern = "^[A-Z0-9][A-Z0-9-]{0,39}$")]
+    sku: Sku,
     #[schema(minimum = 1, maximum = 1000)]
     quantity: i32,
 }
 
-/// A checked order, before it has prices.
-struct Wanted {
-    customer_email: EmailAddress,
-    /// Stock keeping unit and quantity; no stock keeping unit twice.
-    lines: Vec<(Sku, i32)>,
+impl FromJson for NewOrder {
+    fn from_json(body: Node<'_>) -> Option<Self> {
+        body.object(|order| {
+            let customer_email = order.required_text("customer_email");
+            let lines = order.required("lines", |lines| {
+                let mut first_seen = BTreeMap::new();
+                lines.array(1..=MAX_LINES, |index, line| {
+                    line.object(|line| NewLine::read(line, index, &mut first_seen))
+                })
+            });
+            Some(Self { customer_email: customer_email?, lines: lines? })
+        })
+    }
+}
+
+impl NewLine {
+    /// `first_seen` has the stock keeping units of the lines before, and where they are.
+    fn read(line: &mut Members<'_>, index: usize, first_seen: &mut BTreeMap<Sku, usize>) -> Option<Self> {
+        let sku = line.required("sku", |node| {
+            let sku: Sku = node.text()?;
+            match first_seen.entry(sku.clone()) {
+                Entry::Vacant(entry) => {
+                    entry.insert(index);
+                    Some(sku)
+                }
+                Entry::Occupied(first) => {
+                    node.refuse(format!("is in line {} already; put the quantities together", first.get()))
+                }
+            }
+        });
+        let quantity = line.required("quantity", |quantity| quantity.integer(MIN_QUANTITY..=MAX_QUANTITY));
+        Some(Self { sku: sku?, quantity: quantity? })
+    }
 }
 
 /// Accepts an order; its state is to be asked for at `Location`.
@@ -88,8 +115,7 @@ pub(crate) async fn create_order(
     body: Json<NewOrder>,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let (new_order, raw) = body.into_parts();
-    let wanted = check(new_order)?;
+    let (wanted, raw) = body.into_parts();
     let tenant = caller.tenant.as_str();
     let request = Request::new(tenant, key, &request, &raw)?;
     let placing = Placing { tenant, wanted, state: &state };
@@ -99,54 +125,10 @@ pub(crate) async fn create_order(
     Ok(response)
 }
 
-/// Reports everything that is wrong at once.
-fn check(new_order: NewOrder) -> Result<Wanted, ApiError> {
-    let mut wrong: Vec<(String, String)> = Vec::new();
-    let customer_email = EmailAddress::parse(&new_order.customer_email);
-    if customer_email.is_none() {
-        wrong.push((
-            "/customer_email".to_owned(),
-            "must be a mail address such as name@example.com".to_owned(),
-        ));
-    }
-    if !(1..=MAX_LINES).contains(&new_order.lines.len()) {
-        wrong.push(("/lines".to_owned(), format!("must have 1 to {MAX_LINES} entries")));
-    }
-    let mut first_seen = BTreeMap::new();
-    let mut lines = Vec::with_capacity(new_order.lines.len().min(MAX_LINES));
-    for (index, line) in new_order.lines.into_iter().take(MAX_LINES).enumerate() {
-        let quantity = line.quantity;
-        if !(MIN_QUANTITY..=MAX_QUANTITY).contains(&quantity) {
-            let message = format!("must be {MIN_QUANTITY} to {MAX_QUANTITY}");
-            wrong.push((format!("/lines/{index}/quantity"), message));
-        }
-        let Some(sku) = Sku::parse(&line.sku) else {
-            let message = "must be 1 to 40 upper-case letters, digits or hyphens".to_owned();
-            wrong.push((format!("/lines/{index}/sku"), message));
-            continue;
-        };
-        if let Some(first) = first_seen.insert(sku.clone(), index) {
-            let message = format!("is in line {first} already; put the quantities together");
-            wrong.push((format!("/lines/{index}/sku"), message));
-        }
-        lines.push((sku, quantity));
-    }
-    match customer_email {
-        Some(customer_email) if wrong.is_empty() => Ok(Wanted { customer_email, lines }),
-        _ => Err(wrong.into_iter().fold(
-            ApiError::new(
-                Code::InvalidRequest,
-                "The order is not valid; details name each problem and its place.",
-            ),
-            |error, (pointer, message)| error.with_detail(pointer, message),
-        )),
-    }
-}
-
 /// The placing of an order.
 struct Placing<'a> {
     tenant: &'a str,
-    wanted: Wanted,
+    wanted: NewOrder,
     state: &'a State,
 }
 
@@ -156,7 +138,7 @@ impl Effect for Placing<'_> {
 
     fn read<'t>(&'t self, tx: &'t Tx<'_>) -> TxFuture<'t, Self::Found, ApiError> {
         Box::pin(async move {
-            let skus: Vec<&str> = self.wanted.lines.iter().map(|(sku, _)| sku.as_str()).collect();
+            let skus: Vec<&str> = self.wanted.lines.iter().map(|line| line.sku.as_str()).collect();
             Ok(store::catalogue::find_products(tx, self.tenant, &skus).await?)
         })
     }
@@ -191,20 +173,25 @@ impl Placing<'_> {
         })?;
         let now = Utc::now().trunc_subsecs(6);
         Order::place(self.tenant, self.wanted.customer_email.clone(), lines, now).map_err(|error| {
-            let message = match error {
-                PlaceError::LineCount => format!("An order has 1 to {MAX_LINES} lines."),
-                PlaceError::MixedCurrencies => {
-                    "Order products of different currencies separately.".to_owned()
+            let (message, fault) = match error {
+                PlaceError::LineCount => {
+                    ("An order has too few lines or too many.", "has too few or too many")
                 }
-                PlaceError::TotalTooLarge => "The total is too large; split the order.".to_owned(),
+                PlaceError::MixedCurrencies => (
+                    "Order products of different currencies separately.",
+                    "has products of different currencies",
+                ),
+                PlaceError::TotalTooLarge => {
+                    ("The total is too large; split the order.", "comes to too large a total")
+                }
             };
-            ApiError::new(Code::InvalidRequest, message).with_source(error)
+            ApiError::new(Code::InvalidRequest, message).with_detail("/lines", fault).with_source(error)
         })
     }
 }
 
-fn priced(wanted: &Wanted, products: &BTreeMap<Sku, Product>) -> Result<Vec<Line>, ApiError> {
-    let unknown = wanted.lines.iter().enumerate().filter(|(_, (sku, _))| !products.contains_key(sku));
+fn priced(wanted: &NewOrder, products: &BTreeMap<Sku, Product>) -> Result<Vec<Line>, ApiError> {
+    let unknown = wanted.lines.iter().enumerate().filter(|(_, line)| !products.contains_key(&line.sku));
     let mut error = None;
     for (index, _) in unknown {
         let so_far = error.unwrap_or_else(|| {
@@ -215,7 +202,7 @@ fn priced(wanted: &Wanted, products: &BTreeMap<Sku, Product>) -> Result<Vec<Line
     if let Some(error) = error {
         return Err(error);
     }
-    let line = |(sku, quantity): &(Sku, i32)| {
+    let line = |NewLine { sku, quantity }: &NewLine| {
         let product = &products[sku];
         Line {
             sku: sku.clone(),

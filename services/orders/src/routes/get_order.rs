@@ -36,10 +36,10 @@ pub(crate) fn location(id: Uuid) -> String {
 pub(crate) async fn get_order(
     caller: Caller,
     request: HttpRequest,
-    id: Path<Uuid>,
+    id: Path<String>,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let order = find(&caller, *id, &state).await?;
+    let order = find(&caller, &id, &state).await?;
     Ok(conditional_get::json(&request, tag(&order, 1), || OrderBody::from(&order)))
 }
 
@@ -63,10 +63,10 @@ pub(crate) async fn get_order(
 pub(crate) async fn get_order_v2(
     caller: Caller,
     request: HttpRequest,
-    id: Path<Uuid>,
+    id: Path<String>,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let order = find(&caller, *id, &state).await?;
+    let order = find(&caller, &id, &state).await?;
     Ok(conditional_get::json(&request, tag(&order, 2), || OrderBodyV2::from(&order)))
 }
 
@@ -75,12 +75,18 @@ fn tag(order: &Snapshot, form: u8) -> String {
     format!("{}-{}-v{form}", order.details.id, order.version)
 }
 
-async fn find(caller: &Caller, id: Uuid, state: &State) -> Result<Snapshot, ApiError> {
+async fn find(caller: &Caller, id: &str, state: &State) -> Result<Snapshot, ApiError> {
+    let Ok(id) = Uuid::try_parse(id) else {
+        let message = "must be a UUID, such as 0197c1f2-6a0e-7c3e-9b55-0c1f0e5f2d11";
+        return Err(no_such_order().with_detail("/path/id", message));
+    };
     let order = store::orders::find(&state.pool, "find_order", id).await?;
-    order.filter(|order| order.details.tenant == caller.tenant.as_str()).ok_or_else(|| {
-        ApiError::new(
-            Code::NotFound,
-            "There is no such order. Use the Location of the response that accepted it.",
-        )
-    })
+    order.filter(|order| order.details.tenant == caller.tenant.as_str()).ok_or_else(no_such_order)
+}
+
+fn no_such_order() -> ApiError {
+    ApiError::new(
+        Code::NotFound,
+        "There is no such order. Use the Location of the response that accepted it.",
+    )
 }

@@ -7,11 +7,11 @@ use actix_web::{
     http::header::{CACHE_CONTROL, HeaderValue, LINK},
     web::Data,
 };
-use api_error::{ApiError, Code, Query};
+use api_error::{ApiError, Code, FromQuery, Parameters as Asked, Query};
 use auth::Caller;
 use chrono::Utc;
 use cursor::{Anchor, Limit, List, Moment, Page, Range, Scope, Sort};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -26,9 +26,8 @@ use crate::{
 pub(crate) const PATTERN: &str = "/v1/orders";
 
 /// What a client may ask.
-#[derive(Deserialize, IntoParams)]
+#[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Parameters {
     /// Orders in this state only.
     #[param(value_type = Option<OrderState>)]
@@ -43,15 +42,34 @@ pub(crate) struct Parameters {
     #[param(value_type = Option<String>, max_length = 254)]
     customer: Option<EmailAddress>,
     /// Which come first.
-    #[serde(default)]
     #[param(value_type = Option<String>, pattern = "^(newest|oldest)$")]
     order: Sort,
     /// How many there are on a page, at most.
-    #[serde(default)]
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
     /// `next` or `prev` of another page of the same list.
     cursor: Option<String>,
+}
+
+impl FromQuery for Parameters {
+    fn from_query(asked: &mut Asked<'_>) -> Option<Self> {
+        let state = asked.optional("state");
+        let created_from = asked.optional("created_from");
+        let created_to = asked.optional("created_to");
+        let customer = asked.optional("customer");
+        let order = asked.optional("order");
+        let limit = asked.optional("limit");
+        let cursor = asked.optional("cursor");
+        Some(Self {
+            state: state?,
+            created_from: created_from?,
+            created_to: created_to?,
+            customer: customer?,
+            order: order?.unwrap_or_default(),
+            limit: limit?.unwrap_or_default(),
+            cursor: cursor?,
+        })
+    }
 }
 
 /// A page of the list.
@@ -59,9 +77,11 @@ pub(crate) struct Parameters {
 #[schema(as = OrderPageV1)]
 struct PageBody {
     items: Vec<SummaryBody>,
-    /// The cursor of the page after this one; absent at the end.
+    /// The cursor of the page after this one; `null` at the end.
+    #[schema(required = true)]
     next: Option<String>,
-    /// The cursor of the page before this one; absent at the beginning.
+    /// The cursor of the page before this one; `null` at the beginning.
+    #[schema(required = true)]
     prev: Option<String>,
 }
 

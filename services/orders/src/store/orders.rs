@@ -190,5 +190,5 @@ pub(super) fn state(row: &Row) -> Result<StateName, Error> {
 }
 
 fn state_named(state: &str) -> Result<StateName, Error> {
-    StateName::parse(state).ok_or_else(|| Error::UnknownValue { column: "state", value: state.to_owned() })
+    state.parse().ok().ok_or_else(|| Error::UnknownValue { column: "state", value: state.to_owned() })
 }

@@ -72,7 +72,37 @@ async fn the_same_key_with_another_body_is_refused_and_says_what_differs() {
     let error: Value = response.json().await.unwrap();
     assert_eq!(error["code"], "idempotency_key_reused");
     assert!(error["message"].as_str().unwrap().contains("another body"), "{error}");
+    let differs = "differs from the first request with this key";
+    assert_eq!(error["details"], json!([{"pointer": "/lines/0/quantity", "message": differs}]));
     assert_eq!(app.count("SELECT count(*) FROM orders").await, 1);
+
+    let mut other = order("TEA", 1);
+    other["customer_email"] = "eve@example.com".into();
+    other["lines"] = json!([{"sku": "TEA", "quantity": 1}, {"sku": "FRANC", "quantity": 1}]);
+    let error: Value = app.post("mine", &other).await.json().await.unwrap();
+    let pointers: Vec<_> =
+        error["details"].as_array().unwrap().iter().map(|detail| &detail["pointer"]).collect();
+    assert_eq!(pointers, ["/customer_email", "/lines/1/quantity", "/lines/1/sku"]);
+    assert!(!error.to_string().contains("example.com"), "{error}");
+}
+
+#[tokio::test]
+async fn a_row_that_an_older_replica_wrote_says_less_and_nothing_wrong() {
+    let app = App::start().await;
+    app.post("mine", &order("TEA", 1)).await;
+    let database = app.database.connect().await;
+    // An older replica leaves the column empty, or, over an expired row, as it was.
+    for older in ["NULL", "'{\"\": \"0011223344556677\", \"/customer_email\": \"00\", \"/lines\": \"00\"}'"] {
+        database.batch_execute(&format!("UPDATE idempotency_keys SET body_parts = {older}")).await.unwrap();
+        let replay = app.post("mine", &order("TEA", 1)).await;
+        assert_eq!(replay.headers()["idempotent-replayed"], "true", "{older}");
+        let error: Value = app.post("mine", &order("TEA", 2)).await.json().await.unwrap();
+        assert_eq!(
+            (&error["code"], &error["details"]),
+            (&json!("idempotency_key_reused"), &json!([])),
+            "{older}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ async fn all_problems_are_reported_at_once() {
     let app = App::start().await;
     let body = json!({ "customer_email": "x", "lines": [{ "sku": "?", "quantity": 0 }] });
     let error = refused(post(&app).json(&body), StatusCode::BAD_REQUEST, "invalid_request").await;
-    assert_eq!(pointers(&error), ["/customer_email", "/lines/0/quantity", "/lines/0/sku"]);
+    assert_eq!(pointers(&error), ["/customer_email", "/lines/0/sku", "/lines/0/quantity"]);
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod list_walks;
 mod listing;
 mod lists;
 mod matrix;
+mod messages;
 mod money;
 mod outcomes;
 mod previous_release;

@@ -12,10 +12,14 @@ const RANDOM_LEN: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Code(String);
 
-/// The text is no code.
+/// Why a text is no code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be 6 to 32 characters of A-Z, a-z, 0-9, _ and -")]
-pub(crate) struct InvalidCode;
+pub(crate) enum InvalidCode {
+    #[error("must have 6 to 32 characters")]
+    Length,
+    #[error("must have only the characters A-Z, a-z, 0-9, _ and -")]
+    Character,
+}
 
 impl Code {
     /// Makes a code that nobody can guess.
@@ -37,9 +41,13 @@ impl FromStr for Code {
     type Err = InvalidCode;
 
     fn from_str(text: &str) -> Result<Self, InvalidCode> {
-        let well_formed = (6..=32).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-        if well_formed { Ok(Self(text.to_owned())) } else { Err(InvalidCode) }
+        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') {
+            Err(InvalidCode::Character)
+        } else if !(6..=32).contains(&text.len()) {
+            Err(InvalidCode::Length)
+        } else {
+            Ok(Self(text.to_owned()))
+        }
     }
 }
 
@@ -77,8 +85,11 @@ mod tests {
         for good in ["abcdef", "A-b_3456", &"x".repeat(32)] {
             assert_eq!(good.parse::<Code>().map(|code| code.to_string()), Ok(good.to_owned()));
         }
-        for bad in ["", "abcde", "abc def", "abc/def", "abc.def", "abcdeé", "abcdef\n", &"x".repeat(33)] {
-            assert_eq!(bad.parse::<Code>(), Err(InvalidCode), "{bad:?}");
+        for bad in ["", "abcde", &"x".repeat(33)] {
+            assert_eq!(bad.parse::<Code>(), Err(InvalidCode::Length), "{bad:?}");
+        }
+        for bad in ["abc def", "abc/def", "abc.def", "abcdeé", "abcdef\n"] {
+            assert_eq!(bad.parse::<Code>(), Err(InvalidCode::Character), "{bad:?}");
         }
     }
 }

@@ -1,22 +1,25 @@
 //! The host that links lead to.
 
-use serde::Deserialize;
+use std::str::FromStr;
+
 use url::Host as UrlHost;
 
+use super::host_name::{self, InvalidHostName};
+
 /// A host in the form in which it stands in a target: lower case, Punycode, an IPv6 address in brackets.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host(String);
 
-/// Characters of a host at most, as DNS has it (RFC 1035), in whatever form it is written.
-const MAX_LEN: usize = 253;
-
-/// The text is no host.
+/// Why a text is no host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "must be a host name or an IP address of {MAX_LEN} characters at most, without scheme, port and path"
-)]
-pub(crate) struct InvalidHost;
+pub(crate) enum InvalidHost {
+    #[error(
+        "must be a host name or an IP address, one of version 6 in brackets, without scheme, port and path"
+    )]
+    NotAHost,
+    #[error(transparent)]
+    Name(#[from] InvalidHostName),
+}
 
 impl Host {
     pub(crate) fn as_str(&self) -> &str {
@@ -24,17 +27,16 @@ impl Host {
     }
 }
 
-impl TryFrom<String> for Host {
-    type Error = InvalidHost;
+impl FromStr for Host {
+    type Err = InvalidHost;
 
-    fn try_from(text: String) -> Result<Self, InvalidHost> {
-        if text.chars().count() > MAX_LEN {
-            return Err(InvalidHost);
+    fn from_str(text: &str) -> Result<Self, InvalidHost> {
+        let host = UrlHost::parse(text).or(Err(InvalidHost::NotAHost))?;
+        if let UrlHost::Domain(name) = &host {
+            host_name::check(name)?;
         }
-        let host = UrlHost::parse(&text).or(Err(InvalidHost))?.to_string();
         // `example.com.` is the same host as `example.com`.
-        let host = host.trim_end_matches('.');
-        if host.is_empty() { Err(InvalidHost) } else { Ok(Self(host.to_owned())) }
+        Ok(Self(host.to_string().trim_end_matches('.').to_owned()))
     }
 }
 
@@ -51,26 +53,25 @@ mod tests {
             ("127.1", "127.0.0.1"),
             ("[2001:DB8:0::1]", "[2001:db8::1]"),
         ] {
-            assert_eq!(Host::try_from(given.to_owned()), Ok(Host(kept.to_owned())), "{given}");
+            assert_eq!(given.parse(), Ok(Host(kept.to_owned())), "{given}");
         }
     }
 
     #[test]
-    fn what_is_no_host_is_refused() {
-        let long = format!("{}.example", "x".repeat(MAX_LEN));
-        for bad in [
-            &long,
-            "",
-            ".",
-            "a b",
-            "example.com:80",
-            "https://example.com",
-            "example.com/",
-            "a@b",
-            "2001:db8::1",
-            "[::1",
+    fn what_is_no_host_is_refused_with_its_reason() {
+        for bad in
+            ["", "a b", "example.com:80", "https://example.com", "example.com/", "a@b", "2001:db8::1", "[::1"]
+        {
+            assert_eq!(bad.parse::<Host>(), Err(InvalidHost::NotAHost), "{bad:?}");
+        }
+        let long = format!("{}.example", "ü".repeat(63));
+        for (bad, reason) in [
+            (".", InvalidHostName::EmptyLabel),
+            ("a..b", InvalidHostName::EmptyLabel),
+            (&long, InvalidHostName::LabelTooLong),
+            (&"x.".repeat(128), InvalidHostName::TooLong),
         ] {
-            assert_eq!(Host::try_from(bad.to_owned()), Err(InvalidHost), "{bad:?}");
+            assert_eq!(bad.parse::<Host>(), Err(InvalidHost::Name(reason)), "{bad:?}");
         }
     }
 }

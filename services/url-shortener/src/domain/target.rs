@@ -1,10 +1,13 @@
 //! Where a link may lead.
 
-use std::{cell::Cell, fmt, net::SocketAddr, sync::Arc};
+use std::{cell::Cell, fmt, net::SocketAddr, str::FromStr, sync::Arc};
 
-use url::{SyntaxViolation, Url};
+use url::{Host, ParseError, SyntaxViolation, Url};
 
-use super::PublicUrl;
+use super::{
+    PublicUrl,
+    host_name::{self, InvalidHostName},
+};
 
 /// Characters of a target at most, in its normal form.
 const MAX_LEN: usize = 2048;
@@ -18,30 +21,45 @@ pub(crate) struct Target(Arc<str>);
 pub(crate) enum InvalidTarget {
     #[error("must be at most {MAX_LEN} characters, counted after percent-encoding")]
     TooLong,
-    #[error("must be an absolute URL with a host, such as https://example.com/path")]
-    NotAUrl,
+    #[error("must be an absolute URL such as https://example.com/path, and is empty")]
+    Empty,
+    #[error("must not have control characters in it, such as tabs and line breaks")]
+    Control,
+    #[error("must not have a blank at its beginning or end")]
+    Blank,
+    #[error("must be an absolute URL, such as https://example.com/path")]
+    NotAbsolute,
     #[error("must begin with http:// or https://")]
     Scheme,
+    #[error("must have two slashes after http: or https:, no more and no fewer")]
+    Slashes,
+    #[error("must not have a backslash in it; a slash may be meant")]
+    Backslash,
     #[error("must not have a user name or password in it")]
     Credentials,
+    #[error("must have a host, as https://example.com/path has")]
+    NoHost,
+    #[error("must have a host name or an IP address as its host, without blanks and other characters")]
+    Host,
+    #[error(
+        "must have an IP address with four numbers up to 255 as its host, or a name that does not end in a number"
+    )]
+    Ipv4,
+    #[error("must have an IP address of version 6 between the brackets")]
+    Ipv6,
+    #[error("must have a port up to 65535")]
+    Port,
+    #[error(transparent)]
+    HostName(#[from] InvalidHostName),
     #[error("must not lead to this service itself")]
     Home,
 }
 
 impl Target {
-    /// Checks a target. `bound` is the socket on which this service listens: links must not lead there either.
-    pub(crate) fn parse(text: &str, home: &PublicUrl, bound: SocketAddr) -> Result<Self, InvalidTarget> {
-        if text.len() > MAX_LEN {
-            return Err(InvalidTarget::TooLong);
-        }
-        let url = parse_strictly(text)?;
-        if home.is_home_of(&url, bound) {
-            return Err(InvalidTarget::Home);
-        }
-        if url.as_str().len() > MAX_LEN {
-            return Err(InvalidTarget::TooLong);
-        }
-        Ok(Self(url.as_str().into()))
+    /// Refuses a target that leads to this service. `bound` is the socket on which it listens: links must not lead there either.
+    pub(crate) fn away_from(self, home: &PublicUrl, bound: SocketAddr) -> Result<Self, InvalidTarget> {
+        let url = Url::parse(&self.0).or(Err(InvalidTarget::NotAbsolute))?;
+        if home.is_home_of(&url, bound) { Err(InvalidTarget::Home) } else { Ok(self) }
     }
 
     /// Takes a target that was checked before it was stored.
@@ -54,28 +72,72 @@ impl Target {
     }
 }
 
+impl FromStr for Target {
+    type Err = InvalidTarget;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTarget> {
+        if text.len() > MAX_LEN {
+            return Err(InvalidTarget::TooLong);
+        }
+        let url = parse_strictly(text)?;
+        if url.as_str().len() > MAX_LEN { Err(InvalidTarget::TooLong) } else { Ok(Self(url.as_str().into())) }
+    }
+}
+
 /// Refuses what browsers forgive: a text that two readers can understand differently is how checks are deceived.
 fn parse_strictly(text: &str) -> Result<Url, InvalidTarget> {
-    let ambiguous = Cell::new(false);
+    check_characters(text)?;
+    let violated = Cell::new(None);
     let credentials = Cell::new(false);
     let on_violation = |violation| match violation {
         SyntaxViolation::EmbeddedCredentials | SyntaxViolation::UnencodedAtSign => credentials.set(true),
         // Percent-encoded by the parser, or passed on as they are: harmless either way.
         SyntaxViolation::NonUrlCodePoint | SyntaxViolation::PercentDecode => {}
-        _ => ambiguous.set(true),
+        // In place of slashes it is no violation of its own.
+        _ if text.contains('\\') => violated.set(Some(InvalidTarget::Backslash)),
+        // The others are of files, or of characters that were refused above.
+        _ => violated.set(Some(InvalidTarget::Slashes)),
     };
     let parsed = Url::options().syntax_violation_callback(Some(&on_violation)).parse(text);
-    let Ok(url) = parsed else { return Err(InvalidTarget::NotAUrl) };
+    let url = parsed.map_err(|error| violated.get().unwrap_or_else(|| fault(error)))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(InvalidTarget::Scheme);
     }
     if credentials.get() {
         return Err(InvalidTarget::Credentials);
     }
-    if ambiguous.get() {
-        return Err(InvalidTarget::NotAUrl);
+    if let Some(violated) = violated.get() {
+        return Err(violated);
+    }
+    if let Some(Host::Domain(name)) = url.host() {
+        host_name::check(name)?;
     }
     Ok(url)
+}
+
+/// RFC 3986 has none of these characters; the parser removes or encodes them.
+fn check_characters(text: &str) -> Result<(), InvalidTarget> {
+    if text.is_empty() {
+        Err(InvalidTarget::Empty)
+    } else if text.contains(char::is_control) {
+        Err(InvalidTarget::Control)
+    } else if text.trim() != text {
+        Err(InvalidTarget::Blank)
+    } else {
+        Ok(())
+    }
+}
+
+fn fault(error: ParseError) -> InvalidTarget {
+    match error {
+        ParseError::EmptyHost => InvalidTarget::NoHost,
+        ParseError::InvalidPort => InvalidTarget::Port,
+        ParseError::InvalidIpv4Address => InvalidTarget::Ipv4,
+        ParseError::InvalidIpv6Address => InvalidTarget::Ipv6,
+        ParseError::IdnaError | ParseError::InvalidDomainCharacter => InvalidTarget::Host,
+        ParseError::Overflow => InvalidTarget::TooLong,
+        _ => InvalidTarget::NotAbsolute,
+    }
 }
 
 impl fmt::Display for Target {
@@ -90,7 +152,8 @@ mod tests {
 
     fn parse(text: &str) -> Result<String, InvalidTarget> {
         let home = "https://s.example".parse().unwrap();
-        Target::parse(text, &home, "127.0.0.1:7401".parse().unwrap()).map(|target| target.to_string())
+        let bound = "127.0.0.1:7401".parse().unwrap();
+        text.parse::<Target>()?.away_from(&home, bound).map(|target| target.to_string())
     }
 
     #[test]
@@ -120,30 +183,48 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_absolute_url_is_refused() {
-        for bad in [
-            "",
-            " ",
-            "/path",
-            "example.com",
-            "//example.com/",
-            "https:",
-            "https://",
-            "https://?q",
-            "https:example.com",
-            "https:///example.com",
-            "https:\\\\example.com",
-            "https://exa mple.com",
-            "https://example.com:99999",
-            " https://example.com",
-            "https://example.com/\n",
-            "https://exam\tple.com",
-            "https://example.com/a\\b",
-            "https://1.2.3.256/",
-            "https://[::1",
-            "https://exa%00mple.com",
+    fn what_is_no_target_is_refused_with_its_reason() {
+        use InvalidTarget::*;
+        let label = "x".repeat(64);
+        let name = "x.".repeat(150);
+        for (bad, reason) in [
+            ("", Empty),
+            (" ", Blank),
+            (" https://example.com", Blank),
+            ("https://example.com ", Blank),
+            ("https://example.com\u{3000}", Blank),
+            ("https://example.com/\n", Control),
+            ("https://exam\tple.com", Control),
+            ("https://example.com/\r\nSet-Cookie: a=b", Control),
+            ("https://example.com/\0", Control),
+            ("https://example.com/a\u{1}b", Control),
+            ("https://example.com/?\u{7f}", Control),
+            ("https://example.com/#\u{85}", Control),
+            ("/path", NotAbsolute),
+            ("example.com", NotAbsolute),
+            ("//example.com/", NotAbsolute),
+            ("https:example.com", Slashes),
+            ("https:///example.com", Slashes),
+            ("https:", Slashes),
+            ("https:\\\\example.com", Backslash),
+            ("https://example.com/a\\b", Backslash),
+            ("https://", NoHost),
+            ("https://?q", NoHost),
+            ("https://exa mple.com", Host),
+            ("https://exa%00mple.com", Host),
+            ("https://exa<mple.com", Host),
+            ("https://1.2.3.256/", Ipv4),
+            ("https://[::1", Ipv6),
+            ("https://[::g]/", Ipv6),
+            ("https://example.com:99999", Port),
+            ("https://example.com:http/", Port),
+            ("https://a..b/", HostName(InvalidHostName::EmptyLabel)),
+            ("https://.example.com/", HostName(InvalidHostName::EmptyLabel)),
+            ("https://example.com../", HostName(InvalidHostName::EmptyLabel)),
+            (&format!("https://{label}.example/"), HostName(InvalidHostName::LabelTooLong)),
+            (&format!("https://{name}example/"), HostName(InvalidHostName::TooLong)),
         ] {
-            assert_eq!(parse(bad), Err(InvalidTarget::NotAUrl), "{bad:?}");
+            assert_eq!(parse(bad), Err(reason), "{bad:?}");
         }
     }
 

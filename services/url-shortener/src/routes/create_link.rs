@@ -48,8 +48,9 @@ pub(super) async fn create_link(
     key: Key,
     body: Json<TargetBody>,
 ) -> Result<HttpResponse, ApiError> {
+    let (body, raw) = body.into_parts();
     let target = body.target(&request, &state.public_url)?;
-    let keyed = Request::new(caller.tenant.as_str(), key, &request, body.raw())?;
+    let keyed = Request::new(caller.tenant.as_str(), key, &request, &raw)?;
     let making = Making { tenant: &caller.tenant, target: &target, public_url: &state.public_url };
     let made = http::local(&state.pool, "create_link", &keyed, state.retention, &making).await?;
     // Somebody may have tried the code before it was there, and a replay may be of another replica's link. One that nobody was told

@@ -7,11 +7,11 @@ use actix_web::{
     http::header::{CACHE_CONTROL, LINK},
     web::Data,
 };
-use api_error::{ApiError, Code as ErrorCode, Query};
+use api_error::{ApiError, Code as ErrorCode, FromQuery, Parameters as Asked, Query};
 use auth::Caller;
 use chrono::Utc;
 use cursor::{Anchor, Limit, List, Moment, Page, Range, Scope, Sort};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::link_body::LinkBody;
@@ -24,9 +24,8 @@ use crate::{
 /// Path of the list.
 pub(super) const PATTERN: &str = "/v1/links";
 
-#[derive(Deserialize, IntoParams)]
+#[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
     /// Links that lead to this host now.
     #[param(value_type = Option<String>, max_length = 253)]
@@ -38,15 +37,32 @@ pub(super) struct Parameters {
     #[param(value_type = Option<String>, format = DateTime)]
     created_to: Option<Moment>,
     /// Which come first.
-    #[serde(default)]
     #[param(value_type = Option<String>, pattern = "^(newest|oldest)$")]
     order: Sort,
     /// How many there are on a page, at most.
-    #[serde(default)]
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
     /// `next` or `prev` of another page of the same list.
     cursor: Option<String>,
+}
+
+impl FromQuery for Parameters {
+    fn from_query(asked: &mut Asked<'_>) -> Option<Self> {
+        let host = asked.optional("host");
+        let created_from = asked.optional("created_from");
+        let created_to = asked.optional("created_to");
+        let order = asked.optional("order");
+        let limit = asked.optional("limit");
+        let cursor = asked.optional("cursor");
+        Some(Self {
+            host: host?,
+            created_from: created_from?,
+            created_to: created_to?,
+            order: order?.unwrap_or_default(),
+            limit: limit?.unwrap_or_default(),
+            cursor: cursor?,
+        })
+    }
 }
 
 /// A page of the list.
@@ -54,9 +70,11 @@ pub(super) struct Parameters {
 #[schema(as = LinkPage)]
 struct PageBody {
     items: Vec<LinkBody>,
-    /// The cursor of the page after this one; absent at the end.
+    /// The cursor of the page after this one; `null` at the end.
+    #[schema(required = true)]
     next: Option<String>,
-    /// The cursor of the page before this one; absent at the beginning.
+    /// The cursor of the page before this one; `null` at the beginning.
+    #[schema(required = true)]
     prev: Option<String>,
 }
 

@@ -58,7 +58,7 @@ pub(super) async fn put_link(
     body: Json<TargetBody>,
 ) -> Result<HttpResponse, ApiError> {
     let code: Code = code.parse().map_err(invalid_code)?;
-    let target = body.target(&request, &state.public_url)?;
+    let target = body.into_inner().target(&request, &state.public_url)?;
 
     // Before the answer, however it turns out: a failed COMMIT may have happened, and an unchanged link may have been changed by
     // another replica.

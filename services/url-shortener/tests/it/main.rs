@@ -12,6 +12,7 @@ mod links;
 mod lists;
 mod malformed_requests;
 mod matrix;
+mod messages;
 mod migrations;
 mod observability;
 mod previous_release;

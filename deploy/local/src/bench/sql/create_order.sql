@@ -7,7 +7,7 @@ BEGIN;
 \startpipeline
 --IDEMPOTENCY
 SELECT pg_try_advisory_xact_lock(hashtextextended('acme' || E'\x1f' || :key::bigint::text, 0));
-SELECT fingerprint_version, method, route, query_hash, body_hash, status, headers, body, owner,
+SELECT fingerprint_version, method, route, query_hash, body_hash, body_parts, status, headers, body, owner,
     extract(epoch FROM lease_until - now())::float8 AS lease_left_s
 FROM idempotency_keys WHERE tenant = 'acme' AND key = :key::bigint::text AND expires_at > now();
 --END
@@ -28,13 +28,14 @@ VALUES ((:id)::uuid, 'orders.events', :id, 'muster.orders.OrderPlaced', decode(r
     '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', now());
 --IDEMPOTENCY
 INSERT INTO idempotency_keys
-    (tenant, key, fingerprint_version, method, route, query_hash, body_hash, status, headers, body, expires_at)
-VALUES ('acme', :key::bigint::text, 1, 'POST', '/v1/orders', decode(repeat('cd', 32), 'hex'), decode(repeat('ef', 32), 'hex'), 202,
+    (tenant, key, fingerprint_version, method, route, query_hash, body_hash, body_parts, status, headers, body, expires_at)
+VALUES ('acme', :key::bigint::text, 1, 'POST', '/v1/orders', decode(repeat('cd', 32), 'hex'), decode(repeat('ef', 32), 'hex'),
+    '{"": "0123456789abcdef", "/customer_email": "0123456789abcdef", "/lines": "0123456789abcdef", "/lines/0/sku": "0123456789abcdef", "/lines/0/quantity": "0123456789abcdef", "/lines/1/sku": "0123456789abcdef", "/lines/1/quantity": "0123456789abcdef"}', 202,
     '{"content-type": "application/json", "location": "/v1/orders/01929e2c-7a3e-7c9e-8b1e-000000000000"}',
     decode(repeat('ab', 560), 'hex'), now() + make_interval(secs => 259200))
 ON CONFLICT (tenant, key) DO UPDATE SET
     fingerprint_version = excluded.fingerprint_version, method = excluded.method, route = excluded.route,
-    query_hash = excluded.query_hash, body_hash = excluded.body_hash, status = excluded.status,
+    query_hash = excluded.query_hash, body_hash = excluded.body_hash, body_parts = excluded.body_parts, status = excluded.status,
     headers = excluded.headers, body = excluded.body, created_at = now(), expires_at = excluded.expires_at,
     operation = NULL, recovery_point = NULL, owner = NULL
 WHERE idempotency_keys.expires_at <= now();

@@ -15,20 +15,26 @@ use serde_json::{Map, Number, Value, error::Category};
 /// The integers up to here are those that a double holds exactly.
 const MAX_NUMBER: u64 = (1 << 53) - 1;
 
-/// Returns the canonical bytes; none for no body.
-pub(super) fn canonical(body: &[u8]) -> Result<Vec<u8>, ApiError> {
+/// Reads a body; `None` when there is none.
+pub(super) fn read(body: &[u8]) -> Result<Option<Value>, ApiError> {
     if body.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    let Strict(value) = serde_json::from_slice(body).map_err(refuse)?;
-    serde_json_canonicalizer::to_vec(&value).map_err(refuse)
+    serde_json::from_slice(body).map(|Strict(value)| Some(value)).map_err(refuse)
 }
 
+/// Returns the canonical bytes of a body.
+pub(super) fn canonical(body: &Value) -> Result<Vec<u8>, ApiError> {
+    serde_json_canonicalizer::to_vec(body).map_err(refuse)
+}
+
+/// What is wrong, and where, is said by `api_error::Json`, which reads the body before. This is for a body that was read otherwise.
 fn refuse(error: serde_json::Error) -> ApiError {
     let refusal = if error.classify() == Category::Data {
-        ApiError::new(Code::InvalidRequest, format!("The body is ambiguous: {error}."))
+        let message = "The request body is ambiguous: it has a member twice, or a number beyond ±(2^53 - 1).";
+        ApiError::new(Code::InvalidRequest, message)
     } else {
-        ApiError::new(Code::MalformedJson, "The body is not JSON.")
+        ApiError::new(Code::MalformedJson, "The request body is not valid JSON.")
     };
     refusal.with_source(error)
 }

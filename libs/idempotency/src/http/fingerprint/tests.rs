@@ -146,17 +146,14 @@ fn the_order_of_query_names_does_not_matter_but_that_of_their_values_does() {
 fn what_differs_is_named() {
     let base = Fingerprint::of(&TestRequest::post().uri("/x?a=1").to_http_request(), b"{}").unwrap();
     let other = Fingerprint::of(&TestRequest::put().uri("/y?a=2").to_http_request(), b"[]").unwrap();
-    assert_eq!(base.differences(&other), ["method", "route", "query", "body"]);
+    assert_eq!(base.differences(&other).parts, ["method", "route", "query", "body"]);
     let older = Fingerprint { version: VERSION - 1, ..other };
-    assert_eq!(base.differences(&older), ["method", "route"], "hashes of another version say nothing");
+    assert_eq!(base.differences(&older).parts, ["method", "route"], "hashes of another version say nothing");
 }
 
 #[test]
 fn member_names_are_sorted_as_the_standard_says() {
     // By UTF-16 code unit, where an emoji comes before U+FB33 (RFC 8785, section 3.2.3).
     let value = json!({"\u{fb33}": 1, "\u{1f600}": 2});
-    assert_eq!(
-        body::canonical(value.to_string().as_bytes()).unwrap(),
-        "{\"\u{1f600}\":2,\"\u{fb33}\":1}".as_bytes()
-    );
+    assert_eq!(body::canonical(&value).unwrap(), "{\"\u{1f600}\":2,\"\u{fb33}\":1}".as_bytes());
 }

@@ -14,12 +14,12 @@ use super::super::{Key, Request, Response, Retention};
 /// Takes over an expired row that nobody purged yet. Its fence grows even then.
 const INSERT: &str = "\
 INSERT INTO idempotency_keys
-    (tenant, key, fingerprint_version, method, route, query_hash, body_hash, expires_at,
+    (tenant, key, fingerprint_version, method, route, query_hash, body_hash, body_parts, expires_at,
      operation, input, owner, lease_until, fence, attempts, recovery_point, steps)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 'infinity', $8, $9, $10, clock_timestamp() + make_interval(secs => $11), 1, 1, 'claimed', '{}')
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'infinity', $9, $10, $11, clock_timestamp() + make_interval(secs => $12), 1, 1, 'claimed', '{}')
 ON CONFLICT (tenant, key) DO UPDATE SET
     fingerprint_version = excluded.fingerprint_version, method = excluded.method, route = excluded.route,
-    query_hash = excluded.query_hash, body_hash = excluded.body_hash, status = NULL, headers = NULL, body = NULL,
+    query_hash = excluded.query_hash, body_hash = excluded.body_hash, body_parts = excluded.body_parts, status = NULL, headers = NULL, body = NULL,
     created_at = now(), expires_at = 'infinity', operation = excluded.operation, input = excluded.input,
     owner = excluded.owner, lease_until = excluded.lease_until, fence = idempotency_keys.fence + 1, attempts = 1,
     recovery_point = 'claimed', steps = '{}'
@@ -142,6 +142,7 @@ pub(super) async fn insert(
                 &fingerprint.route,
                 &fingerprint.query_hash,
                 &fingerprint.body_hash,
+                &super::super::store::body_parts(fingerprint),
                 &operation,
                 &input,
                 &owner,
