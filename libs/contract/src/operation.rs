@@ -104,8 +104,7 @@ impl Undecided {
         P::schemas(&mut schemas);
         let methods = P::methods();
         assert!(!methods.contains(&HttpMethod::Head), "{}: HEAD is served wherever GET is", P::path());
-        let takes_parameters = has_query(&described);
-        let operation = Operation {
+        Self(Operation {
             path: P::path(),
             methods,
             described,
@@ -115,29 +114,38 @@ impl Undecided {
             deprecation: None,
             by_header: false,
             to_handler: Rc::new(move |route| route.to(handler.clone())),
-        };
-        // Who describes parameters extracts them with `api_error::Query`, which refuses those that it does not know.
-        Self(if takes_parameters {
-            operation
-        } else {
-            operation.through(|route| route.wrap(from_fn(without_parameters)))
         })
     }
 
     /// Anyone may call it, for a reason that the document states.
-    pub fn public(mut self, reason: &'static str) -> Operation {
+    pub fn public(self, reason: &'static str) -> Operation {
+        self.refusing_parameters().public_link(reason)
+    }
+
+    /// Anyone may follow a link to it, for a reason that the document states. Parameters that it does not describe are ignored:
+    /// mail programs and social networks append their own to links.
+    pub fn public_link(mut self, reason: &'static str) -> Operation {
         self.0.access = Access::Public(reason);
         self.0.through(|route| route.wrap(admission::public()))
     }
 
     /// Whoever has a token with this scope may call it, within the quota of its tenant. `admission` sees to that before the body
     /// is read: reads (`GET`, `HEAD`) are shed last, everything else first.
-    pub fn scope(mut self, scope: &'static str) -> Operation {
-        self.0.access = Access::Scope(scope);
-        self.0.codes.extend([Code::Unauthenticated, Code::Forbidden, Code::QuotaExceeded]);
-        let reads = self.0.methods().all(|method| method.is_safe());
+    pub fn scope(self, scope: &'static str) -> Operation {
+        let Self(mut operation) = self.refusing_parameters();
+        operation.access = Access::Scope(scope);
+        operation.codes.extend([Code::Unauthenticated, Code::Forbidden, Code::QuotaExceeded]);
+        let reads = operation.methods().all(|method| method.is_safe());
         let admit = if reads { admission::read(scope) } else { admission::write(scope) };
-        self.0.through(move |route| route.wrap(admit))
+        operation.through(move |route| route.wrap(admit))
+    }
+
+    /// Who describes parameters extracts them with `api_error::Query`, which refuses those that it does not know.
+    fn refusing_parameters(self) -> Self {
+        if has_query(&self.0.described) {
+            return self;
+        }
+        Self(self.0.through(|route| route.wrap(from_fn(without_parameters))))
     }
 }
 

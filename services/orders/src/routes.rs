@@ -41,7 +41,9 @@ fn api() -> Api {
         .operation(
             operation!(get_order::get_order_v2).scope("orders:read").errors(&[Code::NotFound]).by_header(),
         )
-        .operation(operation!(track_order::track_order).public("the token in the path is the capability"))
+        .operation(
+            operation!(track_order::track_order).public_link("the token in the path is the capability"),
+        )
 }
 
 /// Adds the routes.

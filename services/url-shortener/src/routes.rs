@@ -39,7 +39,9 @@ fn api() -> Api {
     )
     .operation(operation!(get_link::get_link).scope("links:read").errors(&[Code::NotFound]))
     .operation(
-        operation!(redirect::redirect).public("whoever knows a code may follow it").errors(&[Code::NotFound]),
+        operation!(redirect::redirect)
+            .public_link("whoever knows a code may follow it")
+            .errors(&[Code::NotFound]),
     )
 }
 

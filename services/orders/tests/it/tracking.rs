@@ -66,6 +66,17 @@ async fn whoever_has_the_link_sees_the_order_and_not_its_owner() {
 }
 
 #[tokio::test]
+async fn parameters_that_others_append_are_ignored() {
+    let app = App::start().await;
+    let placed = app.place(&order("CUP", 1)).await;
+    let path = tracking_path(&app, id(&placed)).await;
+
+    let response = open(&app, &format!("{path}?fbclid=IwAR0&utm_source=mail")).await;
+
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_changed_link_shows_nothing() {
     let app = App::start().await;
     let placed = app.place(&order("TEA", 1)).await;

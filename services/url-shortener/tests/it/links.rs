@@ -33,6 +33,17 @@ async fn a_link_can_be_seen_by_its_tenant_and_followed_by_anyone() {
 }
 
 #[tokio::test]
+async fn parameters_that_others_append_are_ignored() {
+    let service = Service::start().await;
+    service.put("acme", "shared", "https://shop.example/?a=b").await;
+
+    let followed = service.follow("shared?fbclid=IwAR0&utm_source=mail").await;
+
+    assert_eq!(followed.status, StatusCode::FOUND, "{followed:?}");
+    assert_eq!(followed.header("location"), "https://shop.example/?a=b");
+}
+
+#[tokio::test]
 async fn the_same_link_again_changes_nothing() {
     let service = Service::start().await;
     let first = service.put("acme", "same-link", "https://example.com").await;
