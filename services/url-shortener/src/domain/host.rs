@@ -31,6 +31,10 @@ impl FromStr for Host {
     type Err = InvalidHost;
 
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
+        // An address can be written with any number of zeros; no text beyond the length of a name is parsed at all.
+        if text.chars().count() > host_name::MAX_LEN {
+            return Err(InvalidHostName::TooLong.into());
+        }
         let host = UrlHost::parse(text).or(Err(InvalidHost::NotAHost))?;
         if let UrlHost::Domain(name) = &host {
             host_name::check(name)?;
@@ -70,6 +74,7 @@ mod tests {
             ("a..b", InvalidHostName::EmptyLabel),
             (&long, InvalidHostName::LabelTooLong),
             (&"x.".repeat(128), InvalidHostName::TooLong),
+            (&"0".repeat(254), InvalidHostName::TooLong),
         ] {
             assert_eq!(bad.parse::<Host>(), Err(InvalidHost::Name(reason)), "{bad:?}");
         }

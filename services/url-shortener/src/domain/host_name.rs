@@ -4,7 +4,7 @@
 const MAX_LABEL_LEN: usize = 63;
 
 /// Characters of a name at most: 255 octets as DNS sends it (RFC 1035, section 2.3.4) are 253 as it is written.
-const MAX_LEN: usize = 253;
+pub(crate) const MAX_LEN: usize = 253;
 
 /// Why no host can have a name. Texts continue what has the name in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
