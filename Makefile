@@ -89,6 +89,8 @@ bench/release: build
 
 .PHONY: test
 test: build $(TOOLS)/bin/schemathesis ## Run every test, against real parts of its own (ARGS for cargo test, such as ARGS='-p orders')
+	# Tests wait for services more than they compute.
+	export RUST_TEST_THREADS="$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))}"
 	$(MUSTER) run -- cargo test --locked $(or $(ARGS),--workspace)
 
 .PHONY: fuzz
