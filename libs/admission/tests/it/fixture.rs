@@ -103,7 +103,19 @@ impl Server {
 
     /// Sends this many writes, which get no answer before the door is opened, and waits until all of them hold a slot.
     pub(crate) async fn begin_writes(&self, count: usize) -> Vec<JoinHandle<Response>> {
-        let request = || self.request("POST", "/wait").bearer_auth(self.token("acme")).send();
+        self.begin_writes_within(SOON, count).await
+    }
+
+    /// The same, with this much time for each.
+    pub(crate) async fn begin_writes_within(
+        &self,
+        limit: Duration,
+        count: usize,
+    ) -> Vec<JoinHandle<Response>> {
+        let request = || {
+            let request = self.request("POST", "/wait").bearer_auth(self.token("acme"));
+            request.header("x-request-deadline-ms", limit.as_millis().to_string()).send()
+        };
         let begun = (0..count).map(|_| tokio::spawn(request().map(Result::unwrap))).collect();
         until(async || (self.doors.begun.load(Ordering::Relaxed) == count).then_some(())).await;
         begun

@@ -1,5 +1,7 @@
 //! The concurrency limit.
 
+use std::time::Duration;
+
 use admission::Config;
 use futures::future::join_all;
 use reqwest::StatusCode;
@@ -56,9 +58,9 @@ async fn a_slot_is_held_until_the_response_has_been_written() {
 }
 
 #[actix_web::test]
-async fn a_client_that_goes_away_gives_its_slot_back() {
+async fn the_slot_of_a_client_that_went_away_is_free_when_its_time_is_over() {
     let server = Server::start(ten_slots());
-    let waiting = server.begin_writes(8).await;
+    let waiting = server.begin_writes_within(Duration::from_secs(1), 8).await;
     for request in &waiting {
         request.abort();
     }
