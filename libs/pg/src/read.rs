@@ -3,7 +3,7 @@
 use tokio::time::timeout;
 use tokio_postgres::{Row, types::ToSql};
 
-use crate::{Error, Pool, in_use::InUse, patience::Patience, run::run_statement, tx::at_most_one};
+use crate::{Error, Pool, in_use::InUse, patience::Patience, run::retried, tx::at_most_one};
 
 /// Returns the one row of a SELECT, if it is there. To the server it is a transaction of one statement, and so it is to the
 /// metrics, under `name`.
@@ -19,7 +19,7 @@ pub async fn query_opt(
     sql: &'static str,
     params: &[&(dyn ToSql + Sync)],
 ) -> Result<Option<Row>, Error> {
-    run_statement(pool, name, || read(pool, sql, params)).await
+    retried(pool, name, || read(pool, sql, params)).await
 }
 
 async fn read(pool: &Pool, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, Error> {

@@ -29,17 +29,28 @@ where
     E: TxError,
     F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, T, E>,
 {
+    retried(pool, name, || attempt_tx(pool, context, &work)).await
+}
+
+/// Makes attempts, each a transaction, until one is not to be followed by another, and observes them together under `name`.
+pub(crate) async fn retried<T, E, F>(
+    pool: &Pool,
+    name: &'static str,
+    attempt_once: impl Fn() -> F,
+) -> Result<T, E>
+where
+    E: TxError,
+    F: Future<Output = Result<T, E>>,
+{
     let started = Instant::now();
     let mut attempt = 1;
     loop {
-        let result = attempt_tx(pool, context, &work).await;
+        let result = attempt_once().await;
         let failure = result.as_ref().err().and_then(TxError::database);
         if let Some(pause) = pause_before_next(failure, attempt) {
             if deadline::remaining().is_some_and(|remaining| remaining <= pause) {
                 metrics::observe_tx(name, "deadline_exceeded", started);
-                return Err(
-                    Error::DeadlineExceeded("no time is left to run the transaction again".into()).into()
-                );
+                return Err(Error::DeadlineExceeded("no time is left for another attempt".into()).into());
             }
             prepare_next(pool, name, failure);
             tokio::time::sleep(pause).await;
@@ -54,31 +65,6 @@ where
         metrics::observe_tx(name, outcome, started);
         return result;
     }
-}
-
-/// Runs one statement that is a transaction of its own, again after the failures after which a transaction is run again, and
-/// observes it under `name`.
-pub(crate) async fn run_statement<T, F>(
-    pool: &Pool,
-    name: &'static str,
-    attempt_once: impl Fn() -> F,
-) -> Result<T, Error>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    let started = Instant::now();
-    let mut attempt = 1;
-    let result = loop {
-        let result = attempt_once().await;
-        let failure = result.as_ref().err();
-        let Some(pause) = pause_before_next(failure, attempt) else { break result };
-        prepare_next(pool, name, failure);
-        tokio::time::sleep(pause).await;
-        attempt += 1;
-    };
-    let outcome = result.as_ref().map_or_else(Error::label, |_| "committed");
-    metrics::observe_tx(name, outcome, started);
-    result
 }
 
 /// Returns how long to wait before another attempt; `None` when there is none.

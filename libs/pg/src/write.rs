@@ -3,7 +3,7 @@
 use tokio::time::timeout;
 use tokio_postgres::{Row, types::ToSql};
 
-use crate::{Error, Pool, in_use::InUse, patience::Patience, run::run_statement, tx::at_most_one};
+use crate::{Error, Pool, in_use::InUse, patience::Patience, run::retried, tx::at_most_one};
 
 /// Runs one statement that writes, and returns its row, if it returns one. To the server it is a transaction of one
 /// statement, which commits with it, and so it is to the metrics, under `name`.
@@ -20,7 +20,7 @@ pub async fn write_opt(
     sql: &'static str,
     params: &[&(dyn ToSql + Sync)],
 ) -> Result<Option<Row>, Error> {
-    run_statement(pool, name, || write(pool, sql, params)).await
+    retried(pool, name, || write(pool, sql, params)).await
 }
 
 async fn write(pool: &Pool, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, Error> {
