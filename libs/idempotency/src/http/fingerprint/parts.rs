@@ -23,18 +23,18 @@ pub(crate) struct Parts(BTreeMap<String, String>);
 impl Parts {
     /// Takes the hashes of a body, whose own hash is known.
     pub(super) fn of(body: &Value, body_hash: &[u8]) -> Self {
-        let mut members: BTreeMap<_, _> =
-            children(body).map(|(token, child)| (format!("/{token}"), hash(child))).collect();
-        if members.len() > MAX {
-            members.clear();
+        let mut parts = BTreeMap::new();
+        collect(body, WHOLE, &mut parts);
+        if parts.len() > MAX {
+            parts.clear();
         }
-        let mut leaves = BTreeMap::new();
-        collect(body, WHOLE, &mut leaves);
-        if leaves.len() <= MAX {
-            members.extend(leaves);
+        if children(body).count() <= MAX {
+            for (token, child) in children(body) {
+                parts.entry(format!("/{token}")).or_insert_with(|| hash(child));
+            }
         }
-        members.insert(WHOLE.to_owned(), shortened(body_hash));
-        Self(members)
+        parts.insert(WHOLE.to_owned(), shortened(body_hash));
+        Self(parts)
     }
 
     /// Whether these are the parts of the body that has this hash.

@@ -9,7 +9,7 @@ use pg::{Columns as _, Error, Row, Tx, types::ToSql};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::super::{Key, Request, Response, Retention};
+use super::super::{Key, Request, Response, Retention, store::body_parts};
 
 /// Takes over an expired row that nobody purged yet. Its fence grows even then.
 const INSERT: &str = "\
@@ -142,7 +142,7 @@ pub(super) async fn insert(
                 &fingerprint.route,
                 &fingerprint.query_hash,
                 &fingerprint.body_hash,
-                &super::super::store::body_parts(fingerprint),
+                &body_parts(fingerprint),
                 &operation,
                 &input,
                 &owner,
