@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{DateTime, SubsecRound, Utc};
-use events::EncodeError;
+use events::{EncodeError, Encoder, Event};
 use futures::try_join;
 use outbox::AppendError;
 use pg::Tx;
@@ -62,10 +62,10 @@ pub(super) struct Done {
 struct Decided {
     confirmed: Vec<Order<Confirmed>>,
     rejected: Vec<Order<Rejected>>,
-    /// Spans of both, in this order.
-    confirmed_spans: Vec<Span>,
-    rejected_spans: Vec<Span>,
-    n_ended_before: usize,
+    /// Of both.
+    events: Vec<outbox::Entry>,
+    /// Of both, by name.
+    outcomes: Vec<(&'static str, Span)>,
     /// Orders whose process ends.
     ended: Vec<Uuid>,
     put_aside: Vec<(Uuid, Duration)>,
@@ -97,16 +97,15 @@ impl Group<'_> {
             })
             .collect();
         let stock = store::stock::lock(tx, &products, self.when_held).await?;
-        let decided = decide(steps, orders, stock);
+        let decided = self.decide(steps, orders, stock)?;
         Box::pin(self.write_down(tx, &decided)).await?;
         fail_point::hit("orders.process.before_commit");
         Ok(decided.done(n_taken))
     }
 
     async fn write_down(&self, tx: &Tx<'_>, decided: &Decided) -> Result<(), AppendError> {
-        let Decided { confirmed, rejected, ended, put_aside, .. } = decided;
+        let Decided { confirmed, rejected, events, ended, put_aside, .. } = decided;
         let details: Vec<&Details> = confirmed.iter().map(|order| &order.details).collect();
-        let events = self.events(decided)?;
         let reserve = async {
             store::stock::reserve(tx, &details).await?;
             fail_point::hit("orders.process.reserved");
@@ -115,62 +114,47 @@ impl Group<'_> {
         try_join!(
             reserve,
             store::orders::update_final(tx, confirmed, rejected),
-            outbox::append_all(tx, &self.process.encoder, &events),
+            outbox::append_all(tx, &self.process.encoder, events),
             store::process::end(tx, ended),
             store::process::put_aside(tx, put_aside),
         )?;
         Ok(())
     }
 
-    /// The events, each in the trace of its order.
-    fn events(&self, decided: &Decided) -> Result<Vec<outbox::Entry>, EncodeError> {
+    /// Decides about each order in turn, with what those before it left in stock. Events are in the traces of their orders.
+    fn decide(
+        &self,
+        steps: Vec<Step>,
+        orders: Vec<Option<Order<Pending>>>,
+        mut stock: Stock,
+    ) -> Result<Decided, EncodeError> {
         let OrderProcess { encoder, notices, .. } = self.process;
-        let confirmed = decided.confirmed.iter().zip(&decided.confirmed_spans).map(|(order, span)| {
-            let event = notices.confirmed(order);
-            span.in_scope(|| outbox::Entry::new(encoder, order.details.id, order.state.at, &event))
-        });
-        let rejected = decided.rejected.iter().zip(&decided.rejected_spans).map(|(order, span)| {
-            let event = notices.rejected(order);
-            span.in_scope(|| outbox::Entry::new(encoder, order.details.id, order.state.at, &event))
-        });
-        confirmed.chain(rejected).collect()
-    }
-}
-
-/// Decides about each order in turn, with what those before it left in stock.
-fn decide(steps: Vec<Step>, orders: Vec<Option<Order<Pending>>>, mut stock: Stock) -> Decided {
-    let mut decided = Decided::default();
-    for (step, order) in steps.into_iter().zip(orders) {
-        let span = || {
-            let attempt = step.attempts + 1;
-            let span = tracing::info_span!("reserve_stock", order.id = %step.order_id, attempt);
-            telemetry::trace::set_parent(&span, step.traceparent.as_deref());
-            span
-        };
-        let Some(order) = order else {
-            decided.n_ended_before += 1;
-            decided.ended.push(step.order_id);
-            continue;
-        };
-        let placed_at = order.details.placed_at;
-        // The order may have been placed by a replica whose clock is ahead; its history does not run backwards for that.
-        let now = Utc::now().trunc_subsecs(6).max(placed_at);
-        match stock.take(&order.details) {
-            Verdict::Taken => {
-                decided.confirmed_spans.push(span());
+        let mut decided = Decided::default();
+        for (step, order) in steps.into_iter().zip(orders) {
+            let Some(order) = order else {
                 decided.ended.push(step.order_id);
-                decided.confirmed.push(order.confirm(now));
+                continue;
+            };
+            let placed_at = order.details.placed_at;
+            // The order may have been placed by a replica whose clock is ahead; its history does not run backwards for that.
+            let now = Utc::now().trunc_subsecs(6).max(placed_at);
+            match stock.take(&order.details) {
+                Verdict::Taken => {
+                    let order = order.confirm(now);
+                    decided.note("confirmed", &step, encoder, now, &notices.confirmed(&order))?;
+                    decided.confirmed.push(order);
+                }
+                Verdict::Short(lines) => {
+                    let reason = rejection_reason(&lines);
+                    let order = order.reject(reason, now);
+                    decided.note("rejected", &step, encoder, now, &notices.rejected(&order))?;
+                    decided.rejected.push(order);
+                }
+                Verdict::Held => decided.put_aside.push((step.order_id, pause(placed_at, now))),
             }
-            Verdict::Short(lines) => {
-                let reason = rejection_reason(&lines);
-                decided.rejected_spans.push(span());
-                decided.ended.push(step.order_id);
-                decided.rejected.push(order.reject(reason, now));
-            }
-            Verdict::Held => decided.put_aside.push((step.order_id, pause(placed_at, now))),
         }
+        Ok(decided)
     }
-    decided
 }
 
 fn rejection_reason(short: &[&Line]) -> String {
@@ -195,13 +179,29 @@ fn jittered(pause: Duration) -> Duration {
 }
 
 impl Decided {
+    /// Notes what ends the process of an order, and its event, in the trace of the order.
+    fn note<E: Event>(
+        &mut self,
+        outcome: &'static str,
+        step: &Step,
+        encoder: &Encoder,
+        at: DateTime<Utc>,
+        event: &E,
+    ) -> Result<(), EncodeError> {
+        let span =
+            tracing::info_span!("reserve_stock", order.id = %step.order_id, attempt = step.attempts + 1);
+        telemetry::trace::set_parent(&span, step.traceparent.as_deref());
+        self.events.push(span.in_scope(|| outbox::Entry::new(encoder, step.order_id, at, event))?);
+        self.outcomes.push((outcome, span));
+        self.ended.push(step.order_id);
+        Ok(())
+    }
+
     fn done(self, n_taken: usize) -> Done {
-        let confirmed = self.confirmed_spans.into_iter().map(|span| ("confirmed", span));
-        let rejected = self.rejected_spans.into_iter().map(|span| ("rejected", span));
         Done {
             n_taken,
-            decided: confirmed.chain(rejected).collect(),
-            n_ended_before: self.n_ended_before,
+            n_ended_before: self.ended.len() - self.outcomes.len(),
+            decided: self.outcomes,
             put_aside: self.put_aside,
         }
     }
