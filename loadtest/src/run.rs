@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use askama::Template as _;
+use serde::Serialize;
 
 use crate::connections::Connections;
 use crate::engine::{self, Progress};
@@ -55,8 +56,7 @@ impl Args {
             scenario.set_rate(rate)?;
         }
         for path in self.json.iter().chain(&self.html) {
-            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            ensure!(directory.is_none_or(Path::is_dir), "{}: there is no such directory", path.display());
+            check_directory(path)?;
         }
         Ok((scenario, Target::read(&self.target)?))
     }
@@ -64,8 +64,7 @@ impl Args {
     /// Writes the report where it was asked for.
     fn write(&self, report: &Report) -> anyhow::Result<()> {
         if let Some(path) = &self.json {
-            let json = serde_json::to_string_pretty(report).context("the report as JSON")?;
-            std::fs::write(path, json + "\n").with_context(|| format!("{}", path.display()))?;
+            write_json(path, report)?;
         }
         if let Some(path) = &self.html {
             let page = Page::new(report).render().context("the report as a page")?;
@@ -73,6 +72,19 @@ impl Args {
         }
         Ok(())
     }
+}
+
+/// Finds out before anything runs that a result could not be written.
+pub(crate) fn check_directory(file: &Path) -> anyhow::Result<()> {
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    ensure!(directory.is_none_or(Path::is_dir), "{}: there is no such directory", file.display());
+    Ok(())
+}
+
+/// Writes a result for programs.
+pub(crate) fn write_json(path: &Path, result: &impl Serialize) -> anyhow::Result<()> {
+    let json = serde_json::to_string_pretty(result).context("the result as JSON")?;
+    std::fs::write(path, json + "\n").with_context(|| format!("{}", path.display()))
 }
 
 /// Runs it, from the first link to the verdict.

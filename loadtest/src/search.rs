@@ -5,11 +5,10 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
 use serde::Serialize;
 
 use crate::report::Report;
-use crate::run::{drive, parse_rate, parse_seconds};
+use crate::run::{check_directory, drive, parse_rate, parse_seconds, write_json};
 use crate::scenario::Scenario;
 use crate::target::Target;
 
@@ -72,6 +71,7 @@ pub struct Found {
 pub async fn search(args: &Args) -> anyhow::Result<Found> {
     let scenario = Scenario::read(&args.scenario)?;
     let target = Target::read(&args.target)?;
+    args.json.as_deref().map_or(Ok(()), check_directory)?;
     let mut bounds = Bounds::default();
     let mut steps = Vec::new();
     let mut rate = args.from.unwrap_or_else(|| scenario.mean_rate());
@@ -95,8 +95,7 @@ pub async fn search(args: &Args) -> anyhow::Result<Found> {
     }
     let found = Found { scenario: scenario.name, holds: bounds.holds, fails: bounds.fails, steps };
     if let Some(path) = &args.json {
-        let json = serde_json::to_string_pretty(&found).context("the result as JSON")?;
-        std::fs::write(path, json + "\n").with_context(|| format!("{}", path.display()))?;
+        write_json(path, &found)?;
     }
     Ok(found)
 }
