@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use tokio_postgres::Config;
+
+use crate::parts::postgres::SUPERUSER;
+use crate::site::Site;
 
 /// The variable that names the file which holds the [`Endpoints`].
 pub(crate) const VARIABLE: &str = "MUSTER_TEST_PARTS";
@@ -61,6 +65,22 @@ impl Endpoints {
 }
 
 impl PostgresEndpoint {
+    pub(crate) fn of(site: &Site) -> anyhow::Result<Self> {
+        Ok(Self {
+            host: "127.0.0.1".to_owned(),
+            port: site.ports.postgres(),
+            user: SUPERUSER.to_owned(),
+            password: site.secrets.random(SUPERUSER)?,
+        })
+    }
+
+    /// What a session on one database of the cluster needs, as the superuser.
+    pub fn config(&self, database: &str) -> Config {
+        let mut config = Config::new();
+        config.host(&self.host).port(self.port).user(&self.user).password(&self.password).dbname(database);
+        config
+    }
+
     /// The URL of one database of the cluster, for the superuser.
     pub fn url(&self, database: &str) -> String {
         let Self { host, port, user, password } = self;

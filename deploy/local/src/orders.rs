@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::Config;
 
-use crate::parts::postgres::SUPERUSER;
+use crate::endpoints::PostgresEndpoint;
+use crate::parts::database::connect;
 use crate::site::Site;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,10 +30,7 @@ pub(crate) struct Woken {
 
 impl OrdersDatabase {
     pub(crate) fn local(site: &Site) -> anyhow::Result<Self> {
-        let mut config = Config::new();
-        config.host("127.0.0.1").port(site.ports.postgres()).dbname("orders");
-        config.user(SUPERUSER).password(site.secrets.random(SUPERUSER)?);
-        Ok(Self(config))
+        Ok(Self(PostgresEndpoint::of(site)?.config("orders")))
     }
 
     /// Over no network but a tunnel: the connection is not encrypted.
@@ -41,11 +39,8 @@ impl OrdersDatabase {
         Ok(Self(url.parse().ok().context("the database's URL cannot be understood")?))
     }
 
-    pub(crate) async fn wake(mut self) -> anyhow::Result<Woken> {
-        self.0.connect_timeout(CONNECT_TIMEOUT);
-        let (client, connection) = self.0.connect(NoTls).await.context("no connection to PostgreSQL")?;
-        // It ends with the client, and what goes wrong on it the client reports.
-        tokio::spawn(async { connection.await.unwrap_or_default() });
+    pub(crate) async fn wake(self) -> anyhow::Result<Woken> {
+        let client = connect(self.0, CONNECT_TIMEOUT).await?;
         client.batch_execute("SET lock_timeout = '5s'").await.context("PostgreSQL")?;
         let n_made_due = client.execute(WAKE, &[]).await.context("the orders cannot be woken")?;
         let row = client.query_one(WAITING, &[]).await.context("the orders cannot be counted")?;

@@ -1,7 +1,7 @@
 //! The parts a stack is made of, one module each.
 
 pub(crate) mod alertmanager;
-mod database;
+pub(crate) mod database;
 pub(crate) mod jvm;
 pub(crate) mod kafka;
 pub(crate) mod mailbox;

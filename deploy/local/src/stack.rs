@@ -15,7 +15,7 @@ use crate::parts::alertmanager::Alertmanager;
 use crate::parts::kafka::{self, Kafka};
 use crate::parts::mailbox::{self, Mailbox, MailboxKeeper};
 use crate::parts::pager::Pager;
-use crate::parts::postgres::{Postgres, SUPERUSER};
+use crate::parts::postgres::Postgres;
 use crate::parts::prometheus::Prometheus;
 use crate::parts::registry::{self, Registry};
 use crate::parts::services;
@@ -84,12 +84,7 @@ impl Stack {
     pub(crate) fn endpoints(&self) -> anyhow::Result<Endpoints> {
         let ports = self.site.ports;
         Ok(Endpoints {
-            postgres: PostgresEndpoint {
-                host: "127.0.0.1".to_owned(),
-                port: ports.postgres(),
-                user: SUPERUSER.to_owned(),
-                password: self.site.secrets.random(SUPERUSER)?,
-            },
+            postgres: PostgresEndpoint::of(&self.site)?,
             kafka_bootstrap_servers: authority(ports.kafka()),
             kafka_jars: kafka::jars(&self.site.checkout.parts_dir()),
             schema_registry_url: registry::url(&self.site),

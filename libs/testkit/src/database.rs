@@ -57,15 +57,7 @@ impl Database {
 }
 
 fn superuser() -> Config {
-    let postgres = &endpoints().postgres;
-    let mut config = Config::new();
-    config
-        .host(&postgres.host)
-        .port(postgres.port)
-        .user(&postgres.user)
-        .password(&postgres.password)
-        .dbname("postgres");
-    config
+    endpoints().postgres.config("postgres")
 }
 
 async fn connect(config: &Config) -> Client {

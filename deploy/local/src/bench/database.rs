@@ -2,11 +2,14 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use tokio::process::Command;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
+use crate::endpoints::PostgresEndpoint;
+use crate::parts::database::connect;
 use crate::parts::postgres::{PROGRAMS, SUPERUSER};
 use crate::site::Site;
 
@@ -16,19 +19,18 @@ pub(super) const NAME: &str = "bench";
 /// The name of the order service's.
 pub(super) const ORDERS: &str = "orders";
 
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Tables whose rows the statements read.
 const CATALOGUE: [&str; 3] = ["currencies", "products", "stock"];
 
 /// How to reach it, as the role that may do everything.
-pub(super) struct BenchDatabase {
-    pub(super) port: u16,
-    password: String,
-}
+pub(super) struct BenchDatabase(PostgresEndpoint);
 
 impl BenchDatabase {
     /// Makes it anew from the order service's database.
     pub(super) async fn create(site: &Site) -> anyhow::Result<Self> {
-        let database = Self { port: site.ports.postgres(), password: site.secrets.random(SUPERUSER)? };
+        let database = Self(PostgresEndpoint::of(site)?);
         let client = database.connect("postgres").await?;
         client.batch_execute("DROP DATABASE IF EXISTS bench").await.context("the old one")?;
         client.batch_execute("CREATE DATABASE bench").await.context("the new one")?;
@@ -40,21 +42,21 @@ impl BenchDatabase {
 
     /// A session on a database of this cluster.
     pub(super) async fn connect(&self, name: &str) -> anyhow::Result<Client> {
-        let mut config = tokio_postgres::Config::new();
-        config.host("127.0.0.1").port(self.port).user(SUPERUSER).password(&self.password).dbname(name);
-        let (client, connection) = config.connect(NoTls).await.context("no connection to PostgreSQL")?;
-        // It ends with the client, and what goes wrong on it the client reports.
-        tokio::spawn(async { connection.await.unwrap_or_default() });
-        Ok(client)
+        connect(self.0.config(name), CONNECT_TIMEOUT).await
+    }
+
+    /// The URL of a database of this cluster.
+    pub(super) fn url(&self, name: &str) -> String {
+        self.0.url(name)
     }
 
     /// A program of PostgreSQL's that works on a database of this cluster.
     pub(super) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(Path::new(PROGRAMS).join(name));
         command
-            .env("PGPASSWORD", &self.password)
+            .env("PGPASSWORD", &self.0.password)
             .args(["-h", "127.0.0.1", "-U", SUPERUSER, "-p"])
-            .arg(self.port.to_string())
+            .arg(self.0.port.to_string())
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command

@@ -29,7 +29,6 @@ use super::{DIGITS, Figures};
 use crate::console::say;
 use crate::part::Part as _;
 use crate::parts::kafka::{Topic, create_topics};
-use crate::parts::postgres::SUPERUSER;
 use crate::parts::{mailbox, registry, services};
 use crate::ports::authority;
 use crate::readiness::http_client;
@@ -150,7 +149,7 @@ impl Bench<'_> {
         let service = services::email_consumer(self.site);
         let launch = service
             .launch()?
-            .env("DATABASE_URL", self.database_url(&database)?)
+            .env("DATABASE_URL", self.database.url(&database))
             .env("ORDERS_EVENTS_TOPIC", EVENTS)
             .env("EMAIL_DEAD_LETTER_TOPIC", DEAD_LETTERS)
             .env("EMAIL_GROUP_ID", format!("bench-{name}"))
@@ -161,11 +160,6 @@ impl Bench<'_> {
             None => launch,
         };
         launch.start_child(&self.site.log(&format!("email-consumer-{name}")))
-    }
-
-    fn database_url(&self, name: &str) -> anyhow::Result<String> {
-        let password = self.site.secrets.random(SUPERUSER)?;
-        Ok(format!("postgres://{SUPERUSER}:{password}@{}/{name}", authority(self.site.ports.postgres())))
     }
 
     /// The mails after the first that was seen, and how long they took.

@@ -6,36 +6,28 @@ use anyhow::Context;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::postgres::SUPERUSER;
+use crate::endpoints::PostgresEndpoint;
 
 /// Statements that hold a password are DDL, and otherwise in the log.
 const UNLOGGED: &str = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'";
 
-/// How to reach a local cluster as the role that may do everything.
-pub(super) struct Superuser {
-    pub(super) port: u16,
-    pub(super) password: String,
+/// How long the server of a stack may take to take a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Opens a session.
+pub(crate) async fn connect(mut config: Config, within: Duration) -> anyhow::Result<Client> {
+    config.connect_timeout(within);
+    let (client, connection) = config.connect(NoTls).await.context("no connection to PostgreSQL")?;
+    // It ends with the client, and what goes wrong on it the client reports.
+    tokio::spawn(async { connection.await.unwrap_or_default() });
+    Ok(client)
 }
 
-impl Superuser {
-    pub(super) async fn connect(&self) -> anyhow::Result<Client> {
-        let (client, connection) = Config::new()
-            .host("127.0.0.1")
-            .port(self.port)
-            .user(SUPERUSER)
-            .password(&self.password)
-            .dbname("postgres")
-            .connect_timeout(Duration::from_secs(2))
-            .connect(NoTls)
-            .await
-            .context("no connection to PostgreSQL")?;
-        // It ends with the client, and what goes wrong on it the client reports.
-        tokio::spawn(async { connection.await.unwrap_or_default() });
-        client
-            .batch_execute(UNLOGGED)
-            .await
-            .context("the log of PostgreSQL cannot be kept from passwords")?;
-        Ok(client)
-    }
+/// Opens a session of the superuser in which passwords may be set.
+pub(super) async fn connect_unlogged(endpoint: &PostgresEndpoint) -> anyhow::Result<Client> {
+    let client = connect(endpoint.config(SUPERUSER), CONNECT_TIMEOUT).await?;
+    client.batch_execute(UNLOGGED).await.context("the log of PostgreSQL cannot be kept from passwords")?;
+    Ok(client)
 }
 
 /// Makes the role and the database `name` unless they are there, and sets the role's password.

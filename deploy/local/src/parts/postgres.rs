@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::database::{self, Superuser};
+use super::database;
+use crate::endpoints::PostgresEndpoint;
 use crate::part::{Part, Step};
 use crate::process::{Launch, proportional_mib};
 use crate::site::Site;
@@ -27,13 +28,6 @@ pub(crate) struct Postgres {
     /// Each name is that of a database, of the role that owns it, and of the role's password.
     pub(crate) databases: &'static [&'static str],
     pub(crate) max_connections: u16,
-}
-
-impl Postgres {
-    fn superuser(&self) -> anyhow::Result<Superuser> {
-        let password = self.site.secrets.random(SUPERUSER)?;
-        Ok(Superuser { port: self.site.ports.postgres(), password })
-    }
 }
 
 impl Part for Postgres {
@@ -78,7 +72,7 @@ impl Part for Postgres {
 
     fn probe(&self) -> Step<'_> {
         Box::pin(async {
-            let client = self.superuser()?.connect().await?;
+            let client = database::connect_unlogged(&PostgresEndpoint::of(&self.site)?).await?;
             client.simple_query("SELECT 1").await?;
             Ok(())
         })
@@ -86,7 +80,7 @@ impl Part for Postgres {
 
     fn provision(&self) -> Step<'_> {
         Box::pin(async {
-            let client = self.superuser()?.connect().await?;
+            let client = database::connect_unlogged(&PostgresEndpoint::of(&self.site)?).await?;
             for name in self.databases {
                 database::ensure(&client, name, &self.site.secrets.random(name)?).await?;
             }
