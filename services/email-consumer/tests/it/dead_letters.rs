@@ -123,7 +123,7 @@ async fn a_recipient_refused_for_good_is_a_dead_letter_with_the_code_and_without
     let world = World::new().await;
     let order = Order::new();
     let stub = SmtpStub::start(&[&format!("550 5.1.1 <{}> is unknown here", order.email)]).await;
-    let consumer = world.consumer().env("SMTP_PORT", stub.addr.port().to_string()).spawn().await;
+    let consumer = world.consumer().env("SMTP_PORT", stub.addr().port().to_string()).spawn().await;
     world.publisher.publish(&order, &order.confirmed()).await;
 
     let letter = dead_letter(&world).await;

@@ -9,6 +9,7 @@ mod faults;
 mod group;
 mod https;
 mod leases;
+mod listener;
 mod mails;
 mod orders;
 mod previous_release;

@@ -2,7 +2,7 @@
 //! everything behind them there.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -10,10 +10,11 @@ use std::{
 use testkit::{ServerCertificate, endpoints};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, copy_bidirectional},
-    net::{TcpListener, TcpStream},
-    task::AbortHandle,
+    net::TcpStream,
 };
 use tokio_rustls::TlsAcceptor;
+
+use crate::listener::Listener;
 
 /// How long a refused login takes.
 const REFUSAL_DELAY: Duration = Duration::from_millis(1_500);
@@ -31,9 +32,8 @@ pub(crate) enum Tls {
 
 /// A relay. It ends with this value.
 pub(crate) struct Relay {
-    pub(crate) addr: SocketAddr,
+    listener: Listener,
     state: Arc<State>,
-    accepting: AbortHandle,
 }
 
 struct State {
@@ -51,8 +51,6 @@ struct State {
 impl Relay {
     /// Starts a relay that lets in whoever sends this token, as AUTH PLAIN has it (RFC 4616).
     pub(crate) async fn start(tls: Tls, server: &ServerCertificate, token: &str) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let addr = listener.local_addr().unwrap();
         let state = Arc::new(State {
             tls,
             acceptor: server.acceptor(),
@@ -63,14 +61,16 @@ impl Relay {
             mails: Mutex::default(),
         });
         let shared = Arc::clone(&state);
-        let accepting = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                *shared.connections.lock().unwrap() += 1;
-                tokio::spawn(serve(stream, Arc::clone(&shared)));
-            }
+        let listener = Listener::start(move |stream| {
+            *shared.connections.lock().unwrap() += 1;
+            serve(stream, Arc::clone(&shared))
         })
-        .abort_handle();
-        Self { addr, state, accepting }
+        .await;
+        Self { listener, state }
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.listener.addr
     }
 
     /// Returns every command that arrived in plaintext, once each.
@@ -94,12 +94,6 @@ impl Relay {
     /// Returns how many mails were begun.
     pub(crate) fn mails(&self) -> u32 {
         *self.state.mails.lock().unwrap()
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.accepting.abort();
     }
 }
 

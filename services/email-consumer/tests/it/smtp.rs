@@ -10,7 +10,7 @@ use crate::{
 };
 
 async fn consumer_at(world: &World, stub: &SmtpStub) -> Process {
-    world.consumer().env("SMTP_PORT", stub.addr.port().to_string()).spawn().await
+    world.consumer().env("SMTP_PORT", stub.addr().port().to_string()).spawn().await
 }
 
 /// How often the one mail was claimed, and how often it was handed over without being refused.
@@ -56,7 +56,7 @@ async fn a_server_that_turns_every_mail_away_is_waited_for_without_dead_letters(
     .await;
     let consumer = world
         .consumer()
-        .env("SMTP_PORT", stub.addr.port().to_string())
+        .env("SMTP_PORT", stub.addr().port().to_string())
         // Its check of the server would use up a greeting.
         .without_readiness()
         .spawn()
@@ -77,7 +77,7 @@ async fn letter_of_a_recipient_refused_with(answer: &str) -> Record {
     let stub = SmtpStub::start(&[]).await;
     let consumer = world
         .consumer()
-        .env("SMTP_PORT", stub.addr.port().to_string())
+        .env("SMTP_PORT", stub.addr().port().to_string())
         .env("EMAIL_GIVE_UP_MS", "1000")
         .spawn()
         .await;
@@ -127,7 +127,7 @@ async fn an_answer_slower_than_the_lease_makes_no_copy_and_holds_no_other_custom
     let stub = SmtpStub::start(&[]).await;
     let consumer = world
         .consumer()
-        .env("SMTP_PORT", stub.addr.port().to_string())
+        .env("SMTP_PORT", stub.addr().port().to_string())
         .env("EMAIL_LEASE_MS", "2000")
         .spawn()
         .await;
@@ -161,7 +161,7 @@ async fn a_mail_that_never_gets_an_answer_is_given_up_and_a_replay_sends_it_agai
     let stub = SmtpStub::start(&[]).await;
     let consumer = world
         .consumer()
-        .env("SMTP_PORT", stub.addr.port().to_string())
+        .env("SMTP_PORT", stub.addr().port().to_string())
         .env("SMTP_FINAL_TIMEOUT_MS", "300")
         .spawn()
         .await;

@@ -2,22 +2,22 @@
 
 use std::{
     collections::VecDeque,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex},
 };
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::watch,
-    task::AbortHandle,
 };
+
+use crate::listener::Listener;
 
 /// A server whose answers are scripted; when the script of a command is over it takes everything.
 pub(crate) struct SmtpStub {
-    pub(crate) addr: SocketAddr,
+    listener: Listener,
     state: Arc<State>,
-    accepting: AbortHandle,
 }
 
 /// A command whose answers are scripted.
@@ -48,8 +48,6 @@ impl SmtpStub {
 
     /// Starts a server that answers these commands with these.
     pub(crate) async fn scripted(script: &[(Command, &str)]) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let addr = listener.local_addr().unwrap();
         let script = script.iter().map(|(command, answer)| (*command, (*answer).to_owned())).collect();
         let state = Arc::new(State {
             script: Mutex::new(script),
@@ -58,13 +56,12 @@ impl SmtpStub {
             refused: Mutex::default(),
         });
         let shared = Arc::clone(&state);
-        let accepting = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&shared)));
-            }
-        })
-        .abort_handle();
-        Self { addr, state, accepting }
+        let listener = Listener::start(move |stream| serve(stream, Arc::clone(&shared))).await;
+        Self { listener, state }
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.listener.addr
     }
 
     /// Returns how many mails it has taken.
@@ -85,12 +82,6 @@ impl SmtpStub {
     /// Gives every answer that was kept back.
     pub(crate) fn release(&self) {
         self.state.held.send_replace(None);
-    }
-}
-
-impl Drop for SmtpStub {
-    fn drop(&mut self) {
-        self.accepting.abort();
     }
 }
 

@@ -18,7 +18,7 @@ const TOKEN: &str = "AG9yZGVycwBhIHdyb25nIGhvcnNl";
 fn consumer(world: &World, relay: &Relay, security: &str, authority: &Authority) -> Builder {
     world
         .consumer()
-        .env("SMTP_PORT", relay.addr.port().to_string())
+        .env("SMTP_PORT", relay.addr().port().to_string())
         .env("SMTP_TLS", security)
         .env("SMTP_USER", USER)
         .env("SMTP_PASSWORD", PASSWORD)
