@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::console::say;
+use crate::console::print;
 use crate::demo::Scene;
 use crate::stack::Stack;
 
@@ -52,8 +52,8 @@ pub(crate) enum Figure {
 /// Measures on a running stack and prints the table: everything, unless `only` names something. `earlier` is the
 /// email-consumer of an earlier commit.
 pub(crate) async fn bench(stack: &Stack, only: &[Figure], earlier: Option<&Path>) -> anyhow::Result<()> {
-    let scene = Scene::set(&stack.site)?;
-    let database = BenchDatabase::create(&stack.site).await.context("the database of the baseline")?;
+    let scene = Scene::set(&stack.config)?;
+    let database = BenchDatabase::create(&stack.config).await.context("the database of the baseline")?;
     let wanted = |figure| only.is_empty() || only.contains(&figure);
     let mut rows = Vec::new();
     if wanted(Figure::Orders) {
@@ -61,17 +61,17 @@ pub(crate) async fn bench(stack: &Stack, only: &[Figure], earlier: Option<&Path>
     }
     // Before a million orders are in the database, whose vacuum would go on beside it.
     if wanted(Figure::Mails) {
-        rows.extend(mails::measure(&stack.site, &database, earlier).await.context("mails")?);
+        rows.extend(mails::measure(&stack.config, &database, earlier).await.context("mails")?);
     }
     if wanted(Figure::Pages) {
         rows.extend(pages::measure(&scene, &database).await.context("pages")?);
     }
     let build = if cfg!(debug_assertions) { "debug: not for comparison" } else { "release" };
-    say(format_args!(
+    print(format_args!(
         "\nBuild: {build}. Each figure: {} s; mails: {} of them.\n",
         MEASURING.as_secs(),
         mails::MAILS
     ));
-    say(table::render(&rows));
+    print(table::render(&rows));
     Ok(())
 }

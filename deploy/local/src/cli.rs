@@ -28,10 +28,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::checkout::Checkout;
-use crate::console::complain;
+use crate::console::print_error;
 use crate::ports::Ports;
-use crate::site::Site;
 use crate::stack::Stack;
+use crate::stack::StackConfig;
 use crate::state::{Record, State};
 
 /// Muster's local stack: every part as an ordinary process on the loopback interface.
@@ -119,7 +119,7 @@ impl Cli {
             Command::OtlpReceiver(args) => otlp_receiver::run(args).await.map(|()| ExitCode::SUCCESS),
         };
         outcome.unwrap_or_else(|error| {
-            complain(format_args!("{error:#}"));
+            print_error(format_args!("{error:#}"));
             ExitCode::FAILURE
         })
     }
@@ -128,7 +128,7 @@ impl Cli {
 /// The stack of `muster up` and the right to change it; nothing where it never was started.
 fn open_local() -> anyhow::Result<Option<(Stack, State)>> {
     let Some((stack, _)) = read_local()? else { return Ok(None) };
-    let state = State::open(&stack.site.home)?;
+    let state = State::open(&stack.config.state_dir)?;
     Ok(Some((stack, state)))
 }
 
@@ -139,7 +139,7 @@ fn read_local() -> anyhow::Result<Option<(Stack, Record)>> {
     let record = Record::read(&home)?;
     let Some(base) = record.port_base else { return Ok(None) };
     let stack = Stack::local(
-        Site::prepare(checkout, home, Ports::from_base(base)?)?,
+        StackConfig::prepare(checkout, home, Ports::from_base(base)?)?,
         record.profile.unwrap_or_default(),
     );
     Ok(Some((stack, record)))

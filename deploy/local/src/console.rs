@@ -5,20 +5,20 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 /// Writes one line to standard output.
-pub(crate) fn say(line: impl Display) {
+pub(crate) fn print(line: impl Display) {
     // A reader that has gone, such as `head`, is no reason to stop half-way.
     writeln!(io::stdout().lock(), "{line}").unwrap_or_default();
 }
 
 /// Writes lines that somebody else wrote, set off by their indentation.
-pub(crate) fn quote(lines: impl IntoIterator<Item = impl Display>) {
+pub(crate) fn print_indented(lines: impl IntoIterator<Item = impl Display>) {
     for line in lines {
-        say(format!("    {line}").trim_end());
+        print(format!("    {line}").trim_end());
     }
 }
 
 /// Writes one line to standard error.
-pub(crate) fn complain(line: impl Display) {
+pub(crate) fn print_error(line: impl Display) {
     writeln!(io::stderr().lock(), "muster: {line}").unwrap_or_default();
 }
 

@@ -24,7 +24,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 pub(crate) use load::{Load, load};
 pub(crate) use walkthrough::walkthrough;
 
-use crate::site::Site;
+use crate::stack::StackConfig;
 use doors::Doors;
 use shop::{Placement, Shop};
 
@@ -43,8 +43,8 @@ pub(crate) struct Scene {
 
 impl Scene {
     /// The stack of this checkout.
-    pub(crate) fn set(site: &Site) -> anyhow::Result<Self> {
-        Self::behind(Doors::local(site)?)
+    pub(crate) fn set(config: &StackConfig) -> anyhow::Result<Self> {
+        Self::behind(Doors::local(config)?)
     }
 
     /// A product that runs elsewhere, described by a file.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::Config;
 
 use crate::parts::postgres::SUPERUSER;
-use crate::site::Site;
+use crate::stack::StackConfig;
 
 /// The variable that names the file which holds the [`Endpoints`].
 pub(crate) const VARIABLE: &str = "MUSTER_TEST_PARTS";
@@ -65,12 +65,12 @@ impl Endpoints {
 }
 
 impl PostgresEndpoint {
-    pub(crate) fn of(site: &Site) -> anyhow::Result<Self> {
+    pub(crate) fn of(config: &StackConfig) -> anyhow::Result<Self> {
         Ok(Self {
             host: "127.0.0.1".to_owned(),
-            port: site.ports.postgres(),
+            port: config.ports.postgres(),
             user: SUPERUSER.to_owned(),
-            password: site.secrets.random(SUPERUSER)?,
+            password: config.secrets.random(SUPERUSER)?,
         })
     }
 

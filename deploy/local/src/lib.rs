@@ -21,7 +21,6 @@ mod profile;
 mod readiness;
 mod secrets;
 mod signals;
-mod site;
 mod smtp;
 mod stack;
 mod state;

@@ -9,7 +9,7 @@ use anyhow::Context;
 use loadtest::observe::{purge, standing};
 use serde::Deserialize;
 
-use crate::console::{complain, say};
+use crate::console::{print, print_error};
 use crate::readiness::http_client;
 
 /// How many mails may stay.
@@ -48,7 +48,7 @@ pub(crate) async fn keep(imap: &str, api_url: &str, bounds: Bounds) {
     let mut activity = Activity::new(Instant::now());
     loop {
         if let Err(error) = look(imap, api_url, bounds, &mut activity).await {
-            complain(format_args!("the mailbox cannot be kept small: {error:#}"));
+            print_error(format_args!("the mailbox cannot be kept small: {error:#}"));
         }
         tokio::time::sleep(Duration::from_secs(bounds.every_s)).await;
     }
@@ -59,7 +59,7 @@ async fn look(imap: &str, api_url: &str, bounds: Bounds, activity: &mut Activity
     let quiet_for = activity.quiet_for(total.n_came, Instant::now());
     if bounds.call_for_purge(total.n_mails, quiet_for) {
         purge(api_url).await?;
-        say(format_args!(
+        print(format_args!(
             "{} mails purged, the last of which came {} s ago",
             total.n_mails,
             quiet_for.as_secs()

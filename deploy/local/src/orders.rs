@@ -8,7 +8,7 @@ use tokio_postgres::Config;
 
 use crate::endpoints::PostgresEndpoint;
 use crate::parts::database::connect;
-use crate::site::Site;
+use crate::stack::StackConfig;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -29,8 +29,8 @@ pub(crate) struct Woken {
 }
 
 impl OrdersDatabase {
-    pub(crate) fn local(site: &Site) -> anyhow::Result<Self> {
-        Ok(Self(PostgresEndpoint::of(site)?.config("orders")))
+    pub(crate) fn local(config: &StackConfig) -> anyhow::Result<Self> {
+        Ok(Self(PostgresEndpoint::of(config)?.config("orders")))
     }
 
     /// Over no network but a tunnel: the connection is not encrypted.

@@ -20,7 +20,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use prost::Message as _;
 
-use crate::console::complain;
+use crate::console::print_error;
 use crate::readiness::http_client;
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -98,14 +98,14 @@ async fn hand_on(export: &ExportTraceServiceRequest, zipkin: &Zipkin) -> HttpRes
     match send(&converted.spans, &zipkin.spans_url).await {
         Ok(()) => {
             if zipkin.is_failing.swap(false, Ordering::Relaxed) {
-                complain("Zipkin takes spans again");
+                print_error("Zipkin takes spans again");
             }
             received(converted.n_rejected)
         }
         Err(error) => {
             // The exporters come again and again; one line for each outage is enough.
             if !zipkin.is_failing.swap(true, Ordering::Relaxed) {
-                complain(format_args!("Zipkin takes no spans: {error:#}"));
+                print_error(format_args!("Zipkin takes no spans: {error:#}"));
             }
             HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, "1")).finish()
         }

@@ -57,7 +57,7 @@ pub(crate) trait Part: Send + Sync {
     }
 
     /// How long it may take to end before it is killed.
-    fn stop_patience(&self) -> Duration {
+    fn stop_timeout(&self) -> Duration {
         Duration::from_secs(20)
     }
 

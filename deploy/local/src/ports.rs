@@ -1,7 +1,7 @@
 //! The ports of a stack: one base and fixed offsets, all on the loopback interface.
 //!
 //! Nothing here keeps a port; a check can be overtaken. The slots of test runs cannot, because the
-//! last port of a slot is held for as long as the run lasts (see [`Slot`]).
+//! last port of a slot is held for as long as the run lasts (see [`ReservedPorts`]).
 
 mod holder;
 
@@ -21,7 +21,7 @@ const SLOTS: std::ops::Range<u16> = 625..1000;
 
 /// Where single servers look for a port. Not among those that the kernel hands out by itself: a client that tries again and
 /// again to reach a server that is down would one day be given the server's own port, reach itself, and keep it.
-const SINGLES: std::ops::Range<u16> = 12_000..19_000;
+const SINGLE_PORTS: std::ops::Range<u16> = 12_000..19_000;
 
 /// The ports of one stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,12 +106,12 @@ pub(crate) fn url(port: u16) -> String {
 
 /// A stretch of ports that no other test run on this machine can have at the same time.
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct ReservedPorts {
     pub(crate) ports: Ports,
     _guard: TcpListener,
 }
 
-impl Slot {
+impl ReservedPorts {
     /// Takes a slot whose ports are all free.
     pub(crate) fn take() -> anyhow::Result<Self> {
         for _ in 0..100 {
@@ -137,9 +137,9 @@ pub(crate) fn require_free(part: &str, purpose: &str, port: u16) -> anyhow::Resu
     )
 }
 
-/// Returns a port that is free now, from the range of [`SINGLES`].
+/// Returns a port that is free now, from the range of [`SINGLE_PORTS`].
 pub(crate) fn any_free() -> anyhow::Result<u16> {
-    std::iter::repeat_with(|| rand::rng().random_range(SINGLES))
+    std::iter::repeat_with(|| rand::rng().random_range(SINGLE_PORTS))
         .take(100)
         .find(|port| is_free(*port))
         .context("no free port was found: end some other programs")
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn two_test_runs_never_share_a_slot() {
-        let slots: Vec<Slot> = (0..20).map(|_| Slot::take().unwrap()).collect();
+        let slots: Vec<ReservedPorts> = (0..20).map(|_| ReservedPorts::take().unwrap()).collect();
         let bases: std::collections::HashSet<u16> = slots.iter().map(|slot| slot.ports.base()).collect();
         assert_eq!(bases.len(), slots.len());
     }

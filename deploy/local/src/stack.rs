@@ -4,6 +4,7 @@
 //! written down as soon as its process exists; a part starts after those it needs and ends before
 //! them.
 
+mod config;
 mod start;
 mod stop;
 
@@ -22,41 +23,41 @@ use crate::parts::services;
 use crate::parts::traces::{self, OtlpReceiver, Zipkin};
 use crate::ports::{authority, url};
 use crate::profile::Profile;
-use crate::site::Site;
 
+pub(crate) use config::{StackConfig, log_file};
 pub(crate) use start::{restart, start};
 pub(crate) use stop::{kill, stop_all};
 
 /// The parts of one stack, in the order in which they are shown.
 pub(crate) struct Stack {
-    pub(crate) site: Arc<Site>,
+    pub(crate) config: Arc<StackConfig>,
     pub(crate) parts: Vec<AnyPart>,
 }
 
 impl Stack {
     /// The whole stack of `muster up`.
-    pub(crate) fn local(site: Site, profile: Profile) -> Self {
-        let site = Arc::new(site);
+    pub(crate) fn local(config: StackConfig, profile: Profile) -> Self {
+        let config = Arc::new(config);
         let postgres = Postgres {
-            site: Arc::clone(&site),
+            config: Arc::clone(&config),
             databases: &["orders", "email_consumer", "url_shortener", "apicurio"],
             max_connections: 100,
         };
-        let mut parts = foundation(&site, postgres, Kafka::new(&site, kafka::TOPICS));
-        parts.push(Arc::new(MailboxKeeper { site: Arc::clone(&site) }));
-        parts.push(Arc::new(Pager { site: Arc::clone(&site), profile }));
-        parts.push(Arc::new(Alertmanager { site: Arc::clone(&site), profile }));
-        parts.push(Arc::new(services::url_shortener(&site)));
-        parts.push(Arc::new(services::orders(&site)));
-        parts.push(Arc::new(services::email_consumer(&site)));
-        parts.push(Arc::new(Prometheus { site: Arc::clone(&site), profile }));
-        Self { site, parts }
+        let mut parts = foundation(&config, postgres, Kafka::new(&config, kafka::TOPICS));
+        parts.push(Arc::new(MailboxKeeper { config: Arc::clone(&config) }));
+        parts.push(Arc::new(Pager { config: Arc::clone(&config), profile }));
+        parts.push(Arc::new(Alertmanager { config: Arc::clone(&config), profile }));
+        parts.push(Arc::new(services::url_shortener(&config)));
+        parts.push(Arc::new(services::orders(&config)));
+        parts.push(Arc::new(services::email_consumer(&config)));
+        parts.push(Arc::new(Prometheus { config: Arc::clone(&config), profile }));
+        Self { config, parts }
     }
 
     /// What a benchmark needs: the order service and what it works with. The benchmark of mails starts email-consumer by
     /// itself; beside the others, mails would take their time from what is measured.
-    pub(crate) fn for_bench(site: Site) -> Self {
-        let mut stack = Self::local(site, Profile::default());
+    pub(crate) fn for_bench(config: StackConfig) -> Self {
+        let mut stack = Self::local(config, Profile::default());
         let parts = [
             "postgres",
             "kafka",
@@ -73,39 +74,40 @@ impl Stack {
 
     /// What tests need: no services and no monitoring, and room for many connections. Tests make
     /// their own databases and topics.
-    pub(crate) fn for_tests(site: Site) -> Self {
-        let site = Arc::new(site);
-        let postgres = Postgres { site: Arc::clone(&site), databases: &["apicurio"], max_connections: 300 };
-        let parts = foundation(&site, postgres, Kafka::new(&site, &[]));
-        Self { site, parts }
+    pub(crate) fn for_tests(config: StackConfig) -> Self {
+        let config = Arc::new(config);
+        let postgres =
+            Postgres { config: Arc::clone(&config), databases: &["apicurio"], max_connections: 300 };
+        let parts = foundation(&config, postgres, Kafka::new(&config, &[]));
+        Self { config, parts }
     }
 
     /// Where a test finds the parts.
     pub(crate) fn endpoints(&self) -> anyhow::Result<Endpoints> {
-        let ports = self.site.ports;
+        let ports = self.config.ports;
         Ok(Endpoints {
-            postgres: PostgresEndpoint::of(&self.site)?,
+            postgres: PostgresEndpoint::of(&self.config)?,
             kafka_bootstrap_servers: authority(ports.kafka()),
-            kafka_jars: kafka::jars(&self.site.checkout.parts_dir()),
-            schema_registry_url: registry::url(&self.site),
+            kafka_jars: kafka::jars(&self.config.checkout.parts_dir()),
+            schema_registry_url: registry::url(&self.config),
             smtp_host: "127.0.0.1".to_owned(),
             smtp_port: ports.smtp(),
-            mailbox_url: mailbox::api_url(&self.site),
+            mailbox_url: mailbox::api_url(&self.config),
             imap: authority(ports.imap()),
             zipkin_url: url(ports.zipkin()),
-            otlp_url: traces::otlp_url(&self.site),
+            otlp_url: traces::otlp_url(&self.config),
         })
     }
 }
 
-fn foundation(site: &Arc<Site>, postgres: Postgres, kafka: Kafka) -> Vec<AnyPart> {
+fn foundation(config: &Arc<StackConfig>, postgres: Postgres, kafka: Kafka) -> Vec<AnyPart> {
     vec![
         Arc::new(postgres),
         Arc::new(kafka),
-        Arc::new(Registry { site: Arc::clone(site) }),
-        Arc::new(Mailbox { site: Arc::clone(site) }),
-        Arc::new(Zipkin { site: Arc::clone(site) }),
-        Arc::new(OtlpReceiver { site: Arc::clone(site) }),
+        Arc::new(Registry { config: Arc::clone(config) }),
+        Arc::new(Mailbox { config: Arc::clone(config) }),
+        Arc::new(Zipkin { config: Arc::clone(config) }),
+        Arc::new(OtlpReceiver { config: Arc::clone(config) }),
     ]
 }
 
@@ -120,7 +122,7 @@ mod tests {
     fn stack(name: &str, base: u16) -> Stack {
         let home = std::env::temp_dir().join(format!("muster-{name}-{}", std::process::id()));
         let ports = Ports::from_base(base).unwrap();
-        Stack::local(Site::prepare(Checkout::find().unwrap(), home, ports).unwrap(), Profile::Drill)
+        Stack::local(StackConfig::prepare(Checkout::find().unwrap(), home, ports).unwrap(), Profile::Drill)
     }
 
     #[test]
@@ -131,10 +133,10 @@ mod tests {
         };
         assert!(ports(&left).is_disjoint(&ports(&right)));
         for part in &left.parts {
-            assert_ne!(left.site.log(part.name()), right.site.log(part.name()));
+            assert_ne!(left.config.log(part.name()), right.config.log(part.name()));
         }
         for stack in [left, right] {
-            std::fs::remove_dir_all(&stack.site.home).unwrap();
+            std::fs::remove_dir_all(&stack.config.state_dir).unwrap();
         }
     }
 
@@ -151,6 +153,6 @@ mod tests {
             }
             names.insert(part.name());
         }
-        std::fs::remove_dir_all(&stack.site.home).unwrap();
+        std::fs::remove_dir_all(&stack.config.state_dir).unwrap();
     }
 }

@@ -6,26 +6,29 @@ use loadtest::target::{Events, Mailbox, Target};
 use crate::demo::catalogue;
 use crate::parts::{kafka, mailbox, registry};
 use crate::ports::{authority, url};
-use crate::site::Site;
+use crate::stack::StackConfig;
 
 /// The tenant that local clients act for.
 pub(crate) const TENANT: &str = "acme";
 
 /// The services of a stack, the key to call them with, and where to look at what they did.
-pub(crate) fn target(site: &Site) -> anyhow::Result<Target> {
+pub(crate) fn target(config: &StackConfig) -> anyhow::Result<Target> {
     let topic = kafka::TOPICS.first().context("the stack has no topic")?;
     Ok(Target {
-        orders_url: url(site.ports.orders()),
-        links_url: url(site.ports.url_shortener()),
+        orders_url: url(config.ports.orders()),
+        links_url: url(config.ports.url_shortener()),
         tenant: TENANT.to_owned(),
-        skus: catalogue::plentiful(site.checkout.root(), TENANT)?,
+        skus: catalogue::plentiful(config.checkout.root(), TENANT)?,
         token_file: None,
-        signing_key_file: Some(site.secrets.development_key_file()?),
-        mailbox: Some(Mailbox { imap: authority(site.ports.imap()), api_url: Some(mailbox::api_url(site)) }),
+        signing_key_file: Some(config.secrets.development_key_file()?),
+        mailbox: Some(Mailbox {
+            imap: authority(config.ports.imap()),
+            api_url: Some(mailbox::api_url(config)),
+        }),
         events: Some(Events {
-            bootstrap_servers: authority(site.ports.kafka()),
+            bootstrap_servers: authority(config.ports.kafka()),
             topic: topic.name.to_owned(),
-            registry_url: registry::url(site),
+            registry_url: registry::url(config),
         }),
     })
 }

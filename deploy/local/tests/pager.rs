@@ -1,4 +1,4 @@
-//! The pager's receiver with a real Alertmanager: what Alertmanager does not tell, the receiver finds out.
+//! The pager with a real Alertmanager: it reconciles open alerts that Alertmanager sends no notification about (ADR 0025).
 
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
@@ -18,13 +18,13 @@ const SOON: Duration = Duration::from_secs(30);
 /// An alert that nothing inhibits here.
 const OTHER_SERVICE: &str = "RedirectsLatencyBurn";
 
-/// Waits of `deploy/monitoring/alertmanager.yaml`, so short that a group is looked at several times a second.
+/// Waits of `deploy/monitoring/alertmanager.yaml`, so short that Alertmanager flushes a group several times a second.
 const CONFIG: &str = "
 route: { receiver: pager, group_by: [alertname, service, slo], group_wait: 100ms, group_interval: 200ms, repeat_interval: 4h }
 receivers: [{ name: pager, webhook_configs: [{ url: 'http://127.0.0.1:PORT/alerts', send_resolved: true }] }]
 ";
 
-/// Ended when it is dropped.
+/// A process that ends with this value.
 struct Process(Child);
 
 impl Drop for Process {
@@ -38,7 +38,7 @@ fn spawn(command: &mut Command) -> Process {
     Process(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
 }
 
-/// A receiver and the Alertmanager that calls it.
+/// A pager receiver and the Alertmanager that calls it.
 struct Pager {
     dir: PathBuf,
     port: u16,
@@ -49,7 +49,7 @@ struct Pager {
 }
 
 impl Pager {
-    /// What is absent at Alertmanager for so many seconds has ended.
+    /// `absent_for_s`: an alert that Alertmanager lacks for this time has ended.
     async fn start(name: &str, absent_for_s: u32) -> Self {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pager-{name}"));
         fs::remove_dir_all(&dir).unwrap_or_default();
@@ -110,8 +110,8 @@ impl Pager {
         format!("http://127.0.0.1:{}", self.alertmanager_port)
     }
 
-    /// Tells Alertmanager, as Prometheus does, that an alert fires, since when it began to, or that it ended.
-    async fn tell(&mut self, alert: &'static str, firing: bool) {
+    /// Posts an alert to Alertmanager as Prometheus does: firing since its first post, or ended.
+    async fn post_alert(&mut self, alert: &'static str, firing: bool) {
         let now = Utc::now();
         let starts_at = *self.firing_since.entry(alert).or_insert(now);
         if !firing {
@@ -137,39 +137,40 @@ impl Pager {
         .await;
     }
 
-    /// What was told about an alert.
-    fn told(&self, alert: &str) -> Vec<Value> {
+    /// The events that the pager keeps of an alert.
+    fn events(&self, alert: &str) -> Vec<Value> {
         let text = fs::read_to_string(self.dir.join("pages.jsonl")).unwrap_or_default();
-        let notices = text.split_inclusive('\n').filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        notices.filter(|notice| notice["alert"] == alert).collect()
+        let events = text.split_inclusive('\n').filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events.filter(|event| event["alert"] == alert).collect()
     }
 
-    async fn wait_for_told(&self, alert: &str, statuses: &[&str]) {
-        wait_for(&format!("{alert} to be told as {statuses:?}"), SOON, async || {
-            let told = self.told(alert);
-            told.iter()
-                .map(|notice| notice["status"].as_str().unwrap())
+    async fn wait_for_events(&self, alert: &str, statuses: &[&str]) {
+        wait_for(&format!("{alert} to have the events {statuses:?}"), SOON, async || {
+            let events = self.events(alert);
+            events
+                .iter()
+                .map(|event| event["status"].as_str().unwrap())
                 .eq(statuses.iter().copied())
                 .then_some(())
         })
         .await;
     }
 
-    /// Lets an alert of another group begin and end. That takes longer than the interval of groups, so that each was looked at meanwhile.
-    async fn tell_all_of_another_service(&mut self, statuses: &[&str]) {
-        self.tell(OTHER_SERVICE, true).await;
-        self.wait_for_told(OTHER_SERVICE, &statuses[..statuses.len() - 1]).await;
-        self.tell(OTHER_SERVICE, false).await;
-        self.wait_for_told(OTHER_SERVICE, statuses).await;
+    /// Fires and resolves an alert of another group. This takes longer than `group_interval`, so Alertmanager flushes every group meanwhile.
+    async fn fire_and_resolve_another_service(&mut self, statuses: &[&str]) {
+        self.post_alert(OTHER_SERVICE, true).await;
+        self.wait_for_events(OTHER_SERVICE, &statuses[..statuses.len() - 1]).await;
+        self.post_alert(OTHER_SERVICE, false).await;
+        self.wait_for_events(OTHER_SERVICE, statuses).await;
     }
 
     /// A burn pages, then `TargetDown` inhibits it.
     async fn inhibit_a_burn(&mut self) {
-        self.tell("OrdersFinalBurn", true).await;
-        self.wait_for_told("OrdersFinalBurn", &["firing"]).await;
-        self.tell("TargetDown", true).await;
+        self.post_alert("OrdersFinalBurn", true).await;
+        self.wait_for_events("OrdersFinalBurn", &["firing"]).await;
+        self.post_alert("TargetDown", true).await;
         self.wait_for_state("OrdersFinalBurn", Some("suppressed")).await;
-        self.wait_for_told("TargetDown", &["firing"]).await;
+        self.wait_for_events("TargetDown", &["firing"]).await;
     }
 }
 
@@ -178,49 +179,49 @@ fn free_ports() -> [u16; 2] {
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
-/// What ADR 0025 rests on. When this fails, Alertmanager tells both by itself, and nobody has to ask.
+/// The premise of ADR 0025. If this fails, Alertmanager sends both by itself, and the reconciliation can go.
 #[tokio::test]
-async fn alertmanager_tells_neither_the_end_of_an_inhibited_alert_nor_that_it_begins_again() {
+async fn alertmanager_notifies_neither_of_the_end_of_an_inhibited_alert_nor_of_its_return() {
     let mut pager = Pager::start("silent", 3_600).await;
     pager.inhibit_a_burn().await;
-    pager.tell("OrdersFinalBurn", false).await;
+    pager.post_alert("OrdersFinalBurn", false).await;
     pager.wait_for_state("OrdersFinalBurn", None).await;
-    pager.tell_all_of_another_service(&["firing", "resolved"]).await;
-    pager.tell("TargetDown", false).await;
-    pager.wait_for_told("TargetDown", &["firing", "resolved"]).await;
-    pager.tell("OrdersFinalBurn", true).await;
+    pager.fire_and_resolve_another_service(&["firing", "resolved"]).await;
+    pager.post_alert("TargetDown", false).await;
+    pager.wait_for_events("TargetDown", &["firing", "resolved"]).await;
+    pager.post_alert("OrdersFinalBurn", true).await;
     pager.wait_for_state("OrdersFinalBurn", Some("active")).await;
-    pager.tell_all_of_another_service(&["firing", "resolved", "firing", "resolved"]).await;
-    pager.wait_for_told("OrdersFinalBurn", &["firing"]).await;
+    pager.fire_and_resolve_another_service(&["firing", "resolved", "firing", "resolved"]).await;
+    pager.wait_for_events("OrdersFinalBurn", &["firing"]).await;
 }
 
-/// One alert goes on through a restart of Alertmanager, and one ends meanwhile. Both are of different services.
+/// One alert continues through a restart of Alertmanager, one ends meanwhile. They are of different services.
 #[tokio::test]
-async fn who_asks_ends_a_page_that_ended_while_inhibited_and_begins_it_again_and_a_restart_ends_none() {
+async fn reconciliation_ends_and_reopens_an_inhibited_page_and_an_alertmanager_restart_ends_none() {
     let mut pager = Pager::start("asking", 3).await;
     pager.inhibit_a_burn().await;
-    pager.tell(OTHER_SERVICE, true).await;
-    pager.wait_for_told(OTHER_SERVICE, &["firing"]).await;
+    pager.post_alert(OTHER_SERVICE, true).await;
+    pager.wait_for_events(OTHER_SERVICE, &["firing"]).await;
 
-    // The restarted Alertmanager has nothing until it is told again, as Prometheus does with what still fires.
+    // The restarted Alertmanager has no alerts until Prometheus, here the test, sends them again.
     pager.alertmanager = None;
     pager.start_alertmanager().await;
-    pager.tell("TargetDown", true).await;
-    pager.tell("OrdersFinalBurn", true).await;
-    pager.wait_for_told(OTHER_SERVICE, &["firing", "resolved"]).await;
-    assert_eq!(pager.told(OTHER_SERVICE)[1]["found"], "no longer firing at Alertmanager");
+    pager.post_alert("TargetDown", true).await;
+    pager.post_alert("OrdersFinalBurn", true).await;
+    pager.wait_for_events(OTHER_SERVICE, &["firing", "resolved"]).await;
+    assert_eq!(pager.events(OTHER_SERVICE)[1]["found"], "no longer firing at Alertmanager");
     for open in ["TargetDown", "OrdersFinalBurn"] {
-        pager.wait_for_told(open, &["firing"]).await;
+        pager.wait_for_events(open, &["firing"]).await;
     }
 
-    pager.tell("OrdersFinalBurn", false).await;
-    pager.wait_for_told("OrdersFinalBurn", &["firing", "resolved"]).await;
-    let end = pager.told("OrdersFinalBurn").remove(1);
+    pager.post_alert("OrdersFinalBurn", false).await;
+    pager.wait_for_events("OrdersFinalBurn", &["firing", "resolved"]).await;
+    let end = pager.events("OrdersFinalBurn").remove(1);
     assert_eq!(end["found"], "ended while it was inhibited by TargetDown of orders", "{end}");
-    pager.wait_for_told("TargetDown", &["firing"]).await;
+    pager.wait_for_events("TargetDown", &["firing"]).await;
 
-    pager.tell("TargetDown", false).await;
-    pager.wait_for_told("TargetDown", &["firing", "resolved"]).await;
-    pager.tell("OrdersFinalBurn", true).await;
-    pager.wait_for_told("OrdersFinalBurn", &["firing", "resolved", "firing"]).await;
+    pager.post_alert("TargetDown", false).await;
+    pager.wait_for_events("TargetDown", &["firing", "resolved"]).await;
+    pager.post_alert("OrdersFinalBurn", true).await;
+    pager.wait_for_events("OrdersFinalBurn", &["firing", "resolved", "firing"]).await;
 }

@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 use crate::endpoints::PostgresEndpoint;
 use crate::parts::database::connect;
 use crate::parts::postgres::{PROGRAMS, SUPERUSER};
-use crate::site::Site;
+use crate::stack::StackConfig;
 
 /// Its name.
 pub(super) const NAME: &str = "bench";
@@ -29,8 +29,8 @@ pub(super) struct BenchDatabase(PostgresEndpoint);
 
 impl BenchDatabase {
     /// Makes it anew from the order service's database.
-    pub(super) async fn create(site: &Site) -> anyhow::Result<Self> {
-        let database = Self(PostgresEndpoint::of(site)?);
+    pub(super) async fn create(config: &StackConfig) -> anyhow::Result<Self> {
+        let database = Self(PostgresEndpoint::of(config)?);
         let client = database.connect("postgres").await?;
         client.batch_execute("DROP DATABASE IF EXISTS bench").await.context("the old one")?;
         client.batch_execute("CREATE DATABASE bench").await.context("the new one")?;

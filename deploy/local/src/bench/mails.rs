@@ -26,14 +26,14 @@ use super::database::BenchDatabase;
 use super::pgbench::figures;
 use super::table::{Ratio, Row};
 use super::{DIGITS, Figures};
-use crate::console::say;
+use crate::console::print;
 use crate::part::Part as _;
 use crate::parts::kafka::{Topic, create_topics};
 use crate::parts::{mailbox, registry, services};
 use crate::ports::authority;
 use crate::readiness::http_client;
-use crate::site::Site;
 use crate::smtp::Smtp;
+use crate::stack::StackConfig;
 
 /// Events that wait when a consumer starts, each of which becomes a mail.
 pub(super) const MAILS: u32 = 10_000;
@@ -64,20 +64,24 @@ const IN_FLIGHT: usize = 1_000;
 
 /// Everything that is the same for all who are measured.
 struct Bench<'a> {
-    site: &'a Arc<Site>,
+    config: &'a Arc<StackConfig>,
     database: &'a BenchDatabase,
     imap: String,
     mailbox_api: String,
 }
 
 pub(super) async fn measure(
-    site: &Arc<Site>,
+    config: &Arc<StackConfig>,
     database: &BenchDatabase,
     earlier: Option<&Path>,
 ) -> anyhow::Result<Vec<Row>> {
-    let bench =
-        Bench { site, database, imap: authority(site.ports.imap()), mailbox_api: mailbox::api_url(site) };
-    say(format_args!("Publishing {MAILS} events"));
+    let bench = Bench {
+        config,
+        database,
+        imap: authority(config.ports.imap()),
+        mailbox_api: mailbox::api_url(config),
+    };
+    print(format_args!("Publishing {MAILS} events"));
     bench.publish().await.context("the events")?;
     let ours = bench.drain("ours", None).await.context("email-consumer")?;
     let sample = bench.sample().await.context("the mail that the bare client repeats")?;
@@ -103,11 +107,12 @@ pub(super) async fn measure(
 impl Bench<'_> {
     /// Fills the topic: one event for the sample, then those that are measured.
     async fn publish(&self) -> anyhow::Result<()> {
-        let servers = authority(self.site.ports.kafka());
+        let servers = authority(self.config.ports.kafka());
         create_topics(&servers, TOPICS).await?;
         let encoder = Encoder::new(EVENTS);
-        let config =
-            events::Config { schema_registry_url: registry::url(self.site).parse().context("the registry")? };
+        let config = events::Config {
+            schema_registry_url: registry::url(self.config).parse().context("the registry")?,
+        };
         encoder.register(&Registry::new(&config, &Trust::nobody()), &event_types()).await?;
         let producer: FutureProducer = ClientConfig::new()
             .set("bootstrap.servers", &servers)
@@ -125,7 +130,7 @@ impl Bench<'_> {
     /// Starts an email-consumer with a database and a group of its own, and measures from the first mail to the last. `name`
     /// tells it from the other one; `program` is another one than ours.
     async fn drain(&self, name: &str, program: Option<&Path>) -> anyhow::Result<Figures> {
-        say(format_args!("email-consumer, {name}"));
+        print(format_args!("email-consumer, {name}"));
         purge(&self.mailbox_api).await?;
         let before = self.came().await?;
         let mut consumer = self.start(name, program).await?;
@@ -146,7 +151,7 @@ impl Bench<'_> {
         let database = format!("mails_{name}");
         let client = self.database.connect("postgres").await?;
         client.batch_execute(&format!("CREATE DATABASE {database}")).await.context("its database")?;
-        let service = services::email_consumer(self.site);
+        let service = services::email_consumer(self.config);
         let launch = service
             .launch()?
             .env("DATABASE_URL", self.database.url(&database))
@@ -159,7 +164,7 @@ impl Bench<'_> {
             Some(program) => launch.program(program),
             None => launch,
         };
-        launch.start_child(&self.site.log(&format!("email-consumer-{name}")))
+        launch.start_child(&self.config.log(&format!("email-consumer-{name}")))
     }
 
     /// The mails after the first that was seen, and how long they took.
@@ -169,7 +174,7 @@ impl Bench<'_> {
             if let Some(status) = consumer.try_wait().context("email-consumer")? {
                 anyhow::bail!(
                     "email-consumer has ended ({status}); its log is in {}",
-                    self.site.home.display()
+                    self.config.state_dir.display()
                 );
             }
             let came = self.came().await? - before;
@@ -208,11 +213,11 @@ impl Bench<'_> {
     }
 
     async fn send_bare(&self, mail: &str) -> anyhow::Result<Figures> {
-        say(format_args!("A bare SMTP client with {CONNECTIONS} connections"));
+        print(format_args!("A bare SMTP client with {CONNECTIONS} connections"));
         purge(&self.mailbox_api).await?;
         let begun = Instant::now();
         let senders = (0..CONNECTIONS).map(|sender| {
-            let (mail, port) = (mail.trim_end().to_owned(), self.site.ports.smtp());
+            let (mail, port) = (mail.trim_end().to_owned(), self.config.ports.smtp());
             let n_mails = MAILS / CONNECTIONS + u32::from(sender < MAILS % CONNECTIONS);
             async move { tokio::spawn(send(port, mail, n_mails)).await.context("a sender panicked")? }
         });

@@ -10,7 +10,7 @@ use super::database::{BenchDatabase, NAME, ORDERS};
 use super::http::Clients;
 use super::pgbench::{self, Section};
 use super::table::{Ratio, Row};
-use crate::console::say;
+use crate::console::print;
 use crate::demo::Scene;
 
 /// Clients at once.
@@ -31,7 +31,7 @@ pub(super) async fn measure(scene: &Scene, database: &BenchDatabase) -> anyhow::
     let service = database.connect(ORDERS).await?;
     let mut rows = Vec::new();
     for n_clients in CLIENTS {
-        say(format_args!("pgbench with {n_clients} clients, then POST /v1/orders"));
+        print(format_args!("pgbench with {n_clients} clients, then POST /v1/orders"));
         let baseline = async |script: &str| pgbench::run(database, NAME, script, n_clients).await;
         let (one_by_one, bare) = (baseline(&one_by_one).await?, baseline(&bare).await?);
         let (request, whole) = (baseline(&request).await?, baseline(&whole).await?);

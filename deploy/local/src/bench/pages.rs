@@ -8,7 +8,7 @@ use super::database::{BenchDatabase, ORDERS};
 use super::http::{Clients, connect, exchange};
 use super::pgbench;
 use super::table::{Ratio, Row};
-use crate::console::say;
+use crate::console::print;
 use crate::demo::Scene;
 
 /// A million orders of the client's tenant, a tenth of a second apart. They have no process, so nobody works on them.
@@ -42,7 +42,7 @@ struct Page {
 }
 
 pub(super) async fn measure(scene: &Scene, database: &BenchDatabase) -> anyhow::Result<Vec<Row>> {
-    say("Filling a million orders");
+    print("Filling a million orders");
     let client = database.connect(ORDERS).await?;
     client.batch_execute(FILL).await.context("a million orders")?;
     for statement in SETTLE {
@@ -52,7 +52,7 @@ pub(super) async fn measure(scene: &Scene, database: &BenchDatabase) -> anyhow::
 }
 
 async fn over_http(scene: &Scene) -> anyhow::Result<Vec<Row>> {
-    say("Walking to the 10,000th page over HTTP");
+    print("Walking to the 10,000th page over HTTP");
     let far = cursor_after(scene, BEFORE).await?;
     let first = page(scene, "/v1/orders?limit=50").await?;
     let far = page(scene, &format!("/v1/orders?limit=50&cursor={far}")).await?;
@@ -99,7 +99,7 @@ async fn in_sql(client: &tokio_postgres::Client, database: &BenchDatabase) -> an
     let first = format!("{PAGE} {NEWEST_FIRST};\n");
     let keyset = format!("{PAGE} AND (placed_at, id) < (timestamptz '{at}', uuid '{id}') {NEWEST_FIRST};\n");
     let offset = format!("{PAGE} {NEWEST_FIRST} OFFSET {BEFORE};\n");
-    say("The same in SQL, by keyset and by offset");
+    print("The same in SQL, by keyset and by offset");
     let first = pgbench::run(database, ORDERS, &first, CLIENTS).await?;
     let row = |what: &str, ours, ratio| Row {
         what: what.to_owned(),

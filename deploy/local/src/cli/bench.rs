@@ -8,9 +8,9 @@ use anyhow::ensure;
 use super::leftovers::{stop_leftovers, wipe};
 use crate::bench::{Figure, bench};
 use crate::checkout::Checkout;
-use crate::ports::Slot;
+use crate::ports::ReservedPorts;
 use crate::signals::Interrupts;
-use crate::site::Site;
+use crate::stack::StackConfig;
 use crate::stack::{Stack, start, stop_all};
 use crate::state::{Record, State};
 
@@ -38,10 +38,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     stop_leftovers(&checkout, &home, &state, Stack::for_bench).await?;
     wipe(&home)?;
 
-    let slot = Slot::take()?;
+    let slot = ReservedPorts::take()?;
     let record = Record { port_base: Some(slot.ports.base()), ..Record::default() };
     state.update(|state| *state = record)?;
-    let stack = Stack::for_bench(Site::prepare(checkout, home, slot.ports)?);
+    let stack = Stack::for_bench(StackConfig::prepare(checkout, home, slot.ports)?);
     if let Err(error) = start(&stack, &state, &mut interrupts).await {
         stop_all(&stack, &state).await?;
         return Err(error.context("the stack of the benchmark is not up"));

@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use crate::checkout::Checkout;
 use crate::cluster::{NAMESPACE, kept_secrets, secrets};
-use crate::console::say;
+use crate::console::print;
 
 /// Where they are kept and where they go.
 #[derive(Debug, clap::Args)]
@@ -32,6 +32,6 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     if let Some(directory) = &args.files {
         return secrets::write_files(&manifest, directory);
     }
-    say(serde_json::to_string_pretty(&manifest).context("the manifest")?);
+    print(serde_json::to_string_pretty(&manifest).context("the manifest")?);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use anyhow::Context;
 
 use super::read_local;
-use crate::console::say;
+use crate::console::print;
 use crate::dead_letters::DeadLetters;
 use crate::ports::authority;
 
@@ -27,26 +27,26 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let servers = match args.bootstrap_servers {
         Some(servers) => servers,
-        None => authority(read_local()?.context("nothing was ever started here")?.0.site.ports.kafka()),
+        None => authority(read_local()?.context("nothing was ever started here")?.0.config.ports.kafka()),
     };
     let topic = DeadLetters::new(servers, args.topic);
     let letters = topic.read().await?;
     for letter in &letters {
-        say(letter);
+        print(letter);
     }
     let n_letters = letters.len();
     match (letters.is_empty(), args.replay, args.discard) {
-        (true, ..) => say("There are no dead letters."),
+        (true, ..) => print("There are no dead letters."),
         (false, true, _) => {
             topic.replay(&letters).await?;
-            say(format_args!("{n_letters} replayed"));
+            print(format_args!("{n_letters} replayed"));
         }
         (false, _, true) => {
             topic.delete(&letters).await?;
-            say(format_args!("{n_letters} discarded"));
+            print(format_args!("{n_letters} discarded"));
         }
         (false, false, false) => {
-            say(format_args!("{n_letters} dead letters; --replay or --discard ends them"));
+            print(format_args!("{n_letters} dead letters; --replay or --discard ends them"));
         }
     }
     Ok(())

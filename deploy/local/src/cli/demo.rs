@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 
 use super::read_local;
-use crate::console::say;
+use crate::console::print;
 use crate::demo::{Load, Scene, load, walkthrough};
 
 /// How many orders, and how fast.
@@ -38,9 +38,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     }
     walkthrough(&scene).await?;
     if args.at.is_none() {
-        say("  the parts       target/debug/muster status");
-        say("  more orders     target/debug/muster demo --orders 200");
-        say("\nThe stack goes on running; `make down` stops it.");
+        print("  the parts       target/debug/muster status");
+        print("  more orders     target/debug/muster demo --orders 200");
+        print("\nThe stack goes on running; `make down` stops it.");
     }
     Ok(())
 }
@@ -52,7 +52,7 @@ fn local_scene() -> anyhow::Result<Scene> {
             bail!("{} does not run: `make up` starts what is missing", part.name());
         }
     }
-    Scene::set(&stack.site)
+    Scene::set(&stack.config)
 }
 
 fn parse_rate(text: &str) -> anyhow::Result<f64> {

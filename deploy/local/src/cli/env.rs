@@ -3,14 +3,14 @@
 use anyhow::Context;
 
 use super::read_local;
-use crate::console::say;
+use crate::console::print;
 use crate::parts::postgres::SUPERUSER;
 use crate::ports::{authority, url};
 
 /// Prints assignments that any POSIX shell takes. The password is worth nothing outside this machine.
 pub(super) fn run() -> anyhow::Result<()> {
     let (stack, _) = read_local()?.context("nothing was ever started here: `make up` first")?;
-    let ports = stack.site.ports;
+    let ports = stack.config.ports;
     let variables = [
         ("ORDERS_URL", url(ports.orders())),
         ("ORDERS_ADMIN_URL", url(ports.orders_admin())),
@@ -24,10 +24,10 @@ pub(super) fn run() -> anyhow::Result<()> {
         ("PGHOST", "127.0.0.1".to_owned()),
         ("PGPORT", ports.postgres().to_string()),
         ("PGUSER", SUPERUSER.to_owned()),
-        ("PGPASSWORD", stack.site.secrets.random(SUPERUSER)?),
+        ("PGPASSWORD", stack.config.secrets.random(SUPERUSER)?),
     ];
     for (name, value) in variables {
-        say(format_args!("export {name}={value}"));
+        print(format_args!("export {name}={value}"));
     }
     Ok(())
 }

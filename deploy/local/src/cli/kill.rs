@@ -3,7 +3,7 @@
 use anyhow::bail;
 
 use super::open_local;
-use crate::console::say;
+use crate::console::print;
 use crate::stack::kill;
 
 /// Which part.
@@ -16,6 +16,6 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let Some((_, state)) = open_local()? else { bail!("nothing was ever started here") };
     kill(&args.part, &state).await?;
-    say(format_args!("{0} killed; `muster restart {0}` starts it again", args.part));
+    print(format_args!("{0} killed; `muster restart {0}` starts it again", args.part));
     Ok(())
 }

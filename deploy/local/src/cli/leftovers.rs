@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::checkout::Checkout;
 use crate::ports::Ports;
-use crate::site::Site;
+use crate::stack::StackConfig;
 use crate::stack::{Stack, stop_all};
 use crate::state::State;
 
@@ -16,12 +16,12 @@ pub(super) async fn stop_leftovers(
     checkout: &Checkout,
     home: &Path,
     state: &State,
-    stack: fn(Site) -> Stack,
+    stack: fn(StackConfig) -> Stack,
 ) -> anyhow::Result<()> {
     let record = state.record();
     let Some(base) = record.port_base.filter(|_| record.any_alive()) else { return Ok(()) };
-    let site = Site::prepare(checkout.clone(), home.to_owned(), Ports::from_base(base)?)?;
-    stop_all(&stack(site), state).await
+    let config = StackConfig::prepare(checkout.clone(), home.to_owned(), Ports::from_base(base)?)?;
+    stop_all(&stack(config), state).await
 }
 
 /// Removes everything in `home` but the lock, which is held, and the record.

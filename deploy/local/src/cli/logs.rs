@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 
 use crate::checkout::Checkout;
-use crate::site::log_file;
+use crate::stack::log_file;
 
 /// Which logs, and how.
 #[derive(Debug, clap::Args)]

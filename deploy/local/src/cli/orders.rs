@@ -3,7 +3,7 @@
 use anyhow::Context;
 
 use super::read_local;
-use crate::console::say;
+use crate::console::print;
 use crate::orders::OrdersDatabase;
 
 /// What to do.
@@ -31,8 +31,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let Command::Wake(WakeArgs { database_url }) = args.command;
     let database = match database_url {
         Some(url) => OrdersDatabase::at(&url)?,
-        None => OrdersDatabase::local(&read_local()?.context("nothing was ever started here")?.0.site)?,
+        None => OrdersDatabase::local(&read_local()?.context("nothing was ever started here")?.0.config)?,
     };
-    say(database.wake().await?);
+    print(database.wake().await?);
     Ok(())
 }

@@ -14,10 +14,10 @@ use anyhow::Context;
 
 use super::leftovers::{stop_leftovers, wipe};
 use crate::checkout::Checkout;
-use crate::ports::Slot;
+use crate::ports::ReservedPorts;
 use crate::secrets::write_private;
 use crate::signals::Interrupts;
-use crate::site::Site;
+use crate::stack::StackConfig;
 use crate::stack::{Stack, start, stop_all};
 use crate::state::{Record, State};
 
@@ -39,10 +39,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     stop_leftovers(&checkout, &home, &state, Stack::for_tests).await?;
     wipe(&home)?;
 
-    let slot = Slot::take()?;
+    let slot = ReservedPorts::take()?;
     let record = Record { port_base: Some(slot.ports.base()), ..Record::default() };
     state.update(|state| *state = record)?;
-    let stack = Stack::for_tests(Site::prepare(checkout, home.clone(), slot.ports)?);
+    let stack = Stack::for_tests(StackConfig::prepare(checkout, home.clone(), slot.ports)?);
     if let Err(error) = start(&stack, &state, &mut interrupts).await {
         stop_all(&stack, &state).await?;
         return Err(error.context("the parts for the tests are not up"));

@@ -6,13 +6,13 @@ use futures::future::join_all;
 use tokio::time::{Duration, timeout};
 
 use super::read_local;
-use crate::console::{say, seconds};
+use crate::console::{print, seconds};
 use crate::part::AnyPart;
 use crate::process::RunState;
 use crate::state::Record;
 
 /// How long a part gets to answer.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// One line of the table.
 struct Row {
@@ -36,18 +36,18 @@ enum State {
 /// Succeeds when every part is ready.
 pub(super) async fn run() -> anyhow::Result<ExitCode> {
     let Some((stack, record)) = read_local()? else {
-        say("Nothing was ever started here; `muster up` starts the stack.");
+        print("Nothing was ever started here; `muster up` starts the stack.");
         return Ok(ExitCode::FAILURE);
     };
     let rows = join_all(stack.parts.iter().map(|part| inspect(part, &record))).await;
-    say("PART             STATE      PID      READY IN  MEMORY     ADDRESS");
+    print("PART             STATE      PID      READY IN  MEMORY     ADDRESS");
     for row in &rows {
-        say(row.line());
+        print(row.line());
     }
-    say(totals(&rows, &record));
+    print(totals(&rows, &record));
     for row in rows.iter().filter(|row| row.state == State::NotReady) {
         if let Some((pid, state)) = row.pid.and_then(|pid| Some((pid, RunState::of(pid)?))) {
-            say(format_args!(
+            print(format_args!(
                 "{} (pid {pid}) does not answer, {state}. {}",
                 row.name,
                 state.remedy(row.name, pid)
@@ -61,7 +61,7 @@ pub(super) async fn run() -> anyhow::Result<ExitCode> {
 async fn inspect(part: &AnyPart, record: &Record) -> Row {
     let known = record.parts.get(part.name());
     let pid = record.alive(part.name()).map(|identity| identity.pid);
-    let answers = pid.is_some() && matches!(timeout(PATIENCE, part.probe()).await, Ok(Ok(())));
+    let answers = pid.is_some() && matches!(timeout(TIMEOUT, part.probe()).await, Ok(Ok(())));
     Row {
         name: part.name(),
         state: match (known, pid) {

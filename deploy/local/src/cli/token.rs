@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use auth::{Tenant, TokenRequest};
 
 use crate::checkout::Checkout;
-use crate::console::say;
+use crate::console::print;
 use crate::secrets::Secrets;
 
 /// What the token says.
@@ -37,7 +37,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
             ttl: args.ttl,
         })
         .context("the token cannot be signed")?;
-    say(token);
+    print(token);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::parts::kafka::{TOPICS, create_topics};
 use crate::readiness::until_ok;
 
 /// How long to wait for a broker. The job that runs this tries again after that.
-const PATIENCE: Duration = Duration::from_mins(5);
+const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Which Kafka.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    until_ok(PATIENCE, || create_topics(&args.bootstrap_servers, TOPICS))
+    until_ok(TIMEOUT, || create_topics(&args.bootstrap_servers, TOPICS))
         .await
         .context("the topics cannot be made")
 }

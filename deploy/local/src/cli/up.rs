@@ -7,11 +7,11 @@ use anyhow::{Context, bail};
 use tokio::time::Instant;
 
 use crate::checkout::Checkout;
-use crate::console::{say, seconds};
+use crate::console::{print, seconds};
 use crate::ports::{DEFAULT_BASE, Ports};
 use crate::profile::Profile;
 use crate::signals::Interrupts;
-use crate::site::Site;
+use crate::stack::StackConfig;
 use crate::stack::{Stack, start};
 use crate::state::{Record, State};
 
@@ -41,11 +41,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         record.profile = Some(profile);
     })?;
     let home = checkout.state_dir();
-    let stack = Stack::local(Site::prepare(checkout, home, ports)?, profile);
+    let stack = Stack::local(StackConfig::prepare(checkout, home, ports)?, profile);
     let was_running = stack.parts.iter().all(|part| record.alive(part.name()).is_some());
 
     start(&stack, &state, &mut interrupts).await.context("the stack is not up")?;
-    say(summary(was_running, begun.elapsed()));
+    print(summary(was_running, begun.elapsed()));
     Ok(())
 }
 

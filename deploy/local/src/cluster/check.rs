@@ -11,7 +11,7 @@ use super::client::Client;
 use super::kubectl::{apply, kubectl};
 use super::{NAMESPACE, kept_secrets, secrets};
 use crate::checkout::Checkout;
-use crate::console::{quote, say, seconds};
+use crate::console::{print, print_indented, seconds};
 
 const SERVICES: [&str; 3] = ["orders", "url-shortener", "email-consumer"];
 
@@ -66,7 +66,7 @@ pub(crate) async fn run(checkout: &Checkout, plan: &Plan) -> anyhow::Result<()> 
     let run = Run { plan, manifest, begun: Instant::now() };
 
     run.tell("Deploy");
-    quote(kubectl(&["get", "nodes"]).await?.lines());
+    print_indented(kubectl(&["get", "nodes"]).await?.lines());
     run.deploy(&run.manifest, &secrets::manifest(&kept_secrets(checkout), NAMESPACE)?.to_string()).await?;
     run.tell("Ready. One order, from the request to the trace");
     run.client("demo", &[]).await?.finish().await?;
@@ -83,14 +83,14 @@ pub(crate) async fn run(checkout: &Checkout, plan: &Plan) -> anyhow::Result<()> 
     run.under_load("parts", PARTS_SECONDS, false, run.delete_pods(&STATEFUL_PARTS)).await?;
 
     run.tell("What runs");
-    quote(kubectl(&["get", "pods,hpa,pdb"]).await?.lines());
+    print_indented(kubectl(&["get", "pods,hpa,pdb"]).await?.lines());
     run.tell("Everything held");
     Ok(())
 }
 
 impl Run<'_> {
     fn tell(&self, what: impl Display) {
-        say(format_args!("\n[{}] {what}", seconds(self.begun.elapsed())));
+        print(format_args!("\n[{}] {what}", seconds(self.begun.elapsed())));
     }
 
     async fn deploy(&self, manifest: &str, secrets: &str) -> anyhow::Result<()> {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::NAMESPACE;
 use super::kubectl::{apply, kubectl};
-use crate::console::quote;
+use crate::console::print_indented;
 
 /// How long it may take to be scheduled, and to end after it was expected to.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -51,7 +51,7 @@ impl Client {
             sleep(POLL).await;
         }
         let log = kubectl(&["logs", &format!("job/{}", self.name), "--tail=-1"]).await?;
-        quote(log.lines());
+        print_indented(log.lines());
         if self.count("succeeded").await? == 0 {
             bail!("{} failed: see above", self.name);
         }

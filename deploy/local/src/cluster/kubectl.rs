@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::NAMESPACE;
 
 /// How long one call may take; those that wait for something say themselves how long.
-const PATIENCE: Duration = Duration::from_mins(12);
+const TIMEOUT: Duration = Duration::from_mins(12);
 
 /// Runs `kubectl` in our namespace and returns what it writes; when it fails, that becomes the error.
 pub(super) async fn kubectl(args: &[&str]) -> anyhow::Result<String> {
@@ -44,7 +44,7 @@ async fn run(args: &[&str], input: Option<&str>) -> anyhow::Result<String> {
         // One that fails early does not read to the end, and says why on standard error.
         output.and_then(|output| if output.status.success() { written.map(|()| output) } else { Ok(output) })
     };
-    let output = timeout(PATIENCE, exchange).await.context("kubectl does not end")?.context("kubectl")?;
+    let output = timeout(TIMEOUT, exchange).await.context("kubectl does not end")?.context("kubectl")?;
     ensure!(
         output.status.success(),
         "kubectl {} failed: {}",

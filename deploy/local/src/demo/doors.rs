@@ -7,7 +7,7 @@ use loadtest::target::Target;
 use serde::Deserialize;
 
 use crate::ports::url;
-use crate::site::Site;
+use crate::stack::StackConfig;
 use crate::target::target;
 
 /// The doors that the demonstrations go through; those of a product elsewhere are a TOML file.
@@ -26,14 +26,14 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    pub(super) fn local(site: &Site) -> anyhow::Result<Self> {
-        let target = target(site)?;
+    pub(super) fn local(config: &StackConfig) -> anyhow::Result<Self> {
+        let target = target(config)?;
         Ok(Self {
             orders_public_url: target.orders_url.clone(),
             links_public_url: target.links_url.clone(),
-            mailbox_url: url(site.ports.mailbox_api()),
-            zipkin_url: url(site.ports.zipkin()),
-            prometheus_url: url(site.ports.prometheus()),
+            mailbox_url: url(config.ports.mailbox_api()),
+            zipkin_url: url(config.ports.zipkin()),
+            prometheus_url: url(config.ports.prometheus()),
             target,
         })
     }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::shop::{Placement, Shop};
 use super::visits::Visits;
 use super::{Scene, fresh_address};
-use crate::console::{say, seconds};
+use crate::console::{print, seconds};
 
 /// How many requests may be under way when no rate is given.
 const IN_FLIGHT: usize = 16;
@@ -61,7 +61,7 @@ pub(crate) async fn load(scene: &Scene, load: Load) -> anyhow::Result<()> {
         Some(rate) => place_at_rate(&scene.shop, wanted.collect(), rate).await,
         None => place_by_turns(&scene.shop, wanted.collect()).await,
     };
-    say(format_args!("{n_orders} orders sent in {}", seconds(begun.elapsed())));
+    print(format_args!("{n_orders} orders sent in {}", seconds(begun.elapsed())));
 
     let links = BTreeMap::from([visits.link()]);
     let visits = visits.end();
@@ -73,9 +73,9 @@ pub(crate) async fn load(scene: &Scene, load: Load) -> anyhow::Result<()> {
     }
     let told = Told { orders, links, ..Told::default() };
     let report = reconcile(&told, &observer.look(&told).await?);
-    say(&report);
-    say(format_args!("visits of a link      {}", visits.n_redirected));
-    say(Failures(&failures));
+    print(&report);
+    print(format_args!("visits of a link      {}", visits.n_redirected));
+    print(Failures(&failures));
     match (report.faults.len(), report.n_refused, failures.len()) {
         (0, 0, failures) if uninterrupted && failures > 0 => bail!("{failures} requests failed"),
         (0, 0, _) => Ok(()),

@@ -11,7 +11,7 @@ use super::page::visible_text;
 use super::shop::{Order, Placement};
 use super::trace::{self, Span};
 use super::{SCOPES, Scene, fresh_address};
-use crate::console::{quote, say};
+use crate::console::{print, print_indented};
 use crate::readiness::{http_client, until_ok};
 
 /// How long each thing may take to happen.
@@ -43,12 +43,12 @@ pub(crate) async fn walkthrough(scene: &Scene) -> anyhow::Result<()> {
 
 async fn place(scene: &Scene, placement: &Placement) -> anyhow::Result<(Order, String)> {
     let scopes = SCOPES.map(|scope| format!("--scope {scope}")).join(" ");
-    say("1. Place an order\n");
+    print("1. Place an order\n");
     let tenant = &scene.doors.target.tenant;
-    say(format_args!("$ TOKEN=$(target/debug/muster token --tenant {tenant} {scopes})"));
+    print(format_args!("$ TOKEN=$(target/debug/muster token --tenant {tenant} {scopes})"));
     show_post(scene, placement);
     let answer = scene.shop.place(placement).await?;
-    say(format_args!("HTTP {}\nLocation: {}\n{}", answer.status, answer.location, pretty(&answer.body)));
+    print(format_args!("HTTP {}\nLocation: {}\n{}", answer.status, answer.location, pretty(&answer.body)));
     ensure!(answer.status == 202, "the order was not accepted");
     let order = answer.order()?;
     let location = format!("/v1/orders/{}", order.id);
@@ -58,8 +58,11 @@ async fn place(scene: &Scene, placement: &Placement) -> anyhow::Result<(Order, S
 }
 
 async fn follow(scene: &Scene, order: &Order) -> anyhow::Result<()> {
-    say("\n2. Follow it\n");
-    say(format_args!("$ curl {}/v2/orders/{} -H \"Authorization: Bearer $TOKEN\"", scene.shop.url, order.id));
+    print("\n2. Follow it\n");
+    print(format_args!(
+        "$ curl {}/v2/orders/{} -H \"Authorization: Bearer $TOKEN\"",
+        scene.shop.url, order.id
+    ));
     let begun = Instant::now();
     let found = until_ok(PATIENCE, async || {
         let found = scene.shop.find(order.id).await?;
@@ -67,7 +70,7 @@ async fn follow(scene: &Scene, order: &Order) -> anyhow::Result<()> {
         Ok(found)
     })
     .await?;
-    say(format_args!("{} after {} ms", found.state, begun.elapsed().as_millis()));
+    print(format_args!("{} after {} ms", found.state, begun.elapsed().as_millis()));
     if found.state != State::Confirmed {
         bail!("the order is {}: {}", found.state, found.rejection_reason.unwrap_or_default());
     }
@@ -75,22 +78,22 @@ async fn follow(scene: &Scene, order: &Order) -> anyhow::Result<()> {
 }
 
 async fn replay(scene: &Scene, placement: &Placement, first_answer: &str) -> anyhow::Result<()> {
-    say("\n3. Send the same request again, as a client does that saw no answer\n");
+    print("\n3. Send the same request again, as a client does that saw no answer\n");
     let again = Placement { traceparent: None, ..placement.clone() };
     show_post(scene, &again);
     let answer = scene.shop.place(&again).await?;
-    say(format_args!("HTTP {}\nIdempotent-Replayed: {}", answer.status, answer.is_replay));
+    print(format_args!("HTTP {}\nIdempotent-Replayed: {}", answer.status, answer.is_replay));
     ensure!(answer.status == 202, "the replay was not answered like the first request");
     ensure!(answer.is_replay, "the answer does not say that it is a replay");
     ensure!(answer.body == first_answer, "the replay has another body:\n{}", pretty(&answer.body));
-    say("The body is the same to the byte; no second order was made.");
+    print("The body is the same to the byte; no second order was made.");
     Ok(())
 }
 
 async fn read_mail(scene: &Scene, order: &Order, customer: &str) -> anyhow::Result<Mail> {
-    say("\n4. Read the mail that arrived\n");
+    print("\n4. Read the mail that arrived\n");
     let mailbox_url = &scene.doors.mailbox_url;
-    say(format_args!("$ curl {mailbox_url}/api/user/{customer}/messages"));
+    print(format_args!("$ curl {mailbox_url}/api/user/{customer}/messages"));
     let mails = until_ok(PATIENCE, async || {
         let mails = mails_to(customer, mailbox_url).await?;
         ensure!(!mails.is_empty(), "no mail has arrived");
@@ -100,8 +103,8 @@ async fn read_mail(scene: &Scene, order: &Order, customer: &str) -> anyhow::Resu
     let n_mails = mails.len();
     let mail = mails.into_iter().next().context("no mail has arrived")?;
     let Mail { from, to, subject, message_id, text, .. } = &mail;
-    say(format_args!("From: {from}\nTo: {to}\nSubject: {subject}\nMessage-ID: {message_id}\n"));
-    quote(text.lines());
+    print(format_args!("From: {from}\nTo: {to}\nSubject: {subject}\nMessage-ID: {message_id}\n"));
+    print_indented(text.lines());
     ensure!(n_mails == 1, "{n_mails} mails arrived instead of one");
     let expected = format!("<order-{}-confirmed@", order.id);
     ensure!(message_id.starts_with(&expected), "the Message-ID does not begin with {expected}");
@@ -111,20 +114,20 @@ async fn read_mail(scene: &Scene, order: &Order, customer: &str) -> anyhow::Resu
 
 /// Returns the address of the tracking page.
 async fn follow_link(scene: &Scene, mail: &Mail, order: &Order) -> anyhow::Result<String> {
-    say("\n5. Follow its short link to the tracking page\n");
+    print("\n5. Follow its short link to the tracking page\n");
     let links_url = format!("{}/", scene.doors.links_public_url);
     let link = mail.link(&links_url).with_context(|| format!("no link to {links_url} in the mail"))?;
-    say(format_args!("$ curl -i {link}"));
+    print(format_args!("$ curl -i {link}"));
     let link = scene.doors.way_to(link);
     let redirect = http_client().get(link).send().await.context("the short link: no answer")?;
     let target = redirect.headers().get("location").and_then(|value| value.to_str().ok());
     let target = target.unwrap_or_default().to_owned();
-    say(format_args!("HTTP {}\nLocation: {target}\n", redirect.status()));
+    print(format_args!("HTTP {}\nLocation: {target}\n", redirect.status()));
     ensure!(redirect.status() == 302, "the short link does not redirect");
     let pages = format!("{}/track/", scene.doors.orders_public_url);
     ensure!(target.starts_with(&pages), "the short link does not lead to {pages}");
 
-    say("$ curl -L, as a person reads it:\n");
+    print("$ curl -L, as a person reads it:\n");
     let page = http_client()
         .get(scene.doors.way_to(&target))
         .send()
@@ -132,7 +135,7 @@ async fn follow_link(scene: &Scene, mail: &Mail, order: &Order) -> anyhow::Resul
         .context("the tracking page: no answer")?;
     let status = page.status();
     let text = visible_text(&page.text().await.context("the tracking page broke off")?);
-    quote(&text);
+    print_indented(&text);
     ensure!(status == 200, "the tracking page answers {status}");
     let text = text.join("\n").to_lowercase();
     ensure!(text.contains("confirmed"), "the tracking page does not show that the order is confirmed");
@@ -141,9 +144,9 @@ async fn follow_link(scene: &Scene, mail: &Mail, order: &Order) -> anyhow::Resul
 }
 
 async fn show_trace(scene: &Scene, trace_id: &str) -> anyhow::Result<()> {
-    say("\n6. See what happened, as one trace\n");
+    print("\n6. See what happened, as one trace\n");
     let spans = complete_trace(trace_id, &scene.doors.zipkin_url).await?;
-    say(trace::tree(&spans).join("\n"));
+    print(trace::tree(&spans).join("\n"));
     let seen = trace::services(&spans);
     for service in SERVICES {
         ensure!(seen.contains(service), "the trace {trace_id} has no span of {service}");
@@ -173,22 +176,22 @@ async fn complete_trace(trace_id: &str, zipkin_url: &str) -> anyhow::Result<Vec<
 
 fn show_where_to_look_next(scene: &Scene, trace_id: &str, page: &str) {
     let zipkin = &scene.doors.zipkin_url;
-    say("\nWhere to look next\n");
-    say(format_args!("  tracking page   {page}"));
-    say(format_args!("  this trace      {zipkin}/zipkin/traces/{trace_id}"));
-    say(format_args!("  all traces      {zipkin}/zipkin/"));
-    say(format_args!("  metrics         {}/classic/graph", scene.doors.prometheus_url));
-    say(format_args!("  mailbox         {}", scene.doors.mailbox_url));
+    print("\nWhere to look next\n");
+    print(format_args!("  tracking page   {page}"));
+    print(format_args!("  this trace      {zipkin}/zipkin/traces/{trace_id}"));
+    print(format_args!("  all traces      {zipkin}/zipkin/"));
+    print(format_args!("  metrics         {}/classic/graph", scene.doors.prometheus_url));
+    print(format_args!("  mailbox         {}", scene.doors.mailbox_url));
 }
 
 fn show_post(scene: &Scene, placement: &Placement) {
     let Placement { idempotency_key, traceparent, body } = placement;
-    say(format_args!("$ curl -i {}/v1/orders -H \"Authorization: Bearer $TOKEN\" \\", scene.shop.url));
-    say(format_args!("    -H 'Idempotency-Key: {idempotency_key}' \\"));
+    print(format_args!("$ curl -i {}/v1/orders -H \"Authorization: Bearer $TOKEN\" \\", scene.shop.url));
+    print(format_args!("    -H 'Idempotency-Key: {idempotency_key}' \\"));
     if let Some(traceparent) = traceparent {
-        say(format_args!("    -H 'traceparent: {traceparent}' \\"));
+        print(format_args!("    -H 'traceparent: {traceparent}' \\"));
     }
-    say(format_args!("    -H 'Content-Type: application/json' -d '{body}'"));
+    print(format_args!("    -H 'Content-Type: application/json' -d '{body}'"));
 }
 
 fn pretty(json: &str) -> String {

@@ -1,4 +1,4 @@
-//! The file of notices: one JSON object on each line, oldest first.
+//! The file of events: one JSON object on each line, oldest first.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
@@ -6,17 +6,17 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::notice::Notice;
-use super::told::Told;
-use crate::console::complain;
+use super::event::AlertEvent;
+use super::states::AlertStates;
+use crate::console::print_error;
 
-/// How large the file may become; a notice is about one kilobyte.
+/// How large the file may become; a event is about one kilobyte.
 const LIMIT: u64 = 4 * 1024 * 1024;
 
-/// Reads the notices from a place in the file on, and returns the place where they end. A file that became shorter is
+/// Reads the events from a place in the file on, and returns the place where they end. A file that became shorter is
 /// another one, and is read from its beginning. A last line that is not whole yet is left for the next time. Half a line in the
 /// middle is what a killed process left, and is skipped with a warning.
-pub(super) fn read(path: &Path, from: usize) -> anyhow::Result<(Vec<Notice>, usize)> {
+pub(super) fn read(path: &Path, from: usize) -> anyhow::Result<(Vec<AlertEvent>, usize)> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
@@ -24,22 +24,22 @@ pub(super) fn read(path: &Path, from: usize) -> anyhow::Result<(Vec<Notice>, usi
     };
     let (from, new) = text.get(from..).map_or((0, text.as_str()), |new| (from, new));
     let whole = new.rfind('\n').map_or("", |end| new.get(..=end).unwrap_or_default());
-    let notices = whole.lines().filter_map(|line| match serde_json::from_str(line) {
-        Ok(notice) => Some(notice),
+    let events = whole.lines().filter_map(|line| match serde_json::from_str(line) {
+        Ok(event) => Some(event),
         Err(error) => {
-            complain(format_args!("a line of {} is skipped: {error}", path.display()));
+            print_error(format_args!("a line of {} is skipped: {error}", path.display()));
             None
         }
     });
-    Ok((notices.collect(), from + whole.len()))
+    Ok((events.collect(), from + whole.len()))
 }
 
-/// Adds a notice. A full file is begun anew with what was told and is open.
-pub(super) fn append(path: &Path, notice: &Notice, told: &Told) -> anyhow::Result<()> {
+/// Appends an event. A full file is rotated: the next one begins with the open alerts.
+pub(super) fn append(path: &Path, event: &AlertEvent, states: &AlertStates) -> anyhow::Result<()> {
     if fs::metadata(path).is_ok_and(|metadata| metadata.len() > LIMIT) {
-        begin_anew(path, told)?;
+        begin_anew(path, states)?;
     }
-    let mut line = line(notice)?;
+    let mut line = line(event)?;
     let mut file =
         File::options().create(true).read(true).append(true).open(path).context("the file of pages")?;
     if ends_in_half_a_line(&mut file).context("the file of pages")? {
@@ -49,21 +49,21 @@ pub(super) fn append(path: &Path, notice: &Notice, told: &Told) -> anyhow::Resul
 }
 
 /// At every moment there is a file that has what is open.
-fn begin_anew(path: &Path, told: &Told) -> anyhow::Result<()> {
+fn begin_anew(path: &Path, states: &AlertStates) -> anyhow::Result<()> {
     let next = path.with_extension("next.jsonl");
-    let lines: Vec<_> = told.open().into_iter().map(line).collect::<Result<_, _>>()?;
+    let lines: Vec<_> = states.open().into_iter().map(line).collect::<Result<_, _>>()?;
     fs::write(&next, lines.concat()).context("the next file of pages")?;
     fs::copy(path, path.with_extension("previous.jsonl")).context("the full file of pages is not kept")?;
     fs::rename(&next, path).context("the full file of pages stays")
 }
 
-fn line(notice: &Notice) -> anyhow::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(notice).context("a notice is JSON")?;
+fn line(event: &AlertEvent) -> anyhow::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(event).context("a event is JSON")?;
     line.push(b'\n');
     Ok(line)
 }
 
-/// A process that was killed while it wrote leaves half a line; the next notice must not become its other half.
+/// A process that was killed while it wrote leaves half a line; the next event must not become its other half.
 fn ends_in_half_a_line(file: &mut File) -> std::io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(false);
@@ -78,12 +78,12 @@ fn ends_in_half_a_line(file: &mut File) -> std::io::Result<bool> {
 mod tests {
     use super::*;
 
-    const NOTICE: &str = r#"{"received_at":"","status":"firing","severity":"page","alert":"TargetDown","service":"orders","slo":null,"starts_at":"","ends_at":null,"summary":"","description":"","runbook":"","fingerprint":"1"}"#;
+    const EVENT: &str = r#"{"received_at":"","status":"firing","severity":"page","alert":"TargetDown","service":"orders","slo":null,"starts_at":"","ends_at":null,"summary":"","description":"","runbook":"","fingerprint":"1"}"#;
 
     #[test]
     fn half_a_line_waits_for_its_other_half_and_a_new_file_is_read_from_its_beginning() {
         let path = std::env::temp_dir().join(format!("muster-screen-{}.jsonl", std::process::id()));
-        let line = NOTICE;
+        let line = EVENT;
         fs::write(&path, format!("{line}\n{}", line.get(..10).unwrap())).unwrap();
         let (first, end) = read(&path, 0).unwrap();
         assert_eq!(first.len(), 1);

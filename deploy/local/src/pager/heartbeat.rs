@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::notice::{Notice, Status};
-use super::told::Told;
+use super::event::{AlertEvent, Status};
+use super::states::AlertStates;
 
 /// The alert that always fires (`deploy/monitoring/causes.yaml`).
 pub(super) const ALERT: &str = "Watchdog";
@@ -13,38 +13,38 @@ pub(super) const ALERT: &str = "Watchdog";
 pub(super) struct Heartbeat {
     within: Duration,
     last: Instant,
-    missing: Option<Notice>,
+    missing: Option<AlertEvent>,
 }
 
 impl Heartbeat {
-    /// Expects a heartbeat `within` this time. An absence that was `told` and is open stays open until the next heartbeat.
-    pub(super) fn new(within: Duration, told: &Told) -> Self {
-        let missing = told.open().into_iter().find(|notice| notice.alert == ALERT).cloned();
+    /// Expects a heartbeat `within` this time. An absence that is open in `states` stays open until the next heartbeat.
+    pub(super) fn new(within: Duration, states: &AlertStates) -> Self {
+        let missing = states.open().into_iter().find(|event| event.alert == ALERT).cloned();
         Self { within, last: Instant::now(), missing }
     }
 
     /// Takes a heartbeat, and returns the end of the absence that was reported before it, if one was.
-    pub(super) fn beat(&mut self, notice: &Notice) -> Option<Notice> {
+    pub(super) fn beat(&mut self, event: &AlertEvent) -> Option<AlertEvent> {
         // Alertmanager also sends that it ended: by then Prometheus has stopped sending it.
-        if notice.status == Status::Resolved {
+        if event.status == Status::Resolved {
             return None;
         }
         self.last = Instant::now();
-        self.missing.take().map(|missing| Notice {
+        self.missing.take().map(|missing| AlertEvent {
             status: Status::Resolved,
-            received_at: notice.received_at.clone(),
-            ends_at: Some(notice.received_at.clone()),
+            received_at: event.received_at.clone(),
+            ends_at: Some(event.received_at.clone()),
             summary: "The heartbeat is back: alerts arrive again".to_owned(),
             ..missing
         })
     }
 
     /// Returns the page for an absence that is too long and not reported yet.
-    pub(super) fn absence(&mut self, received_at: &str) -> Option<Notice> {
+    pub(super) fn absence(&mut self, received_at: &str) -> Option<AlertEvent> {
         if self.missing.is_some() || self.last.elapsed() < self.within {
             return None;
         }
-        let page = Notice {
+        let page = AlertEvent {
             received_at: received_at.to_owned(),
             status: Status::Firing,
             severity: "page".to_owned(),

@@ -1,4 +1,4 @@
-//! The end that Alertmanager calls.
+//! The webhook receiver that Alertmanager calls.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant, SystemTime};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::Context;
 
-use super::asking::{Sightings, firing_at};
+use super::event::{AlertEvent, WebhookBody};
 use super::file::{append, read};
 use super::heartbeat::{self, Heartbeat};
-use super::notice::{Notice, Notification};
-use super::told::Told;
-use crate::console::complain;
+use super::reconcile::{Reconciler, firing_at};
+use super::states::AlertStates;
+use crate::console::print_error;
 
-/// The largest notification that is read.
+/// The largest webhook that is read.
 const BODY_LIMIT: usize = 1024 * 1024;
 
 /// How many senders may be connected at once.
@@ -30,7 +30,7 @@ const ANSWERS: u32 = 6;
 pub(crate) struct Settings {
     /// The port on the loopback interface.
     pub(crate) port: u16,
-    /// The file of notices.
+    /// The file of events.
     pub(crate) file: PathBuf,
     /// How long the heartbeat may stay away before that is a page.
     pub(crate) heartbeat_within: Duration,
@@ -40,10 +40,10 @@ pub(crate) struct Settings {
     pub(crate) absent_for: Duration,
 }
 
-/// The file, what it told, and the heartbeat.
-struct Pages {
+/// The file of events, the state of each alert, and the heartbeat.
+struct PageLog {
     path: PathBuf,
-    told: Told,
+    states: AlertStates,
     heartbeat: Heartbeat,
 }
 
@@ -51,7 +51,7 @@ struct Pages {
 /// does not tell.
 pub(crate) async fn serve(settings: Settings) -> anyhow::Result<()> {
     let Settings { port, file, heartbeat_within, alertmanager, absent_for } = settings;
-    let pages = web::Data::new(Mutex::new(Pages::open(file, heartbeat_within)?));
+    let pages = web::Data::new(Mutex::new(PageLog::open(file, heartbeat_within)?));
     let watched = web::Data::clone(&pages);
     let server = HttpServer::new(move || {
         App::new()
@@ -73,34 +73,34 @@ pub(crate) async fn serve(settings: Settings) -> anyhow::Result<()> {
     }
 }
 
-async fn watch_heartbeat(pages: &Mutex<Pages>) -> anyhow::Result<()> {
+async fn watch_heartbeat(pages: &Mutex<PageLog>) -> anyhow::Result<()> {
     loop {
         tokio::time::sleep(HEARTBEAT_POLL).await;
         if let Err(error) = pages.lock().expect(LOCK).report_absence() {
-            complain(format_args!("a page is not kept: {error:#}"));
+            print_error(format_args!("a page is not kept: {error:#}"));
         }
     }
 }
 
-/// Asks Alertmanager for as long as something is open, or may begin again without being told.
-async fn watch_alertmanager(pages: &Mutex<Pages>, url: &str, absent_for: Duration) -> anyhow::Result<()> {
-    let mut sightings = Sightings::new(absent_for);
+/// Asks Alertmanager as long as an alert is open, or may fire again without a notification.
+async fn watch_alertmanager(pages: &Mutex<PageLog>, url: &str, absent_for: Duration) -> anyhow::Result<()> {
+    let mut reconciler = Reconciler::new(absent_for);
     loop {
         tokio::time::sleep(absent_for / ANSWERS).await;
-        let doubtful = pages.lock().expect(LOCK).doubtful();
-        if doubtful.is_empty() {
+        let unconfirmed = pages.lock().expect(LOCK).unconfirmed();
+        if unconfirmed.is_empty() {
             continue;
         }
         match firing_at(url).await {
             Ok(firing) => {
-                let found = sightings.answered(&doubtful, &firing, Instant::now(), &now());
+                let found = reconciler.answered(&unconfirmed, &firing, Instant::now(), &now());
                 if let Err(error) = pages.lock().expect(LOCK).add_all(found) {
-                    complain(format_args!("what was found at Alertmanager is not kept: {error:#}"));
+                    print_error(format_args!("what was found at Alertmanager is not kept: {error:#}"));
                 }
             }
             Err(error) => {
-                complain(format_args!("whether open pages still fire is not known: {error:#}"));
-                sightings.unanswered();
+                print_error(format_args!("whether open pages still fire is not known: {error:#}"));
+                reconciler.unanswered();
             }
         }
     }
@@ -110,27 +110,27 @@ async fn watch_alertmanager(pages: &Mutex<Pages>, url: &str, absent_for: Duratio
 const LOCK: &str = "no holder of this lock panics";
 
 /// Alertmanager sends again whatever is not answered with success.
-async fn receive(body: web::Json<Notification>, pages: web::Data<Mutex<Pages>>) -> HttpResponse {
+async fn receive(body: web::Json<WebhookBody>, pages: web::Data<Mutex<PageLog>>) -> HttpResponse {
     match pages.lock().expect(LOCK).add(&body) {
         Ok(()) => HttpResponse::Ok().finish(),
         Err(error) => {
-            complain(format_args!("a page is not kept: {error:#}"));
+            print_error(format_args!("a page is not kept: {error:#}"));
             HttpResponse::InternalServerError().finish()
         }
     }
 }
 
-impl Pages {
+impl PageLog {
     fn open(path: PathBuf, heartbeat_within: Duration) -> anyhow::Result<Self> {
-        let told = Told::of(read(&path, 0)?.0);
-        let heartbeat = Heartbeat::new(heartbeat_within, &told);
-        Ok(Self { path, told, heartbeat })
+        let states = AlertStates::of(read(&path, 0)?.0);
+        let heartbeat = Heartbeat::new(heartbeat_within, &states);
+        Ok(Self { path, states, heartbeat })
     }
 
     /// What Alertmanager has to be asked about: the absence of the heartbeat is our own page.
-    fn doubtful(&self) -> Vec<Notice> {
-        let doubtful = self.told.doubtful().into_iter();
-        doubtful.filter(|notice| notice.alert != heartbeat::ALERT).cloned().collect()
+    fn unconfirmed(&self) -> Vec<AlertEvent> {
+        let unconfirmed = self.states.unconfirmed().into_iter();
+        unconfirmed.filter(|event| event.alert != heartbeat::ALERT).cloned().collect()
     }
 
     fn report_absence(&mut self) -> anyhow::Result<()> {
@@ -140,30 +140,30 @@ impl Pages {
         }
     }
 
-    fn add(&mut self, notification: &Notification) -> anyhow::Result<()> {
+    fn add(&mut self, webhook: &WebhookBody) -> anyhow::Result<()> {
         let now = now();
-        for alert in &notification.alerts {
-            let notice = Notice::new(alert, now.clone());
-            if notice.alert == heartbeat::ALERT {
-                self.heartbeat.beat(&notice).map_or(Ok(()), |ended| self.keep(ended))?;
+        for alert in &webhook.alerts {
+            let event = AlertEvent::new(alert, now.clone());
+            if event.alert == heartbeat::ALERT {
+                self.heartbeat.beat(&event).map_or(Ok(()), |ended| self.keep(ended))?;
             } else {
-                self.add_notice(notice)?;
+                self.add_event(event)?;
             }
         }
         Ok(())
     }
 
-    fn add_all(&mut self, notices: Vec<Notice>) -> anyhow::Result<()> {
-        notices.into_iter().try_for_each(|notice| self.add_notice(notice))
+    fn add_all(&mut self, events: Vec<AlertEvent>) -> anyhow::Result<()> {
+        events.into_iter().try_for_each(|event| self.add_event(event))
     }
 
-    fn add_notice(&mut self, notice: Notice) -> anyhow::Result<()> {
-        if self.told.is_news(&notice) { self.keep(notice) } else { Ok(()) }
+    fn add_event(&mut self, event: AlertEvent) -> anyhow::Result<()> {
+        if self.states.is_new(&event) { self.keep(event) } else { Ok(()) }
     }
 
-    fn keep(&mut self, notice: Notice) -> anyhow::Result<()> {
-        append(&self.path, &notice, &self.told)?;
-        self.told.record(notice);
+    fn keep(&mut self, event: AlertEvent) -> anyhow::Result<()> {
+        append(&self.path, &event, &self.states)?;
+        self.states.record(event);
         Ok(())
     }
 }
@@ -179,10 +179,10 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::notice::Status;
+    use super::super::event::Status;
     use super::*;
 
-    fn notification(status: &str, starts_at: &str) -> Notification {
+    fn webhook(status: &str, starts_at: &str) -> WebhookBody {
         serde_json::from_value(json!({
             "version": "4",
             "receiver": "pager",
@@ -202,15 +202,15 @@ mod tests {
     fn a_notice_is_kept_once_however_often_it_is_sent_and_whoever_restarts() {
         let path = std::env::temp_dir().join(format!("muster-pages-{}.jsonl", std::process::id()));
         for _ in 0..2 {
-            let mut pages = Pages::open(path.clone(), Duration::MAX).unwrap();
-            pages.add(&notification("firing", "2026-01-01T00:00:00Z")).unwrap();
-            pages.add(&notification("firing", "2026-01-01T00:00:00Z")).unwrap();
-            pages.add(&notification("resolved", "2026-01-01T00:00:00Z")).unwrap();
-            pages.add(&notification("firing", "2026-01-01T01:00:00Z")).unwrap();
+            let mut pages = PageLog::open(path.clone(), Duration::MAX).unwrap();
+            pages.add(&webhook("firing", "2026-01-01T00:00:00Z")).unwrap();
+            pages.add(&webhook("firing", "2026-01-01T00:00:00Z")).unwrap();
+            pages.add(&webhook("resolved", "2026-01-01T00:00:00Z")).unwrap();
+            pages.add(&webhook("firing", "2026-01-01T01:00:00Z")).unwrap();
         }
         let kept = read(&path, 0).unwrap().0;
         fs::remove_file(&path).unwrap();
-        let said: Vec<_> = kept.iter().map(|notice| (notice.status, notice.ends_at.is_some())).collect();
+        let said: Vec<_> = kept.iter().map(|event| (event.status, event.ends_at.is_some())).collect();
         assert_eq!(said, [(Status::Firing, false), (Status::Resolved, true), (Status::Firing, false)]);
     }
 
@@ -218,29 +218,29 @@ mod tests {
     fn a_notice_after_half_a_line_is_kept_and_shown() {
         let path = std::env::temp_dir().join(format!("muster-torn-{}.jsonl", std::process::id()));
         fs::write(&path, r#"{"received_at":"2026-01-0"#).unwrap();
-        let mut pages = Pages::open(path.clone(), Duration::MAX).unwrap();
-        pages.add(&notification("firing", "2026-01-01T00:00:00Z")).unwrap();
-        let reopened = Pages::open(path.clone(), Duration::MAX).unwrap();
+        let mut pages = PageLog::open(path.clone(), Duration::MAX).unwrap();
+        pages.add(&webhook("firing", "2026-01-01T00:00:00Z")).unwrap();
+        let reopened = PageLog::open(path.clone(), Duration::MAX).unwrap();
         fs::remove_file(&path).unwrap();
-        assert_eq!(reopened.told.open(), pages.told.open());
-        assert_eq!(reopened.told.open().len(), 1);
+        assert_eq!(reopened.states.open(), pages.states.open());
+        assert_eq!(reopened.states.open().len(), 1);
     }
 
     #[test]
     fn a_full_file_is_begun_anew_with_what_is_open() {
         let path = std::env::temp_dir().join(format!("muster-full-{}.jsonl", std::process::id()));
-        let mut pages = Pages::open(path.clone(), Duration::MAX).unwrap();
-        pages.add(&notification("firing", "2026-01-01T00:00:00Z")).unwrap();
+        let mut pages = PageLog::open(path.clone(), Duration::MAX).unwrap();
+        pages.add(&webhook("firing", "2026-01-01T00:00:00Z")).unwrap();
         let open = fs::read(&path).unwrap();
         fs::write(&path, open.repeat(5 * 1024 * 1024 / open.len())).unwrap();
-        let mut pages = Pages::open(path.clone(), Duration::MAX).unwrap();
-        let mut other = notification("firing", "2026-01-01T00:01:00Z");
+        let mut pages = PageLog::open(path.clone(), Duration::MAX).unwrap();
+        let mut other = webhook("firing", "2026-01-01T00:01:00Z");
         other.set_fingerprint("7a2b");
         pages.add(&other).unwrap();
         let (kept, size) = read(&path, 0).unwrap();
         fs::remove_file(&path).unwrap();
         fs::remove_file(path.with_extension("previous.jsonl")).unwrap();
-        let open: Vec<_> = kept.iter().map(|notice| notice.fingerprint.as_str()).collect();
+        let open: Vec<_> = kept.iter().map(|event| event.fingerprint.as_str()).collect();
         assert_eq!(open, ["6f1f", "7a2b"]);
         assert!(size < 2_000, "{size}");
     }
@@ -248,28 +248,26 @@ mod tests {
     #[test]
     fn a_missing_heartbeat_is_one_page_until_the_next_heartbeat_resolves_it() {
         let path = std::env::temp_dir().join(format!("muster-heartbeat-{}.jsonl", std::process::id()));
-        let mut heartbeat = notification("firing", "2026-01-01T00:00:00Z");
+        let mut heartbeat = webhook("firing", "2026-01-01T00:00:00Z");
         heartbeat.rename("Watchdog");
 
-        let mut pages = Pages::open(path.clone(), Duration::MAX).unwrap();
+        let mut pages = PageLog::open(path.clone(), Duration::MAX).unwrap();
         pages.add(&heartbeat).unwrap();
         pages.report_absence().unwrap();
-        assert!(pages.told.open().is_empty(), "a heartbeat that comes is no news");
+        assert!(pages.states.open().is_empty(), "a regular heartbeat is no event");
 
         for _ in 0..2 {
-            let mut pages = Pages::open(path.clone(), Duration::ZERO).unwrap();
+            let mut pages = PageLog::open(path.clone(), Duration::ZERO).unwrap();
             pages.report_absence().unwrap();
         }
-        let mut pages = Pages::open(path.clone(), Duration::MAX).unwrap();
+        let mut pages = PageLog::open(path.clone(), Duration::MAX).unwrap();
         pages.add(&heartbeat).unwrap();
         pages.add(&heartbeat).unwrap();
 
         let kept = read(&path, 0).unwrap().0;
         fs::remove_file(&path).unwrap();
-        let said: Vec<_> = kept
-            .iter()
-            .map(|notice| (notice.alert.as_str(), notice.severity.as_str(), notice.status))
-            .collect();
+        let said: Vec<_> =
+            kept.iter().map(|event| (event.alert.as_str(), event.severity.as_str(), event.status)).collect();
         assert_eq!(said, [("Watchdog", "page", Status::Firing), ("Watchdog", "page", Status::Resolved)]);
     }
 }

@@ -1,14 +1,14 @@
-//! The end that a person looks at: what is open now, and below it what was.
+//! Output of `muster pager`: open alerts, then the history of events.
 
 use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::event::{AlertEvent, Status};
 use super::file::read;
-use super::notice::{Notice, Status};
-use super::told::Told;
-use crate::console::say;
+use super::states::AlertStates;
+use crate::console::print;
 
 /// How often the file is looked at.
 const POLL: Duration = Duration::from_millis(300);
@@ -16,105 +16,105 @@ const POLL: Duration = Duration::from_millis(300);
 /// The width of what is shown.
 const WIDTH: usize = 78;
 
-/// How many notices of the past are shown.
+/// How many events the history shows.
 const HISTORY: usize = 20;
 
 /// Shows what is open and what was before; with `follow`, goes on with what comes until a signal ends the program.
 pub(crate) async fn show(path: &Path, checkout: &Path, follow: bool) -> anyhow::Result<()> {
-    let (notices, mut seen) = read(path, 0)?;
-    say(overview(&notices, checkout, Utc::now()));
+    let (events, mut seen) = read(path, 0)?;
+    print(overview(&events, checkout, Utc::now()));
     if !follow {
         return Ok(());
     }
-    let mut told = Told::of(notices);
+    let mut states = AlertStates::of(events);
     loop {
         tokio::time::sleep(POLL).await;
-        let (notices, end) = read(path, seen)?;
+        let (events, end) = read(path, seen)?;
         seen = end;
-        for notice in notices {
-            say(announcement(&notice, checkout));
-            told.record(notice);
-            say(open_in_a_line(&told));
+        for event in events {
+            print(announcement(&event, checkout));
+            states.record(event);
+            print(open_in_a_line(&states));
         }
     }
 }
 
-/// Everything there is to see: each open alert in full, then a line for each notice of the past, the newest last.
-fn overview(notices: &[Notice], checkout: &Path, now: DateTime<Utc>) -> String {
-    if notices.is_empty() {
+/// Everything there is to see: each open alert in full, then a line for each event of the past, the newest last.
+fn overview(events: &[AlertEvent], checkout: &Path, now: DateTime<Utc>) -> String {
+    if events.is_empty() {
         return "No page and no ticket so far.".to_owned();
     }
-    let told = Told::of(notices.iter().cloned());
-    let open = told.open();
-    let mut parts = vec![open_in_a_line(&told)];
-    parts.extend(open.into_iter().map(|notice| in_full(notice, checkout, now)));
-    let n_left_out = notices.len().saturating_sub(HISTORY);
+    let states = AlertStates::of(events.iter().cloned());
+    let open = states.open();
+    let mut parts = vec![open_in_a_line(&states)];
+    parts.extend(open.into_iter().map(|event| in_full(event, checkout, now)));
+    let n_left_out = events.len().saturating_sub(HISTORY);
     let left_out = if n_left_out > 0 { format!(", without {n_left_out} older ones") } else { String::new() };
-    parts.push(format!("What was told (UTC){left_out}:"));
-    parts.extend(notices.iter().skip(n_left_out).map(in_a_line));
+    parts.push(format!("History (UTC){left_out}:"));
+    parts.extend(events.iter().skip(n_left_out).map(in_a_line));
     parts.join("\n")
 }
 
-fn open_in_a_line(told: &Told) -> String {
-    let open = told.open();
+fn open_in_a_line(states: &AlertStates) -> String {
+    let open = states.open();
     if open.is_empty() {
         return "Nothing is open.".to_owned();
     }
-    let names: Vec<_> = open.iter().map(|notice| format!("{} {}", notice.severity, notice.alert)).collect();
+    let names: Vec<_> = open.iter().map(|event| format!("{} {}", event.severity, event.alert)).collect();
     format!("Open now: {}.", names.join(", "))
 }
 
-/// What the phone shows when a notice comes, with the terminal's bell for a page.
-fn announcement(notice: &Notice, checkout: &Path) -> String {
-    match notice.status {
+/// What the phone shows when a event comes, with the terminal's bell for a page.
+fn announcement(event: &AlertEvent, checkout: &Path) -> String {
+    match event.status {
         Status::Firing => {
-            let bell = if notice.severity == "page" { "\u{7}" } else { "" };
-            format!("{bell}{}", in_full(notice, checkout, notice.received().unwrap_or_default()))
+            let bell = if event.severity == "page" { "\u{7}" } else { "" };
+            format!("{bell}{}", in_full(event, checkout, event.received().unwrap_or_default()))
         }
-        Status::Resolved => in_a_line(notice),
+        Status::Resolved => in_a_line(event),
     }
 }
 
-/// An alert that is open, in a box. The figures in it are those of the moment when it was told.
-fn in_full(notice: &Notice, checkout: &Path, now: DateTime<Utc>) -> String {
-    let title = format!("─ {} ─ {} ", notice.severity.to_uppercase(), notice.alert);
-    let objective = notice.slo.as_ref().map(|slo| format!(", objective {slo}")).unwrap_or_default();
-    let told = notice.received().map_or_else(String::new, |at| at.format("%H:%M:%S").to_string());
+/// An alert that is open, in a box. Its figures are those of the notification.
+fn in_full(event: &AlertEvent, checkout: &Path, now: DateTime<Utc>) -> String {
+    let title = format!("─ {} ─ {} ", event.severity.to_uppercase(), event.alert);
+    let objective = event.slo.as_ref().map(|slo| format!(", objective {slo}")).unwrap_or_default();
+    let notified_at = event.received().map_or_else(String::new, |at| at.format("%H:%M:%S").to_string());
     let mut lines = vec![
         format!("┌{title:─<WIDTH$}"),
-        format!("│ {}", notice.summary),
-        format!("│ Service: {}{objective}", notice.service),
+        format!("│ {}", event.summary),
+        format!("│ Service: {}{objective}", event.service),
         format!(
-            "│ Open for {}, since {} UTC; told at {told}, when it was:",
-            between(notice.began(), Some(now)),
-            moment(notice.began())
+            "│ Open for {}, since {} UTC; figures of {notified_at}:",
+            between(event.began(), Some(now)),
+            timestamp(event.began())
         ),
     ];
-    lines.extend(notice.description.lines().map(|line| format!("│ {line}")));
-    lines.push(format!("│ What to do: {}", checkout.join(&notice.runbook).display()));
+    lines.extend(event.description.lines().map(|line| format!("│ {line}")));
+    lines.push(format!("│ What to do: {}", checkout.join(&event.runbook).display()));
     lines.push(format!("└{:─<WIDTH$}", ""));
     lines.join("\n")
 }
 
-/// A notice of the past, without figures: they were true then.
-fn in_a_line(notice: &Notice) -> String {
-    let severity = notice.severity.to_uppercase();
-    let (kind, course) = match notice.status {
-        Status::Firing => (severity, format!("told after {}", between(notice.began(), notice.received()))),
+/// A event of the past, without figures: they were true then.
+fn in_a_line(event: &AlertEvent) -> String {
+    let severity = event.severity.to_uppercase();
+    let (kind, course) = match event.status {
+        Status::Firing => (severity, format!("notified after {}", between(event.began(), event.received()))),
         Status::Resolved => {
-            (format!("{severity} RESOLVED"), format!("it lasted {}", between(notice.began(), notice.ended())))
+            (format!("{severity} RESOLVED"), format!("it lasted {}", between(event.began(), event.ended())))
         }
     };
-    let found = notice.found.as_ref().map(|found| format!("; {found}")).unwrap_or_default();
+    let found = event.found.as_ref().map(|found| format!("; {found}")).unwrap_or_default();
     format!(
         "{}  {kind:<15}  {} of {}, {course}{found}",
-        moment(notice.received()),
-        notice.alert,
-        notice.service
+        timestamp(event.received()),
+        event.alert,
+        event.service
     )
 }
 
-fn moment(at: Option<DateTime<Utc>>) -> String {
+fn timestamp(at: Option<DateTime<Utc>>) -> String {
     at.map_or_else(|| "an unknown time".to_owned(), |at| at.format("%Y-%m-%d %H:%M:%S").to_string())
 }
 
@@ -136,8 +136,8 @@ fn between(from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>) -> String 
 mod tests {
     use super::*;
 
-    fn notice(status: Status) -> Notice {
-        Notice {
+    fn event(status: Status) -> AlertEvent {
+        AlertEvent {
             received_at: "2026-01-01T00:01:00Z".to_owned(),
             status,
             severity: "page".to_owned(),
@@ -154,23 +154,23 @@ mod tests {
         }
     }
 
-    fn shown(notices: &[Notice]) -> String {
-        overview(notices, Path::new("/checkout"), "2026-01-01T00:04:35Z".parse().unwrap())
+    fn shown(events: &[AlertEvent]) -> String {
+        overview(events, Path::new("/checkout"), "2026-01-01T00:04:35Z".parse().unwrap())
     }
 
     #[test]
     fn what_is_open_says_what_since_when_impact_budget_and_what_to_do() {
-        let screen = shown(&[notice(Status::Firing)]);
+        let screen = shown(&[event(Status::Firing)]);
         for expected in [
             "Open now: page OrdersLatencyBurn.",
             "PAGE ─ OrdersLatencyBurn",
             "Placing an order is slow",
             "Service: orders, objective latency",
-            "Open for 4 min 5 s, since 2026-01-01 00:00:30 UTC; told at 00:01:00, when it was:",
+            "Open for 4 min 5 s, since 2026-01-01 00:00:30 UTC; figures of 00:01:00:",
             "Impact: 31 % wait.",
             "Budget left: 97 %.",
             "What to do: /checkout/docs/runbooks/OrdersLatencyBurn.md",
-            "2026-01-01 00:01:00  PAGE             OrdersLatencyBurn of orders, told after 30 s",
+            "2026-01-01 00:01:00  PAGE             OrdersLatencyBurn of orders, notified after 30 s",
         ] {
             assert!(screen.contains(expected), "no {expected:?} in\n{screen}");
         }
@@ -178,22 +178,22 @@ mod tests {
 
     #[test]
     fn what_is_open_comes_first_and_what_was_has_no_figures() {
-        let ticket = |fingerprint: &str, starts_at: &str| Notice {
+        let ticket = |fingerprint: &str, starts_at: &str| AlertEvent {
             severity: "ticket".to_owned(),
             alert: format!("Ticket{fingerprint}"),
             fingerprint: fingerprint.to_owned(),
             starts_at: starts_at.to_owned(),
-            ..notice(Status::Firing)
+            ..event(Status::Firing)
         };
         let found = Some("ended while it was inhibited by TargetDown of orders".to_owned());
-        let ended = Notice { found, ..notice(Status::Resolved) };
+        let ended = AlertEvent { found, ..event(Status::Resolved) };
         let screen = shown(&[
-            notice(Status::Firing),
+            event(Status::Firing),
             ticket("B", "2026-01-01T00:00:50Z"),
             ticket("A", "2026-01-01T00:00:40Z"),
             ended,
         ]);
-        let (open, past) = screen.split_once("What was told").unwrap();
+        let (open, past) = screen.split_once("History").unwrap();
         assert!(open.starts_with("Open now: ticket TicketA, ticket TicketB."), "{screen}");
         assert!(!open.contains("OrdersLatencyBurn ─"), "{screen}");
         assert!(!past.contains("Impact") && !past.contains("Budget"), "{screen}");
@@ -203,13 +203,10 @@ mod tests {
 
     #[test]
     fn a_long_history_is_cut_and_says_so() {
-        let mut notices = vec![notice(Status::Firing); HISTORY];
-        notices.push(notice(Status::Resolved));
-        let screen = shown(&notices);
-        assert!(
-            screen.starts_with("Nothing is open.\nWhat was told (UTC), without 1 older ones:\n"),
-            "{screen}"
-        );
+        let mut events = vec![event(Status::Firing); HISTORY];
+        events.push(event(Status::Resolved));
+        let screen = shown(&events);
+        assert!(screen.starts_with("Nothing is open.\nHistory (UTC), without 1 older ones:\n"), "{screen}");
         assert_eq!(screen.lines().count(), 2 + HISTORY);
         assert_eq!(shown(&[]), "No page and no ticket so far.");
     }

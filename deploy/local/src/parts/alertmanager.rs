@@ -11,14 +11,14 @@ use crate::ports::{authority, url};
 use crate::process::Launch;
 use crate::profile::Profile;
 use crate::readiness::http_ok;
-use crate::site::Site;
+use crate::stack::StackConfig;
 
 /// The pager of the configuration in version control, which stands for any.
 const ANY_PAGER: &str = "http://pager:7419";
 
 /// The alert router of a stack.
 pub(crate) struct Alertmanager {
-    pub(crate) site: Arc<Site>,
+    pub(crate) config: Arc<StackConfig>,
     pub(crate) profile: Profile,
 }
 
@@ -26,9 +26,10 @@ impl Alertmanager {
     /// The configuration of the profile, with the pager of this stack.
     fn config(&self) -> anyhow::Result<String> {
         let path = format!("deploy/monitoring/alertmanager/{}.yml", self.profile);
-        let text = fs::read_to_string(self.site.checkout.root().join(&path)).with_context(|| path.clone())?;
+        let text =
+            fs::read_to_string(self.config.checkout.root().join(&path)).with_context(|| path.clone())?;
         ensure!(text.contains(ANY_PAGER), "{path} sends nothing to {ANY_PAGER}");
-        Ok(text.replace(ANY_PAGER, &pager::url(&self.site)))
+        Ok(text.replace(ANY_PAGER, &pager::url(&self.config)))
     }
 }
 
@@ -42,16 +43,16 @@ impl Part for Alertmanager {
     }
 
     fn listens(&self) -> Vec<(&'static str, u16)> {
-        vec![("its API", self.site.ports.alertmanager())]
+        vec![("its API", self.config.ports.alertmanager())]
     }
 
     fn address(&self) -> String {
-        url(self.site.ports.alertmanager())
+        url(self.config.ports.alertmanager())
     }
 
     fn prepare(&self) -> Step<'_> {
         Box::pin(async {
-            let dir = self.site.dir(self.name());
+            let dir = self.config.dir(self.name());
             fs::create_dir_all(&dir).with_context(|| format!("{}", dir.display()))?;
             fs::write(dir.join("alertmanager.yml"), self.config()?)
                 .context("alertmanager.yml cannot be written")
@@ -59,11 +60,11 @@ impl Part for Alertmanager {
     }
 
     fn launch(&self) -> anyhow::Result<Launch> {
-        let dir = self.site.dir(self.name());
+        let dir = self.config.dir(self.name());
         Ok(Launch::new("prometheus-alertmanager")
             .arg(format!("--config.file={}", dir.join("alertmanager.yml").display()))
             .arg(format!("--storage.path={}", dir.join("data").display()))
-            .arg(format!("--web.listen-address={}", authority(self.site.ports.alertmanager())))
+            .arg(format!("--web.listen-address={}", authority(self.config.ports.alertmanager())))
             // An empty address keeps it from looking for others of its kind.
             .arg("--cluster.listen-address="))
     }

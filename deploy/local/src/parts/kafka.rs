@@ -14,7 +14,7 @@ use crate::kafka::{Node, answers};
 use crate::part::{Part, Step};
 use crate::ports::authority;
 use crate::process::Launch;
-use crate::site::Site;
+use crate::stack::StackConfig;
 
 /// A topic of the product with its final partition count and how long it keeps messages.
 pub(crate) struct Topic {
@@ -36,13 +36,13 @@ pub(crate) struct Kafka {
 }
 
 impl Kafka {
-    pub(crate) fn new(site: &Arc<Site>, topics: &'static [Topic]) -> Self {
+    pub(crate) fn new(config: &Arc<StackConfig>, topics: &'static [Topic]) -> Self {
         let node = Node {
-            jars: jars(&site.checkout.parts_dir()),
-            dir: site.dir("kafka"),
-            tmp: site.dir("tmp"),
-            port: site.ports.kafka(),
-            controller_port: site.ports.kafka_controller(),
+            jars: jars(&config.checkout.parts_dir()),
+            dir: config.dir("kafka"),
+            tmp: config.dir("tmp"),
+            port: config.ports.kafka(),
+            controller_port: config.ports.kafka_controller(),
             tls: None,
             joins: None,
         };

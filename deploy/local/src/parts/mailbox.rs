@@ -9,7 +9,7 @@ use crate::part::{Part, Step};
 use crate::ports::{authority, url};
 use crate::process::Launch;
 use crate::readiness::{http_ok, smtp_greets};
-use crate::site::Site;
+use crate::stack::StackConfig;
 
 /// Room for some 60,000 of our mails: each takes half as much again as its text. With 128 MiB, it died after 20,000.
 const HEAP_MIB: u16 = 384;
@@ -21,12 +21,12 @@ const STREAM_PROVIDER: &str =
 
 /// The mail server of a stack.
 pub(crate) struct Mailbox {
-    pub(crate) site: Arc<Site>,
+    pub(crate) config: Arc<StackConfig>,
 }
 
 /// The address of the HTTP API that shows which mails arrived.
-pub(crate) fn api_url(site: &Site) -> String {
-    url(site.ports.mailbox_api())
+pub(crate) fn api_url(config: &StackConfig) -> String {
+    url(config.ports.mailbox_api())
 }
 
 impl Part for Mailbox {
@@ -35,37 +35,37 @@ impl Part for Mailbox {
     }
 
     fn listens(&self) -> Vec<(&'static str, u16)> {
-        let ports = self.site.ports;
+        let ports = self.config.ports;
         vec![("SMTP", ports.smtp()), ("IMAP", ports.imap()), ("its API", ports.mailbox_api())]
     }
 
     fn address(&self) -> String {
-        let ports = self.site.ports;
-        format!("smtp://127.0.0.1:{}  imap :{}  {}", ports.smtp(), ports.imap(), api_url(&self.site))
+        let ports = self.config.ports;
+        format!("smtp://127.0.0.1:{}  imap :{}  {}", ports.smtp(), ports.imap(), api_url(&self.config))
     }
 
     fn launch(&self) -> anyhow::Result<Launch> {
-        let ports = self.site.ports;
-        Ok(jvm::java(HEAP_MIB, &self.site.dir("tmp"))
+        let ports = self.config.ports;
+        Ok(jvm::java(HEAP_MIB, &self.config.dir("tmp"))
             .args(["smtp", "imap", "api"].map(|door| format!("-Dgreenmail.{door}.hostname=127.0.0.1")))
             .arg(format!("-Dgreenmail.smtp.port={}", ports.smtp()))
             .arg(format!("-Dgreenmail.imap.port={}", ports.imap()))
             .arg(format!("-Dgreenmail.api.port={}", ports.mailbox_api()))
             .args([STREAM_PROVIDER, "-Dgreenmail.auth.disabled", "-jar"])
-            .arg(self.site.checkout.parts_dir().join("greenmail.jar")))
+            .arg(self.config.checkout.parts_dir().join("greenmail.jar")))
     }
 
     fn probe(&self) -> Step<'_> {
         Box::pin(async {
-            smtp_greets(self.site.ports.smtp()).await?;
-            http_ok(&format!("{}/api/service/readiness", api_url(&self.site))).await
+            smtp_greets(self.config.ports.smtp()).await?;
+            http_ok(&format!("{}/api/service/readiness", api_url(&self.config))).await
         })
     }
 }
 
 /// Keeps the mail server's memory from filling: this program itself, with another command.
 pub(crate) struct MailboxKeeper {
-    pub(crate) site: Arc<Site>,
+    pub(crate) config: Arc<StackConfig>,
 }
 
 impl Part for MailboxKeeper {
@@ -88,8 +88,8 @@ impl Part for MailboxKeeper {
     fn launch(&self) -> anyhow::Result<Launch> {
         let this_program = std::env::current_exe().context("the path of this program")?;
         Ok(Launch::new(this_program)
-            .args(["mailbox-keeper", "--imap", &authority(self.site.ports.imap())])
-            .args(["--api-url", &api_url(&self.site)]))
+            .args(["mailbox-keeper", "--imap", &authority(self.config.ports.imap())])
+            .args(["--api-url", &api_url(&self.config)]))
     }
 
     /// Nobody calls it, so it is ready when it runs.
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::checkout::Checkout;
     use crate::mailbox_keeper::{Bounds, keep};
-    use crate::ports::Slot;
+    use crate::ports::ReservedPorts;
     use crate::readiness::until_ok;
     use crate::smtp::Smtp;
 
@@ -117,18 +117,18 @@ mod tests {
 
     #[tokio::test]
     async fn more_mails_than_128_mib_hold_are_taken_and_purged_once_it_is_quiet() {
-        let slot = Slot::take().unwrap();
+        let slot = ReservedPorts::take().unwrap();
         let home = std::env::temp_dir().join(format!("muster-mailbox-{}", std::process::id()));
-        let site = Arc::new(Site::prepare(Checkout::find().unwrap(), home, slot.ports).unwrap());
-        let mailbox = Mailbox { site: Arc::clone(&site) };
-        let _server = mailbox.launch().unwrap().start_child(&site.home.join("mailbox.log")).unwrap();
+        let config = Arc::new(StackConfig::prepare(Checkout::find().unwrap(), home, slot.ports).unwrap());
+        let mailbox = Mailbox { config: Arc::clone(&config) };
+        let _server = mailbox.launch().unwrap().start_child(&config.state_dir.join("mailbox.log")).unwrap();
         until_ok(Duration::from_mins(1), || mailbox.probe()).await.unwrap();
-        let (imap, api) = (authority(site.ports.imap()), api_url(&site));
+        let (imap, api) = (authority(config.ports.imap()), api_url(&config));
         let left = async || Ok::<_, anyhow::Error>(standing("ada@example.com", &imap).await?.n_mails);
 
         let line = "x".repeat(78) + "\r\n";
         let mail = format!("Subject: long\r\n\r\n{}", line.repeat(LINES_OF_EACH));
-        let mut smtp = Smtp::connect(site.ports.smtp()).await.unwrap();
+        let mut smtp = Smtp::connect(config.ports.smtp()).await.unwrap();
         for _ in 0..MAILS {
             smtp.send("muster@example.com", "ada@example.com", &mail).await.unwrap();
         }
@@ -147,6 +147,6 @@ mod tests {
         // The connection of before still takes mails.
         smtp.send("muster@example.com", "ada@example.com", "Subject: one more\r\n").await.unwrap();
         assert_eq!(left().await.unwrap(), 1);
-        std::fs::remove_dir_all(&site.home).unwrap();
+        std::fs::remove_dir_all(&config.state_dir).unwrap();
     }
 }

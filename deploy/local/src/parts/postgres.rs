@@ -15,7 +15,7 @@ use super::database;
 use crate::endpoints::PostgresEndpoint;
 use crate::part::{Part, Step};
 use crate::process::{Launch, proportional_mib};
-use crate::site::Site;
+use crate::stack::StackConfig;
 
 /// The name of the role that owns the cluster.
 pub(crate) const SUPERUSER: &str = "postgres";
@@ -24,7 +24,7 @@ pub(crate) const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
 
 /// The database server of a stack.
 pub(crate) struct Postgres {
-    pub(crate) site: Arc<Site>,
+    pub(crate) config: Arc<StackConfig>,
     /// Each name is that of a database, of the role that owns it, and of the role's password.
     pub(crate) databases: &'static [&'static str],
     pub(crate) max_connections: u16,
@@ -36,24 +36,24 @@ impl Part for Postgres {
     }
 
     fn listens(&self) -> Vec<(&'static str, u16)> {
-        vec![("clients", self.site.ports.postgres())]
+        vec![("clients", self.config.ports.postgres())]
     }
 
     fn address(&self) -> String {
-        format!("postgres://127.0.0.1:{}", self.site.ports.postgres())
+        format!("postgres://127.0.0.1:{}", self.config.ports.postgres())
     }
 
     fn prepare(&self) -> Step<'_> {
         Box::pin(async {
-            let password = self.site.secrets.random(SUPERUSER)?;
-            cluster::prepare(&self.site.dir(self.name()), &password).await
+            let password = self.config.secrets.random(SUPERUSER)?;
+            cluster::prepare(&self.config.dir(self.name()), &password).await
         })
     }
 
     fn launch(&self) -> anyhow::Result<Launch> {
         let settings = [
             "listen_addresses=127.0.0.1".to_owned(),
-            format!("port={}", self.site.ports.postgres()),
+            format!("port={}", self.config.ports.postgres()),
             "unix_socket_directories=".to_owned(),
             format!("max_connections={}", self.max_connections),
             "shared_buffers=64MB".to_owned(),
@@ -66,13 +66,13 @@ impl Part for Postgres {
         Ok(Launch::new(Path::new(PROGRAMS).join("postgres"))
             .user(cluster::owner())
             .arg("-D")
-            .arg(cluster::data_dir(&self.site.dir(self.name())))
+            .arg(cluster::data_dir(&self.config.dir(self.name())))
             .args(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting])))
     }
 
     fn probe(&self) -> Step<'_> {
         Box::pin(async {
-            let client = database::connect_unlogged(&PostgresEndpoint::of(&self.site)?).await?;
+            let client = database::connect_unlogged(&PostgresEndpoint::of(&self.config)?).await?;
             client.simple_query("SELECT 1").await?;
             Ok(())
         })
@@ -80,9 +80,9 @@ impl Part for Postgres {
 
     fn provision(&self) -> Step<'_> {
         Box::pin(async {
-            let client = database::connect_unlogged(&PostgresEndpoint::of(&self.site)?).await?;
+            let client = database::connect_unlogged(&PostgresEndpoint::of(&self.config)?).await?;
             for name in self.databases {
-                database::ensure(&client, name, &self.site.secrets.random(name)?).await?;
+                database::ensure(&client, name, &self.config.secrets.random(name)?).await?;
             }
             Ok(())
         })
@@ -93,7 +93,7 @@ impl Part for Postgres {
         Signal::INT
     }
 
-    fn stop_patience(&self) -> Duration {
+    fn stop_timeout(&self) -> Duration {
         Duration::from_secs(30)
     }
 

@@ -11,22 +11,22 @@ use crate::ports::{authority, url};
 use crate::process::Launch;
 use crate::profile::Profile;
 use crate::readiness::http_ok;
-use crate::site::Site;
+use crate::stack::StackConfig;
 
 /// The metrics store of a stack.
 pub(crate) struct Prometheus {
-    pub(crate) site: Arc<Site>,
+    pub(crate) config: Arc<StackConfig>,
     pub(crate) profile: Profile,
 }
 
 impl Prometheus {
     fn url(&self) -> String {
-        url(self.site.ports.prometheus())
+        url(self.config.ports.prometheus())
     }
 
     /// The configuration, as JSON, which is YAML.
     fn config(&self) -> Value {
-        let ports = self.site.ports;
+        let ports = self.config.ports;
         let services = [
             ("orders", ports.orders_admin()),
             ("url-shortener", ports.url_shortener_admin()),
@@ -35,7 +35,8 @@ impl Prometheus {
         let scrapes = services.map(|(service, port)| {
             json!({ "job_name": service, "static_configs": [{ "targets": [authority(port)] }] })
         });
-        let rules = self.site.checkout.root().join("deploy/monitoring/rules").join(self.profile.to_string());
+        let rules =
+            self.config.checkout.root().join("deploy/monitoring/rules").join(self.profile.to_string());
         let interval = format!("{}s", self.profile.scrape_interval().as_secs());
         json!({
             "global": { "scrape_interval": interval, "scrape_timeout": "2s", "evaluation_interval": interval },
@@ -60,7 +61,7 @@ impl Part for Prometheus {
     }
 
     fn listens(&self) -> Vec<(&'static str, u16)> {
-        vec![("its API and pages", self.site.ports.prometheus())]
+        vec![("its API and pages", self.config.ports.prometheus())]
     }
 
     fn address(&self) -> String {
@@ -69,7 +70,7 @@ impl Part for Prometheus {
 
     fn prepare(&self) -> Step<'_> {
         Box::pin(async {
-            let dir = self.site.dir(self.name());
+            let dir = self.config.dir(self.name());
             fs::create_dir_all(&dir).with_context(|| format!("{}", dir.display()))?;
             let text = serde_json::to_string_pretty(&self.config()).context("the configuration")?;
             fs::write(dir.join("prometheus.yml"), text).context("prometheus.yml cannot be written")
@@ -77,14 +78,14 @@ impl Part for Prometheus {
     }
 
     fn launch(&self) -> anyhow::Result<Launch> {
-        let dir = self.site.dir(self.name());
+        let dir = self.config.dir(self.name());
         Ok(Launch::new("prometheus")
             .arg(format!("--config.file={}", dir.join("prometheus.yml").display()))
             .arg(format!("--storage.tsdb.path={}", dir.join("data").display()))
             .arg("--storage.tsdb.retention.time=7d")
             .arg("--storage.tsdb.retention.size=1GB")
             .arg(format!("--rules.alert.resend-delay={}s", self.profile.resend_delay().as_secs()))
-            .arg(format!("--web.listen-address={}", authority(self.site.ports.prometheus()))))
+            .arg(format!("--web.listen-address={}", authority(self.config.ports.prometheus()))))
     }
 
     fn probe(&self) -> Step<'_> {

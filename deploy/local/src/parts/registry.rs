@@ -7,19 +7,19 @@ use crate::part::{Part, Step};
 use crate::ports;
 use crate::process::Launch;
 use crate::readiness::http_ok;
-use crate::site::Site;
+use crate::stack::StackConfig;
 
 /// The name of its database, of its role, and of the role's password.
 const DATABASE: &str = "apicurio";
 
 /// The schema registry of a stack.
 pub(crate) struct Registry {
-    pub(crate) site: Arc<Site>,
+    pub(crate) config: Arc<StackConfig>,
 }
 
 /// The address that clients of Confluent's API use.
-pub(crate) fn url(site: &Site) -> String {
-    format!("{}/apis/ccompat/v7", ports::url(site.ports.registry()))
+pub(crate) fn url(config: &StackConfig) -> String {
+    format!("{}/apis/ccompat/v7", ports::url(config.ports.registry()))
 }
 
 impl Part for Registry {
@@ -32,17 +32,17 @@ impl Part for Registry {
     }
 
     fn listens(&self) -> Vec<(&'static str, u16)> {
-        vec![("clients", self.site.ports.registry())]
+        vec![("clients", self.config.ports.registry())]
     }
 
     fn address(&self) -> String {
-        url(&self.site)
+        url(&self.config)
     }
 
     fn launch(&self) -> anyhow::Result<Launch> {
-        let home = self.site.checkout.parts_dir().join("registry");
-        let ports = self.site.ports;
-        Ok(jvm::java(160, &self.site.dir("tmp"))
+        let home = self.config.checkout.parts_dir().join("registry");
+        let ports = self.config.ports;
+        Ok(jvm::java(160, &self.config.dir("tmp"))
             .arg("-Dquarkus.http.host=127.0.0.1")
             .arg(format!("-Dquarkus.http.port={}", ports.registry()))
             // It opens 20 connections by itself, of the 100 that all services share.
@@ -59,10 +59,10 @@ impl Part for Registry {
                 format!("jdbc:postgresql://127.0.0.1:{}/{DATABASE}", ports.postgres()),
             )
             .env("APICURIO_DATASOURCE_USERNAME", DATABASE)
-            .env("APICURIO_DATASOURCE_PASSWORD", self.site.secrets.random(DATABASE)?))
+            .env("APICURIO_DATASOURCE_PASSWORD", self.config.secrets.random(DATABASE)?))
     }
 
     fn probe(&self) -> Step<'_> {
-        Box::pin(async { http_ok(&format!("{}/subjects", url(&self.site))).await })
+        Box::pin(async { http_ok(&format!("{}/subjects", url(&self.config))).await })
     }
 }

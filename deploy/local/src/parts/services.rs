@@ -10,7 +10,7 @@ use crate::part::{Part, Step};
 use crate::ports::{authority, url};
 use crate::process::Launch;
 use crate::readiness::http_ok;
-use crate::site::Site;
+use crate::stack::StackConfig;
 
 /// What is passed on to every service from the environment of this program: how much of its work is traced, which is all of it
 /// unless somebody measures.
@@ -18,88 +18,88 @@ const SAMPLING: [&str; 2] = ["OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"];
 
 /// One service: what is the same for all, and the environment that is its own.
 pub(crate) struct Service {
-    site: Arc<Site>,
+    config: Arc<StackConfig>,
     name: &'static str,
     needs: &'static [&'static str],
     /// The port of its public API, if it has one.
     http: Option<u16>,
     admin: u16,
-    configure: fn(&Site, Launch) -> anyhow::Result<Launch>,
+    configure: fn(&StackConfig, Launch) -> anyhow::Result<Launch>,
 }
 
 /// The service that takes orders.
-pub(crate) fn orders(site: &Arc<Site>) -> Service {
+pub(crate) fn orders(config: &Arc<StackConfig>) -> Service {
     Service {
         name: "orders",
         needs: &["postgres", "kafka", "registry", "otlp-receiver"],
-        http: Some(site.ports.orders()),
-        admin: site.ports.orders_admin(),
+        http: Some(config.ports.orders()),
+        admin: config.ports.orders_admin(),
         configure: configure_orders,
-        site: Arc::clone(site),
+        config: Arc::clone(config),
     }
 }
 
 /// The service that shortens links.
-pub(crate) fn url_shortener(site: &Arc<Site>) -> Service {
+pub(crate) fn url_shortener(config: &Arc<StackConfig>) -> Service {
     Service {
         name: "url-shortener",
         needs: &["postgres", "otlp-receiver"],
-        http: Some(site.ports.url_shortener()),
-        admin: site.ports.url_shortener_admin(),
+        http: Some(config.ports.url_shortener()),
+        admin: config.ports.url_shortener_admin(),
         configure: configure_url_shortener,
-        site: Arc::clone(site),
+        config: Arc::clone(config),
     }
 }
 
 /// The service that writes mails.
-pub(crate) fn email_consumer(site: &Arc<Site>) -> Service {
+pub(crate) fn email_consumer(config: &Arc<StackConfig>) -> Service {
     Service {
         name: "email-consumer",
         needs: &["postgres", "kafka", "registry", "mailbox", "url-shortener", "otlp-receiver"],
         http: None,
-        admin: site.ports.email_consumer_admin(),
+        admin: config.ports.email_consumer_admin(),
         configure: configure_email_consumer,
-        site: Arc::clone(site),
+        config: Arc::clone(config),
     }
 }
 
-fn configure_orders(site: &Site, launch: Launch) -> anyhow::Result<Launch> {
-    let catalogue = site.checkout.root().join("services/orders/catalogue.json");
+fn configure_orders(config: &StackConfig, launch: Launch) -> anyhow::Result<Launch> {
+    let catalogue = config.checkout.root().join("services/orders/catalogue.json");
     Ok(launch
-        .env("DATABASE_URL", database_url(site, "orders")?)
-        .env("AUTH_JWKS_FILE", site.secrets.jwks_file())
-        .env("KAFKA_BOOTSTRAP_SERVERS", authority(site.ports.kafka()))
-        .env("SCHEMA_REGISTRY_URL", registry::url(site))
+        .env("DATABASE_URL", database_url(config, "orders")?)
+        .env("AUTH_JWKS_FILE", config.secrets.jwks_file())
+        .env("KAFKA_BOOTSTRAP_SERVERS", authority(config.ports.kafka()))
+        .env("SCHEMA_REGISTRY_URL", registry::url(config))
         .env("ORDERS_CATALOGUE_FILE", catalogue)
-        .env("ORDERS_TRACKING_KEY", site.secrets.random("orders-tracking-key")?)
-        .env("ORDERS_CURSOR_KEYS", site.secrets.cursor_keys("orders-cursor-key")?)
-        .env("ORDERS_PUBLIC_URL", url(site.ports.orders())))
+        .env("ORDERS_TRACKING_KEY", config.secrets.random("orders-tracking-key")?)
+        .env("ORDERS_CURSOR_KEYS", config.secrets.cursor_keys("orders-cursor-key")?)
+        .env("ORDERS_PUBLIC_URL", url(config.ports.orders())))
 }
 
-fn configure_url_shortener(site: &Site, launch: Launch) -> anyhow::Result<Launch> {
+fn configure_url_shortener(config: &StackConfig, launch: Launch) -> anyhow::Result<Launch> {
     Ok(launch
-        .env("DATABASE_URL", database_url(site, "url_shortener")?)
-        .env("AUTH_JWKS_FILE", site.secrets.jwks_file())
-        .env("LINKS_PUBLIC_URL", url(site.ports.url_shortener()))
-        .env("LINKS_CURSOR_KEYS", site.secrets.cursor_keys("links-cursor-key")?))
+        .env("DATABASE_URL", database_url(config, "url_shortener")?)
+        .env("AUTH_JWKS_FILE", config.secrets.jwks_file())
+        .env("LINKS_PUBLIC_URL", url(config.ports.url_shortener()))
+        .env("LINKS_CURSOR_KEYS", config.secrets.cursor_keys("links-cursor-key")?))
 }
 
-fn configure_email_consumer(site: &Site, launch: Launch) -> anyhow::Result<Launch> {
+fn configure_email_consumer(config: &StackConfig, launch: Launch) -> anyhow::Result<Launch> {
     Ok(launch
-        .env("DATABASE_URL", database_url(site, "email_consumer")?)
-        .env("KAFKA_BOOTSTRAP_SERVERS", authority(site.ports.kafka()))
-        .env("SCHEMA_REGISTRY_URL", registry::url(site))
+        .env("DATABASE_URL", database_url(config, "email_consumer")?)
+        .env("KAFKA_BOOTSTRAP_SERVERS", authority(config.ports.kafka()))
+        .env("SCHEMA_REGISTRY_URL", registry::url(config))
         .env("SMTP_HOST", "127.0.0.1")
-        .env("SMTP_PORT", site.ports.smtp().to_string())
+        .env("SMTP_PORT", config.ports.smtp().to_string())
         .env("EMAIL_FROM", "Muster <orders@muster.local>")
-        .env("LINKS_URL", url(site.ports.url_shortener()))
-        .env("EMAIL_SIGNING_KEY_FILE", site.secrets.email_consumer_key_file())
-        .env("EMAIL_LINK_CODE_KEY", site.secrets.random("email-link-code-key")?))
+        .env("LINKS_URL", url(config.ports.url_shortener()))
+        .env("EMAIL_SIGNING_KEY_FILE", config.secrets.email_consumer_key_file())
+        .env("EMAIL_LINK_CODE_KEY", config.secrets.random("email-link-code-key")?))
 }
 
-fn database_url(site: &Site, name: &str) -> anyhow::Result<String> {
-    let password = site.secrets.random(name)?;
-    Ok(format!("postgres://{name}:{password}@127.0.0.1:{}/{name}", site.ports.postgres()))
+fn database_url(config: &StackConfig, name: &str) -> anyhow::Result<String> {
+    let password = config.secrets.random(name)?;
+    Ok(format!("postgres://{name}:{password}@127.0.0.1:{}/{name}", config.ports.postgres()))
 }
 
 impl Part for Service {
@@ -129,14 +129,14 @@ impl Part for Service {
             .env("ADMIN_ADDR", authority(self.admin))
             .env("OTEL_SERVICE_NAME", self.name)
             .env("OTEL_TRACES_EXPORTER", "otlp")
-            .env("OTEL_EXPORTER_OTLP_ENDPOINT", otlp_url(&self.site));
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", otlp_url(&self.config));
         let sampling = SAMPLING.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
         let launch = sampling.fold(launch, |launch, (name, value)| launch.env(name, value));
         let launch = match self.http {
             Some(http) => launch.env("HTTP_ADDR", authority(http)),
             None => launch,
         };
-        (self.configure)(&self.site, launch)
+        (self.configure)(&self.config, launch)
     }
 
     fn probe(&self) -> Step<'_> {

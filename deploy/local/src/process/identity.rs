@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 
 /// How long the kernel gets to end a process after SIGKILL.
-const KILL_PATIENCE: Duration = Duration::from_secs(10);
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a process is asked whether it has ended.
 const ENDED_POLL: Duration = Duration::from_millis(20);
@@ -84,16 +84,16 @@ impl Process {
     }
 
     /// Asks the process to end, and makes it end when it has not done so in time.
-    pub(crate) async fn stop(&self, signal: Signal, patience: Duration) -> anyhow::Result<()> {
+    pub(crate) async fn stop(&self, signal: Signal, stop_within: Duration) -> anyhow::Result<()> {
         self.signal(signal).context("it cannot be signalled")?;
         // One that SIGSTOP froze acts on no signal until it goes on; systemd does the same (`SendSIGCONT`, systemd.kill(5)).
         self.signal(Signal::CONT).context("it cannot be signalled")?;
-        if timeout(patience, self.ended()).await.is_ok() {
+        if timeout(stop_within, self.ended()).await.is_ok() {
             return Ok(());
         }
         self.signal(Signal::KILL).context("it cannot be killed")?;
-        if timeout(KILL_PATIENCE, self.ended()).await.is_err() {
-            bail!("it did not end within {KILL_PATIENCE:?} of SIGKILL");
+        if timeout(KILL_TIMEOUT, self.ended()).await.is_err() {
+            bail!("it did not end within {KILL_TIMEOUT:?} of SIGKILL");
         }
         Ok(())
     }
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_frozen_process_ends_on_request_within_the_patience() {
+    async fn a_frozen_process_ends_on_request_within_the_timeout() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let identity = Identity::of(child.id()).unwrap();
         let process = identity.open().unwrap();

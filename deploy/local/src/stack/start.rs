@@ -14,15 +14,14 @@ use tokio::process::Child;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::Stack;
 use super::stop::{stop, stop_part};
-use crate::console::{say, seconds};
+use super::{Stack, StackConfig};
+use crate::console::{print, seconds};
 use crate::part::AnyPart;
 use crate::ports::require_free;
 use crate::process::{Identity, RunState};
 use crate::readiness::until_ok;
 use crate::signals::Interrupts;
-use crate::site::Site;
 use crate::state::{PartRecord, State};
 
 /// How many lines of its log explain why a part failed.
@@ -89,7 +88,7 @@ pub(crate) async fn restart(stack: &Stack, name: &str, state: &State) -> anyhow:
         part.listens().into_iter().try_for_each(|(purpose, port)| require_free(name, purpose, port))
     })
     .await?;
-    launch(part, &stack.site, state).await.with_context(|| format!("{name} did not start"))
+    launch(part, &stack.config, state).await.with_context(|| format!("{name} did not start"))
 }
 
 /// Those that this call started and that were not ready yet when it failed.
@@ -112,7 +111,7 @@ async fn start_in_order(stack: &Stack, state: &Arc<State>, starting: &mut Starti
         });
         waiting = rest;
         for part in startable {
-            starting.spawn(bring_up(part, Arc::clone(&stack.site), Arc::clone(state)));
+            starting.spawn(bring_up(part, Arc::clone(&stack.config), Arc::clone(state)));
         }
         let Some(outcome) = starting.join_next().await else { break };
         match outcome.context("a start panicked")? {
@@ -131,10 +130,14 @@ async fn start_in_order(stack: &Stack, state: &Arc<State>, starting: &mut Starti
 }
 
 /// Starts one part, or finds it running; ends when it is ready.
-async fn bring_up(part: AnyPart, site: Arc<Site>, state: Arc<State>) -> (&'static str, anyhow::Result<()>) {
+async fn bring_up(
+    part: AnyPart,
+    config: Arc<StackConfig>,
+    state: Arc<State>,
+) -> (&'static str, anyhow::Result<()>) {
     let outcome = match state.record().alive(part.name()) {
         Some(identity) => adopt(&part, identity, &state).await,
-        None => launch(&part, &site, &state).await.context("it did not start"),
+        None => launch(&part, &config, &state).await.context("it did not start"),
     };
     (part.name(), outcome)
 }
@@ -151,7 +154,7 @@ async fn adopt(part: &AnyPart, identity: &Identity, state: &State) -> anyhow::Re
     if was_ready.is_none() {
         note(part, identity.clone(), Some(begun.elapsed()), state)?;
     }
-    say(format_args!("{:<15} {}  already running (pid {})", part.name(), part.address(), identity.pid));
+    print(format_args!("{:<15} {}  already running (pid {})", part.name(), part.address(), identity.pid));
     Ok(())
 }
 
@@ -177,19 +180,19 @@ fn hung(part: &AnyPart, pid: u32, error: &anyhow::Error) -> anyhow::Error {
     }
 }
 
-async fn launch(part: &AnyPart, site: &Site, state: &State) -> anyhow::Result<()> {
+async fn launch(part: &AnyPart, config: &StackConfig, state: &State) -> anyhow::Result<()> {
     let begun = Instant::now();
     part.prepare().await?;
-    let (mut child, identity) = part.launch()?.start(&site.log(part.name()))?;
+    let (mut child, identity) = part.launch()?.start(&config.log(part.name()))?;
     note(part, identity.clone(), None, state)?;
     let ready = tokio::select! {
         ready = until_ok(part.deadline(), || part.probe()) => ready,
         error = unexpected_end(&mut child) => Err(error),
     };
-    ready.map_err(|error| anyhow!("{error:#}{}", log_tail(&site.log(part.name()))))?;
+    ready.map_err(|error| anyhow!("{error:#}{}", log_tail(&config.log(part.name()))))?;
     part.provision().await?;
     let ready_after = begun.elapsed();
-    say(format_args!(
+    print(format_args!(
         "{:<15} {}  ready after {} (pid {})",
         part.name(),
         part.address(),

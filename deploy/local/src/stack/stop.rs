@@ -5,7 +5,7 @@ use futures::future::join_all;
 use rustix::process::Signal;
 
 use super::Stack;
-use crate::console::say;
+use crate::console::print;
 use crate::part::AnyPart;
 use crate::process::Identity;
 use crate::state::State;
@@ -35,10 +35,10 @@ pub(super) async fn stop_part(part: &AnyPart, state: &State) -> anyhow::Result<(
     let name = part.name();
     if let Some(process) = state.record().alive(name).and_then(Identity::open) {
         process
-            .stop(part.stop_signal(), part.stop_patience())
+            .stop(part.stop_signal(), part.stop_timeout())
             .await
             .with_context(|| format!("{name} could not be stopped"))?;
-        say(format_args!("{name:<15} stopped"));
+        print(format_args!("{name:<15} stopped"));
     }
     Ok(())
 }

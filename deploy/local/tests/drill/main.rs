@@ -98,15 +98,15 @@ fn every_command_of_a_runbook_runs(stack: &Stack) {
 }
 
 async fn a_dead_service_pages_once_and_silences_its_other_alerts(stack: &Stack) {
-    let is_ours = |notice: &Value| notice["service"] == "url-shortener";
-    let before = stack.pages().iter().filter(|notice| is_ours(notice)).count();
-    let told = || stack.pages().into_iter().filter(is_ours).skip(before).collect::<Vec<_>>();
+    let is_ours = |event: &Value| event["service"] == "url-shortener";
+    let before = stack.pages().iter().filter(|event| is_ours(event)).count();
+    let events = || stack.pages().into_iter().filter(is_ours).skip(before).collect::<Vec<_>>();
     stack.muster(&["kill", "url-shortener"]);
-    let page = wait_for("a page", SOON, async || told().into_iter().next()).await;
+    let page = wait_for("a page", SOON, async || events().into_iter().next()).await;
     assert_eq!(page["alert"], "TargetDown", "{page}");
     assert_eq!((&page["severity"], &page["status"]), (&"page".into(), &"firing".into()));
     let screen = stack.muster(&["pager"]);
-    let (open, _) = screen.split_once("What was told").unwrap();
+    let (open, _) = screen.split_once("History").unwrap();
     assert!(open.contains("PAGE ─ TargetDown") && open.contains("docs/runbooks/TargetDown.md"), "{screen}");
     assert!(stack::repository().join(page["runbook"].as_str().unwrap()).is_file());
     for said in ["Impact: url-shortener is down", "Budget left: "] {
@@ -127,15 +127,15 @@ async fn a_dead_service_pages_once_and_silences_its_other_alerts(stack: &Stack) 
 
     stack.muster(&["up"]);
     wait_for("the end of the page", SOON, async || {
-        told().iter().any(|notice| notice["status"] == "resolved").then_some(())
+        events().iter().any(|event| event["status"] == "resolved").then_some(())
     })
     .await;
-    let said: Vec<_> = told().iter().map(|notice| notice["alert"].clone()).collect();
+    let said: Vec<_> = events().iter().map(|event| event["alert"].clone()).collect();
     assert_eq!(said, ["TargetDown", "TargetDown"], "one page, its end, and nothing else");
     let screen = stack.muster(&["pager"]);
     assert!(!screen.contains("PAGE ─ TargetDown"), "it is not open any more:\n{screen}");
     let lines = |said: &str| screen.lines().filter(|line| line.contains(said)).count();
-    assert_eq!(lines("TargetDown of url-shortener, told after"), 1, "{screen}");
+    assert_eq!(lines("TargetDown of url-shortener, notified after"), 1, "{screen}");
     assert_eq!(lines("PAGE RESOLVED    TargetDown of url-shortener, it lasted"), 1, "{screen}");
 }
 

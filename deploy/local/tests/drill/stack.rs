@@ -80,7 +80,7 @@ impl Stack {
         testkit::client().get(url).send().await.unwrap().text().await.unwrap()
     }
 
-    /// What the pager was told so far.
+    /// The events of the pager so far.
     pub(crate) fn pages(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.checkout.join(".muster/pages.jsonl")).unwrap_or_default();
         text.split_inclusive('\n').filter_map(|line| serde_json::from_str(line).ok()).collect()

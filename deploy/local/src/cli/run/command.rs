@@ -15,7 +15,7 @@ use crate::signals::Interrupts;
 use crate::state::{PartRecord, State};
 
 /// How long the command may take to end after it was asked to.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The name under which the command is remembered beside the parts.
 const NAME: &str = "command";
@@ -43,7 +43,7 @@ pub(super) async fn run(
         status = child.wait() => status,
         signal = interrupts.next() => {
             signal_group(id, signal)?;
-            if let Ok(status) = timeout(PATIENCE, child.wait()).await {
+            if let Ok(status) = timeout(TIMEOUT, child.wait()).await {
                 status
             } else {
                 signal_group(id, Signal::KILL)?;

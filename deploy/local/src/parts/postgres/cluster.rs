@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use sha2::{Digest as _, Sha256};
 
 use super::{PROGRAMS, SUPERUSER};
-use crate::console::say;
+use crate::console::print;
 use crate::process::Launch;
 use crate::secrets::write_private;
 
@@ -22,66 +22,67 @@ pub(super) fn owner() -> Option<&'static str> {
 }
 
 /// The directory that the server works in, without the link that its user may not be able to follow.
-pub(super) fn data_dir(home: &Path) -> PathBuf {
-    without_link(home).join("data")
+pub(super) fn data_dir(dir: &Path) -> PathBuf {
+    without_link(dir).join("data")
 }
 
-fn without_link(home: &Path) -> PathBuf {
-    fs::read_link(home).unwrap_or_else(|_| home.to_owned())
+fn without_link(dir: &Path) -> PathBuf {
+    fs::read_link(dir).unwrap_or_else(|_| dir.to_owned())
 }
 
-/// Makes the cluster below `home` unless it is there, and clears what a crash left in it.
-pub(super) async fn prepare(home: &Path, password: &str) -> anyhow::Result<()> {
-    place(home).await?;
-    let data = data_dir(home);
+/// Makes the cluster below `dir` unless it is there, and clears what a crash left in it.
+pub(super) async fn prepare(dir: &Path, password: &str) -> anyhow::Result<()> {
+    place(dir).await?;
+    let data = data_dir(dir);
     if data.exists() {
         return remove_stale_pid_file(&data);
     }
-    initialise(&without_link(home), &data, password).await
+    initialise(&without_link(dir), &data, password).await
 }
 
-/// Makes the directory `home`, which only the server's user can enter.
-async fn place(home: &Path) -> anyhow::Result<()> {
+/// Makes the directory `dir`, which only the server's user can enter.
+async fn place(dir: &Path) -> anyhow::Result<()> {
     let Some(user) = owner() else {
-        return fs::create_dir_all(home).with_context(|| format!("{}", home.display()));
+        return fs::create_dir_all(dir).with_context(|| format!("{}", dir.display()));
     };
-    if home.symlink_metadata().is_err() && !is_reachable(home, user).await {
-        let elsewhere = prepare_elsewhere(home)?;
-        say(format_args!(
+    if dir.symlink_metadata().is_err() && !is_reachable(dir, user).await {
+        let elsewhere = prepare_elsewhere(dir)?;
+        print(format_args!(
             "postgres: the user {user} cannot reach this checkout, so the data is kept in {}",
             elsewhere.display()
         ));
-        symlink(&elsewhere, home).with_context(|| format!("{}", home.display()))?;
+        symlink(&elsewhere, dir).with_context(|| format!("{}", dir.display()))?;
     }
     Launch::new("install")
         .args(["-d", "-m", "0700", "-o", user, "-g", user])
-        .arg(without_link(home))
+        .arg(without_link(dir))
         .run()
         .await
 }
 
-async fn is_reachable(home: &Path, user: &'static str) -> bool {
-    let Some(parent) = home.parent() else { return false };
+async fn is_reachable(dir: &Path, user: &'static str) -> bool {
+    let Some(parent) = dir.parent() else { return false };
     Launch::new("test").user(Some(user)).arg("-x").arg(parent).run().await.is_ok()
 }
 
 /// Returns the directory outside the checkout. What an earlier, deleted `.muster` left there is
 /// removed: its passwords are gone.
-fn prepare_elsewhere(home: &Path) -> anyhow::Result<PathBuf> {
-    let hash = Sha256::digest(home.as_os_str().as_encoded_bytes());
-    let shelter = PathBuf::from(format!("/var/tmp/muster-{}", hex::encode(&hash[..8])));
-    if let Err(error) = fs::create_dir(&shelter)
+fn prepare_elsewhere(dir: &Path) -> anyhow::Result<PathBuf> {
+    let hash = Sha256::digest(dir.as_os_str().as_encoded_bytes());
+    let outside = PathBuf::from(format!("/var/tmp/muster-{}", hex::encode(&hash[..8])));
+    if let Err(error) = fs::create_dir(&outside)
         && error.kind() != std::io::ErrorKind::AlreadyExists
     {
-        return Err(error).with_context(|| format!("{}", shelter.display()));
+        return Err(error).with_context(|| format!("{}", outside.display()));
     }
     // Anybody can make directories in /var/tmp: one that is not ours is not to be trusted.
-    let metadata = shelter.symlink_metadata().context("the shelter vanished")?;
+    let metadata = outside.symlink_metadata().context("the directory is gone")?;
     if !metadata.is_dir() || metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
-        bail!("{} belongs to somebody else: remove it", shelter.display());
+        bail!("{} belongs to somebody else: remove it", outside.display());
     }
-    fs::set_permissions(&shelter, fs::Permissions::from_mode(0o755)).context("the shelter")?;
-    let target = shelter.join("postgres");
+    fs::set_permissions(&outside, fs::Permissions::from_mode(0o755))
+        .context("permissions of the directory in /var/tmp")?;
+    let target = outside.join("postgres");
     if target.exists() {
         if postmaster_of(&data_dir(&target)).is_some() {
             bail!("a server of a deleted .muster still runs in {}: end it", target.display());
@@ -92,14 +93,14 @@ fn prepare_elsewhere(home: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Makes the cluster aside and puts it in place whole, so that half a cluster never counts as one.
-async fn initialise(home: &Path, data: &Path, password: &str) -> anyhow::Result<()> {
-    let unfinished = home.join("data.new");
+async fn initialise(dir: &Path, data: &Path, password: &str) -> anyhow::Result<()> {
+    let unfinished = dir.join("data.new");
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).with_context(|| format!("{}", unfinished.display()))?;
     }
-    let password_file = home.join("password");
+    let password_file = dir.join("password");
     write_private(&password_file, password)?;
-    let home_owner = home.metadata().with_context(|| format!("{}", home.display()))?;
+    let home_owner = dir.metadata().with_context(|| format!("{}", dir.display()))?;
     chown(&password_file, Some(home_owner.uid()), Some(home_owner.gid()))
         .context("the password file cannot be handed over")?;
     let made = Launch::new(Path::new(PROGRAMS).join("initdb"))

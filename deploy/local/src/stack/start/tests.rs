@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use super::*;
 use crate::checkout::Checkout;
 use crate::part::{Part, Step};
-use crate::ports::{Slot, url};
+use crate::ports::{ReservedPorts, url};
 use crate::process::Launch;
 use crate::readiness::http_ok;
 
@@ -37,23 +37,23 @@ impl Part for Server {
     }
 }
 
-struct Scene {
+struct TestStack {
     stack: Stack,
     state: Arc<State>,
     interrupts: Interrupts,
-    _slot: Slot,
+    _slot: ReservedPorts,
 }
 
-impl Scene {
+impl TestStack {
     fn new(name: &str, parts: &[(&'static str, &'static [&'static str])]) -> Self {
-        let slot = Slot::take().unwrap();
+        let slot = ReservedPorts::take().unwrap();
         let home = std::env::temp_dir().join(format!("muster-start-{name}-{}", std::process::id()));
-        let site = Site::prepare(Checkout::find().unwrap(), home.clone(), slot.ports).unwrap();
+        let config = StackConfig::prepare(Checkout::find().unwrap(), home.clone(), slot.ports).unwrap();
         let parts = (slot.ports.base()..).zip(parts).map(|(port, (name, needs))| {
             let part: AnyPart = Arc::new(Server { name, needs, port });
             part
         });
-        let stack = Stack { site: Arc::new(site), parts: parts.collect() };
+        let stack = Stack { config: Arc::new(config), parts: parts.collect() };
         let state = Arc::new(State::open(&home).unwrap());
         Self { stack, state, interrupts: Interrupts::listen().unwrap(), _slot: slot }
     }
@@ -68,23 +68,23 @@ impl Scene {
 
     async fn down(self) {
         super::super::stop_all(&self.stack, &self.state).await.unwrap();
-        fs::remove_dir_all(&self.stack.site.home).unwrap();
+        fs::remove_dir_all(&self.stack.config.state_dir).unwrap();
     }
 }
 
 #[tokio::test]
 async fn one_hung_part_is_named_and_every_other_part_is_ready_and_stays() {
     let parts: [(_, &[_]); 4] = [("hung", &[]), ("healthy", &[]), ("killed", &[]), ("needy", &["hung"])];
-    let mut scene = Scene::new("hung", &parts);
-    scene.up().await.unwrap();
-    let [hung, healthy] = ["hung", "healthy"].map(|part| scene.identity(part).unwrap());
+    let mut stack = TestStack::new("hung", &parts);
+    stack.up().await.unwrap();
+    let [hung, healthy] = ["hung", "healthy"].map(|part| stack.identity(part).unwrap());
     hung.open().unwrap().signal(Signal::STOP).unwrap();
     for part in ["killed", "needy"] {
-        super::super::kill(part, &scene.state).await.unwrap();
+        super::super::kill(part, &stack.state).await.unwrap();
     }
 
     let begun = Instant::now();
-    let said = scene.up().await.unwrap_err().to_string();
+    let said = stack.up().await.unwrap_err().to_string();
 
     assert!(begun.elapsed() < Duration::from_secs(30), "a stopped process was waited for to the deadline");
     for expected in [
@@ -96,32 +96,32 @@ async fn one_hung_part_is_named_and_every_other_part_is_ready_and_stays() {
         assert!(said.contains(expected), "no {expected:?} in {said}");
     }
     assert!(!said.contains("did not start"), "{said}");
-    assert_eq!(scene.identity("healthy"), Some(healthy), "what was ready stays");
-    assert_eq!(scene.identity("hung"), Some(hung), "what hangs is left for a person to look at");
-    assert!(scene.identity("killed").is_some(), "what was missing is ready and stays");
+    assert_eq!(stack.identity("healthy"), Some(healthy), "what was ready stays");
+    assert_eq!(stack.identity("hung"), Some(hung), "what hangs is left for a person to look at");
+    assert!(stack.identity("killed").is_some(), "what was missing is ready and stays");
 
-    let before = ["hung", "healthy", "killed"].map(|part| scene.identity(part).unwrap());
-    restart(&scene.stack, "hung", &scene.state).await.unwrap();
-    let after = ["hung", "healthy", "killed"].map(|part| scene.identity(part).unwrap());
+    let before = ["hung", "healthy", "killed"].map(|part| stack.identity(part).unwrap());
+    restart(&stack.stack, "hung", &stack.state).await.unwrap();
+    let after = ["hung", "healthy", "killed"].map(|part| stack.identity(part).unwrap());
     assert_ne!(before[0], after[0], "the hung one is another process");
     assert_eq!(before[1..], after[1..], "no other part was touched");
-    scene.up().await.unwrap();
-    scene.down().await;
+    stack.up().await.unwrap();
+    stack.down().await;
 }
 
 #[tokio::test]
 async fn a_restart_without_what_the_part_needs_leaves_it_running() {
     let parts: [(_, &[_]); 2] = [("base", &[]), ("needy", &["base"])];
-    let mut scene = Scene::new("needs", &parts);
-    scene.up().await.unwrap();
-    super::super::kill("base", &scene.state).await.unwrap();
-    let needy = scene.identity("needy");
+    let mut stack = TestStack::new("needs", &parts);
+    stack.up().await.unwrap();
+    super::super::kill("base", &stack.state).await.unwrap();
+    let needy = stack.identity("needy");
 
-    let said = restart(&scene.stack, "needy", &scene.state).await.unwrap_err().to_string();
+    let said = restart(&stack.stack, "needy", &stack.state).await.unwrap_err().to_string();
     assert!(said.contains("needy needs base, which does not run"), "{said}");
-    let said = restart(&scene.stack, "other", &scene.state).await.unwrap_err().to_string();
+    let said = restart(&stack.stack, "other", &stack.state).await.unwrap_err().to_string();
     assert!(said.contains("there are base, needy"), "{said}");
 
-    assert_eq!(scene.identity("needy"), needy);
-    scene.down().await;
+    assert_eq!(stack.identity("needy"), needy);
+    stack.down().await;
 }

@@ -1,9 +1,9 @@
-//! Asks Alertmanager about what it does not tell (ADR 0025).
+//! Reconciles open alerts with Alertmanager's API (ADR 0025).
 //!
-//! For what ends while it is inhibited or silenced it sends no notification, and it takes the alert for told when it begins again. An open
-//! page could stay open for ever, and the next one would not come. Whoever asks sees that the alert is gone, or there again.
-//! A restarted Alertmanager has no alert until Prometheus has sent it again: one has to be absent from every answer for some time before it
-//! has ended, and an answer that fails begins that time anew.
+//! Alertmanager sends no notification when an alert ends while it is inhibited or silenced, nor when such an alert fires again. Without
+//! reconciliation an open page would stay open, and the next page would not come. Its API shows both.
+//! A restarted Alertmanager has no alerts until Prometheus sends them again. So an alert counts as ended only when every answer lacks it
+//! for `absent_for`; a failed request restarts that time.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
-use super::notice::{About, Notice, Status};
+use super::event::{AlertDetails, AlertEvent, Status};
 use crate::readiness::http_client;
 
 /// How long one answer may take.
@@ -20,17 +20,17 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// The largest answer that is read: some thousand alerts.
 const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
 
-/// One alert that fires, as Alertmanager has it (its API v2, `gettableAlert`).
+/// One firing alert (its API v2, `gettableAlert`).
 #[derive(Debug, Deserialize)]
 pub(super) struct FiringAlert {
-    status: Muting,
+    status: Muted,
     #[serde(flatten)]
-    about: About,
+    details: AlertDetails,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Muting {
+struct Muted {
     /// Fingerprints.
     inhibited_by: Vec<String>,
     /// Ids of silences.
@@ -51,14 +51,14 @@ pub(super) async fn firing_at(url: &str) -> anyhow::Result<Vec<FiringAlert>> {
     serde_json::from_slice(&body).context("Alertmanager's answer is no list of alerts")
 }
 
-/// What the answers so far said about alerts, by fingerprint.
-pub(super) struct Sightings {
+/// What the answers so far said about each alert, by fingerprint.
+pub(super) struct Reconciler {
     absent_for: Duration,
-    alerts: BTreeMap<String, Sighting>,
+    alerts: BTreeMap<String, Observation>,
 }
 
 #[derive(Default)]
-struct Sighting {
+struct Observation {
     /// What muted it when it was seen last.
     muted_by: Option<String>,
     absent_since: Option<Absence>,
@@ -70,26 +70,27 @@ struct Absence {
     at: String,
 }
 
-impl Sightings {
-    /// An alert has ended when it was absent for so long.
+impl Reconciler {
+    /// An alert counts as ended when it is absent for this time.
     pub(super) fn new(absent_for: Duration) -> Self {
         Self { absent_for, alerts: BTreeMap::new() }
     }
 
-    /// Takes an answer about what was doubtful when it was asked for, and returns what it says that was not told.
+    /// Compares the `unconfirmed` events with an answer, and returns the events that Alertmanager did not send.
     pub(super) fn answered(
         &mut self,
-        doubtful: &[Notice],
+        unconfirmed: &[AlertEvent],
         firing: &[FiringAlert],
         now: Instant,
         clock: &str,
-    ) -> Vec<Notice> {
-        self.alerts.retain(|fingerprint, _| doubtful.iter().any(|notice| notice.fingerprint == *fingerprint));
-        let found = doubtful.iter().filter_map(|last| {
-            let alert = firing.iter().find(|alert| alert.about.fingerprint == last.fingerprint);
+    ) -> Vec<AlertEvent> {
+        self.alerts
+            .retain(|fingerprint, _| unconfirmed.iter().any(|event| event.fingerprint == *fingerprint));
+        let found = unconfirmed.iter().filter_map(|last| {
+            let alert = firing.iter().find(|alert| alert.details.fingerprint == last.fingerprint);
             match (last.status, alert) {
                 (Status::Firing, Some(alert)) => {
-                    let seen = Sighting { muted_by: muted_by(alert, firing), absent_since: None };
+                    let seen = Observation { muted_by: muted_by(alert, firing), absent_since: None };
                     self.alerts.insert(last.fingerprint.clone(), seen);
                     None
                 }
@@ -101,53 +102,53 @@ impl Sightings {
         found.collect()
     }
 
-    /// Takes that there was no answer: what was absent before may have been so for the same reason.
+    /// Records a failed request: an alert that was absent before may have been absent for the same reason.
     pub(super) fn unanswered(&mut self) {
-        for sighting in self.alerts.values_mut() {
-            sighting.absent_since = None;
+        for observation in self.alerts.values_mut() {
+            observation.absent_since = None;
         }
     }
 
-    fn absent(&mut self, last: &Notice, now: Instant, clock: &str) -> Option<Notice> {
-        let sighting = self.alerts.entry(last.fingerprint.clone()).or_default();
+    fn absent(&mut self, last: &AlertEvent, now: Instant, clock: &str) -> Option<AlertEvent> {
+        let observation = self.alerts.entry(last.fingerprint.clone()).or_default();
         let absence =
-            sighting.absent_since.get_or_insert_with(|| Absence { since: now, at: clock.to_owned() });
+            observation.absent_since.get_or_insert_with(|| Absence { since: now, at: clock.to_owned() });
         let has_ended = now.duration_since(absence.since) >= self.absent_for;
-        has_ended.then(|| end(last, sighting.muted_by.as_deref(), &absence.at, clock))
+        has_ended.then(|| end(last, observation.muted_by.as_deref(), &absence.at, clock))
     }
 }
 
-fn begun_again(alert: &FiringAlert, firing: &[FiringAlert], now: &str) -> Option<Notice> {
+fn begun_again(alert: &FiringAlert, firing: &[FiringAlert], now: &str) -> Option<AlertEvent> {
     let found = Some("Alertmanager took it for told".to_owned());
     muted_by(alert, firing)
         .is_none()
-        .then(|| Notice { found, ..Notice::firing(&alert.about, now.to_owned()) })
+        .then(|| AlertEvent { found, ..AlertEvent::firing(&alert.details, now.to_owned()) })
 }
 
 fn muted_by(alert: &FiringAlert, all: &[FiringAlert]) -> Option<String> {
     if let Some(by) = alert.status.inhibited_by.first() {
         let name = |alert: &FiringAlert| {
-            let label = |name| alert.about.labels.get(name).map_or("", String::as_str);
+            let label = |name| alert.details.labels.get(name).map_or("", String::as_str);
             format!("{} of {}", label("alertname"), label("service"))
         };
-        let source = all.iter().find(|other| other.about.fingerprint == *by).map(name);
+        let source = all.iter().find(|other| other.details.fingerprint == *by).map(name);
         return Some(format!("inhibited by {}", source.unwrap_or_else(|| "another alert".to_owned())));
     }
     let silence = alert.status.silenced_by.first()?;
     Some(format!("silenced by {silence}"))
 }
 
-fn end(notice: &Notice, muted_by: Option<&str>, ended_at: &str, now: &str) -> Notice {
+fn end(event: &AlertEvent, muted_by: Option<&str>, ended_at: &str, now: &str) -> AlertEvent {
     let found = match muted_by {
         Some(muted_by) => format!("ended while it was {muted_by}"),
         None => "no longer firing at Alertmanager".to_owned(),
     };
-    Notice {
+    AlertEvent {
         received_at: now.to_owned(),
         status: Status::Resolved,
         ends_at: Some(ended_at.to_owned()),
         found: Some(found),
-        ..notice.clone()
+        ..event.clone()
     }
 }
 
@@ -159,7 +160,7 @@ mod tests {
 
     const LASTING: Duration = Duration::from_secs(90);
 
-    fn burn() -> Notice {
+    fn burn() -> AlertEvent {
         serde_json::from_value(json!({
             "received_at": "2026-01-01T00:00:30Z", "status": "firing", "severity": "page", "alert": "OrdersFinalBurn",
             "service": "orders", "slo": "final", "starts_at": "2026-01-01T00:00:00Z", "ends_at": null,
@@ -183,15 +184,15 @@ mod tests {
     /// Gives the answers, or none, at these seconds, and returns the ends that were found, with the second.
     fn course(answers: &[(u64, Option<&[FiringAlert]>)]) -> Vec<(u64, String)> {
         let (open, begin) = ([burn()], Instant::now());
-        let mut sightings = Sightings::new(LASTING);
+        let mut reconciler = Reconciler::new(LASTING);
         let mut found = Vec::new();
         for (second, answer) in answers {
             let Some(firing) = answer else {
-                sightings.unanswered();
+                reconciler.unanswered();
                 continue;
             };
-            let ended = sightings.answered(&open, firing, begin + Duration::from_secs(*second), "now");
-            found.extend(ended.into_iter().map(|notice| (*second, notice.found.unwrap())));
+            let ended = reconciler.answered(&open, firing, begin + Duration::from_secs(*second), "now");
+            found.extend(ended.into_iter().map(|event| (*second, event.found.unwrap())));
         }
         found
     }
@@ -232,9 +233,9 @@ mod tests {
 
     #[test]
     fn what_was_concluded_to_have_ended_begins_again_when_nothing_mutes_it() {
-        let concluded = end(&burn(), None, "2026-01-01T00:05:00Z", "2026-01-01T00:06:30Z");
+        let inferred = end(&burn(), None, "2026-01-01T00:05:00Z", "2026-01-01T00:06:30Z");
         let asked = |firing: &[FiringAlert]| {
-            Sightings::new(LASTING).answered(std::slice::from_ref(&concluded), firing, Instant::now(), "now")
+            Reconciler::new(LASTING).answered(std::slice::from_ref(&inferred), firing, Instant::now(), "now")
         };
         assert!(asked(&[]).is_empty());
         assert!(asked(&firing(&["down"], &[])).is_empty());

@@ -1,13 +1,13 @@
-//! What a page or a ticket says.
+//! Events of alerts: what Alertmanager sends, and what the file of the pager keeps.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// What Alertmanager sends to a webhook: the part that is used here.
+/// The body of Alertmanager's webhook, reduced to the fields in use.
 #[derive(Debug, Deserialize)]
-pub(super) struct Notification {
+pub(super) struct WebhookBody {
     pub(super) alerts: Vec<Alert>,
 }
 
@@ -18,20 +18,20 @@ pub(super) struct Alert {
     status: Status,
     ends_at: String,
     #[serde(flatten)]
-    about: About,
+    details: AlertDetails,
 }
 
-/// What both a notification and Alertmanager's API say of an alert.
+/// The fields of an alert that both the webhook and Alertmanager's API have.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct About {
+pub(super) struct AlertDetails {
     pub(super) labels: BTreeMap<String, String>,
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) starts_at: String,
     pub(super) fingerprint: String,
 }
 
-/// Whether it goes on.
+/// State of the alert after the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Status {
@@ -39,9 +39,9 @@ pub(super) enum Status {
     Resolved,
 }
 
-/// One line of the file: an alert began or ended, and somebody is told.
+/// One line of the file: an alert began to fire, or ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Notice {
+pub(super) struct AlertEvent {
     /// When it arrived here (RFC 3339, UTC).
     pub(super) received_at: String,
     pub(super) status: Status,
@@ -55,7 +55,7 @@ pub(super) struct Notice {
     pub(super) starts_at: String,
     /// When it ended, once it has.
     pub(super) ends_at: Option<String>,
-    /// How this was found, when Alertmanager did not tell it.
+    /// How the pager found this event, if Alertmanager did not send it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) found: Option<String>,
     pub(super) summary: String,
@@ -63,18 +63,18 @@ pub(super) struct Notice {
     pub(super) description: String,
     /// Path of the runbook in the repository.
     pub(super) runbook: String,
-    /// What tells this alert from others.
+    /// Identifies the alert: a hash of its labels.
     pub(super) fingerprint: String,
 }
 
-impl Notice {
+impl AlertEvent {
     pub(super) fn new(alert: &Alert, received_at: String) -> Self {
         let ends_at = (alert.status == Status::Resolved).then(|| alert.ends_at.clone());
-        Self { status: alert.status, ends_at, ..Self::firing(&alert.about, received_at) }
+        Self { status: alert.status, ends_at, ..Self::firing(&alert.details, received_at) }
     }
 
     /// An alert that fires.
-    pub(super) fn firing(about: &About, received_at: String) -> Self {
+    pub(super) fn firing(about: &AlertDetails, received_at: String) -> Self {
         let of = |map: &BTreeMap<String, String>, name: &str| map.get(name).cloned();
         let label = |name| of(&about.labels, name).unwrap_or_default();
         let annotation = |name| of(&about.annotations, name).unwrap_or_default();
@@ -95,8 +95,8 @@ impl Notice {
         }
     }
 
-    /// Whether the alert is taken to have ended, and nobody told so.
-    pub(super) fn is_concluded(&self) -> bool {
+    /// Whether the pager inferred the end of the alert, without a notification of Alertmanager.
+    pub(super) fn is_inferred(&self) -> bool {
         self.status == Status::Resolved && self.found.is_some()
     }
 
@@ -117,16 +117,16 @@ impl Notice {
 }
 
 #[cfg(test)]
-impl Notification {
+impl WebhookBody {
     pub(super) fn set_fingerprint(&mut self, fingerprint: &str) {
         for alert in &mut self.alerts {
-            fingerprint.clone_into(&mut alert.about.fingerprint);
+            fingerprint.clone_into(&mut alert.details.fingerprint);
         }
     }
 
     pub(super) fn rename(&mut self, alertname: &str) {
         for alert in &mut self.alerts {
-            alert.about.labels.insert("alertname".to_owned(), alertname.to_owned());
+            alert.details.labels.insert("alertname".to_owned(), alertname.to_owned());
         }
     }
 }
