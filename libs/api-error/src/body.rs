@@ -17,7 +17,7 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 /// What an error response has to know about the request that failed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Occurrence {
-    /// The request id; empty when no [`Edge`](crate::Edge) is installed.
+    /// The request id; empty when no [`error_boundary`](crate::error_boundary) is installed.
     pub(crate) request_id: String,
     /// The path of the request.
     pub(crate) path: String,

@@ -151,7 +151,7 @@ impl ResponseError for ApiError {
         self.code().status()
     }
 
-    /// Renders without knowing the request. [`Edge`](crate::Edge) renders again with its id and `Accept`.
+    /// Renders without knowing the request. [`error_boundary`](crate::error_boundary) renders again with its id and `Accept`.
     fn error_response(&self) -> HttpResponse {
         Occurrence::default().answer(self).put_into(HttpResponse::new(self.status_code()))
     }

@@ -24,7 +24,7 @@ mod tree;
 
 /// How much body [`Json`] takes, of which shape, and for how long it reads; put another one into `app_data` to change it.
 ///
-/// The time has to be shorter than the deadline of [`Edge`](crate::Edge), or a slow client looks like a slow service.
+/// The time has to be shorter than the deadline of [`error_boundary`](crate::error_boundary), or a slow client looks like a slow service.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonLimit {
     /// The largest body, in bytes.

@@ -3,6 +3,7 @@
 
 mod accept;
 mod body;
+mod boundary;
 mod bounds;
 mod budget;
 mod code;
@@ -10,7 +11,6 @@ mod code;
 mod cursor;
 #[cfg(feature = "pg")]
 mod database;
-mod edge;
 mod error;
 mod json;
 mod metrics;
@@ -22,8 +22,8 @@ mod request_id;
 mod routes;
 mod translate;
 
+pub use boundary::error_boundary;
 pub use code::Code;
-pub use edge::{Edge, EdgeService};
 pub use error::{ApiError, Detail};
 pub use json::{
     Json, JsonLimit,
@@ -31,4 +31,4 @@ pub use json::{
 };
 pub use query::{FromQuery, Parameters, Query, refuse_parameters};
 pub use request_id::RequestId;
-pub use routes::{configure, method_not_allowed, nothing_here, wrong_method};
+pub use routes::{configure, method_not_allowed, not_found, wrong_method};

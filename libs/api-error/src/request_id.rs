@@ -57,7 +57,9 @@ impl FromRequest for RequestId {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let id = request.extensions().get::<Self>().cloned();
-        ready(id.ok_or_else(|| ApiError::internal("api_error::Edge does not wrap this application")))
+        ready(
+            id.ok_or_else(|| ApiError::internal("api_error::error_boundary does not wrap this application")),
+        )
     }
 }
 

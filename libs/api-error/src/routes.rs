@@ -17,7 +17,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .app_data(
             web::PathConfig::default().error_handler(|error, request| path_error(&error, request).into()),
         )
-        .default_service(web::to(not_found));
+        .default_service(web::to(async || Err::<HttpResponse, _>(not_found())));
 }
 
 /// Makes the default service of a resource: 405, with the methods that it does take.
@@ -36,13 +36,9 @@ pub fn wrong_method(allow: &str) -> ApiError {
     ApiError::new(Code::MethodNotAllowed, message).with_header(header::ALLOW, allow)
 }
 
-/// Makes the error of a path that leads nowhere.
-pub fn nothing_here() -> ApiError {
+/// Returns the 404 of an unknown path.
+pub fn not_found() -> ApiError {
     ApiError::new(Code::NotFound, translate::NOTHING_HERE)
-}
-
-async fn not_found() -> Result<HttpResponse, ApiError> {
-    Err(nothing_here())
 }
 
 /// A path segment of the wrong type cannot name anything, so it is a 404 like any other unknown name.

@@ -2,19 +2,19 @@
 
 use std::path::PathBuf;
 
-mod caller;
 mod claims;
 mod error;
 mod jwk;
 mod metrics;
+mod principal;
 mod signing;
 mod tenant;
 mod verifier;
 
-pub use caller::{Caller, authenticate};
 pub use claims::TokenRequest;
 pub use error::{AuthError, Rejection};
 pub use jwk::{Jwk, Jwks};
+pub use principal::Principal;
 pub use signing::SigningKey;
 pub use tenant::{InvalidTenant, Tenant};
 pub use verifier::Verifier;

@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use telemetry::Environment;
 
 use crate::{
-    AuthError, Caller, Jwk, Jwks, Rejection,
+    AuthError, Jwk, Jwks, Principal, Rejection,
     claims::{AUDIENCE, Claims, ISSUER, LEEWAY},
     jwk::{self, Unusable},
     metrics,
@@ -97,7 +97,7 @@ impl Verifier {
     }
 
     /// Checks a token and returns who presented it.
-    pub fn verify(&self, token: &str) -> Result<Caller, Rejection> {
+    pub fn verify(&self, token: &str) -> Result<Principal, Rejection> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Rejection::TooLong);
         }
@@ -120,7 +120,7 @@ impl Verifier {
         if let Some(scope) = scopes.iter().find(|scope| !key.jwk.may_grant(scope)) {
             return Err(Rejection::ScopeNotGranted { kid: key.jwk.kid.clone(), scope: scope.clone() });
         }
-        Ok(Caller { subject: claims.sub, tenant: claims.tenant, scopes })
+        Ok(Principal { subject: claims.sub, tenant: claims.tenant, scopes })
     }
 }
 

@@ -5,8 +5,9 @@ use std::{process::ExitCode, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use api_error::{ApiError, Code, FromJson, Json, Node};
-use auth::{Caller, Verifier};
+use auth::Verifier;
 use clap::Parser;
+use http_api::Caller;
 use idempotency::http::{
     self, Key, Request, Response,
     remote::{self, Attempt, Finished, Operation, Remote, StepKey},

@@ -1,12 +1,10 @@
 //! The settings that every service has.
 
-use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::ensure;
 use clap::Args;
 use telemetry::Environment;
-
-use crate::Origin;
 
 /// Gives access to the settings that starting and stopping need.
 pub trait HasConfig {
@@ -29,31 +27,13 @@ pub struct Config {
     #[arg(long, env = "ENVIRONMENT", value_enum, default_value = "production")]
     pub environment: Environment,
 
-    /// Address of the API, for a service that has one. Port 0 takes any free port.
-    #[arg(long, env = "HTTP_ADDR", value_name = "IP:PORT")]
-    pub http_addr: Option<SocketAddr>,
+    /// The HTTP server.
+    #[command(flatten)]
+    pub http: http_api::server::Config,
 
     /// Address of metrics, liveness and readiness. Keep it off the public network.
     #[arg(long, env = "ADMIN_ADDR", value_name = "IP:PORT")]
     pub admin_addr: SocketAddr,
-
-    /// Threads that serve the API; by default one per core.
-    #[arg(long, env = "HTTP_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
-    pub http_workers: Option<u16>,
-
-    /// How long a handler may take before the client gets 503 `deadline_exceeded`; a client that waits less long says so in
-    /// `x-request-deadline-ms`.
-    #[arg(long, env = "REQUEST_TIMEOUT_MS", value_name = "MS", default_value_t = 5_000)]
-    pub request_timeout_ms: u64,
-
-    /// How long an idle connection is kept for its next request. Longer than the idle timeout of a load balancer in front, or
-    /// that finds connections ended which it wants to use.
-    #[arg(long, env = "HTTP_KEEP_ALIVE_MS", value_name = "MS", default_value_t = 75_000)]
-    pub http_keep_alive_ms: u64,
-
-    /// Origins whose pages may call the API from a browser, separated by commas. None by default; there are no wildcards.
-    #[arg(long, env = "CORS_ALLOWED_ORIGINS", value_name = "ORIGINS", value_delimiter = ',')]
-    pub cors_allowed_origins: Vec<Origin>,
 
     /// How long to go on accepting after readiness has turned false: longer than load balancers take to notice.
     #[arg(long, env = "SHUTDOWN_DELAY_MS", value_name = "MS", default_value_t = 0)]
@@ -78,20 +58,12 @@ impl Config {
              or set ENVIRONMENT=local"
         );
         ensure!(
-            self.drain_timeout_ms > self.request_timeout_ms,
+            self.drain_timeout_ms > self.http.request_timeout_ms,
             "DRAIN_TIMEOUT_MS ({}) must be longer than REQUEST_TIMEOUT_MS ({}), or draining cuts requests off",
             self.drain_timeout_ms,
-            self.request_timeout_ms
+            self.http.request_timeout_ms
         );
         Ok(())
-    }
-
-    pub(crate) fn request_timeout(&self) -> Duration {
-        Duration::from_millis(self.request_timeout_ms)
-    }
-
-    pub(crate) fn keep_alive(&self) -> Duration {
-        Duration::from_millis(self.http_keep_alive_ms)
     }
 
     pub(crate) fn shutdown_delay(&self) -> Duration {
@@ -100,10 +72,5 @@ impl Config {
 
     pub(crate) fn drain_timeout(&self) -> Duration {
         Duration::from_millis(self.drain_timeout_ms)
-    }
-
-    pub(crate) fn http_workers(&self) -> usize {
-        self.http_workers
-            .map_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get), usize::from)
     }
 }

@@ -1,12 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
-mod connection;
-mod cors;
 mod descriptors;
-mod http;
 mod migrate;
-mod response_headers;
 mod runtime;
 mod shutdown;
 mod signals;
@@ -26,7 +22,6 @@ use telemetry::{Admin, Readiness, ServiceInfo};
 use tls::Trust;
 
 pub use config::{Config, HasConfig};
-pub use cors::{InvalidOrigin, Origin};
 pub use runtime::Runtime;
 
 use crate::{
@@ -100,7 +95,7 @@ where
 {
     let settings = config.service().clone();
     settings.check()?;
-    let connections_per_worker = descriptors::connections_per_worker(settings.http_workers())?;
+    let connections_per_worker = descriptors::connections_per_worker(settings.http.workers())?;
     if let Some(specification) = &settings.fail_points {
         fail_point::arm(specification).with_context(|| format!("{} is wrong", fail_point::VARIABLE))?;
     }

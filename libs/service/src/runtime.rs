@@ -5,17 +5,12 @@ use std::{future::Future, net::SocketAddr};
 use actix_web::web;
 use anyhow::ensure;
 use futures::future::BoxFuture;
+use http_api::{Server, server::Options};
 use telemetry::Readiness;
 use tls::Trust;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    Config,
-    http::{Api, Limits},
-    shutdown::Cause,
-    signals::Signals,
-    workers::Workers,
-};
+use crate::{Config, shutdown::Cause, signals::Signals, workers::Workers};
 
 /// The parts of a running service. `build` adds them; stopping takes them apart in the one right order.
 pub struct Runtime {
@@ -24,7 +19,7 @@ pub struct Runtime {
     pub(crate) readiness: Readiness,
     strict_transport: bool,
     connections_per_worker: usize,
-    pub(crate) api: Option<Api>,
+    pub(crate) api: Option<Server>,
     pub(crate) workers: Workers,
     pub(crate) on_stop: Vec<(&'static str, BoxFuture<'static, ()>)>,
 }
@@ -80,11 +75,13 @@ impl Runtime {
         F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     {
         ensure!(self.api.is_none(), "a service has one API; serve_http was called twice");
-        let limits = Limits {
+        let options = Options {
+            readiness: self.readiness.clone(),
             strict_transport: self.strict_transport,
             connections_per_worker: self.connections_per_worker,
+            drain_timeout: self.config.drain_timeout(),
         };
-        self.api = Some(Api::start(&self.config, &self.readiness, limits, configure)?);
+        self.api = Some(Server::start(&self.config.http, options, configure)?);
         Ok(())
     }
 
@@ -96,7 +93,7 @@ impl Runtime {
     /// Says, to probers and in the log, that the service is up.
     pub(crate) fn announce(&self, admin: SocketAddr) {
         self.readiness.set_started();
-        let api = self.api.as_ref().map(|api| tracing::field::display(api.address));
+        let api = self.api.as_ref().map(|api| tracing::field::display(api.address()));
         tracing::info!(http_addr = api, admin_addr = %admin, "listening");
     }
 
@@ -105,7 +102,7 @@ impl Runtime {
         let api = self.api.as_mut();
         let api_ended = async move {
             match api {
-                Some(api) => api.ended().await,
+                Some(api) => api.failed().await,
                 None => std::future::pending().await,
             }
         };

@@ -75,7 +75,7 @@ async fn drain(mut runtime: Runtime) -> bool {
 async fn finish_requests(runtime: &mut Runtime) -> bool {
     let Some(api) = runtime.api.take() else { return true };
     // No handler outlasts its deadline, so a longer wait would only take time from the workers.
-    let limit = (runtime.config.request_timeout() + RESPONSE_MARGIN).min(runtime.config.drain_timeout());
+    let limit = (runtime.config.http.request_timeout() + RESPONSE_MARGIN).min(runtime.config.drain_timeout());
     let finished = api.stop(limit).await;
     if finished {
         tracing::info!("requests finished, API closed");

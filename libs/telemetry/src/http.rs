@@ -1,17 +1,14 @@
 //! One span and one measurement for each request, whatever becomes of it.
 
-use std::{
-    future::{Ready, ready},
-    sync::LazyLock,
-    time::Instant,
-};
+use std::{sync::LazyLock, time::Instant};
 
 use actix_web::{
     Error,
-    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+    body::MessageBody,
+    dev::{Service, ServiceRequest, ServiceResponse, Transform},
     http::{Method, StatusCode},
+    middleware::{Next, from_fn},
 };
-use futures::future::LocalBoxFuture;
 use prometheus::{HistogramVec, IntGauge, histogram_opts, register_histogram_vec, register_int_gauge};
 use tracing::{Instrument as _, Span, field::Empty};
 
@@ -43,84 +40,43 @@ pub fn expect_requests(method: &str, route: &str, statuses: &[&str]) {
     }
 }
 
-/// Gives each request a server span and measures it.
+/// Returns the middleware that gives each request a server span and measures it. Wrap it last: the outermost middleware sees the
+/// response that the client gets.
 ///
-/// A caller that is trusted has its trace continued, with its decision whether to record it. The span of anybody else's request begins a
-/// trace of its own, linked to the caller's: otherwise each stranger could have every request recorded, or none.
-///
-/// Wrap it last, so that it is outermost: it has to see the response that the client gets.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestTelemetry {
-    trusts: Trusts,
-}
-
-/// Whether a caller's trace is continued. Asked about requests with a trace context only.
-type Trusts = fn(&ServiceRequest) -> bool;
-
-impl RequestTelemetry {
-    /// Takes the judgement of callers.
-    pub fn new(trusts: Trusts) -> Self {
-        Self { trusts }
-    }
-}
-
-impl<S, B> Transform<S, ServiceRequest> for RequestTelemetry
+/// `trusts` decides whether a caller's trace is continued, with its sampling decision; it runs for requests with a trace context only. The
+/// span of any other request begins a new trace, linked to the caller's: otherwise every client could have all requests recorded, or none.
+pub fn request_telemetry<S, B>(
+    trusts: fn(&ServiceRequest) -> bool,
+) -> impl Transform<S, ServiceRequest, Response = ServiceResponse<B>, Error = Error, InitError = ()> + 'static
 where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    S::Future: 'static,
-    B: 'static,
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
 {
-    type Response = ServiceResponse<B>;
-    type Error = Error;
-    type Transform = RequestTelemetryService<S>;
-    type InitError = ();
-    type Future = Ready<Result<Self::Transform, ()>>;
-
-    fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(RequestTelemetryService { service, trusts: self.trusts }))
-    }
+    from_fn(move |request, next| handle(trusts, request, next))
 }
 
-/// The service that [`RequestTelemetry`] makes.
-#[derive(Debug)]
-pub struct RequestTelemetryService<S> {
-    service: S,
-    trusts: Trusts,
-}
-
-impl<S, B> Service<ServiceRequest> for RequestTelemetryService<S>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    S::Future: 'static,
-    B: 'static,
-{
-    type Response = ServiceResponse<B>;
-    type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<ServiceResponse<B>, Error>>;
-
-    forward_ready!(service);
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let method = known_method(request.method());
-        let route = request.match_pattern();
-        let span = server_span(method, route.as_deref());
-        trace::receive(&span, request.headers(), || (self.trusts)(&request));
-        let mut measurement = Measurement::start(method, route);
-        let handled = span.in_scope(|| self.service.call(request));
-        Box::pin(
-            async move {
-                let outcome = handled.await;
-                let status = match &outcome {
-                    Ok(response) => response.status(),
-                    Err(error) => error.as_response_error().status_code(),
-                };
-                record_status(&Span::current(), status);
-                measurement.finish(status);
-                outcome
-            }
-            .instrument(span),
-        )
+async fn handle<B: MessageBody>(
+    trusts: fn(&ServiceRequest) -> bool,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let method = known_method(request.method());
+    let route = request.match_pattern();
+    let span = server_span(method, route.as_deref());
+    trace::receive(&span, request.headers(), || trusts(&request));
+    let mut measurement = Measurement::start(method, route);
+    async move {
+        let outcome = next.call(request).await;
+        let status = match &outcome {
+            Ok(response) => response.status(),
+            Err(error) => error.as_response_error().status_code(),
+        };
+        record_status(&Span::current(), status);
+        measurement.finish(status);
+        outcome
     }
+    .instrument(span)
+    .await
 }
 
 fn server_span(method: &'static str, route: Option<&str>) -> Span {

@@ -26,7 +26,7 @@ use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::Sub
 
 pub use admin::Admin;
 pub use config::{Config, Environment, LogFormat};
-pub use http::{RequestTelemetry, RequestTelemetryService, expect_requests};
+pub use http::{expect_requests, request_telemetry};
 pub use metrics::LATENCY_BUCKETS;
 pub use readiness::{Readiness, Report, Status};
 

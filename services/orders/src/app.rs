@@ -9,7 +9,6 @@ use std::{
 };
 
 use actix_web::web::Data;
-use admission::Admission;
 use auth::Verifier;
 use cursor::Cursors;
 use events::{Encoder, Registry, orders::event_types};
@@ -27,6 +26,7 @@ use crate::{
     process::{OrderProcess, Patience, Wake},
     routes, store,
 };
+use http_api::Admission;
 
 /// How long a readiness check waits for a broker; below the limit of readiness checks as such.
 const PING_TIMEOUT: Duration = Duration::from_millis(800);

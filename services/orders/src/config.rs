@@ -28,7 +28,7 @@ pub(crate) struct Config {
     #[command(flatten)]
     pub(crate) auth: auth::Config,
     #[command(flatten)]
-    pub(crate) admission: admission::Config,
+    pub(crate) admission: http_api::admission::Config,
     #[command(flatten)]
     pub(crate) idempotency: idempotency::http::Config,
 

@@ -9,7 +9,7 @@ mod track_order;
 
 use actix_web::web;
 use api_error::Code;
-use contract::{Api, Deprecation, operation};
+use http_api::{Api, Deprecation, operation};
 
 /// Version 1 of an order: from 25 November 2026 to 1 July 2027.
 const ORDER_V1: Deprecation = Deprecation::new(1_795_564_800, 1_814_400_000, 2);

@@ -1,7 +1,6 @@
 //! The composition root: what the service is made of, and who knows whom.
 
 use actix_web::web::Data;
-use admission::Admission;
 use auth::Verifier;
 use cursor::Cursors;
 use idempotency::http::Retention;
@@ -14,6 +13,7 @@ use crate::{
     metrics, routes, store,
     targets::{self, Targets},
 };
+use http_api::Admission;
 
 /// What handlers need.
 pub(crate) struct State {

@@ -25,7 +25,7 @@ pub(crate) struct Config {
     #[command(flatten)]
     pub(crate) auth: auth::Config,
     #[command(flatten)]
-    pub(crate) admission: admission::Config,
+    pub(crate) admission: http_api::admission::Config,
     #[command(flatten)]
     pub(crate) idempotency: idempotency::http::Config,
 
@@ -89,7 +89,7 @@ impl Config {
             absent_max_age: Duration::from_millis(self.links_cache_absent_max_age_ms.into()),
             // Whoever was let in finds a place, unless many loads are left over from requests that were given up.
             max_loads: self.admission.max_requests_in_flight as usize,
-            load_timeout: Duration::from_millis(self.service.request_timeout_ms),
+            load_timeout: Duration::from_millis(self.service.http.request_timeout_ms),
         }
     }
 }

@@ -10,7 +10,7 @@ mod target_body;
 
 use actix_web::web;
 use api_error::Code;
-use contract::{Api, operation};
+use http_api::{Api, operation};
 
 /// Every operation, with the scope that it needs and the errors that it may answer.
 fn api() -> Api {

@@ -3,7 +3,7 @@
 pub(crate) mod list;
 
 use auth::Tenant;
-use conditional_get::Conditions;
+use http_api::conditional::Conditions;
 use pg::{Columns as _, Error, Migration, Pool, Row, Schema, Tx};
 
 use crate::domain::{Code, Link, Put, Target};

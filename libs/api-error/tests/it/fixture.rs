@@ -10,7 +10,7 @@ use actix_web::{
     web,
 };
 use api_error::{
-    ApiError, Code, Edge, FromJson, FromQuery, Json, JsonLimit, Members, Node, Parameters, Query, RequestId,
+    ApiError, Code, FromJson, FromQuery, Json, JsonLimit, Members, Node, Parameters, Query, RequestId,
     method_not_allowed,
 };
 use reqwest::{Client, RequestBuilder, Response};
@@ -80,7 +80,7 @@ pub(crate) fn app() -> App<
         .configure(api_error::configure)
         .app_data(JsonLimit { max_bytes: MAX_BYTES, read_timeout: READ_TIMEOUT, ..JsonLimit::default() })
         .configure(routes)
-        .wrap(Edge::new(DEADLINE))
+        .wrap(api_error::error_boundary(DEADLINE))
 }
 
 #[expect(clippy::disallowed_methods, reason = "no service, and nothing to document")]

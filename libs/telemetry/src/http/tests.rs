@@ -21,7 +21,7 @@ fn count(method: &str, route: &str, status: &str) -> u64 {
 
 #[actix_web::test]
 async fn the_template_is_the_label_and_the_path_is_nowhere() {
-    let app = App::new().route("/track/{token}", web::get().to(pong)).wrap(RequestTelemetry::new(|_| false));
+    let app = App::new().route("/track/{token}", web::get().to(pong)).wrap(request_telemetry(|_| false));
     let app = init_service(app).await;
     call_service(&app, TestRequest::get().uri("/track/very-secret?and=more").to_request()).await;
     assert_eq!(count("GET", "/track/{token}", "200"), 1);
@@ -31,7 +31,7 @@ async fn the_template_is_the_label_and_the_path_is_nowhere() {
 
 #[actix_web::test]
 async fn unknown_paths_and_methods_share_a_label() {
-    let app = init_service(App::new().wrap(RequestTelemetry::new(|_| false))).await;
+    let app = init_service(App::new().wrap(request_telemetry(|_| false))).await;
     for path in ["/a", "/b"] {
         let request = TestRequest::with_uri(path).method("BREW".parse().unwrap()).to_request();
         call_service(&app, request).await;
@@ -47,10 +47,9 @@ async fn an_expected_status_shows_at_zero_and_then_counts() {
     let shown = families.iter().any(|family| format!("{family:?}").contains("/expected"));
     assert!(shown, "a series at zero is there to be scraped");
 
-    let app = init_service(
-        App::new().route("/expected", web::get().to(pong)).wrap(RequestTelemetry::new(|_| false)),
-    )
-    .await;
+    let app =
+        init_service(App::new().route("/expected", web::get().to(pong)).wrap(request_telemetry(|_| false)))
+            .await;
     call_service(&app, TestRequest::get().uri("/expected").to_request()).await;
     assert_eq!((count("GET", "/expected", "200"), count("GET", "/expected", "503")), (1, 0));
 }
@@ -59,10 +58,8 @@ async fn an_expected_status_shows_at_zero_and_then_counts() {
 async fn a_failure_without_a_response_is_counted_by_its_status() {
     let app = App::new()
         .route("/broken", web::get().to(pong))
-        .wrap(actix_web::middleware::from_fn(async |_: ServiceRequest, _: actix_web::middleware::Next<_>| {
-            Err::<ServiceResponse, _>(ErrorBadGateway("no"))
-        }))
-        .wrap(RequestTelemetry::new(|_| false));
+        .wrap(from_fn(async |_: ServiceRequest, _: Next<_>| Err::<ServiceResponse, _>(ErrorBadGateway("no"))))
+        .wrap(request_telemetry(|_| false));
     let app = init_service(app).await;
     assert!(try_call_service(&app, TestRequest::get().uri("/broken").to_request()).await.is_err());
     assert_eq!(count("GET", "/broken", "502"), 1);
@@ -71,7 +68,7 @@ async fn a_failure_without_a_response_is_counted_by_its_status() {
 #[actix_web::test]
 async fn a_request_whose_client_went_away_is_counted_and_no_longer_in_flight() {
     let never = web::get().to(async || std::future::pending::<HttpResponse>().await);
-    let app = init_service(App::new().route("/never", never).wrap(RequestTelemetry::new(|_| false))).await;
+    let app = init_service(App::new().route("/never", never).wrap(request_telemetry(|_| false))).await;
     let mut abandoned = Box::pin(call_service(&app, TestRequest::get().uri("/never").to_request()));
     assert!((&mut abandoned).now_or_never().is_none());
     assert!(IN_FLIGHT.get() >= 1);
@@ -99,7 +96,7 @@ async fn only_a_trusted_caller_decides_whether_its_request_is_recorded() {
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
     let own = web::get().to(async || trace::current_traceparent().unwrap_or_default());
     let trusts = |request: &ServiceRequest| request.headers().contains_key("x-trusted");
-    let app = App::new().route("/own", own).wrap(RequestTelemetry::new(trusts));
+    let app = App::new().route("/own", own).wrap(request_telemetry(trusts));
     let app = init_service(app).await;
     let ask = async |trusted: Option<&str>| {
         let sampled = format!("00-{TRACE}-b7ad6b7169203331-01");

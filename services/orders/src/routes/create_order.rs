@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use api_error::{ApiError, Code, FromJson, Json, Members, Node};
-use auth::Caller;
 use chrono::{SubsecRound, Utc};
 use events::EncodeError;
 use futures::try_join;
+use http_api::Caller;
 use idempotency::http::{self, Answer, Effect, Key, Request, Response, Stored};
 use outbox::AppendError;
 use pg::{Tx, TxFuture};

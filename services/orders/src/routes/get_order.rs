@@ -5,7 +5,7 @@ use actix_web::{
     web::{Data, Path},
 };
 use api_error::{ApiError, Code};
-use auth::Caller;
+use http_api::{Caller, conditional};
 use uuid::Uuid;
 
 use super::{order_body::OrderBody, order_body_v2::OrderBodyV2};
@@ -40,7 +40,7 @@ pub(crate) async fn get_order(
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let order = find(&caller, &id, &state).await?;
-    Ok(conditional_get::json(&request, tag(&order, 1), || OrderBody::from(&order)))
+    Ok(conditional::json(&request, tag(&order, 1), || OrderBody::from(&order)))
 }
 
 /// An order, each amount with its currency.
@@ -67,7 +67,7 @@ pub(crate) async fn get_order_v2(
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let order = find(&caller, &id, &state).await?;
-    Ok(conditional_get::json(&request, tag(&order, 2), || OrderBodyV2::from(&order)))
+    Ok(conditional::json(&request, tag(&order, 2), || OrderBodyV2::from(&order)))
 }
 
 /// Both forms can come from the path without a version, so a tag names the form too.

@@ -122,12 +122,12 @@ async fn an_unknown_version_is_answered_with_those_there_are() {
         request(&app, Method::GET, &format!("/orders/{order}")).header("API-Version", version)
     };
     for (request, known) in [
-        (request(&app, Method::GET, &format!("/v9/orders/{order}")), "There are: 1, 2."),
-        (request(&app, Method::GET, &format!("/v3/orders/{order}")), "There are: 1, 2."),
-        (request(&app, Method::POST, "/v2/orders"), "There are: 1."),
-        (by_header("9"), "There are: 1, 2."),
-        (by_header("v1"), "There are: 1, 2."),
-        (by_header("1").header("API-Version", "2"), "There are: 1, 2."),
+        (request(&app, Method::GET, &format!("/v9/orders/{order}")), "The versions are 1, 2."),
+        (request(&app, Method::GET, &format!("/v3/orders/{order}")), "The versions are 1, 2."),
+        (request(&app, Method::POST, "/v2/orders"), "The versions are 1."),
+        (by_header("9"), "The versions are 1, 2."),
+        (by_header("v1"), "The versions are 1, 2."),
+        (by_header("1").header("API-Version", "2"), "The versions are 1, 2."),
     ] {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), StatusCode::NOT_FOUND);

@@ -6,7 +6,8 @@ use actix_web::{
     web::Data,
 };
 use api_error::{ApiError, Json};
-use auth::{Caller, Tenant};
+use auth::Tenant;
+use http_api::Caller;
 use idempotency::http::{self, Answer, Effect, Key, Request, Response, Stored};
 use pg::{Tx, TxFuture};
 

@@ -5,7 +5,7 @@ use actix_web::{
     web::{Data, Path},
 };
 use api_error::{ApiError, Code as ErrorCode};
-use auth::Caller;
+use http_api::{Caller, conditional};
 
 use super::link_body::LinkBody;
 use crate::{app::State, domain::Code, store};
@@ -32,12 +32,12 @@ pub(super) async fn get_link(
     code: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let Ok(code) = code.parse::<Code>() else { return Err(unknown()) };
-    let link = pg::run_tx(&state.pool, "get_link", &(caller.tenant, code), |tx, (tenant, code)| {
+    let link = pg::run_tx(&state.pool, "get_link", &(caller.tenant.clone(), code), |tx, (tenant, code)| {
         Box::pin(store::find(tx, tenant, code))
     })
     .await?
     .ok_or_else(unknown)?;
-    Ok(conditional_get::json(&request, link.tag(), || LinkBody::new(link, &state.public_url)))
+    Ok(conditional::json(&request, link.tag(), || LinkBody::new(link, &state.public_url)))
 }
 
 /// The same for a link that is not there and for another tenant's.

@@ -8,9 +8,9 @@ use actix_web::{
     web::Data,
 };
 use api_error::{ApiError, Code as ErrorCode, FromQuery, Parameters as Asked, Query};
-use auth::Caller;
 use chrono::Utc;
 use cursor::{Anchor, Limit, List, Moment, Page, Range, Scope, Sort};
+use http_api::Caller;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 

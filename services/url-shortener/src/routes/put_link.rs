@@ -6,8 +6,8 @@ use actix_web::{
     web::{Data, Path},
 };
 use api_error::{ApiError, Code as ErrorCode, Json};
-use auth::Caller;
-use conditional_get::{Conditions, precondition_failed};
+use http_api::Caller;
+use http_api::conditional::{Conditions, precondition_failed};
 
 use super::{
     link_body::{LinkBody, location},
@@ -63,7 +63,7 @@ pub(super) async fn put_link(
     // Before the answer, however it turns out: a failed COMMIT may have happened, and an unchanged link may have been changed by
     // another replica.
     let _invalidation = state.targets.invalidate_on_drop(code.clone());
-    let wanted = (caller.tenant, code, target, conditions);
+    let wanted = (caller.tenant.clone(), code, target, conditions);
     let put = pg::run_tx(&state.pool, "put_link", &wanted, |tx, (tenant, code, target, conditions)| {
         Box::pin(async move {
             if conditions.are_none() {

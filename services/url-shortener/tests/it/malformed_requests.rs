@@ -125,7 +125,7 @@ async fn a_version_that_is_not_there_is_answered_with_those_that_are() {
     let service = Service::start().await;
     let answer = send(service.request(Method::GET, "/v2/links/some-link")).await;
     answer.assert_error(404, "unknown_version");
-    assert!(answer.body["message"].as_str().unwrap().ends_with("There are: 1."), "{answer:?}");
+    assert!(answer.body["message"].as_str().unwrap().ends_with("The versions are 1."), "{answer:?}");
 }
 
 #[tokio::test]
