@@ -47,6 +47,10 @@ build: setup ## Build everything
 demo: up ## Start the stack, place an order and show all that happens
 	@$(MUSTER) demo
 
+.PHONY: picture
+picture: up ## Run the demo and draw its output as docs/demo.svg
+	@$(MUSTER) demo | docs/terminal_svg.py 'make demo' 2 3 6 >docs/demo.svg
+
 .PHONY: up
 up: build ## Start the stack
 	@$(MUSTER) up

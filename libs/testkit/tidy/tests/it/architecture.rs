@@ -15,11 +15,8 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 5] = [
     (
         "actix-web",
         &[
-            "admission",
             "api-error",
-            "auth",
-            "conditional-get",
-            "contract",
+            "http-api",
             "idempotency",
             "muster",
             "orders",
@@ -28,7 +25,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 5] = [
             "url-shortener",
         ],
     ),
-    ("utoipa", &["api-error", "contract", "orders", "url-shortener"]),
+    ("utoipa", &["api-error", "http-api", "orders", "url-shortener"]),
     ("deadpool-postgres", &["outbox", "pg"]),
     ("tokio-postgres", &["loadtest", "muster", "pg", "testkit"]),
     ("rdkafka", &["consumer", "loadtest", "muster", "outbox", "testkit"]),
@@ -216,7 +213,7 @@ fn a_layer_of_a_service_names_only_what_it_may_know() {
 const CIRCLES: [&str; 8] = [
     "deploy/local/src",
     "libs/consumer/src",
-    "libs/contract/src",
+    "libs/http/src",
     "libs/outbox/src",
     "loadtest/src",
     "services/email-consumer/src",

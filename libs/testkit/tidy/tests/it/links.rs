@@ -111,3 +111,16 @@ fn every_relative_link_leads_to_a_file_and_a_heading() {
     assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
     assert!(n_links > 300, "only {n_links} links were found");
 }
+
+#[test]
+fn every_library_has_a_line_in_the_map_of_documents() {
+    let map = read(Path::new("docs/README.md"));
+    let manifests = files(&["toml"]).into_iter().filter(|path| path.ends_with("Cargo.toml"));
+    let libraries: Vec<PathBuf> =
+        manifests.filter(|path| path.starts_with("libs") && path.components().count() == 3).collect();
+    assert!(libraries.len() > 10, "{libraries:?}");
+    for library in libraries {
+        let readme = format!("](../{}/README.md) |", library.parent().unwrap().display());
+        assert!(map.contains(&readme), "docs/README.md has no row with {readme}");
+    }
+}

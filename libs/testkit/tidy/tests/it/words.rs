@@ -21,7 +21,8 @@ const BANNED: [&str; 9] = [
 const KINDS: [&str; 9] = ["Makefile", "avsc", "html", "md", "rs", "sh", "toml", "yaml", "yml"];
 
 /// Where the check applies.
-const CHECKED: [&str; 1] = ["libs/testkit/tidy"];
+const CHECKED: [&str; 5] =
+    ["README.md", "docs/README.md", "docs/glossary.md", "docs/guarantees.md", "libs/testkit/tidy"];
 
 /// This list has to spell them.
 const ALLOWED: [&str; 2] = ["CONTRIBUTING.md", "libs/testkit/tidy/tests/it/words.rs"];
