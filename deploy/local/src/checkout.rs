@@ -49,13 +49,3 @@ impl Checkout {
         Ok(())
     }
 }
-
-/// Returns the path of a program built beside this one, such as a service.
-pub(crate) fn sibling_program(name: &str) -> anyhow::Result<PathBuf> {
-    let program = env::current_exe().context("the path of this program cannot be read")?;
-    let sibling = program.with_file_name(name);
-    if !sibling.is_file() {
-        bail!("{} is not there: build the workspace first (`cargo build`)", sibling.display());
-    }
-    Ok(sibling)
-}

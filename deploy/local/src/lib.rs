@@ -13,7 +13,6 @@ mod mailbox_keeper;
 mod orders;
 mod otlp;
 mod pager;
-mod part;
 mod parts;
 mod ports;
 mod process;

@@ -7,7 +7,7 @@ use anyhow::Context;
 use tokio_postgres::Config;
 
 use crate::endpoints::PostgresEndpoint;
-use crate::parts::database::connect;
+use crate::parts::postgres::connect;
 use crate::stack::StackConfig;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

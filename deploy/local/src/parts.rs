@@ -1,13 +1,128 @@
-//! The parts a stack is made of, one module each.
+//! The parts of a stack, each described as data: program, ports, dependencies, readiness probe, stop signal.
+//!
+//! One supervisor, [`crate::stack`], starts and stops every part.
 
-pub(crate) mod alertmanager;
-pub(crate) mod database;
-pub(crate) mod jvm;
+pub(crate) mod java;
 pub(crate) mod kafka;
-pub(crate) mod mailbox;
-pub(crate) mod pager;
+pub(crate) mod monitoring;
 pub(crate) mod postgres;
-pub(crate) mod prometheus;
-pub(crate) mod registry;
 pub(crate) mod services;
-pub(crate) mod traces;
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use rustix::process::Signal;
+
+use crate::ports::Ports;
+use crate::process::{Launch, resident_mib};
+use crate::readiness::http_ok;
+use crate::stack::StackConfig;
+
+/// An asynchronous action of a part.
+pub(crate) type Action = for<'a> fn(&'a StackConfig) -> BoxFuture<'a, anyhow::Result<()>>;
+
+/// Selects one port of a stack.
+pub(crate) type PortOf = fn(Ports) -> u16;
+
+/// The parts of `muster up`, in the order in which commands show them: a part comes after those that it needs.
+pub(crate) const LOCAL: &[Part] = &[
+    postgres::POSTGRES,
+    kafka::KAFKA,
+    java::REGISTRY,
+    java::MAILBOX,
+    java::ZIPKIN,
+    java::OTLP_RECEIVER,
+    java::MAILBOX_KEEPER,
+    monitoring::PAGER,
+    monitoring::ALERTMANAGER,
+    services::URL_SHORTENER,
+    services::ORDERS,
+    services::EMAIL_CONSUMER,
+    monitoring::PROMETHEUS,
+];
+
+/// The parts of `muster run`.
+pub(crate) const FOR_TESTS: &[Part] = &[
+    postgres::POSTGRES_FOR_TESTS,
+    kafka::KAFKA_FOR_TESTS,
+    java::REGISTRY,
+    java::MAILBOX,
+    java::ZIPKIN,
+    java::OTLP_RECEIVER,
+];
+
+/// One process of a stack. [`Part::new`] has the defaults.
+#[derive(Clone, Copy)]
+pub(crate) struct Part {
+    /// The name in commands, in logs and in `stack.json`.
+    pub(crate) name: &'static str,
+    /// Parts that are ready before this one starts, and that stop after it.
+    pub(crate) needs: &'static [&'static str],
+    /// The ports it listens on, with their purpose.
+    pub(crate) ports: &'static [(&'static str, PortOf)],
+    /// The address that `muster status` shows.
+    pub(crate) address: fn(Ports) -> String,
+    /// Creates files that the process needs. Idempotent.
+    pub(crate) prepare: Action,
+    /// The command of the process. Runs after `prepare`, and once before it as a check.
+    pub(crate) launch: fn(&StackConfig) -> anyhow::Result<Launch>,
+    pub(crate) probe: Probe,
+    /// Creates what other parts expect inside this one, such as databases. Idempotent.
+    pub(crate) provision: Action,
+    /// Limit for the time from start to ready.
+    pub(crate) ready_within: Duration,
+    pub(crate) stop_signal: Signal,
+    /// Limit for the time from the stop signal to the end; then follows SIGKILL.
+    pub(crate) stop_within: Duration,
+    /// Reads the memory of the process, in MiB.
+    pub(crate) memory_mib: fn(u32) -> Option<u64>,
+}
+
+/// How the supervisor finds out whether a part is ready.
+#[derive(Clone, Copy)]
+pub(crate) enum Probe {
+    /// A GET of this URL returns a 2xx status.
+    Http(fn(Ports) -> String),
+    /// The action succeeds.
+    Action(Action),
+    /// The part has no interface: it is ready when it runs.
+    Runs,
+}
+
+impl Part {
+    /// A part without ports, dependencies and files, and with one minute to become ready.
+    pub(crate) const fn new(
+        name: &'static str,
+        launch: fn(&StackConfig) -> anyhow::Result<Launch>,
+        probe: Probe,
+    ) -> Self {
+        Self {
+            name,
+            needs: &[],
+            ports: &[],
+            address: |_| String::new(),
+            prepare: |_| Box::pin(async { Ok(()) }),
+            launch,
+            probe,
+            provision: |_| Box::pin(async { Ok(()) }),
+            ready_within: Duration::from_mins(1),
+            stop_signal: Signal::TERM,
+            stop_within: Duration::from_secs(20),
+            memory_mib: resident_mib,
+        }
+    }
+
+    /// Probes the part once.
+    pub(crate) async fn probe(&self, config: &StackConfig) -> anyhow::Result<()> {
+        match self.probe {
+            Probe::Http(url) => http_ok(&url(config.ports)).await,
+            Probe::Action(action) => action(config).await,
+            Probe::Runs => Ok(()),
+        }
+    }
+
+    /// The ports of this part in a stack, with their purpose.
+    pub(crate) fn ports(&self, ports: Ports) -> impl Iterator<Item = (&'static str, u16)> {
+        self.ports.iter().map(move |(purpose, port)| (*purpose, port(ports)))
+    }
+}

@@ -3,11 +3,11 @@
 //! Nothing here keeps a port; a check can be overtaken. The slots of test runs cannot, because the
 //! last port of a slot is held for as long as the run lasts (see [`ReservedPorts`]).
 
-mod holder;
-
 use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::{Context as _, bail};
+use procfs::net::TcpState;
+use procfs::process::FDTarget;
 use rand::RngExt as _;
 
 /// The base used when none was chosen.
@@ -41,57 +41,25 @@ impl Ports {
     pub(crate) fn base(self) -> u16 {
         self.base
     }
-    pub(crate) fn orders(self) -> u16 {
-        self.base
+
+    /// The schema registry's URL for clients of Confluent's API.
+    pub(crate) fn registry_url(self) -> String {
+        format!("{}/apis/ccompat/v7", url(self.registry()))
     }
-    pub(crate) fn url_shortener(self) -> u16 {
-        self.base + 1
-    }
-    pub(crate) fn orders_admin(self) -> u16 {
-        self.base + 10
-    }
-    pub(crate) fn url_shortener_admin(self) -> u16 {
-        self.base + 11
-    }
-    pub(crate) fn email_consumer_admin(self) -> u16 {
-        self.base + 12
-    }
-    pub(crate) fn pager(self) -> u16 {
-        self.base + 19
-    }
-    pub(crate) fn postgres(self) -> u16 {
-        self.base + 20
-    }
-    pub(crate) fn kafka(self) -> u16 {
-        self.base + 21
-    }
-    pub(crate) fn kafka_controller(self) -> u16 {
-        self.base + 22
-    }
-    pub(crate) fn registry(self) -> u16 {
-        self.base + 23
-    }
-    pub(crate) fn smtp(self) -> u16 {
-        self.base + 24
-    }
-    pub(crate) fn imap(self) -> u16 {
-        self.base + 25
-    }
-    pub(crate) fn mailbox_api(self) -> u16 {
-        self.base + 26
-    }
-    pub(crate) fn zipkin(self) -> u16 {
-        self.base + 27
-    }
-    pub(crate) fn otlp(self) -> u16 {
-        self.base + 28
-    }
-    pub(crate) fn prometheus(self) -> u16 {
-        self.base + 29
-    }
-    pub(crate) fn alertmanager(self) -> u16 {
-        self.base + 30
-    }
+}
+
+/// Defines a method of [`Ports`] for each offset from the base.
+macro_rules! offsets {
+    ($($name:ident = $offset:literal),*) => {
+        impl Ports { $(pub(crate) fn $name(self) -> u16 { self.base + $offset })* }
+    };
+}
+
+offsets! {
+    orders = 0, url_shortener = 1,
+    orders_admin = 10, url_shortener_admin = 11, email_consumer_admin = 12,
+    pager = 19, postgres = 20, kafka = 21, kafka_controller = 22, registry = 23,
+    smtp = 24, imap = 25, mailbox_api = 26, zipkin = 27, otlp = 28, prometheus = 29, alertmanager = 30
 }
 
 /// The address of a local port, for those who want host and port.
@@ -130,11 +98,26 @@ pub(crate) fn require_free(part: &str, purpose: &str, port: u16) -> anyhow::Resu
     if is_free(port) {
         return Ok(());
     }
-    let holder = holder::of(port).unwrap_or_else(|| "another program".to_owned());
+    let holder = listener(port).unwrap_or_else(|| "another program".to_owned());
     bail!(
         "port {port}, which {part} needs ({purpose}), is taken by {holder}.\n\
          Stop it, or choose where other ports begin: `muster up --port-base N` (or MUSTER_PORT_BASE=N)"
     )
+}
+
+/// The name and pid of the process that listens on `port`, if `/proc` shows it.
+fn listener(port: u16) -> Option<String> {
+    let mut sockets = procfs::net::tcp().into_iter().chain(procfs::net::tcp6()).flatten();
+    let inode = sockets.find(|it| it.state == TcpState::Listen && it.local_address.port() == port)?.inode;
+    let owner = procfs::process::all_processes().ok()?.flatten().find(|process| {
+        process
+            .fd()
+            .is_ok_and(|fds| fds.flatten().any(|fd| matches!(fd.target, FDTarget::Socket(it) if it == inode)))
+    });
+    Some(match owner.and_then(|process| process.stat().ok()) {
+        Some(stat) => format!("{} (pid {})", stat.comm, stat.pid),
+        None => "a process of another user".to_owned(),
+    })
 }
 
 /// Returns a port that is free now, from the range of [`SINGLE_PORTS`].

@@ -1,14 +1,12 @@
-//! The processes of a stack: how they start, how they are known again later, how they end.
+//! Processes of a stack: start, identification, state, stop.
 //!
-//! Invariant: a signal goes only to the process that was recorded. A pid alone is no proof, since
-//! the kernel gives pids out again; see [`Identity`].
+//! Invariant: a signal goes only to a process that was recorded. A pid alone does not identify a process, because the kernel reuses
+//! pids; see [`Identity`].
 
 mod identity;
 mod launch;
-mod memory;
-mod run_state;
+mod stat;
 
 pub(crate) use identity::Identity;
 pub(crate) use launch::Launch;
-pub(crate) use memory::{proportional_mib, resident_mib};
-pub(crate) use run_state::RunState;
+pub(crate) use stat::{RunState, proportional_mib, resident_mib};

@@ -1,8 +1,7 @@
-//! A stack: which parts it has, and how all of them start and end together.
+//! The supervisor: starts, restarts and stops the parts of a stack.
 //!
-//! Invariants: whoever starts or stops anything holds the lock of the stack's [state](crate::state::State); a part is
-//! written down as soon as its process exists; a part starts after those it needs and ends before
-//! them.
+//! Invariants: a command that starts or stops a process holds the lock of the stack's [state](crate::state::State); a part is recorded as
+//! soon as its process exists; a part starts after the parts it needs and stops before them.
 
 mod config;
 mod start;
@@ -11,16 +10,7 @@ mod stop;
 use std::sync::Arc;
 
 use crate::endpoints::{Endpoints, PostgresEndpoint};
-use crate::part::AnyPart;
-use crate::parts::alertmanager::Alertmanager;
-use crate::parts::kafka::{self, Kafka};
-use crate::parts::mailbox::{self, Mailbox, MailboxKeeper};
-use crate::parts::pager::Pager;
-use crate::parts::postgres::Postgres;
-use crate::parts::prometheus::Prometheus;
-use crate::parts::registry::{self, Registry};
-use crate::parts::services;
-use crate::parts::traces::{self, OtlpReceiver, Zipkin};
+use crate::parts::{self, Part, kafka};
 use crate::ports::{authority, url};
 use crate::profile::Profile;
 
@@ -28,87 +18,48 @@ pub(crate) use config::{StackConfig, log_file};
 pub(crate) use start::{restart, start};
 pub(crate) use stop::{kill, stop_all};
 
-/// The parts of one stack, in the order in which they are shown.
+/// The parts of one stack, in the order in which commands show them.
 pub(crate) struct Stack {
     pub(crate) config: Arc<StackConfig>,
-    pub(crate) parts: Vec<AnyPart>,
+    pub(crate) parts: Vec<Part>,
 }
 
 impl Stack {
-    /// The whole stack of `muster up`.
+    /// The whole stack, for `muster up`.
     pub(crate) fn local(config: StackConfig, profile: Profile) -> Self {
-        let config = Arc::new(config);
-        let postgres = Postgres {
-            config: Arc::clone(&config),
-            databases: &["orders", "email_consumer", "url_shortener", "apicurio"],
-            max_connections: 100,
-        };
-        let mut parts = foundation(&config, postgres, Kafka::new(&config, kafka::TOPICS));
-        parts.push(Arc::new(MailboxKeeper { config: Arc::clone(&config) }));
-        parts.push(Arc::new(Pager { config: Arc::clone(&config), profile }));
-        parts.push(Arc::new(Alertmanager { config: Arc::clone(&config), profile }));
-        parts.push(Arc::new(services::url_shortener(&config)));
-        parts.push(Arc::new(services::orders(&config)));
-        parts.push(Arc::new(services::email_consumer(&config)));
-        parts.push(Arc::new(Prometheus { config: Arc::clone(&config), profile }));
-        Self { config, parts }
+        Self { config: Arc::new(StackConfig { profile, ..config }), parts: parts::LOCAL.to_vec() }
     }
 
-    /// What a benchmark needs: the order service and what it works with. The benchmark of mails starts email-consumer by
-    /// itself; beside the others, mails would take their time from what is measured.
+    /// The order service and the parts that it uses, for benchmarks. The benchmark of mails starts email-consumer itself; during the other
+    /// benchmarks, mails would distort the figures.
     pub(crate) fn for_bench(config: StackConfig) -> Self {
+        let left_out = ["mailbox-keeper", "pager", "alertmanager", "email-consumer", "prometheus"];
         let mut stack = Self::local(config, Profile::default());
-        let parts = [
-            "postgres",
-            "kafka",
-            "registry",
-            "mailbox",
-            "zipkin",
-            "otlp-receiver",
-            "url-shortener",
-            "orders",
-        ];
-        stack.parts.retain(|part| parts.contains(&part.name()));
+        stack.parts.retain(|part| !left_out.contains(&part.name));
         stack
     }
 
-    /// What tests need: no services and no monitoring, and room for many connections. Tests make
-    /// their own databases and topics.
+    /// The parts that tests use, without services and monitoring. Tests create their own databases and topics.
     pub(crate) fn for_tests(config: StackConfig) -> Self {
-        let config = Arc::new(config);
-        let postgres =
-            Postgres { config: Arc::clone(&config), databases: &["apicurio"], max_connections: 300 };
-        let parts = foundation(&config, postgres, Kafka::new(&config, &[]));
-        Self { config, parts }
+        Self { config: Arc::new(config), parts: parts::FOR_TESTS.to_vec() }
     }
 
-    /// Where a test finds the parts.
+    /// The addresses of the parts, for tests.
     pub(crate) fn endpoints(&self) -> anyhow::Result<Endpoints> {
         let ports = self.config.ports;
         Ok(Endpoints {
             postgres: PostgresEndpoint::of(&self.config)?,
             kafka_bootstrap_servers: authority(ports.kafka()),
             kafka_jars: kafka::jars(&self.config.checkout.parts_dir()),
-            schema_registry_url: registry::url(&self.config),
+            schema_registry_url: ports.registry_url(),
             smtp_host: "127.0.0.1".to_owned(),
             smtp_port: ports.smtp(),
-            mailbox_url: mailbox::api_url(&self.config),
+            mailbox_url: url(ports.mailbox_api()),
             imap: authority(ports.imap()),
             zipkin_url: url(ports.zipkin()),
-            otlp_url: traces::otlp_url(&self.config),
+            otlp_url: url(ports.otlp()),
         })
     }
-}
-
-fn foundation(config: &Arc<StackConfig>, postgres: Postgres, kafka: Kafka) -> Vec<AnyPart> {
-    vec![
-        Arc::new(postgres),
-        Arc::new(kafka),
-        Arc::new(Registry { config: Arc::clone(config) }),
-        Arc::new(Mailbox { config: Arc::clone(config) }),
-        Arc::new(Zipkin { config: Arc::clone(config) }),
-        Arc::new(OtlpReceiver { config: Arc::clone(config) }),
-    ]
 }
 
 #[cfg(test)]
@@ -129,11 +80,11 @@ mod tests {
     fn two_stacks_side_by_side_share_no_port_and_no_file() {
         let (left, right) = (stack("one", 7400), stack("two", 17400));
         let ports = |stack: &Stack| -> HashSet<u16> {
-            stack.parts.iter().flat_map(|part| part.listens()).map(|(_, port)| port).collect()
+            stack.parts.iter().flat_map(|part| part.ports(stack.config.ports)).map(|(_, port)| port).collect()
         };
         assert!(ports(&left).is_disjoint(&ports(&right)));
         for part in &left.parts {
-            assert_ne!(left.config.log(part.name()), right.config.log(part.name()));
+            assert_ne!(left.config.log(part.name), right.config.log(part.name));
         }
         for stack in [left, right] {
             std::fs::remove_dir_all(&stack.config.state_dir).unwrap();
@@ -145,13 +96,13 @@ mod tests {
         let stack = stack("needs", 7400);
         let (mut names, mut ports) = (HashSet::new(), HashSet::new());
         for part in &stack.parts {
-            for (purpose, port) in part.listens() {
-                assert!(ports.insert(port), "{} ({purpose}) has the port of another", part.name());
+            for (purpose, port) in part.ports(stack.config.ports) {
+                assert!(ports.insert(port), "{} ({purpose}) has the port of another", part.name);
             }
-            for need in part.needs() {
-                assert!(names.contains(need), "{} needs {need}", part.name());
+            for need in part.needs {
+                assert!(names.contains(need), "{} needs {need}", part.name);
             }
-            names.insert(part.name());
+            names.insert(part.name);
         }
         std::fs::remove_dir_all(&stack.config.state_dir).unwrap();
     }

@@ -4,7 +4,7 @@ use anyhow::Context;
 use loadtest::target::{Events, Mailbox, Target};
 
 use crate::demo::catalogue;
-use crate::parts::{kafka, mailbox, registry};
+use crate::parts::kafka;
 use crate::ports::{authority, url};
 use crate::stack::StackConfig;
 
@@ -23,12 +23,12 @@ pub(crate) fn target(config: &StackConfig) -> anyhow::Result<Target> {
         signing_key_file: Some(config.secrets.development_key_file()?),
         mailbox: Some(Mailbox {
             imap: authority(config.ports.imap()),
-            api_url: Some(mailbox::api_url(config)),
+            api_url: Some(url(config.ports.mailbox_api())),
         }),
         events: Some(Events {
             bootstrap_servers: authority(config.ports.kafka()),
             topic: topic.name.to_owned(),
-            registry_url: registry::url(config),
+            registry_url: config.ports.registry_url(),
         }),
     })
 }

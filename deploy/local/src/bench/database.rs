@@ -9,8 +9,7 @@ use tokio::process::Command;
 use tokio_postgres::Client;
 
 use crate::endpoints::PostgresEndpoint;
-use crate::parts::database::connect;
-use crate::parts::postgres::{PROGRAMS, SUPERUSER};
+use crate::parts::postgres::{PROGRAMS, SUPERUSER, connect};
 use crate::stack::StackConfig;
 
 /// Its name.

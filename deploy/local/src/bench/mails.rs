@@ -27,10 +27,9 @@ use super::pgbench::figures;
 use super::table::{Ratio, Row};
 use super::{DIGITS, Figures};
 use crate::console::print;
-use crate::part::Part as _;
 use crate::parts::kafka::{Topic, create_topics};
-use crate::parts::{mailbox, registry, services};
-use crate::ports::authority;
+use crate::parts::services;
+use crate::ports::{authority, url};
 use crate::readiness::http_client;
 use crate::smtp::Smtp;
 use crate::stack::StackConfig;
@@ -79,7 +78,7 @@ pub(super) async fn measure(
         config,
         database,
         imap: authority(config.ports.imap()),
-        mailbox_api: mailbox::api_url(config),
+        mailbox_api: url(config.ports.mailbox_api()),
     };
     print(format_args!("Publishing {MAILS} events"));
     bench.publish().await.context("the events")?;
@@ -111,7 +110,7 @@ impl Bench<'_> {
         create_topics(&servers, TOPICS).await?;
         let encoder = Encoder::new(EVENTS);
         let config = events::Config {
-            schema_registry_url: registry::url(self.config).parse().context("the registry")?,
+            schema_registry_url: self.config.ports.registry_url().parse().context("the registry")?,
         };
         encoder.register(&Registry::new(&config, &Trust::nobody()), &event_types()).await?;
         let producer: FutureProducer = ClientConfig::new()
@@ -151,9 +150,7 @@ impl Bench<'_> {
         let database = format!("mails_{name}");
         let client = self.database.connect("postgres").await?;
         client.batch_execute(&format!("CREATE DATABASE {database}")).await.context("its database")?;
-        let service = services::email_consumer(self.config);
-        let launch = service
-            .launch()?
+        let launch = (services::EMAIL_CONSUMER.launch)(self.config)?
             .env("DATABASE_URL", self.database.url(&database))
             .env("ORDERS_EVENTS_TOPIC", EVENTS)
             .env("EMAIL_DEAD_LETTER_TOPIC", DEAD_LETTERS)

@@ -48,8 +48,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
 fn local_scene() -> anyhow::Result<Scene> {
     let (stack, record) = read_local()?.context("the stack is not running: `make up` first")?;
     for part in &stack.parts {
-        if record.alive(part.name()).is_none() {
-            bail!("{} does not run: `make up` starts what is missing", part.name());
+        if record.alive(part.name).is_none() {
+            bail!("{} does not run: `make up` starts what is missing", part.name);
         }
     }
     Scene::set(&stack.config)

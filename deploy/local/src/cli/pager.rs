@@ -2,7 +2,7 @@
 
 use crate::checkout::Checkout;
 use crate::pager;
-use crate::parts::pager::file;
+use crate::parts::monitoring::pages_file;
 
 /// What to show.
 #[derive(Debug, clap::Args)]
@@ -14,5 +14,5 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let checkout = Checkout::find()?;
-    pager::show(&file(&checkout.state_dir()), checkout.root(), args.follow).await
+    pager::show(&pages_file(&checkout.state_dir()), checkout.root(), args.follow).await
 }

@@ -7,8 +7,9 @@ use tokio::time::{Duration, timeout};
 
 use super::read_local;
 use crate::console::{print, seconds};
-use crate::part::AnyPart;
+use crate::parts::Part;
 use crate::process::RunState;
+use crate::stack::StackConfig;
 use crate::state::Record;
 
 /// How long a part gets to answer.
@@ -39,7 +40,7 @@ pub(super) async fn run() -> anyhow::Result<ExitCode> {
         print("Nothing was ever started here; `muster up` starts the stack.");
         return Ok(ExitCode::FAILURE);
     };
-    let rows = join_all(stack.parts.iter().map(|part| inspect(part, &record))).await;
+    let rows = join_all(stack.parts.iter().map(|part| inspect(part, &stack.config, &record))).await;
     print("PART             STATE      PID      READY IN  MEMORY     ADDRESS");
     for row in &rows {
         print(row.line());
@@ -58,12 +59,12 @@ pub(super) async fn run() -> anyhow::Result<ExitCode> {
     Ok(if all_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn inspect(part: &AnyPart, record: &Record) -> Row {
-    let known = record.parts.get(part.name());
-    let pid = record.alive(part.name()).map(|identity| identity.pid);
-    let answers = pid.is_some() && matches!(timeout(TIMEOUT, part.probe()).await, Ok(Ok(())));
+async fn inspect(part: &Part, config: &StackConfig, record: &Record) -> Row {
+    let known = record.parts.get(part.name);
+    let pid = record.alive(part.name).map(|identity| identity.pid);
+    let answers = pid.is_some() && matches!(timeout(TIMEOUT, part.probe(config)).await, Ok(Ok(())));
     Row {
-        name: part.name(),
+        name: part.name,
         state: match (known, pid) {
             (None, _) => State::Stopped,
             (Some(_), None) => State::Ended,
@@ -71,9 +72,9 @@ async fn inspect(part: &AnyPart, record: &Record) -> Row {
             (Some(_), Some(_)) => State::NotReady,
         },
         pid,
-        address: part.address(),
+        address: (part.address)(config.ports),
         ready_after: known.and_then(|known| known.ready_after),
-        memory_mib: pid.and_then(|pid| part.memory_mib(pid)),
+        memory_mib: pid.and_then(part.memory_mib),
     }
 }
 

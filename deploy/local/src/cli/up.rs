@@ -42,7 +42,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     })?;
     let home = checkout.state_dir();
     let stack = Stack::local(StackConfig::prepare(checkout, home, ports)?, profile);
-    let was_running = stack.parts.iter().all(|part| record.alive(part.name()).is_some());
+    let was_running = stack.parts.iter().all(|part| record.alive(part.name).is_some());
 
     start(&stack, &state, &mut interrupts).await.context("the stack is not up")?;
     print(summary(was_running, begun.elapsed()));

@@ -9,7 +9,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use uuid::Uuid;
 
-use crate::parts::jvm;
+use crate::parts::java::java;
 use crate::ports::authority;
 use crate::process::Launch;
 use crate::readiness::connect;
@@ -120,7 +120,7 @@ impl Node {
 
     fn java(&self, main: &str) -> Launch {
         let logging = format!("file:{}", self.dir.join("log4j2.properties").display());
-        jvm::java(256, &self.tmp)
+        java(256, &self.tmp)
             .arg(format!("-Dlog4j2.configurationFile={logging}"))
             .arg("-cp")
             .arg(self.jars.join("*"))

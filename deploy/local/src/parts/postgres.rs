@@ -1,103 +1,131 @@
-//! `PostgreSQL`: one cluster, with a database and a role for each service.
+//! `PostgreSQL`: one cluster; each service has its own database and role, and can connect to no other.
 //!
-//! It listens on TCP only, so that nothing of it lies in a shared directory, and keeps `fsync` on:
-//! what the drills show about kills and crashes has to be true.
+//! It listens on TCP only, so that no socket lies in a shared directory. `fsync` stays on, so that drills with kills and crashes show
+//! real durability.
 
 mod cluster;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use rustix::process::Signal;
+use tokio_postgres::{Client, Config, NoTls};
 
-use super::database;
+use super::{Part, Probe};
 use crate::endpoints::PostgresEndpoint;
-use crate::part::{Part, Step};
+use crate::ports::{Ports, authority};
 use crate::process::{Launch, proportional_mib};
 use crate::stack::StackConfig;
 
-/// The name of the role that owns the cluster.
+/// The role that owns the cluster.
 pub(crate) const SUPERUSER: &str = "postgres";
 
 pub(crate) const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
 
-/// The database server of a stack.
-pub(crate) struct Postgres {
-    pub(crate) config: Arc<StackConfig>,
-    /// Each name is that of a database, of the role that owns it, and of the role's password.
-    pub(crate) databases: &'static [&'static str],
-    pub(crate) max_connections: u16,
+/// The server of `muster up`, with the databases of the product. Each name is also that of the owning role and of its password.
+pub(super) const POSTGRES: Part = Part {
+    ports: &[("clients", Ports::postgres)],
+    address: |ports| format!("postgres://{}", authority(ports.postgres())),
+    prepare: |config| {
+        Box::pin(async {
+            let password = config.secrets.random(SUPERUSER)?;
+            cluster::prepare(&config.dir("postgres"), &password).await
+        })
+    },
+    provision: |config| {
+        Box::pin(create_databases(config, &["orders", "email_consumer", "url_shortener", "apicurio"]))
+    },
+    // "Fast" shutdown: the server ends every session and writes a checkpoint.
+    stop_signal: Signal::INT,
+    stop_within: Duration::from_secs(30),
+    memory_mib: proportional_mib,
+    ..Part::new("postgres", |config| Ok(launch(config, 100)), Probe::Action(|config| Box::pin(probe(config))))
+};
+
+/// The server of `muster run`: tests create their own databases, and open many connections.
+pub(super) const POSTGRES_FOR_TESTS: Part = Part {
+    launch: |config| Ok(launch(config, 300)),
+    provision: |config| Box::pin(create_databases(config, &["apicurio"])),
+    ..POSTGRES
+};
+
+fn launch(config: &StackConfig, max_connections: u16) -> Launch {
+    let settings = [
+        "listen_addresses=127.0.0.1".to_owned(),
+        format!("port={}", config.ports.postgres()),
+        "unix_socket_directories=".to_owned(),
+        format!("max_connections={max_connections}"),
+        "shared_buffers=64MB".to_owned(),
+        // The log is the only record of schema changes.
+        "log_statement=ddl".to_owned(),
+        "log_line_prefix=%m [%p] %q%u@%d %a %h ".to_owned(),
+        // Without it, the statement of a killed client runs on and keeps its locks.
+        "client_connection_check_interval=5s".to_owned(),
+    ];
+    Launch::new(Path::new(PROGRAMS).join("postgres"))
+        .user(cluster::owner())
+        .arg("-D")
+        .arg(cluster::data_dir(&config.dir("postgres")))
+        .args(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]))
 }
 
-impl Part for Postgres {
-    fn name(&self) -> &'static str {
-        "postgres"
-    }
+async fn probe(config: &StackConfig) -> anyhow::Result<()> {
+    let client = connect_unlogged(&PostgresEndpoint::of(config)?).await?;
+    client.simple_query("SELECT 1").await?;
+    Ok(())
+}
 
-    fn listens(&self) -> Vec<(&'static str, u16)> {
-        vec![("clients", self.config.ports.postgres())]
+async fn create_databases(config: &StackConfig, names: &[&str]) -> anyhow::Result<()> {
+    let client = connect_unlogged(&PostgresEndpoint::of(config)?).await?;
+    for name in names {
+        ensure(&client, name, &config.secrets.random(name)?).await?;
     }
+    Ok(())
+}
 
-    fn address(&self) -> String {
-        format!("postgres://127.0.0.1:{}", self.config.ports.postgres())
-    }
+/// Statements that hold a password are DDL, and otherwise in the log.
+const UNLOGGED: &str = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'";
 
-    fn prepare(&self) -> Step<'_> {
-        Box::pin(async {
-            let password = self.config.secrets.random(SUPERUSER)?;
-            cluster::prepare(&self.config.dir(self.name()), &password).await
-        })
-    }
+/// How long the server of a stack may take to take a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-    fn launch(&self) -> anyhow::Result<Launch> {
-        let settings = [
-            "listen_addresses=127.0.0.1".to_owned(),
-            format!("port={}", self.config.ports.postgres()),
-            "unix_socket_directories=".to_owned(),
-            format!("max_connections={}", self.max_connections),
-            "shared_buffers=64MB".to_owned(),
-            // Who changed which schema when: the log is the only place that knows.
-            "log_statement=ddl".to_owned(),
-            "log_line_prefix=%m [%p] %q%u@%d %a %h ".to_owned(),
-            // Otherwise the statement of a program that was ended goes on, with its locks.
-            "client_connection_check_interval=5s".to_owned(),
-        ];
-        Ok(Launch::new(Path::new(PROGRAMS).join("postgres"))
-            .user(cluster::owner())
-            .arg("-D")
-            .arg(cluster::data_dir(&self.config.dir(self.name())))
-            .args(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting])))
-    }
+/// Opens a session.
+pub(crate) async fn connect(mut config: Config, within: Duration) -> anyhow::Result<Client> {
+    config.connect_timeout(within);
+    let (client, connection) = config.connect(NoTls).await.context("no connection to PostgreSQL")?;
+    // It ends with the client, and what goes wrong on it the client reports.
+    tokio::spawn(async { connection.await.unwrap_or_default() });
+    Ok(client)
+}
 
-    fn probe(&self) -> Step<'_> {
-        Box::pin(async {
-            let client = database::connect_unlogged(&PostgresEndpoint::of(&self.config)?).await?;
-            client.simple_query("SELECT 1").await?;
-            Ok(())
-        })
-    }
+/// Opens a session of the superuser in which passwords may be set.
+async fn connect_unlogged(endpoint: &PostgresEndpoint) -> anyhow::Result<Client> {
+    let client = connect(endpoint.config(SUPERUSER), CONNECT_TIMEOUT).await?;
+    client.batch_execute(UNLOGGED).await.context("the log of PostgreSQL cannot be kept from passwords")?;
+    Ok(client)
+}
 
-    fn provision(&self) -> Step<'_> {
-        Box::pin(async {
-            let client = database::connect_unlogged(&PostgresEndpoint::of(&self.config)?).await?;
-            for name in self.databases {
-                database::ensure(&client, name, &self.config.secrets.random(name)?).await?;
-            }
-            Ok(())
-        })
+/// Makes the role and the database `name` unless they are there, and sets the role's password.
+///
+/// Names and passwords are our own constants and hexadecimal digits; statements of this kind take
+/// no parameters.
+async fn ensure(client: &Client, name: &str, password: &str) -> anyhow::Result<()> {
+    let is_there = exists(client, "SELECT 1 FROM pg_roles WHERE rolname = $1", name).await?;
+    let verb = if is_there { "ALTER" } else { "CREATE" };
+    run(client, &format!("{verb} ROLE {name} LOGIN PASSWORD '{password}'")).await?;
+    if !exists(client, "SELECT 1 FROM pg_database WHERE datname = $1", name).await? {
+        run(client, &format!("CREATE DATABASE {name} OWNER {name}")).await?;
+        run(client, &format!("REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")).await?;
     }
+    Ok(())
+}
 
-    /// The "fast" shutdown: sessions are ended, everything is written.
-    fn stop_signal(&self) -> Signal {
-        Signal::INT
-    }
+async fn exists(client: &Client, query: &str, name: &str) -> anyhow::Result<bool> {
+    Ok(client.query_opt(query, &[&name]).await.context("the catalogue cannot be read")?.is_some())
+}
 
-    fn stop_timeout(&self) -> Duration {
-        Duration::from_secs(30)
-    }
-
-    fn memory_mib(&self, pid: u32) -> Option<u64> {
-        proportional_mib(pid)
-    }
+async fn run(client: &Client, statement: &str) -> anyhow::Result<()> {
+    // The statement may hold a password, so the error must not repeat it.
+    client.batch_execute(statement).await.context("a role or database cannot be made")
 }

@@ -1,15 +1,17 @@
 //! Knows a process again after this program has ended and started anew.
 
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use procfs::ProcResult;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
+
+use super::stat::{RunState, stat};
 
 /// How long the kernel gets to end a process after SIGKILL.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,12 +30,9 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// Reads the identity of a process that runs now, or has ended and was not yet waited for.
-    pub(crate) fn of(pid: u32) -> io::Result<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        let (_, start_time) = state_and_start_time(&stat)
-            .ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat is not understood")))?;
-        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
-        Ok(Self { pid, start_time, boot_id })
+    pub(crate) fn of(pid: u32) -> ProcResult<Self> {
+        let start_time = stat(pid)?.starttime;
+        Ok(Self { pid, start_time, boot_id: procfs::sys::kernel::random::boot_id()? })
     }
 
     /// Returns a handle to the process, or nothing when it has ended, whoever has its pid now.
@@ -41,17 +40,13 @@ impl Identity {
         let pid = Pid::from_raw(i32::try_from(self.pid).ok()?)?;
         // The handle comes first: what is verified afterwards is what the handle refers to.
         let fd = pidfd_open(pid, PidfdFlags::NONBLOCK).ok()?;
-        (self.runs() && Self::of(self.pid).ok()? == *self).then_some(Process { fd })
+        // A process that no parent waited for keeps its pid after its end, as a zombie.
+        let runs = RunState::of(self.pid).is_some_and(|state| !state.is_zombie());
+        (runs && Self::of(self.pid).ok()? == *self).then_some(Process { fd })
     }
 
     pub(crate) fn is_alive(&self) -> bool {
         self.open().is_some()
-    }
-
-    /// A process that nobody waited for keeps its pid after its end, as a zombie.
-    fn runs(&self) -> bool {
-        fs::read_to_string(format!("/proc/{}/stat", self.pid))
-            .is_ok_and(|stat| state_and_start_time(&stat).is_some_and(|(state, _)| state != "Z"))
     }
 }
 
@@ -97,14 +92,6 @@ impl Process {
         }
         Ok(())
     }
-}
-
-/// Fields 3 and 22 of `/proc/PID/stat`, counted after the name, which may hold anything.
-fn state_and_start_time(stat: &str) -> Option<(&str, u64)> {
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split_whitespace();
-    let state = fields.next()?;
-    Some((state, fields.nth(18)?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -173,8 +160,17 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_blanks_and_brackets_does_not_shift_the_fields() {
-        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 9 9";
-        assert_eq!(state_and_start_time(stat), Some(("S", 4242)));
+    fn a_process_name_with_blanks_and_brackets_has_an_identity() {
+        let program = std::env::temp_dir().join(format!("a) b {}", std::process::id()));
+        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
+        let mut child = Command::new(&program).arg("60").spawn().unwrap();
+        let identity = Identity::of(child.id()).unwrap();
+
+        assert!(identity.is_alive());
+        assert_eq!(RunState::of(child.id()).unwrap().to_string(), "state S: sleeping, waits for something");
+
+        child.kill().unwrap();
+        child.wait().unwrap();
+        std::fs::remove_file(program).unwrap();
     }
 }

@@ -1,5 +1,6 @@
 //! Starts a part as a process of its own session, which outlives this program.
 
+use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,24 @@ pub(crate) struct Launch {
 impl Launch {
     pub(crate) fn new(program: impl Into<PathBuf>) -> Self {
         Self { program: program.into(), args: Vec::new(), env: Vec::new(), user: None }
+    }
+
+    /// A program of this workspace, built beside this one.
+    pub(crate) fn sibling(name: &str) -> anyhow::Result<Self> {
+        let program = env::current_exe().context("the path of this program cannot be read")?;
+        let sibling = program.with_file_name(name);
+        ensure!(
+            sibling.is_file(),
+            "{} is missing: build the workspace first (`cargo build`)",
+            sibling.display()
+        );
+        Ok(Self::new(sibling))
+    }
+
+    /// This program with a command.
+    pub(crate) fn this_program(command: &str) -> anyhow::Result<Self> {
+        let program = env::current_exe().context("the path of this program cannot be read")?;
+        Ok(Self::new(program).arg(command))
     }
 
     /// Another program with the same arguments and environment.
@@ -114,7 +133,7 @@ impl Launch {
 
     fn command(&self, mut words: impl Iterator<Item = OsString>) -> Command {
         let mut command = Command::new(words.next().expect("a launch has a program"));
-        let inherited = INHERITED.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
+        let inherited = INHERITED.iter().filter_map(|name| Some((*name, env::var_os(name)?)));
         command.args(words).env_clear().envs(inherited).envs(self.env.iter().cloned());
         // A directory that every user can enter, and that keeps no file system busy.
         command.current_dir("/").stdin(Stdio::null());

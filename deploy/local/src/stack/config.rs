@@ -9,6 +9,7 @@ use anyhow::Context;
 
 use crate::checkout::Checkout;
 use crate::ports::Ports;
+use crate::profile::Profile;
 use crate::secrets::Secrets;
 
 /// The settings from which each part derives its files, addresses and passwords.
@@ -18,6 +19,8 @@ pub(crate) struct StackConfig {
     pub(crate) state_dir: PathBuf,
     pub(crate) ports: Ports,
     pub(crate) secrets: Secrets,
+    /// The profile of the rules that Prometheus evaluates.
+    pub(crate) profile: Profile,
 }
 
 impl StackConfig {
@@ -28,7 +31,7 @@ impl StackConfig {
             std::fs::create_dir_all(&path).with_context(|| format!("{} cannot be made", path.display()))?;
         }
         let secrets = Secrets::ensure(&state_dir.join("secrets"))?;
-        Ok(Self { checkout, state_dir, ports, secrets })
+        Ok(Self { checkout, state_dir, ports, secrets, profile: Profile::default() })
     }
 
     /// The directory with the data and the configuration of a part.

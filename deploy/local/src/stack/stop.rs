@@ -1,4 +1,4 @@
-//! Ends processes that were recorded, and no others, in the reverse order of their needs.
+//! Stops recorded processes, and no others, in reverse order of their dependencies.
 
 use anyhow::{Context, bail};
 use futures::future::join_all;
@@ -6,22 +6,21 @@ use rustix::process::Signal;
 
 use super::Stack;
 use crate::console::print;
-use crate::part::AnyPart;
+use crate::parts::Part;
 use crate::process::Identity;
 use crate::state::State;
 
-/// Ends every part of the stack that runs.
+/// Stops every running part of the stack.
 pub(crate) async fn stop_all(stack: &Stack, state: &State) -> anyhow::Result<()> {
     stop(&stack.parts, state).await
 }
 
-/// Ends those of `parts` that run: each as soon as nothing that needs it is left.
-pub(super) async fn stop(parts: &[AnyPart], state: &State) -> anyhow::Result<()> {
+/// Stops the running parts among `parts`: each as soon as no part that needs it runs.
+pub(super) async fn stop(parts: &[Part], state: &State) -> anyhow::Result<()> {
     let record = state.record();
-    let mut left: Vec<&AnyPart> = parts.iter().filter(|part| record.alive(part.name()).is_some()).collect();
+    let mut left: Vec<&Part> = parts.iter().filter(|part| record.alive(part.name).is_some()).collect();
     while !left.is_empty() {
-        let needed_by_another =
-            |part: &&AnyPart| left.iter().any(|other| other.needs().contains(&part.name()));
+        let needed_by_another = |part: &&Part| left.iter().any(|other| other.needs.contains(&part.name));
         let (needed, free): (Vec<_>, Vec<_>) = left.iter().copied().partition(needed_by_another);
         for outcome in join_all(free.into_iter().map(|part| stop_part(part, state))).await {
             outcome?;
@@ -31,11 +30,11 @@ pub(super) async fn stop(parts: &[AnyPart], state: &State) -> anyhow::Result<()>
     state.update(|record| record.parts.retain(|_, part| part.identity.is_alive()))
 }
 
-pub(super) async fn stop_part(part: &AnyPart, state: &State) -> anyhow::Result<()> {
-    let name = part.name();
+pub(super) async fn stop_part(part: &Part, state: &State) -> anyhow::Result<()> {
+    let name = part.name;
     if let Some(process) = state.record().alive(name).and_then(Identity::open) {
         process
-            .stop(part.stop_signal(), part.stop_timeout())
+            .stop(part.stop_signal, part.stop_within)
             .await
             .with_context(|| format!("{name} could not be stopped"))?;
         print(format_args!("{name:<15} stopped"));
@@ -43,7 +42,7 @@ pub(super) async fn stop_part(part: &AnyPart, state: &State) -> anyhow::Result<(
     Ok(())
 }
 
-/// Ends one part the way a crash does.
+/// Kills one part with SIGKILL, as a crash would.
 pub(crate) async fn kill(name: &str, state: &State) -> anyhow::Result<()> {
     let record = state.record();
     let Some(process) = record.alive(name).and_then(Identity::open) else {

@@ -1,40 +1,32 @@
-//! Starts and restarts of real processes: HTTP servers of Python's, frozen and killed.
+//! Start and restart of real processes: HTTP servers of Python, some of them stopped by a signal or killed.
 
 use rustix::process::Signal;
 
 use super::*;
 use crate::checkout::Checkout;
-use crate::part::{Part, Step};
-use crate::ports::{ReservedPorts, url};
+use crate::parts::{Part, Probe};
+use crate::ports::{Ports, ReservedPorts, url};
 use crate::process::Launch;
-use crate::readiness::http_ok;
 
-struct Server {
-    name: &'static str,
-    needs: &'static [&'static str],
-    port: u16,
+/// An HTTP server on the port with this offset.
+const fn server<const OFFSET: u16>(name: &'static str, needs: &'static [&'static str]) -> Part {
+    Part {
+        needs,
+        ports: &[("HTTP", port::<OFFSET>)],
+        address: |ports| url(port::<OFFSET>(ports)),
+        ..Part::new(
+            name,
+            |config| {
+                let port = port::<OFFSET>(config.ports).to_string();
+                Ok(Launch::new("python3").args(["-m", "http.server", "--bind", "127.0.0.1", &port]))
+            },
+            Probe::Http(|ports| url(port::<OFFSET>(ports))),
+        )
+    }
 }
 
-impl Part for Server {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-    fn needs(&self) -> &'static [&'static str] {
-        self.needs
-    }
-    fn listens(&self) -> Vec<(&'static str, u16)> {
-        vec![("HTTP", self.port)]
-    }
-    fn address(&self) -> String {
-        url(self.port)
-    }
-    fn launch(&self) -> anyhow::Result<Launch> {
-        let port = self.port.to_string();
-        Ok(Launch::new("python3").args(["-m", "http.server", "--bind", "127.0.0.1", &port]))
-    }
-    fn probe(&self) -> Step<'_> {
-        Box::pin(async { http_ok(&self.address()).await })
-    }
+fn port<const OFFSET: u16>(ports: Ports) -> u16 {
+    ports.base() + OFFSET
 }
 
 struct TestStack {
@@ -45,15 +37,11 @@ struct TestStack {
 }
 
 impl TestStack {
-    fn new(name: &str, parts: &[(&'static str, &'static [&'static str])]) -> Self {
+    fn new(name: &str, parts: &[Part]) -> Self {
         let slot = ReservedPorts::take().unwrap();
         let home = std::env::temp_dir().join(format!("muster-start-{name}-{}", std::process::id()));
         let config = StackConfig::prepare(Checkout::find().unwrap(), home.clone(), slot.ports).unwrap();
-        let parts = (slot.ports.base()..).zip(parts).map(|(port, (name, needs))| {
-            let part: AnyPart = Arc::new(Server { name, needs, port });
-            part
-        });
-        let stack = Stack { config: Arc::new(config), parts: parts.collect() };
+        let stack = Stack { config: Arc::new(config), parts: parts.to_vec() };
         let state = Arc::new(State::open(&home).unwrap());
         Self { stack, state, interrupts: Interrupts::listen().unwrap(), _slot: slot }
     }
@@ -74,7 +62,12 @@ impl TestStack {
 
 #[tokio::test]
 async fn one_hung_part_is_named_and_every_other_part_is_ready_and_stays() {
-    let parts: [(_, &[_]); 4] = [("hung", &[]), ("healthy", &[]), ("killed", &[]), ("needy", &["hung"])];
+    let parts = [
+        server::<0>("hung", &[]),
+        server::<1>("healthy", &[]),
+        server::<2>("killed", &[]),
+        server::<3>("needy", &["hung"]),
+    ];
     let mut stack = TestStack::new("hung", &parts);
     stack.up().await.unwrap();
     let [hung, healthy] = ["hung", "healthy"].map(|part| stack.identity(part).unwrap());
@@ -111,7 +104,7 @@ async fn one_hung_part_is_named_and_every_other_part_is_ready_and_stays() {
 
 #[tokio::test]
 async fn a_restart_without_what_the_part_needs_leaves_it_running() {
-    let parts: [(_, &[_]); 2] = [("base", &[]), ("needy", &["base"])];
+    let parts = [server::<0>("base", &[]), server::<1>("needy", &["base"])];
     let mut stack = TestStack::new("needs", &parts);
     stack.up().await.unwrap();
     super::super::kill("base", &stack.state).await.unwrap();
