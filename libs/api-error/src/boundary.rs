@@ -21,8 +21,8 @@ use crate::{
 /// Returns the middleware around an application that makes every failure in it one envelope.
 ///
 /// A handler, its extractors included, that takes longer than `request_timeout`, or than the client's `x-request-deadline-ms`, is dropped and
-/// answered with 503 `deadline_exceeded`. The code that it calls reads the rest of the time from `deadline::remaining`. Handlers must be
-/// cancel-safe; actix also drops them when a connection is reset.
+/// answered with 503 `deadline_exceeded`. With the feature `pg`, database calls end at that deadline (`pg::deadline`).
+/// Handlers must be cancel-safe; actix also drops them when a connection is reset.
 pub fn error_boundary<S, B>(
     request_timeout: Duration,
 ) -> impl Transform<S, ServiceRequest, Response = ServiceResponse<EitherBody<B>>, Error = Error, InitError = ()>
@@ -54,7 +54,9 @@ async fn handle<B: MessageBody + 'static>(
     };
 
     let at = Instant::now() + limit;
-    let handled = deadline::scope(at, async move { next.call(request).await });
+    let handled = async move { next.call(request).await };
+    #[cfg(feature = "pg")]
+    let handled = pg::deadline::scope(at, handled);
     let handled = AssertUnwindSafe(handled).catch_unwind();
     // The handler has taken the request, and a response needs one, so a failure goes up as an error that renders itself.
     match tokio::time::timeout_at(at, handled).await {

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -180,6 +181,6 @@ fn pending(row: &Row) -> Result<Pending, Error> {
 async fn bounded<T, E: Into<Error>>(call: impl Future<Output = Result<T, E>>) -> Result<T, Error> {
     match tokio::time::timeout(TIMEOUT, call).await {
         Ok(result) => result.map_err(Into::into),
-        Err(elapsed) => Err(Error::Unavailable(Box::new(elapsed))),
+        Err(elapsed) => Err(Error::Unavailable(Arc::new(elapsed))),
     }
 }

@@ -1,15 +1,19 @@
-//! What can go wrong, as decisions a caller can take. Classified by SQLSTATE, never by message text.
+//! Database errors, classified by SQLSTATE and never by message text. Each variant is a decision of the caller.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, sync::Arc};
 
 use deadpool_postgres::PoolError;
 use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
-pub(crate) type Source = Box<dyn StdError + Send + Sync>;
+pub(crate) type Source = Arc<dyn StdError + Send + Sync>;
 
-/// What the server said, without the detail that repeats the values of a row: those are not for a log.
-#[derive(Clone, Debug, Error)]
+pub(crate) fn source(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Source {
+    Arc::from(cause.into())
+}
+
+/// The server's answer without the detail, which repeats values of a row and must not be logged.
+#[derive(Debug, Error)]
 #[error("{severity} {code}: {message}")]
 struct Answer {
     severity: String,
@@ -17,8 +21,8 @@ struct Answer {
     message: String,
 }
 
-/// A failure of the database or of the way to it.
-#[derive(Debug, Error)]
+/// A failure of the database or of the connection to it.
+#[derive(Clone, Debug, Error)]
 pub enum Error {
     /// No connection, a lost one, or a server that is shutting down, full or too slow: try again later.
     #[error("the database is unavailable")]
@@ -36,12 +40,12 @@ pub enum Error {
     #[error("the transaction conflicted with a concurrent one")]
     Conflict(#[source] Source),
 
-    /// A prepared statement is out of date, because the schema was changed under it, or the server has forgotten it
-    /// (`DISCARD ALL`). Nothing was done. The transaction was run again with new statements, to no avail.
-    #[error("a prepared statement is out of date or gone")]
+    /// A prepared statement is stale: the schema changed, or the session forgot it (`DISCARD ALL`). Nothing was done. The
+    /// transaction ran again with new statements and failed in the same way.
+    #[error("a prepared statement is stale")]
     StaleStatement(#[source] Source),
 
-    /// The deadline of the work at hand has passed, see the crate `deadline`: whoever asked has stopped waiting.
+    /// The [deadline](crate::deadline) of the task has passed: its caller has stopped waiting.
     #[error("the deadline has passed")]
     DeadlineExceeded(#[source] Source),
 
@@ -50,7 +54,7 @@ pub enum Error {
     Constraint {
         /// The constraint's name in the schema.
         constraint: String,
-        /// What the server said.
+        /// The server's answer.
         #[source]
         source: Source,
     },
@@ -66,12 +70,12 @@ pub enum Error {
         touched: u64,
     },
 
-    /// A column is missing, or does not have the type that this release reads: an incompatible change of the schema.
+    /// A column is missing or has another type than this release reads: an incompatible change of the schema.
     #[error("the column {column} cannot be read")]
     Unreadable {
         /// The column's name, or its index.
         column: String,
-        /// What does not fit.
+        /// The conversion error.
         #[source]
         source: Source,
     },
@@ -81,7 +85,7 @@ pub enum Error {
     UnknownValue {
         /// The column's name.
         column: &'static str,
-        /// Its value: one of a fixed set, as a state is, and nothing personal.
+        /// Its value: one of a fixed set, such as a state; never personal data.
         value: String,
     },
 
@@ -93,13 +97,13 @@ pub enum Error {
     #[error("the database refused a statement")]
     Refused(#[source] Source),
 
-    /// A migration failed, or the schema is not the one that this program knows.
+    /// A migration failed, or this program does not know the schema.
     #[error("the schema cannot be brought up to date")]
     Migration(#[source] Source),
 }
 
 impl Error {
-    /// Whether the same call may succeed later without anybody changing anything.
+    /// Whether the same call may succeed later without a change of program, settings or schema.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unavailable(_)
@@ -145,46 +149,14 @@ impl Error {
         }
     }
 
-    /// The same failure once more, for another who is affected by it. A source that is no answer of the server is kept as
-    /// its text.
-    pub(crate) fn copy(&self) -> Self {
-        let source = |source: &Source| -> Source {
-            match source.downcast_ref::<Answer>() {
-                Some(answer) => Box::new(answer.clone()),
-                None => source.to_string().into(),
-            }
-        };
-        match self {
-            Self::Unavailable(cause) => Self::Unavailable(source(cause)),
-            Self::CommitUnknown(cause) => Self::CommitUnknown(source(cause)),
-            Self::Locked(cause) => Self::Locked(source(cause)),
-            Self::Conflict(cause) => Self::Conflict(source(cause)),
-            Self::StaleStatement(cause) => Self::StaleStatement(source(cause)),
-            Self::DeadlineExceeded(cause) => Self::DeadlineExceeded(source(cause)),
-            Self::Constraint { constraint, source: cause } => {
-                Self::Constraint { constraint: constraint.clone(), source: source(cause) }
-            }
-            Self::UnexpectedRowCount { statement, expected, touched } => {
-                Self::UnexpectedRowCount { statement, expected: *expected, touched: *touched }
-            }
-            Self::Unreadable { column, source: cause } => {
-                Self::Unreadable { column: column.clone(), source: source(cause) }
-            }
-            Self::UnknownValue { column, value } => Self::UnknownValue { column, value: value.clone() },
-            Self::Settings(cause) => Self::Settings(source(cause)),
-            Self::Refused(cause) => Self::Refused(source(cause)),
-            Self::Migration(cause) => Self::Migration(source(cause)),
-        }
-    }
-
     /// The failure of a COMMIT. A server that loses its connections or shuts down may have committed before.
     pub(crate) fn from_commit(error: tokio_postgres::Error) -> Self {
         let outcome_is_known = error.code().is_some_and(|code| !is_unavailable(code));
-        if outcome_is_known { error.into() } else { Self::CommitUnknown(Box::new(error)) }
+        if outcome_is_known { error.into() } else { Self::CommitUnknown(source(error)) }
     }
 
-    /// A migration fails for good, unless the database went away meanwhile. One that the statement timeout ended would, tried
-    /// again, lock its tables for as long each time.
+    /// The failure of a migration: final, unless the connection was lost. A migration that reached the statement timeout is not
+    /// retried, because each attempt locks its tables.
     pub(crate) fn from_migration(error: refinery::Error) -> Self {
         let passes = |code: &SqlState| is_unavailable(code) && *code != SqlState::QUERY_CANCELED;
         let cause = match error.kind() {
@@ -192,9 +164,9 @@ impl Error {
             _ => None,
         };
         if cause.is_some_and(|cause| cause.code().map_or_else(|| is_connection_failure(cause), passes)) {
-            Self::Unavailable(Box::new(error))
+            Self::Unavailable(source(error))
         } else {
-            Self::Migration(Box::new(error))
+            Self::Migration(source(error))
         }
     }
 }
@@ -203,12 +175,12 @@ impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(answer) = error.as_db_error() else {
             return if is_connection_failure(&error) {
-                Self::Unavailable(Box::new(error))
+                Self::Unavailable(source(error))
             } else {
-                Self::Refused(Box::new(error))
+                Self::Refused(source(error))
             };
         };
-        let source = Box::new(Answer {
+        let source: Source = Arc::new(Answer {
             severity: answer.severity().to_owned(),
             code: answer.code().code().to_owned(),
             message: answer.message().to_owned(),
@@ -236,17 +208,17 @@ impl From<PoolError> for Error {
         match error {
             // A certificate can be renewed while this process runs.
             PoolError::Backend(error) if tls::explain(&error).is_some() => {
-                Self::Unavailable(tls::Failure::explained(Box::new(error)))
+                Self::Unavailable(source(tls::Failure::explained(Box::new(error))))
             }
             PoolError::Backend(error) => error.into(),
-            other => Self::Unavailable(Box::new(other)),
+            other => Self::Unavailable(source(other)),
         }
     }
 }
 
-/// Classes 08 (connection), 53 (resources), 57 (operator intervention, statement timeout included) and 25P03
-/// (idle in transaction) pass by themselves; so does a read-only server, which a failover leaves behind. A violation of the
-/// protocol (08P01) does not: a pooler answers so that it does not take our settings.
+/// Classes 08 (connection), 53 (resources), 57 (operator intervention, statement timeout included), 25P03 (idle in
+/// transaction) and 25006 (read-only server after a failover) are transient. A protocol violation (08P01) is not: a pooler
+/// answers with it when it refuses our settings.
 /// <https://www.postgresql.org/docs/15/errcodes-appendix.html>
 fn is_unavailable(code: &SqlState) -> bool {
     let code = code.code();
@@ -254,8 +226,8 @@ fn is_unavailable(code: &SqlState) -> bool {
     class_passes || code == "25P03" || code == "25006"
 }
 
-/// Whether a failure without an answer from the server is one of the connection: it is closed, broken or timed out.
-/// Those carry an I/O error or nothing as their source; a value that does not fit its column carries a conversion error.
+/// Whether an error without an answer from the server means a closed, broken or timed-out connection. Such an error has an I/O
+/// error or nothing as its source; a value that does not fit its column has a conversion error.
 fn is_connection_failure(error: &tokio_postgres::Error) -> bool {
     error.source().is_none_or(<dyn StdError>::is::<std::io::Error>)
 }

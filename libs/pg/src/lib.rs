@@ -1,29 +1,24 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
-mod connect;
+pub mod deadline;
 mod error;
-mod in_use;
 mod metrics;
 mod migrate;
-mod patience;
 mod pool;
 mod pool_gauge;
-mod read;
-mod row;
-mod run;
-mod ssl_mode;
+mod query;
+mod retention;
+mod run_tx;
 mod tx;
-mod write;
 
 pub use config::{Config, Migrations};
 pub use error::Error;
 pub use migrate::{Migration, Schema, migrate};
 pub use pool::{Pool, connect};
-pub use read::query_opt;
-pub use row::Columns;
-pub use run::run_tx;
+pub use query::{Columns, query_opt, write_opt};
+pub use retention::run_retention;
+pub use run_tx::run_tx;
 pub use tx::{Tx, TxError, TxFuture};
-pub use write::write_opt;
 
 pub use tokio_postgres::{Row, types};

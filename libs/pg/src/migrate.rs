@@ -1,59 +1,58 @@
-//! Migrations, run by one process at a time, before anything else touches the database.
+//! Migrations, run by one process at a time before any other use of the database.
 
-mod failure;
 mod history;
 
 use std::{error::Error as StdError, time::Duration};
 
+use backon::{ExponentialBuilder, Retryable as _};
 use deadpool_postgres::ClientWrapper;
 use refinery::Runner;
-use tokio::time::sleep;
 use tokio_postgres::SimpleQueryMessage;
 
-use crate::{Error, Migrations, Pool};
+use crate::{Error, Migrations, Pool, error::source};
 
 /// One step of a schema: `("V1__create_orders", include_str!("…"))`. Immutable once released.
 pub type Migration = (&'static str, &'static str);
 
-/// A schema with a history of its own. A library that owns tables brings its own, and so evolves on its own.
+/// A named schema with its own history. A library that owns tables has its own schema and evolves independently.
 pub type Schema = (&'static str, &'static [Migration]);
 
 /// Serialises migrations of this database; "MUSTER" on a telephone keypad.
 const LOCK: i64 = 687_837;
 
-/// How long to wait for another process that migrates, and for one migration to run.
+/// Time limits for another process that migrates, and for one migration.
 const SESSION: &str = "SET lock_timeout = '60s'; SET statement_timeout = '60s'; \
                        SET idle_in_transaction_session_timeout = '60s'";
 
 const STATEMENT_TIMEOUT: &str = "SELECT setting FROM pg_settings WHERE name = 'statement_timeout'";
 
-/// How long all of it may take as seen from here: long enough to wait for a lock and migrate, and an end to the wait for
-/// a server that fell silent.
+/// Time limit for one attempt, from the lock to the last migration. Ends the wait for a server that stops answering.
 const ATTEMPT: Duration = Duration::from_mins(5);
 
-/// Longest pause between attempts to reach a database that is not there yet.
-const MAX_PAUSE_MS: u64 = 2_000;
+/// Pauses between attempts to reach the database: from 100 ms to 2 s, without end.
+const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(100))
+    .with_max_delay(Duration::from_secs(1))
+    .without_max_times()
+    .with_jitter();
 
-/// Brings the schemas up to date, or waits until somebody else has ([`Migrations`]), and opens the pool: until then every
-/// transaction is refused as unavailable.
+/// Migrates the schemas, or waits until another process has ([`Migrations`]), and opens the pool: until then the pool
+/// refuses transactions as unavailable.
 ///
-/// Waits for a database that cannot be reached, for as long as it takes; drop the future to give up.
+/// Waits for an unreachable database without a limit; drop the future to stop.
 ///
 /// # Errors
-/// Refuses a database whose history this program does not know: a changed or missing migration, and a newer one when it
-/// migrates itself; and a pooler between. One that waits accepts newer ones: it is the older version beside which a roll-out put the next.
-/// A migration that failed in the process that applies it ends the wait, with the reason.
+/// Refuses a changed or missing migration, and a pooler in front of the database. A process that applies migrations also
+/// refuses a newer schema; one that waits accepts it, because it is the older version in a roll-out. A migration that failed
+/// in the process that applies it ends the wait, with the reason.
 pub async fn migrate(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
-    while let Err(error) = bounded_attempt(pool, schemas).await {
-        if !error.is_transient() {
-            return Err(error);
-        }
-        tracing::warn!(
-            error = &error as &dyn StdError,
-            "the schema cannot be brought up to date yet, trying again"
-        );
-        sleep(Duration::from_millis(rand::random_range(100..=MAX_PAUSE_MS))).await;
-    }
+    (|| bounded_attempt(pool, schemas))
+        .retry(BACKOFF)
+        .when(Error::is_transient)
+        .notify(|error, _| {
+            tracing::warn!(error = error as &dyn StdError, "cannot migrate the schema yet, trying again");
+        })
+        .await?;
     pool.open();
     Ok(())
 }
@@ -61,12 +60,12 @@ pub async fn migrate(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
 async fn bounded_attempt(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
     match tokio::time::timeout(ATTEMPT, attempt(pool, schemas)).await {
         Ok(result) => result,
-        Err(elapsed) => Err(Error::Unavailable(Box::new(elapsed))),
+        Err(elapsed) => Err(Error::Unavailable(source(elapsed))),
     }
 }
 
 async fn attempt(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
-    // The session is not given back to the pool: its lock and its settings end with it, however this ends.
+    // The session does not return to the pool: its lock and its settings end with it.
     let mut session = pool.unchecked().await?;
     require_settings(&session, pool.statement_timeout()).await?;
     if pool.migrations() == Migrations::Apply {
@@ -80,52 +79,52 @@ async fn attempt(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(Error::from_migration)?;
         match pool.migrations() {
-            Migrations::Apply => apply_or_note(&mut session, name, &steps).await?,
+            Migrations::Apply => apply_or_record(&mut session, name, &steps).await?,
             Migrations::Await => history::require(&session, name, &steps).await?,
         }
     }
     Ok(())
 }
 
-/// Refuses a server that does not keep the limits which every connection asks for. They are lost where a pooler stands between, and
-/// sessions, which locks, settings and prepared statements belong to, are not ours there.
+/// Refuses a server that does not keep the settings of our connections. A pooler loses them, and behind a pooler the sessions,
+/// to which locks, settings and prepared statements belong, are shared.
 async fn require_settings(session: &ClientWrapper, statement_timeout: Duration) -> Result<(), Error> {
     let answer = session.simple_query(STATEMENT_TIMEOUT).await?;
-    let kept = answer.iter().find_map(|message| match message {
+    let actual = answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.try_get(0).ok().flatten(),
         _ => None,
     });
-    let asked = statement_timeout.as_millis().to_string();
-    if kept == Some(asked.as_str()) {
+    let expected = statement_timeout.as_millis().to_string();
+    if actual == Some(expected.as_str()) {
         return Ok(());
     }
     let why = format!(
-        "a statement_timeout of {asked} ms was asked for, and the session has {}: connect to PostgreSQL itself, \
-         because a pooler such as PgBouncer between is not supported",
-        kept.unwrap_or("none")
+        "the session has a statement_timeout of {} ms instead of {expected} ms: connect to PostgreSQL directly, \
+         because a pooler such as PgBouncer is not supported",
+        actual.unwrap_or("no")
     );
-    Err(Error::Refused(why.into()))
+    Err(Error::Refused(source(why)))
 }
 
-/// Applies the steps that are missing. One that cannot be applied is noted for those that wait for it.
-async fn apply_or_note(
+/// Applies the missing steps. A failed step is recorded for the services that wait for it.
+async fn apply_or_record(
     session: &mut ClientWrapper,
     name: &str,
     steps: &[refinery::Migration],
 ) -> Result<(), Error> {
-    failure::forget(session, name).await?;
+    history::forget_failure(session, name).await?;
     let Err(error) = apply(session, name, steps).await else { return Ok(()) };
     if matches!(error, Error::Migration(_)) {
-        let noted = async {
+        let recorded = async {
             match history::first_missing(session, name, steps).await? {
-                Some(step) => failure::note(session, name, step, &error).await,
+                Some(step) => history::record_failure(session, name, step, &error).await,
                 None => Ok(()),
             }
         };
-        if let Err(error) = noted.await {
+        if let Err(error) = recorded.await {
             tracing::warn!(
                 error = &error as &dyn StdError,
-                "services that wait for this migration will not learn that it failed"
+                "cannot record the failed migration, so services go on waiting for it"
             );
         }
     }

@@ -1,6 +1,9 @@
-//! The connection pool.
+//! Connection pool with bounded waits.
 
 use std::{
+    future::Future,
+    ops::Deref,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -9,17 +12,16 @@ use std::{
 };
 
 use deadpool_postgres::{
-    ClientWrapper, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime, Status, TimeoutType, Timeouts,
+    ClientWrapper, ConfigConnectImpl, Connect, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime,
+    TimeoutType, Timeouts,
 };
-use secrecy::ExposeSecret;
 use tls::Trust;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, task::JoinHandle};
+use tokio_postgres::Client;
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_util::context::TokioContext;
 
-use crate::{
-    Config, Error, Migrations, connect::OnRuntime, in_use::InUse, patience::Patience, pool_gauge,
-    pool_gauge::Connections, ssl_mode,
-};
+use crate::{Config, Error, Migrations, deadline::TimeoutBudget, error::source, pool_gauge};
 
 /// A pool of connections to one database. Clones share it.
 #[derive(Clone)]
@@ -34,21 +36,19 @@ pub struct Pool {
 
 /// Makes a pool without connecting yet; [`migrate`](crate::migrate()) opens it for use.
 ///
-/// `trust` has the authorities that may vouch for the server; `application_name` is what it shows in `pg_stat_activity`.
-///
-/// Called inside the runtime in which the connections are to live.
+/// `trust` has the certificate authorities for the server; `application_name` is the name in `pg_stat_activity`. Connections
+/// belong to the runtime that calls this function.
 ///
 /// # Errors
-/// The URL cannot be understood.
+/// The connection URL is invalid.
 pub fn connect(config: &Config, trust: &Trust, application_name: &str) -> Result<Pool, Error> {
-    let mut server = ssl_mode::parse(config.database_url.expose_secret())
-        .map_err(|error| Error::Settings(Box::new(error)))?;
+    let mut server = config.server().map_err(|error| Error::Settings(source(error)))?;
     server
         .application_name(application_name)
         .options(config.server_options())
         .connect_timeout(config.acquire_timeout())
         .tcp_user_timeout(config.transaction_timeout())
-        // That one covers what we sent; these find a server that vanished while we wait for it.
+        // The user timeout covers sent data; keepalives detect a lost server while we wait for its answer.
         .keepalives_idle(Duration::from_secs(10))
         .keepalives_interval(Duration::from_secs(5))
         .keepalives_retries(4);
@@ -63,8 +63,8 @@ pub fn connect(config: &Config, trust: &Trust, application_name: &str) -> Result
         .runtime(Runtime::Tokio1)
         .build()
         .expect("a runtime is set, which is all that the builder checks");
-    let watched = inner.weak();
-    pool_gauge::watch(move || watched.upgrade().map(|pool| connections(pool.status())));
+    let observed = inner.weak();
+    pool_gauge::observe(move || observed.upgrade().map(|pool| pool.status()));
     Ok(Pool {
         inner,
         acquire_timeout: config.acquire_timeout(),
@@ -75,55 +75,51 @@ pub fn connect(config: &Config, trust: &Trust, application_name: &str) -> Result
     })
 }
 
-/// One limit for each of the steps to a connection.
+/// The same limit for each step to a connection.
 fn timeouts(limit: Duration) -> Timeouts {
     Timeouts { wait: Some(limit), create: Some(limit), recycle: Some(limit) }
 }
 
-fn connections(status: Status) -> Connections {
-    Connections { open: status.size, idle: status.available, waiting: status.waiting, max: status.max_size }
-}
-
 impl Pool {
-    /// Asks the server for a trivial answer: the readiness check. A pool whose connections are all in use is busy, not
-    /// broken; one where everybody waits for a first connection is.
+    /// Readiness check: one trivial query. Succeeds without a query when all connections are in use; fails when the pool has
+    /// no connection.
     pub async fn ping(&self) -> Result<(), Error> {
         self.require_migrated()?;
         let client = match self.inner.get().await {
             Err(PoolError::Timeout(TimeoutType::Wait)) if self.inner.status().size > 0 => return Ok(()),
             client => client?,
         };
-        // Who gives up on a silent server does not leave its question on a connection of the pool.
-        let connection = InUse::new(client);
-        let asked = tokio::time::timeout(self.transaction_timeout, connection.simple_query("SELECT 1")).await;
-        let answered = asked.map_err(|elapsed| Error::Unavailable(Box::new(elapsed)))?;
-        connection.give_back();
+        // After a timeout, the connection of the unanswered query is closed.
+        let connection = Connection::new(client);
+        let query = tokio::time::timeout(self.transaction_timeout, connection.simple_query("SELECT 1")).await;
+        let answered = query.map_err(|elapsed| Error::Unavailable(source(elapsed)))?;
+        connection.release();
         answered?;
         Ok(())
     }
 
-    /// Closes the pool: waiting callers fail, connections end as they come back.
+    /// Closes the pool: waiting callers fail, and each connection closes when it is released.
     pub fn close(&self) {
         self.inner.close();
     }
 
-    /// A session of its own, never given back to the pool: for session-level locks, which must end with their owner.
+    /// Takes a connection out of the pool for good: for session-level locks, which must end with their owner.
     pub async fn dedicated(&self) -> Result<ClientWrapper, Error> {
         self.get().await.map(Object::take)
     }
 
     pub(crate) async fn get(&self) -> Result<Object, Error> {
         self.require_migrated()?;
-        let patience = Patience::at_most(self.acquire_timeout);
-        let object = self.inner.timeout_get(&timeouts(patience.limit)).await;
+        let budget = TimeoutBudget::at_most(self.acquire_timeout);
+        let object = self.inner.timeout_get(&timeouts(budget.limit)).await;
         object.map_err(|error| match error {
-            PoolError::Timeout(_) => patience.exceeded(error),
+            PoolError::Timeout(_) => budget.exceeded(error),
             other => other.into(),
         })
     }
 
-    /// Has every statement prepared anew, and in new sessions: a session keeps the plans of its functions for as long as it lives. One that
-    /// is in use meets the change itself.
+    /// Drops all prepared statements and closes idle connections, because a session caches the plans of its functions. A
+    /// connection in use finds stale statements by itself.
     pub(crate) fn forget_plans(&self) {
         self.inner.manager().statement_caches.clear();
         self.inner.retain(|_, _| false);
@@ -133,10 +129,10 @@ impl Pool {
         if self.migrated.load(Ordering::Acquire) {
             return Ok(());
         }
-        Err(Error::Unavailable("the schema is not up to date yet".into()))
+        Err(Error::Unavailable(source("the schema is not up to date yet")))
     }
 
-    /// A session for migrations, which run before the pool is open.
+    /// Takes a connection for migrations, which run before the pool is open.
     pub(crate) async fn unchecked(&self) -> Result<ClientWrapper, Error> {
         Ok(Object::take(self.inner.get().await?))
     }
@@ -155,5 +151,55 @@ impl Pool {
 
     pub(crate) fn transaction_timeout(&self) -> Duration {
         self.transaction_timeout
+    }
+}
+
+/// A connection in use. Dropping it closes it, because statements or a transaction may still run on it; [`release`](Self::release)
+/// returns it to the pool.
+pub(crate) struct Connection(Option<Object>);
+
+impl Connection {
+    pub(crate) fn new(object: Object) -> Self {
+        Self(Some(object))
+    }
+
+    /// Returns the connection to the pool; call this when no statement runs and no transaction is open.
+    pub(crate) fn release(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Deref for Connection {
+    type Target = Object;
+
+    fn deref(&self) -> &Object {
+        self.0.as_ref().expect("present until release")
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        drop(self.0.take().map(Object::take));
+    }
+}
+
+/// Opens connections in one runtime, independent of the calling thread.
+///
+/// A connection lives in the runtime that opened it. An HTTP server has one runtime per thread, which ends when the server
+/// stops and would close connections that workers still need to drain.
+struct OnRuntime {
+    runtime: Handle,
+    tls: MakeRustlsConnect,
+}
+
+impl Connect for OnRuntime {
+    fn connect(
+        &self,
+        config: &tokio_postgres::Config,
+    ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), tokio_postgres::Error>> + Send + '_>>
+    {
+        let (config, runtime, tls) = (config.clone(), self.runtime.clone(), self.tls.clone());
+        let connecting = async move { ConfigConnectImpl { tls }.connect(&config).await };
+        Box::pin(TokioContext::new(connecting, runtime))
     }
 }

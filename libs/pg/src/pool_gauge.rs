@@ -1,86 +1,66 @@
-//! The gauge of connections: read when somebody asks for metrics, and not kept.
-//!
-//! A value that is kept by whoever uses a pool goes on saying what the last user saw, for as long as nobody comes.
+//! The gauge `pg_pool_connections`, read at each scrape: a stored value would keep the state of the last use of the pool.
 
 use std::sync::{Arc, LazyLock, Mutex};
 
+use deadpool_postgres::Status;
 use prometheus::{
     IntGaugeVec, Opts,
     core::{Collector, Desc},
     proto::MetricFamily,
 };
 
-/// Connections by what they do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Connections {
-    pub(crate) open: usize,
-    pub(crate) idle: usize,
-    /// Callers without one.
-    pub(crate) waiting: usize,
-    /// As configured.
-    pub(crate) max: usize,
-}
+/// Reads one pool; `None` when it is gone.
+type Reading = Box<dyn Fn() -> Option<Status> + Send>;
 
-/// Asks one pool; nothing when it is gone.
-type Reading = Box<dyn Fn() -> Option<Connections> + Send>;
-
-/// The pools of this process.
+/// All pools of a process.
+#[derive(Clone)]
 struct Pools {
     gauge: IntGaugeVec,
-    readings: Mutex<Vec<Reading>>,
+    readings: Arc<Mutex<Vec<Reading>>>,
 }
 
-static POOLS: LazyLock<Arc<Pools>> = LazyLock::new(|| {
-    let pools = Arc::new(Pools::new());
-    prometheus::register(Box::new(Registered(Arc::clone(&pools)))).expect("the metric is registered once");
+static POOLS: LazyLock<Pools> = LazyLock::new(|| {
+    let pools = Pools::new();
+    prometheus::register(Box::new(pools.clone())).expect("the metric is registered once");
     pools
 });
 
-/// Has a pool counted from now on, until `read` says that it is gone.
-pub(crate) fn watch(read: impl Fn() -> Option<Connections> + Send + 'static) {
-    POOLS.watch(Box::new(read));
+/// Adds a pool to the gauge until `read` returns `None`.
+pub(crate) fn observe(read: impl Fn() -> Option<Status> + Send + 'static) {
+    POOLS.observe(Box::new(read));
 }
 
 impl Pools {
     fn new() -> Self {
         let opts = Opts::new("pg_pool_connections", "Connections of the process's pools by state.");
         let gauge = IntGaugeVec::new(opts, &["state"]).expect("name and label are valid");
-        Self { gauge, readings: Mutex::default() }
+        Self { gauge, readings: Arc::default() }
     }
 
-    fn watch(&self, read: Reading) {
+    fn observe(&self, read: Reading) {
         self.readings.lock().expect("no panic under this lock").push(read);
-    }
-
-    /// Adds up what the pools say, and forgets those that are gone.
-    fn read(&self) -> Connections {
-        let mut sum = Connections::default();
-        self.readings.lock().expect("no panic under this lock").retain(|read| {
-            let Some(pool) = read() else { return false };
-            sum.open += pool.open;
-            sum.idle += pool.idle;
-            sum.waiting += pool.waiting;
-            sum.max += pool.max;
-            true
-        });
-        sum
     }
 }
 
-/// The pools, as the registry takes them.
-struct Registered(Arc<Pools>);
-
-impl Collector for Registered {
+impl Collector for Pools {
     fn desc(&self) -> Vec<&Desc> {
-        self.0.gauge.desc()
+        self.gauge.desc()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let Connections { open, idle, waiting, max } = self.0.read();
+        let (mut open, mut idle, mut waiting, mut max) = (0, 0, 0, 0);
+        self.readings.lock().expect("no panic under this lock").retain(|read| {
+            let Some(pool) = read() else { return false };
+            open += pool.size;
+            idle += pool.available;
+            waiting += pool.waiting;
+            max += pool.max_size;
+            true
+        });
         for (state, count) in [("open", open), ("idle", idle), ("waiting", waiting), ("max", max)] {
-            self.0.gauge.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+            self.gauge.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
-        self.0.gauge.collect()
+        self.gauge.collect()
     }
 }
 
@@ -91,24 +71,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_is_what_is_so_when_somebody_asks() {
-        let pools = Arc::new(Pools::new());
+    fn the_gauge_shows_the_pools_at_the_time_of_the_scrape() {
+        let pools = Pools::new();
         let waiting = Arc::new(AtomicUsize::new(3));
         let read = Arc::downgrade(&waiting);
-        pools.watch(Box::new(move || {
+        pools.observe(Box::new(move || {
             let waiting = read.upgrade()?.load(Ordering::Relaxed);
-            Some(Connections { open: 2, idle: 0, waiting, max: 2 })
+            Some(Status { size: 2, available: 0, waiting, max_size: 2 })
         }));
-        pools.watch(Box::new(|| Some(Connections { open: 1, idle: 1, waiting: 0, max: 4 })));
-        let registered = Registered(Arc::clone(&pools));
-        let told = |state| {
-            registered.collect();
+        pools.observe(Box::new(|| Some(Status { size: 1, available: 1, waiting: 0, max_size: 4 })));
+        let scraped = |state| {
+            pools.collect();
             pools.gauge.with_label_values(&[state]).get()
         };
-        assert_eq!([told("open"), told("idle"), told("waiting"), told("max")], [3, 1, 3, 6]);
+        assert_eq!([scraped("open"), scraped("idle"), scraped("waiting"), scraped("max")], [3, 1, 3, 6]);
         waiting.store(0, Ordering::Relaxed);
-        assert_eq!(told("waiting"), 0, "although nobody has used a pool since");
+        assert_eq!(scraped("waiting"), 0, "without a use of the pool in between");
         drop(waiting);
-        assert_eq!([told("open"), told("max")], [1, 4], "a pool that is gone is not counted");
+        assert_eq!([scraped("open"), scraped("max")], [1, 4], "a dropped pool does not count");
     }
 }

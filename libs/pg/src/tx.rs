@@ -1,7 +1,6 @@
-//! An open transaction.
+//! An open transaction, whose statements can travel together.
 
-mod begin;
-mod failures;
+mod pipeline;
 
 use std::{
     future::Future,
@@ -12,15 +11,14 @@ use std::{
 };
 
 use deadpool_postgres::ClientWrapper;
-
 use tokio::{
     sync::{Mutex, MutexGuard},
     task::unconstrained,
 };
 use tokio_postgres::{Row, Statement, error::SqlState, types::ToSql};
 
-use self::{begin::Begin, failures::Failures};
-use crate::{Error, patience::Patience};
+use self::pipeline::{Begin, Failures};
+use crate::{Error, deadline::TimeoutBudget, error::source};
 
 /// `SET LOCAL`, with the value as a parameter. The lock timeout can stay: a statement ends while it waits for a lock, too.
 const LIMIT_STATEMENTS: &str = "SELECT set_config('statement_timeout', $1, true)";
@@ -29,27 +27,26 @@ const LIMIT_STATEMENTS: &str = "SELECT set_config('statement_timeout', $1, true)
 ///
 /// Statements are prepared once per connection, and are literals: no SQL is built from strings.
 ///
-/// Statements that do not need each other's results can be on their way together, as with `futures::try_join!`: the server
-/// runs them one after the other, in the order in which they were first polled, and the round trip is paid once. When one
-/// fails, those behind it fail with what it failed with, whichever is looked at first; so those that were sent before must be
-/// polled, or dropped, as well.
+/// Statements that do not need each other's results can travel together, as with `futures::try_join!`: the server runs them
+/// one after the other, in the order in which they were first polled, for one round trip. When one fails, the statements
+/// behind it fail with the same error, whichever is polled first; so poll or drop every statement that was sent before.
 ///
-/// BEGIN is on its way with the first of them, if that is a SELECT: what writes is sent when the transaction is known to be open.
+/// BEGIN travels with the first statement if that is a SELECT; a statement that writes waits until the transaction is open.
 pub struct Tx<'a> {
     inner: &'a ClientWrapper,
     begin: Begin<'a>,
-    /// Held until a statement is on the connection. First come, first served.
+    /// Held until a statement is on the connection; a fair lock keeps the order.
     turn: Mutex<()>,
     failures: Failures,
     /// How long the server lets a statement run.
     statement_timeout: Duration,
-    /// The server was given less time, because the deadline leaves less.
+    /// The deadline has shortened the statement timeout of the server.
     limited: AtomicBool,
 }
 
 /// An error of a transaction's closure.
 pub trait TxError: From<Error> {
-    /// The database failure behind this error, if there is one: it decides whether the transaction is run again.
+    /// The database failure behind this error; it decides whether the transaction runs again.
     fn database(&self) -> Option<&Error>;
 }
 
@@ -60,7 +57,7 @@ impl TxError for Error {
 }
 
 impl<'a> Tx<'a> {
-    /// Sends BEGIN. Whoever drops a transaction that has not ended closes its connection.
+    /// Sends BEGIN. A caller that drops an open transaction closes its connection.
     pub(crate) async fn begin(inner: &'a ClientWrapper, statement_timeout: Duration) -> Self {
         Self {
             begin: Begin::send(inner).await,
@@ -79,8 +76,9 @@ impl<'a> Tx<'a> {
         if let Some(first) = self.failures.first() {
             return Err(first);
         }
-        if self.failures.has_given_up() {
-            return Err(Error::Refused("a statement was given up, so its transaction cannot commit".into()));
+        if self.failures.has_dropped() {
+            let why = "a statement was dropped before its answer, so its transaction cannot commit";
+            return Err(Error::Refused(source(why)));
         }
         Ok(())
     }
@@ -93,9 +91,9 @@ impl<'a> Tx<'a> {
         self.inner.batch_execute("ROLLBACK").await.map_err(Error::from)
     }
 
-    /// Waits until the transaction is open: a BEGIN that failed would leave each statement behind it to itself.
+    /// Waits until the transaction is open: after a failed BEGIN each statement would commit by itself.
     async fn require_open(&self) -> Result<(), Error> {
-        self.begin.answer().await.map_err(|error| self.failures.note(error))
+        self.begin.answer().await.map_err(|error| self.failures.record(error))
     }
 
     /// Returns all rows.
@@ -123,13 +121,13 @@ impl<'a> Tx<'a> {
         self.run(sql, async |statement| self.inner.execute(&statement, params).await).await
     }
 
-    /// Sends a statement behind those that were begun before, and waits for what becomes of it.
+    /// Sends a statement behind those that were polled before, and waits for its answer.
     async fn run<T>(
         &self,
         sql: &'static str,
         send: impl AsyncFnOnce(Statement) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, Error> {
-        // Without tokio's budget, which could have one that comes later queue first.
+        // Without tokio's cooperative budget, which could let a later statement queue first.
         let turn = unconstrained(self.turn.lock()).await;
         let limit = self.limit_of_deadline()?;
         let unanswered = self.failures.sending();
@@ -170,22 +168,22 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// How long the server may run the next statement, when the deadline is earlier than its own limit.
+    /// The statement timeout for the next statement, when the deadline is earlier than the configured one.
     ///
-    /// Whoever drops the future at the deadline does not stop the server: without this it would go on holding its locks.
+    /// Dropping the future at the deadline does not stop the server: without this timeout it would go on holding its locks.
     fn limit_of_deadline(&self) -> Result<Option<Duration>, Error> {
-        let patience = Patience::at_most(self.statement_timeout);
-        if !patience.ends_with_deadline {
+        let budget = TimeoutBudget::at_most(self.statement_timeout);
+        if !budget.ends_with_deadline {
             return Ok(None);
         }
-        if patience.limit.as_millis() == 0 {
+        if budget.limit.as_millis() == 0 {
             // To the server, zero would mean no limit.
-            return Err(patience.exceeded("no time is left for the next statement"));
+            return Err(budget.exceeded("no time is left for the next statement"));
         }
-        Ok(Some(patience.limit))
+        Ok(Some(budget.limit))
     }
 
-    /// What a statement failed with, or, when the server refused it because an earlier one had failed, what that one did.
+    /// The error of a statement, or of the earlier statement because of which the server refused it.
     async fn failure(&self, error: tokio_postgres::Error) -> Error {
         if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)
             && let Some(first) = self.failures.wait_for_first().await
@@ -193,8 +191,8 @@ impl<'a> Tx<'a> {
             return first;
         }
         let was_limited = self.limited.load(Ordering::Relaxed);
-        self.failures.note(if was_limited && error.code() == Some(&SqlState::QUERY_CANCELED) {
-            Error::DeadlineExceeded(Box::new(error))
+        self.failures.record(if was_limited && error.code() == Some(&SqlState::QUERY_CANCELED) {
+            Error::DeadlineExceeded(source(error))
         } else {
             error.into()
         })
@@ -214,7 +212,7 @@ impl<'a> Tx<'a> {
     }
 }
 
-/// The row of a statement that returns one or none.
+/// Returns the row of a statement that returns one or none.
 pub(crate) fn at_most_one(statement: &'static str, mut rows: Vec<Row>) -> Result<Option<Row>, Error> {
     match rows.len() {
         0 | 1 => Ok(rows.pop()),

@@ -122,7 +122,7 @@ async fn raise(name: web::Path<String>) -> Result<HttpResponse, ApiError> {
 }
 
 async fn remaining() -> String {
-    deadline::remaining().unwrap().as_millis().to_string()
+    pg::deadline::remaining().unwrap().as_millis().to_string()
 }
 
 async fn panicking(request: HttpRequest) -> HttpResponse {

@@ -101,7 +101,8 @@ fn fingerprint(row: &Row) -> Result<Fingerprint, Error> {
 /// Reads the response of a finished row.
 pub(super) fn response(row: &Row) -> Result<Response, Error> {
     let (status, headers): (i16, serde_json::Value) = (row.column("status")?, row.column("headers")?);
-    let unreadable = |error| Error::Unreadable { column: "headers".to_owned(), source: Box::new(error) };
+    let unreadable =
+        |error| Error::Unreadable { column: "headers".to_owned(), source: std::sync::Arc::new(error) };
     Ok(Response {
         status: status.unsigned_abs(),
         headers: serde_json::from_value(headers).map_err(unreadable)?,

@@ -1,33 +1,41 @@
-//! Which migrations a database has seen, for a process that waits for them and applies none.
+//! Applied migrations of a database, and the failed one. A process that awaits migrations reads both and changes neither.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, error::Error as StdError};
 
 use deadpool_postgres::ClientWrapper;
 use refinery::Migration;
 use tokio_postgres::error::SqlState;
 
-use super::failure;
-use crate::{Columns as _, Error};
+use crate::{Columns as _, Error, error::source};
 
-/// The table in which the history of a schema stands.
+const CREATE_FAILURES: &str = "CREATE TABLE IF NOT EXISTS failed_migrations (\
+                      schema text PRIMARY KEY, version bigint NOT NULL, checksum text NOT NULL, \
+                      reason text NOT NULL, failed_at timestamptz NOT NULL)";
+const RECORD_FAILURE: &str = "INSERT INTO failed_migrations VALUES ($1, $2, $3, $4, clock_timestamp()) \
+                    ON CONFLICT (schema) DO UPDATE SET version = EXCLUDED.version, checksum = EXCLUDED.checksum, \
+                    reason = EXCLUDED.reason, failed_at = EXCLUDED.failed_at";
+const FORGET_FAILURE: &str = "DELETE FROM failed_migrations WHERE schema = $1";
+const FIND_FAILURE: &str =
+    "SELECT reason FROM failed_migrations WHERE schema = $1 AND version = $2 AND checksum = $3";
+
+/// The history table of a schema.
 pub(super) fn table(schema: &str) -> String {
     format!("{schema}_migrations")
 }
 
-/// Fails as unavailable, and so for a while only, as long as a step is missing; for good when one was changed, or
-/// could not be applied.
+/// Fails with a transient error while a step is missing, and with a final one when a step was changed or failed.
 pub(super) async fn require(session: &ClientWrapper, schema: &str, steps: &[Migration]) -> Result<(), Error> {
     let Some(missing) = first_missing(session, schema, steps).await? else { return Ok(()) };
-    if let Some(reason) = failure::find(session, schema, missing).await? {
+    if let Some(reason) = find_failure(session, schema, missing).await? {
         let why =
             format!("migration {missing} of schema {schema} failed in the process that applies it: {reason}");
-        return Err(Error::Migration(why.into()));
+        return Err(Error::Migration(source(why)));
     }
     let why = format!("migration {missing} of schema {schema} has not been applied yet");
-    Err(Error::Unavailable(why.into()))
+    Err(Error::Unavailable(source(why)))
 }
 
-/// Returns the first step that has not been applied; fails for good when one before it was changed.
+/// Returns the first step that is not applied. Fails when a step before it was changed.
 pub(super) async fn first_missing<'a>(
     session: &ClientWrapper,
     schema: &str,
@@ -39,7 +47,7 @@ pub(super) async fn first_missing<'a>(
             Some(checksum) if *checksum == step.checksum().to_string() => {}
             Some(_) => {
                 let why = format!("migration {step} of schema {schema} is not the one that was applied");
-                return Err(Error::Migration(why.into()));
+                return Err(Error::Migration(source(why)));
             }
             None => return Ok(Some(step)),
         }
@@ -47,7 +55,7 @@ pub(super) async fn first_missing<'a>(
     Ok(None)
 }
 
-/// Checksums by version; none where nothing has been applied yet.
+/// Checksums by version; empty without a history table.
 async fn applied(session: &ClientWrapper, schema: &str) -> Result<BTreeMap<i64, String>, Error> {
     let query = format!("SELECT version::bigint, checksum FROM {}", table(schema));
     match session.query(&query, &[]).await {
@@ -55,4 +63,54 @@ async fn applied(session: &ClientWrapper, schema: &str) -> Result<BTreeMap<i64, 
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(BTreeMap::new()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Records that `step` failed, and the reason.
+pub(super) async fn record_failure(
+    session: &ClientWrapper,
+    schema: &str,
+    step: &Migration,
+    failure: &Error,
+) -> Result<(), Error> {
+    session.batch_execute(CREATE_FAILURES).await?;
+    let (version, checksum, reason) =
+        (i64::from(step.version()), step.checksum().to_string(), reason(failure));
+    session.execute(RECORD_FAILURE, &[&schema, &version, &checksum, &reason]).await?;
+    Ok(())
+}
+
+/// Deletes the record of an earlier failure before another attempt.
+pub(super) async fn forget_failure(session: &ClientWrapper, schema: &str) -> Result<(), Error> {
+    match session.execute(FORGET_FAILURE, &[&schema]).await {
+        Err(error) if error.code() != Some(&SqlState::UNDEFINED_TABLE) => Err(error.into()),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Returns the reason why this step failed.
+async fn find_failure(
+    session: &ClientWrapper,
+    schema: &str,
+    step: &Migration,
+) -> Result<Option<String>, Error> {
+    let (version, checksum) = (i64::from(step.version()), step.checksum().to_string());
+    match session.query_opt(FIND_FAILURE, &[&schema, &version, &checksum]).await {
+        Ok(row) => Ok(row.map(|row| row.column(0)).transpose()?),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The server's answer without the detail, which repeats values of a row.
+fn reason(failure: &Error) -> String {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(failure);
+    while let Some(error) = cause {
+        if let Some(answer) =
+            error.downcast_ref::<tokio_postgres::Error>().and_then(|error| error.as_db_error())
+        {
+            return format!("{} {}: {}", answer.severity(), answer.code().code(), answer.message());
+        }
+        cause = error.source();
+    }
+    "see the log of the process that applies migrations".to_owned()
 }

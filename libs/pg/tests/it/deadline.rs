@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use deadline::scope;
-use pg::Error;
+use pg::{Error, deadline::scope};
 use testkit::wait_for;
 use tokio::time::Instant;
 

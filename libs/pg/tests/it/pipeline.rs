@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use deadline::scope;
 use futures::future::{join_all, try_join, try_join3};
-use pg::{Columns as _, Error, Tx};
+use pg::{Columns as _, Error, Tx, deadline::scope};
 use tokio::time::Instant;
 
 use crate::{ADD, COUNT, INSERT, count, migrated};

@@ -1,27 +1,36 @@
-//! Runs a transaction: connection, limits, COMMIT, and another attempt where that is safe.
+//! Runs a transaction: connection, limits, COMMIT, and a bounded retry where that is safe.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
-use crate::{Error, Pool, Tx, TxError, TxFuture, in_use::InUse, metrics, patience::Patience};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 
-/// Runs of one transaction at most, the first included.
-const ATTEMPTS: u32 = 4;
+use crate::{
+    Error, Pool, Tx, TxError, TxFuture,
+    deadline::{self, TimeoutBudget},
+    error::source,
+    metrics,
+    pool::Connection,
+};
 
-/// How long a failed transaction waits for its end. Statements that were given up come before that, and most of them were
-/// refused; for one that goes on, it is cheaper to close the connection than to wait.
+/// Retries of one transaction: three, below 20, 40 and 80 ms.
+const BACKOFF: ExponentialBuilder =
+    ExponentialBuilder::new().with_min_delay(Duration::from_millis(10)).with_max_times(3).with_jitter();
+
+/// Time limit for ROLLBACK. The server first ends the dropped statements, most of which it refuses; if one runs on, closing
+/// the connection is cheaper than waiting.
 const ROLLBACK_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Runs `work` in one READ COMMITTED transaction and commits it when it returns `Ok`.
 ///
-/// `name` labels the metrics. A serialization failure or deadlock runs the transaction again, a few times, after a
-/// jittered pause, and so do, at once, prepared statements that the server has forgotten or that a changed schema put out of
-/// date; nothing else is retried here. A [deadline](deadline::scope()) around the call bounds all of it: the wait
-/// for a connection, each statement on the server, and whether there is another attempt.
+/// `name` labels the metrics. A serialization failure or deadlock runs the transaction again, at most three times, with
+/// backoff and jitter; prepared statements that the server forgot, or that a changed schema made stale, run it again at once.
+/// Nothing else is retried here. A [deadline](deadline::scope()) around the call bounds the wait for a connection, each
+/// statement on the server, and the retries.
 ///
-/// What the closure needs comes through `context` instead of being captured: only so can the compiler prove, for every
+/// The closure captures nothing and gets its parameters through `context`: only so can the compiler prove, for every
 /// lifetime at once, that the returned future may move between threads (rust-lang/rust#110338).
 pub async fn run_tx<C, T, E, F>(pool: &Pool, name: &'static str, context: &C, work: F) -> Result<T, E>
 where
@@ -29,11 +38,11 @@ where
     E: TxError,
     F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, T, E>,
 {
-    retried(pool, name, || attempt_tx(pool, context, &work)).await
+    with_retry(pool, name, || attempt_tx(pool, context, &work)).await
 }
 
-/// Makes attempts, each a transaction, until one is not to be followed by another, and observes them together under `name`.
-pub(crate) async fn retried<T, E, F>(
+/// Runs attempts, each a transaction, until one is not retried, and observes them together under `name`.
+pub(crate) async fn with_retry<T, E, F>(
     pool: &Pool,
     name: &'static str,
     attempt_once: impl Fn() -> F,
@@ -43,18 +52,24 @@ where
     F: Future<Output = Result<T, E>>,
 {
     let started = Instant::now();
-    let mut attempt = 1;
+    let mut pauses = BACKOFF.build();
     loop {
         let result = attempt_once().await;
         let failure = result.as_ref().err().and_then(TxError::database);
-        if let Some(pause) = pause_before_next(failure, attempt) {
+        let stale = matches!(failure, Some(Error::StaleStatement(_)));
+        if (stale || matches!(failure, Some(Error::Conflict(_))))
+            && let Some(pause) = pauses.next()
+        {
+            let pause = if stale { Duration::ZERO } else { pause };
             if deadline::remaining().is_some_and(|remaining| remaining <= pause) {
                 metrics::observe_tx(name, "deadline_exceeded", started);
-                return Err(Error::DeadlineExceeded("no time is left for another attempt".into()).into());
+                return Err(Error::DeadlineExceeded(source("no time is left for another attempt")).into());
             }
-            prepare_next(pool, name, failure);
+            if stale {
+                pool.forget_plans();
+            }
+            metrics::TX_RETRIES.with_label_values(&[name]).inc();
             tokio::time::sleep(pause).await;
-            attempt += 1;
             continue;
         }
         let outcome = match (&result, failure) {
@@ -67,30 +82,12 @@ where
     }
 }
 
-/// Returns how long to wait before another attempt; `None` when there is none.
-fn pause_before_next(failure: Option<&Error>, attempt: u32) -> Option<Duration> {
-    match failure? {
-        _ if attempt >= ATTEMPTS => None,
-        Error::Conflict(_) => Some(jittered_pause(attempt)),
-        Error::StaleStatement(_) => Some(Duration::ZERO),
-        _ => None,
-    }
-}
-
-/// Counts another attempt, and sees to it that it does not meet the same out-of-date plans.
-fn prepare_next(pool: &Pool, name: &'static str, failure: Option<&Error>) {
-    if matches!(failure, Some(Error::StaleStatement(_))) {
-        pool.forget_plans();
-    }
-    metrics::TX_RETRIES.with_label_values(&[name]).inc();
-}
-
-/// How far an attempt has got: what its connection is good for, and what a timeout means.
+/// The progress of an attempt. It decides whether its connection can be reused, and what a timeout means.
 #[derive(Default)]
 struct Progress {
-    /// COMMIT may be on its way.
+    /// COMMIT may have been sent.
     committing: AtomicBool,
-    /// No transaction is open any more, and the server is at rest.
+    /// The transaction has ended, and no statement runs.
     ended: AtomicBool,
 }
 
@@ -101,26 +98,26 @@ where
     F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, T, E>,
 {
     // Closed, unless the transaction is known to have ended: its future can be dropped at every await.
-    let connection = InUse::new(pool.get().await?);
+    let connection = Connection::new(pool.get().await?);
     let progress = Progress::default();
     let running = in_tx(&connection, pool.statement_timeout(), context, work, &progress);
-    let patience = Patience::at_most(pool.transaction_timeout());
-    match tokio::time::timeout(patience.limit, running).await {
+    let budget = TimeoutBudget::at_most(pool.transaction_timeout());
+    match tokio::time::timeout(budget.limit, running).await {
         Ok(result) => {
             if progress.ended.into_inner() {
-                connection.give_back();
+                connection.release();
             }
             result
         }
         Err(timed_out) if progress.committing.into_inner() => {
-            Err(Error::CommitUnknown(Box::new(timed_out)).into())
+            Err(Error::CommitUnknown(source(timed_out)).into())
         }
-        Err(timed_out) => Err(patience.exceeded(timed_out).into()),
+        Err(timed_out) => Err(budget.exceeded(timed_out).into()),
     }
 }
 
 async fn in_tx<C, T, E, F>(
-    connection: &InUse,
+    connection: &Connection,
     statement_timeout: Duration,
     context: &C,
     work: &F,
@@ -149,10 +146,4 @@ where
     progress.ended.store(!matches!(committed, Err(Error::CommitUnknown(_))), Ordering::Relaxed);
     committed?;
     Ok(value)
-}
-
-/// Full jitter below an exponential bound: 20, 40, 80 ms.
-fn jittered_pause(attempt: u32) -> Duration {
-    let bound_ms = 20_u64 << (attempt - 1);
-    Duration::from_millis(rand::random_range(1..=bound_ms))
 }
