@@ -86,7 +86,7 @@ async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
         if let Some(migrated) = stop.run_until_cancelled(pg::migrate(&database, SCHEMAS)).await {
             migrated?;
         }
-        let purge = idempotency::Table::IdempotencyKeys.keep_purged(database, stop.clone());
+        let purge = idempotency::Table::IdempotencyKeys.run_retention(database, stop.clone());
         tokio::join!(completer.complete_orphans(stop), purge);
         Ok(())
     });

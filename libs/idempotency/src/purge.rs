@@ -1,4 +1,4 @@
-//! Removes rows whose retention is over, a few at a time, so that no purge is ever a long transaction.
+//! Retention of this library's tables.
 
 use std::time::Duration;
 
@@ -6,12 +6,6 @@ use pg::{Error, Pool, Tx};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
-
-/// Rows removed in one transaction at most.
-const BATCH: i64 = 1_000;
-
-/// Pause between looks at the table once nothing is left to remove.
-const IDLE: Duration = Duration::from_mins(1);
 
 const PURGE_KEYS: &str = "\
 DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
@@ -22,52 +16,40 @@ DELETE FROM processed_events WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM processed_events
     WHERE processed_at <= now() - make_interval(secs => $2) LIMIT $1 FOR UPDATE SKIP LOCKED))";
 
-/// A table that this library keeps and purges.
+/// A table of this library.
 #[derive(Clone, Copy, Debug)]
 pub enum Table {
     /// Stored responses; each row knows when it expires.
     IdempotencyKeys,
-    /// Processed events, kept for this long. Longer than a message can come back: topic retention plus dead letters.
+    /// Processed events. Choose a retention longer than the broker or a dead letter can redeliver a message.
     ProcessedEvents {
-        /// How long a row is kept.
+        /// Age at which a row expires.
         retention: Duration,
     },
 }
 
 impl Table {
-    /// Purges the table until `stop`; a failure is logged and tried again later, for nothing depends on a purge.
-    pub async fn keep_purged(self, pool: Pool, stop: CancellationToken) {
-        loop {
-            let pause = match self.purge_batch(&pool).await {
-                Ok(rows) if rows == BATCH.unsigned_abs() => Duration::from_millis(100),
-                Ok(_) => IDLE,
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        table = self.name(),
-                        "purge failed"
-                    );
-                    IDLE
-                }
-            };
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
+    /// Deletes expired rows in batches until `stop` ([`pg::run_retention`]).
+    pub async fn run_retention(self, pool: Pool, stop: CancellationToken) {
+        let pool = &pool;
+        pg::run_retention(self.name(), stop, |limit| self.delete_batch(pool, limit)).await;
     }
 
-    async fn purge_batch(self, pool: &Pool) -> Result<u64, Error> {
-        let rows = pg::run_tx(pool, "purge", &self, |tx, table| Box::pin(table.delete_expired(tx))).await?;
+    async fn delete_batch(self, pool: &Pool, limit: i64) -> Result<u64, Error> {
+        let context = (self, limit);
+        let rows = pg::run_tx(pool, "purge", &context, |tx, (table, limit)| {
+            Box::pin(table.delete_expired(tx, *limit))
+        })
+        .await?;
         metrics::PURGED.with_label_values(&[self.name()]).inc_by(rows);
         Ok(rows)
     }
 
-    async fn delete_expired(&self, tx: &Tx<'_>) -> Result<u64, Error> {
+    async fn delete_expired(self, tx: &Tx<'_>, limit: i64) -> Result<u64, Error> {
         match self {
-            Self::IdempotencyKeys => tx.execute(PURGE_KEYS, &[&BATCH]).await,
+            Self::IdempotencyKeys => tx.execute(PURGE_KEYS, &[&limit]).await,
             Self::ProcessedEvents { retention } => {
-                tx.execute(PURGE_EVENTS, &[&BATCH, &retention.as_secs_f64()]).await
+                tx.execute(PURGE_EVENTS, &[&limit, &retention.as_secs_f64()]).await
             }
         }
     }

@@ -100,8 +100,8 @@ async fn send_mails(
     }
     let purge = async {
         tokio::join!(
-            store::keep_purged(pool.clone(), retention, stop.clone()),
-            Table::ProcessedEvents { retention }.keep_purged(pool.clone(), stop.clone()),
+            store::run_retention(pool.clone(), retention, stop.clone()),
+            Table::ProcessedEvents { retention }.run_retention(pool.clone(), stop.clone()),
         );
         Ok(())
     };

@@ -13,7 +13,7 @@
 
 mod purge;
 
-pub(crate) use purge::keep_purged;
+pub(crate) use purge::run_retention;
 
 use std::time::Duration;
 

@@ -153,7 +153,7 @@ fn spawn_database_workers(
             relay.run(stop.clone()),
             process.run(stop.clone()),
             journey.run(stop.clone()),
-            idempotency::Table::IdempotencyKeys.keep_purged(pool, stop),
+            idempotency::Table::IdempotencyKeys.run_retention(pool, stop),
         );
         Ok(())
     });

@@ -63,7 +63,7 @@ fn keep_database(runtime: &mut Runtime, pool: Pool) {
         if let Some(migrated) = stop.run_until_cancelled(pg::migrate(&pool, store::SCHEMAS)).await {
             migrated?;
         }
-        idempotency::Table::IdempotencyKeys.keep_purged(pool, stop).await;
+        idempotency::Table::IdempotencyKeys.run_retention(pool, stop).await;
         Ok(())
     });
 }
