@@ -32,10 +32,10 @@ pub(crate) enum Error {
     #[error(transparent)]
     Smtp(#[from] smtp::Error),
     /// Another claim is being worked on, or was until its process died.
-    #[error("the mail is claimed by another attempt, whose lease has not ended")]
+    #[error("another attempt holds the lease of the mail")]
     Held,
     /// Every attempt that is allowed ended without an answer.
-    #[error("outcome unknown: the mail was handed over {0} times without an answer, so it may have arrived")]
+    #[error("outcome unknown: {0} attempts to send the mail got no answer, so it may have arrived")]
     NoAnswers(i32),
     /// The task panicked.
     #[error("the attempt was interrupted")]

@@ -54,7 +54,9 @@ pub(crate) enum Error {
         code: String,
     },
     /// Any other answer, for which a setting on either side is to blame, or a passing state.
-    #[error("url-shortener answers {0}; check LINKS_URL here and AUTH_JWKS_FILE there if it goes on")]
+    #[error(
+        "url-shortener answers {0}; if this continues, check LINKS_URL of email-consumer and AUTH_JWKS_FILE of url-shortener"
+    )]
     Unexpected(u16),
 }
 

@@ -13,7 +13,11 @@ use crate::domain::TrackingKey;
 
 /// Settings of the order service.
 #[derive(Debug, Parser)]
-#[command(name = "orders", version, about = "Takes orders and leads them to their final state.")]
+#[command(
+    name = "orders",
+    version,
+    about = "Accepts orders, reserves stock, and confirms or rejects each order."
+)]
 pub(crate) struct Config {
     #[command(flatten)]
     pub(crate) service: service::Config,

@@ -16,34 +16,34 @@ const ORDER_V1: Deprecation = Deprecation::new(1_795_564_800, 1_814_400_000, 2);
 
 /// Every operation, with the scope that it needs and the errors that it may answer.
 fn api() -> Api {
-    Api::new("orders", env!("CARGO_PKG_VERSION"), "Takes orders and leads them to their final state.")
-        .operation(operation!(create_order::create_order).scope("orders:write").errors(&[
-            Code::MissingIdempotencyKey,
-            Code::InvalidIdempotencyKey,
-            Code::RequestInProgress,
-            Code::IdempotencyKeyReused,
-            Code::UnknownSku,
-        ]))
-        .operation(operation!(list_orders::list_orders).scope("orders:read").errors(&[
-            Code::InvalidRequest,
-            Code::InvalidCursor,
-            Code::CursorForeign,
-            Code::CursorExpired,
-            Code::CursorMismatch,
-        ]))
-        .operation(
-            operation!(get_order::get_order)
-                .scope("orders:read")
-                .errors(&[Code::NotFound])
-                .by_header()
-                .deprecated(ORDER_V1),
-        )
-        .operation(
-            operation!(get_order::get_order_v2).scope("orders:read").errors(&[Code::NotFound]).by_header(),
-        )
-        .operation(
-            operation!(track_order::track_order).public_link("the token in the path is the capability"),
-        )
+    Api::new(
+        "orders",
+        env!("CARGO_PKG_VERSION"),
+        "Accepts orders, reserves stock, and confirms or rejects each order.",
+    )
+    .operation(operation!(create_order::create_order).scope("orders:write").errors(&[
+        Code::MissingIdempotencyKey,
+        Code::InvalidIdempotencyKey,
+        Code::RequestInProgress,
+        Code::IdempotencyKeyReused,
+        Code::UnknownSku,
+    ]))
+    .operation(operation!(list_orders::list_orders).scope("orders:read").errors(&[
+        Code::InvalidRequest,
+        Code::InvalidCursor,
+        Code::CursorForeign,
+        Code::CursorExpired,
+        Code::CursorMismatch,
+    ]))
+    .operation(
+        operation!(get_order::get_order)
+            .scope("orders:read")
+            .errors(&[Code::NotFound])
+            .by_header()
+            .deprecated(ORDER_V1),
+    )
+    .operation(operation!(get_order::get_order_v2).scope("orders:read").errors(&[Code::NotFound]).by_header())
+    .operation(operation!(track_order::track_order).public_link("the token in the path is the capability"))
 }
 
 /// Adds the routes.

@@ -12,7 +12,11 @@ use crate::domain::PublicUrl;
 
 /// Settings of the URL shortener.
 #[derive(Debug, Parser)]
-#[command(name = "url-shortener", version, about = "Gives long URLs short names, and redirects to them.")]
+#[command(
+    name = "url-shortener",
+    version,
+    about = "Creates short links and redirects them to their targets."
+)]
 // clap names a group after the type, and every crate has a `Config`.
 #[group(skip)]
 pub(crate) struct Config {

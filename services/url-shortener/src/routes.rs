@@ -17,7 +17,7 @@ fn api() -> Api {
     Api::new(
         "url-shortener",
         env!("CARGO_PKG_VERSION"),
-        "Gives long URLs short names, and redirects to them.",
+        "Creates short links and redirects them to their targets.",
     )
     .operation(operation!(list_links::list_links).scope("links:read").errors(&[
         Code::InvalidRequest,

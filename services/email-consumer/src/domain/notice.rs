@@ -53,7 +53,7 @@ pub(crate) enum InvalidNotice {
     #[error("the event's tenant is malformed")]
     Tenant(#[from] auth::InvalidTenant),
     /// Amounts cannot be written.
-    #[error("the event's currency is none of ISO 4217")]
+    #[error("the event's currency is not an ISO 4217 code")]
     Currency(#[from] UnknownCurrency),
     /// The price of a line is beyond all measure.
     #[error("the price of a line is out of range")]

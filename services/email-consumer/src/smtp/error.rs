@@ -6,7 +6,7 @@ use super::reply::{Concern, Phase, Reply};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// Nothing can be sent there.
-    #[error("the customer's address is not a mail address")]
+    #[error("the customer's address is not a valid mail address")]
     InvalidAddress,
     /// The parts do not make a message.
     #[error("the mail cannot be composed")]
@@ -22,29 +22,29 @@ pub(crate) enum Error {
     LoginRefused(u16),
     /// The server has no way to log in that we know.
     #[error(
-        "the SMTP server offers neither AUTH PLAIN nor AUTH LOGIN, which SMTP_USER needs; it may do so on another SMTP_PORT"
+        "the SMTP server offers neither AUTH PLAIN nor AUTH LOGIN, which SMTP_USER needs; it may offer them on another SMTP_PORT"
     )]
     NoLogin,
     /// The server takes no mail from us, whichever it is.
-    #[error("the SMTP server takes no mail from us: it answers {0}")]
+    #[error("the SMTP server refuses all mails from this client: it answers {0}")]
     TurnedAway(u16),
     /// The server refused this mail.
     #[error("the SMTP server refuses the mail with {}", .0.code)]
     Refused(Reply),
     /// The server refused this mail, or would refuse any.
-    #[error("the SMTP server refuses this mail or every mail: it answers {}", .0.code)]
+    #[error("the SMTP server refuses this mail or all mails: it answers {}", .0.code)]
     Unclear(Reply),
     /// The server went on to refuse this mail while it took others.
-    #[error("the SMTP server refuses the mail with {}, time after time, and takes others", .0.code)]
+    #[error("the SMTP server refuses the mail with {} repeatedly and accepts other mails", .0.code)]
     RefusedAlone(Reply),
     /// The address needs an extension (RFC 6531) that the server does not have.
-    #[error("the SMTP server does not support addresses beyond ASCII")]
+    #[error("the SMTP server does not support addresses with characters outside ASCII (SMTPUTF8)")]
     UnsupportedAddress,
     /// Another process may have the mail, so it was not handed over.
-    #[error("the lease ended before the mail was handed over")]
+    #[error("the lease ended before the mail was sent")]
     LeaseLost,
     /// The exchange broke off after the end of the mail: the server may have it.
-    #[error("nobody knows whether the SMTP server has the mail: {0}")]
+    #[error("outcome unknown, the SMTP server may have the mail: {0}")]
     OutcomeUnknown(&'static str),
 }
 

@@ -99,7 +99,7 @@ async fn transfer(
         () = lease.lost() => return Err(Error::LeaseLost),
         answer = &mut sending => return verdict(answer, dot.try_recv().is_ok()),
         _ = &mut dot => {}
-        () = sleep(limits.transfer()) => return Err(Error::Unavailable("it does not take the mail in time")),
+        () = sleep(limits.transfer()) => return Err(Error::Unavailable("it does not accept the mail in time")),
     }
     match timeout(limits.after_dot(), sending).await {
         Ok(answer) => verdict(answer, true),

@@ -41,7 +41,7 @@ pub(super) async fn begin(mut stream: BufReader<TcpStream>) -> Result<TcpStream,
     }
     if !stream.buffer().is_empty() {
         return Err(Error::Insecure(
-            "plaintext came behind the answer to STARTTLS; somebody on the way put it there",
+            "plaintext follows the answer to STARTTLS; this is a sign of a man-in-the-middle attack",
         ));
     }
     Ok(stream.into_inner())

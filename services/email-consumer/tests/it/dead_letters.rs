@@ -104,7 +104,7 @@ async fn a_currency_that_is_none_is_a_dead_letter() {
     world.publisher.publish(&order, &event).await;
 
     let letter = dead_letter(&world).await;
-    assert_eq!(letter.headers["dead-letter-reason"], "the event's currency is none of ISO 4217");
+    assert_eq!(letter.headers["dead-letter-reason"], "the event's currency is not an ISO 4217 code");
     assert!(Mailbox::messages(&order.email).await.is_empty());
 }
 
@@ -115,7 +115,7 @@ async fn an_address_that_is_none_is_a_dead_letter_whose_reason_does_not_repeat_i
     world.publisher.publish(&order, &order.confirmed()).await;
 
     let letter = dead_letter(&world).await;
-    assert_eq!(letter.headers["dead-letter-reason"], "the customer's address is not a mail address");
+    assert_eq!(letter.headers["dead-letter-reason"], "the customer's address is not a valid mail address");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -108,7 +108,7 @@ async fn a_recipient_refused_by_policy_while_others_are_taken_becomes_a_dead_let
     let letter = letter_of_a_recipient_refused_with("550 5.7.1 <{}> takes no mail from you").await;
     assert_eq!(
         letter.headers["dead-letter-reason"],
-        "the SMTP server refuses the mail with 550, time after time, and takes others"
+        "the SMTP server refuses the mail with 550 repeatedly and accepts other mails"
     );
 }
 
@@ -117,7 +117,7 @@ async fn a_recipient_refused_for_now_for_too_long_becomes_a_dead_letter() {
     let letter = letter_of_a_recipient_refused_with("452 4.2.2 <{}> is full").await;
     assert_eq!(
         letter.headers["dead-letter-reason"],
-        "the SMTP server refuses the mail with 452, time after time, and takes others"
+        "the SMTP server refuses the mail with 452 repeatedly and accepts other mails"
     );
 }
 
@@ -172,7 +172,7 @@ async fn a_mail_that_never_gets_an_answer_is_given_up_and_a_replay_sends_it_agai
     let letters = Kafka::read(world.dead_letter_topic(), 1).await;
     assert_eq!(
         letters[0].headers["dead-letter-reason"],
-        "outcome unknown: the mail was handed over 3 times without an answer, so it may have arrived"
+        "outcome unknown: 3 attempts to send the mail got no answer, so it may have arrived"
     );
     assert_eq!(stub.taken(), 3);
     assert_eq!(metric(&consumer, "email_unknown_outcomes_total").await, 3);

@@ -23,15 +23,15 @@ pub(crate) struct EmailAddress(String);
 /// Why no mail could be sent to a text. The text is not repeated: it may be an address all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum InvalidEmailAddress {
-    #[error("must be a mail address such as name@example.com, and is empty")]
+    #[error("must not be empty; write a mail address such as name@example.com")]
     Empty,
-    #[error("must not have blanks or control characters in it")]
+    #[error("must not contain whitespace or control characters")]
     Blank,
-    #[error("must be in ASCII: write a domain in Punycode (xn--…)")]
+    #[error("must be ASCII; write an international domain in Punycode (xn--…)")]
     NotAscii,
-    #[error("must have an @ between a name and a domain")]
+    #[error("must have an @ between the name and the domain")]
     NoAt,
-    #[error("must have one @ only")]
+    #[error("must contain only one @")]
     SecondAt,
     #[error("must have a name before the @")]
     NoLocal,
@@ -41,21 +41,21 @@ pub(crate) enum InvalidEmailAddress {
     TooLong,
     #[error("must have at most {MAX_LOCAL_LEN} characters before the @")]
     LocalTooLong,
-    #[error("must not have a name that begins or ends with a dot, or has two in a row")]
+    #[error("must not have a dot at the start or end of the name before the @, or two dots in a row")]
     LocalDots,
-    #[error("must have only letters, digits, dots and !#$%&'*+-/=?^_`{{|}}~ before the @, without quotes")]
+    #[error("must contain only letters, digits, dots and !#$%&'*+-/=?^_`{{|}}~ before the @, without quotes")]
     LocalCharacter,
-    #[error("must have a domain name after the @, not an address in brackets")]
+    #[error("must have a domain name after the @, not an IP address in brackets")]
     Literal,
-    #[error("must have only letters, digits, hyphens and dots after the @")]
+    #[error("must contain only letters, digits, hyphens and dots after the @")]
     DomainCharacter,
-    #[error("must have a dot in the domain, as in example.com")]
+    #[error("must have a domain with a dot, such as example.com")]
     NoDot,
-    #[error("must not have a domain that begins or ends with a dot, or has two in a row")]
+    #[error("must not have a dot at the start or end of the domain, or two dots in a row")]
     DomainDots,
-    #[error("must have at most {MAX_LABEL_LEN} characters between two dots of the domain")]
+    #[error("must have at most {MAX_LABEL_LEN} characters in each part of the domain")]
     LabelTooLong,
-    #[error("must not have a hyphen at the beginning or end of a part of the domain")]
+    #[error("must not have a hyphen at the start or end of a part of the domain")]
     Hyphen,
 }
 

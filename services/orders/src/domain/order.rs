@@ -32,9 +32,9 @@ pub(crate) struct Sku(String);
 pub(crate) enum InvalidSku {
     #[error("must have 1 to {MAX_SKU_LEN} characters")]
     Length,
-    #[error("must have only upper-case letters A-Z, digits and hyphens")]
+    #[error("must contain only upper-case letters A-Z, digits and hyphens")]
     Character,
-    #[error("must not begin with a hyphen")]
+    #[error("must not start with a hyphen")]
     Hyphen,
 }
 
@@ -130,11 +130,11 @@ pub(crate) struct Rejected {
 /// Why an order cannot be placed.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum PlaceError {
-    #[error("an order has 1 to {MAX_LINES} lines")]
+    #[error("an order must have 1 to {MAX_LINES} lines")]
     LineCount,
-    #[error("the products of an order have one currency")]
+    #[error("all products of an order must have the same currency")]
     MixedCurrencies,
-    #[error("the order's total is too large")]
+    #[error("the total of the order is too large")]
     TotalTooLarge,
 }
 

@@ -24,7 +24,7 @@ use crate::{
     store::{self, catalogue::Product},
 };
 
-/// What a client sends.
+/// An order to place.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
@@ -32,25 +32,26 @@ use crate::{
     "lines": [{ "sku": "TEA-SENCHA", "quantity": 2 }, { "sku": "POT-IRON", "quantity": 1 }],
 }))]
 pub(crate) struct NewOrder {
-    /// Where the mail about the order goes.
+    /// Mail address of the customer. The e-mails about the order go to it.
     #[schema(
         value_type = String, max_length = 254,
         pattern = r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+\.[A-Za-z0-9-]+$"
     )]
     customer_email: EmailAddress,
-    /// What is ordered; no product twice.
+    /// Products to order. Each SKU appears at most once.
     #[schema(min_items = 1, max_items = 50)]
     lines: Vec<NewLine>,
 }
 
-/// A product and how many of it.
+/// A product and its quantity.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewOrderLine)]
 struct NewLine {
-    /// The stock keeping unit, as the tenant's catalogue has it.
+    /// Stock keeping unit (SKU) of a product in the tenant's catalogue.
     #[schema(value_type = String, pattern = "^[A-Z0-9][A-Z0-9-]{0,39}$")]
     sku: Sku,
+    /// Number of pieces.
     #[schema(minimum = 1, maximum = 1000)]
     quantity: i32,
 }
@@ -81,7 +82,7 @@ impl NewLine {
                     Some(sku)
                 }
                 Entry::Occupied(first) => {
-                    node.refuse(format!("is in line {} already; put the quantities together", first.get()))
+                    node.refuse(format!("is also in line {}; add the quantities in one line", first.get()))
                 }
             }
         });
@@ -90,21 +91,22 @@ impl NewLine {
     }
 }
 
-/// Accepts an order; its state is to be asked for at `Location`.
+/// Places an order.
 ///
-/// The same request with the same `Idempotency-Key` has one effect and one answer.
+/// The order is `pending` until its stock is reserved. Poll the path in `Location` for the final state. Retries with the same
+/// `Idempotency-Key` place one order and get the same response.
 #[utoipa::path(
     post, path = "/v1/orders", tag = "orders",
     params((
-        "Idempotency-Key" = String, Header, description = "The client's name for this request, such as a UUID.",
+        "Idempotency-Key" = String, Header, description = "Unique key of this request, such as a UUID. A retry sends the same key.",
         min_length = 1, max_length = 255, pattern = "^[!#-~]+$", example = "8e03978e-40d5-43dd-bc93-6894a57f9324",
     )),
     request_body = NewOrder,
     responses((
-        status = 202, description = "Accepted, and still `pending`.", body = OrderBody,
+        status = 202, description = "The order is accepted and `pending`.", body = OrderBody,
         headers(
-            ("Location" = String, description = "Where the order is, in the version of this answer."),
-            ("Idempotent-Replayed" = String, description = "`true` when this is the answer to an earlier request."),
+            ("Location" = String, description = "Path of the order, in the API version of this response."),
+            ("Idempotent-Replayed" = String, description = "`true` if this response is a replay of the response to an earlier request."),
         ),
     )),
 )]
@@ -175,14 +177,14 @@ impl Placing<'_> {
         Order::place(self.tenant, self.wanted.customer_email.clone(), lines, now).map_err(|error| {
             let (message, fault) = match error {
                 PlaceError::LineCount => {
-                    ("An order has too few lines or too many.", "has too few or too many")
+                    ("The order has too few or too many lines.", "must have 1 to 50 lines")
                 }
                 PlaceError::MixedCurrencies => (
-                    "Order products of different currencies separately.",
-                    "has products of different currencies",
+                    "All products of an order must have the same currency. Place one order for each currency.",
+                    "has products with different currencies",
                 ),
                 PlaceError::TotalTooLarge => {
-                    ("The total is too large; split the order.", "comes to too large a total")
+                    ("The total of the order is too large. Split the order.", "has too large a total")
                 }
             };
             ApiError::new(Code::InvalidRequest, message).with_detail("/lines", fault).with_source(error)
@@ -195,7 +197,7 @@ fn priced(wanted: &NewOrder, products: &BTreeMap<Sku, Product>) -> Result<Vec<Li
     let mut error = None;
     for (index, _) in unknown {
         let so_far = error.unwrap_or_else(|| {
-            ApiError::new(Code::UnknownSku, "The catalogue does not have every product of this order.")
+            ApiError::new(Code::UnknownSku, "The catalogue does not contain every product of this order.")
         });
         error = Some(so_far.with_detail(format!("/lines/{index}/sku"), "is not in the catalogue"));
     }

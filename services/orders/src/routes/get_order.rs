@@ -16,21 +16,21 @@ pub(crate) fn location(id: Uuid) -> String {
     format!("/v1/orders/{id}")
 }
 
-/// An order, amounts as numbers beside one currency.
+/// Returns an order, with amounts as numbers and one currency.
 ///
-/// Another tenant's order is as absent as one that never was.
+/// An order of another tenant returns 404.
 #[utoipa::path(
     get, path = "/v1/orders/{id}", tag = "orders",
     params(
-        ("id" = Uuid, Path, description = "The order's id.", example = "0197c1f2-6a0e-7c3e-9b55-0c1f0e5f2d11"),
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what the client has."),
+        ("id" = Uuid, Path, description = "Id of the order.", example = "0197c1f2-6a0e-7c3e-9b55-0c1f0e5f2d11"),
+        ("If-None-Match" = Option<String>, Header, description = "`ETag` of an earlier response. The response is 304 if the order has not changed."),
     ),
     responses(
         (
-            status = 200, description = "The order as it is now.", body = OrderBody,
-            headers(("ETag" = String, description = "Another one after every change.")),
+            status = 200, description = "The current state of the order.", body = OrderBody,
+            headers(("ETag" = String, description = "Version of the order. It differs after every change.")),
         ),
-        (status = 304, description = "The order is what `If-None-Match` says."),
+        (status = 304, description = "The order has not changed since the response with this `ETag`."),
     ),
 )]
 pub(crate) async fn get_order(
@@ -43,21 +43,21 @@ pub(crate) async fn get_order(
     Ok(conditional::json(&request, tag(&order, 1), || OrderBody::from(&order)))
 }
 
-/// An order, each amount with its currency.
+/// Returns an order, with a currency for each amount.
 ///
-/// Another tenant's order is as absent as one that never was.
+/// An order of another tenant returns 404.
 #[utoipa::path(
     get, path = "/v2/orders/{id}", tag = "orders",
     params(
-        ("id" = Uuid, Path, description = "The order's id.", example = "0197c1f2-6a0e-7c3e-9b55-0c1f0e5f2d11"),
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what the client has."),
+        ("id" = Uuid, Path, description = "Id of the order.", example = "0197c1f2-6a0e-7c3e-9b55-0c1f0e5f2d11"),
+        ("If-None-Match" = Option<String>, Header, description = "`ETag` of an earlier response. The response is 304 if the order has not changed."),
     ),
     responses(
         (
-            status = 200, description = "The order as it is now.", body = OrderBodyV2,
-            headers(("ETag" = String, description = "Another one after every change.")),
+            status = 200, description = "The current state of the order.", body = OrderBodyV2,
+            headers(("ETag" = String, description = "Version of the order. It differs after every change.")),
         ),
-        (status = 304, description = "The order is what `If-None-Match` says."),
+        (status = 304, description = "The order has not changed since the response with this `ETag`."),
     ),
 )]
 pub(crate) async fn get_order_v2(
@@ -87,6 +87,6 @@ async fn find(caller: &Caller, id: &str, state: &State) -> Result<Snapshot, ApiE
 fn no_such_order() -> ApiError {
     ApiError::new(
         Code::NotFound,
-        "There is no such order. Use the Location of the response that accepted it.",
+        "The order does not exist. Use the path in the Location header of the response that accepted it.",
     )
 }

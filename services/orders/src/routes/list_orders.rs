@@ -29,25 +29,25 @@ pub(crate) const PATTERN: &str = "/v1/orders";
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Parameters {
-    /// Orders in this state only.
+    /// Only orders in this state.
     #[param(value_type = Option<OrderState>)]
     state: Option<StateName>,
-    /// Orders placed then or later.
+    /// Only orders placed at this time or later.
     #[param(value_type = Option<String>, format = DateTime)]
     created_from: Option<Moment>,
-    /// Orders placed before.
+    /// Only orders placed before this time.
     #[param(value_type = Option<String>, format = DateTime)]
     created_to: Option<Moment>,
-    /// Orders of the customer with exactly this mail address.
+    /// Only orders with exactly this `customer_email`.
     #[param(value_type = Option<String>, max_length = 254)]
     customer: Option<EmailAddress>,
-    /// Which come first.
+    /// Sort order by the time of placing: newest or oldest first.
     #[param(value_type = Option<String>, pattern = "^(newest|oldest)$")]
     order: Sort,
-    /// How many there are on a page, at most.
+    /// Maximum number of orders on a page.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
-    /// `next` or `prev` of another page of the same list.
+    /// `next` or `prev` of another page, with the same filters and sort order.
     cursor: Option<String>,
 }
 
@@ -72,26 +72,26 @@ impl FromQuery for Parameters {
     }
 }
 
-/// A page of the list.
+/// A page of orders.
 #[derive(Serialize, ToSchema)]
 #[schema(as = OrderPageV1)]
 struct PageBody {
     items: Vec<SummaryBody>,
-    /// The cursor of the page after this one; `null` at the end.
+    /// Cursor of the next page; `null` on the last page.
     #[schema(required = true)]
     next: Option<String>,
-    /// The cursor of the page before this one; `null` at the beginning.
+    /// Cursor of the previous page; `null` on the first page.
     #[schema(required = true)]
     prev: Option<String>,
 }
 
-/// One page of the orders of the caller's tenant.
+/// Lists the orders of the caller's tenant, one page at a time.
 #[utoipa::path(
     get, path = "/v1/orders", tag = "orders",
     params(Parameters),
     responses((
-        status = 200, description = "The page.", body = PageBody,
-        headers(("Link" = String, description = "The pages beside it, as `rel=\"next\"` and `rel=\"prev\"` (RFC 8288).")),
+        status = 200, description = "One page of orders.", body = PageBody,
+        headers(("Link" = String, description = "The next and the previous page, as `rel=\"next\"` and `rel=\"prev\"` (RFC 8288).")),
     )),
 )]
 pub(crate) async fn list_orders(
@@ -126,7 +126,7 @@ fn scope(tenant: &str, filter: &OrderFilter, order: Sort) -> Scope {
 
 fn range(from: Option<Moment>, to: Option<Moment>) -> Result<Range, ApiError> {
     Range::new(from, to).map_err(|error| {
-        ApiError::new(Code::InvalidRequest, "No order can lie in this range of times. See details.")
+        ApiError::new(Code::InvalidRequest, "The time range is empty. See details.")
             .with_detail("/query/created_to", error.to_string())
     })
 }

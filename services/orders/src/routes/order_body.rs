@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::domain::{Change, Line, Snapshot, Summary};
 
-/// An order in version 1. Times are RFC 3339 in UTC, amounts are in the currency's minor unit.
+/// An order (version 1). Times are RFC 3339 in UTC. Amounts are in the minor unit of the currency (ISO 4217).
 #[derive(Serialize, ToSchema)]
 #[schema(as = OrderV1)]
 pub(crate) struct OrderBody {
@@ -15,7 +15,7 @@ pub(crate) struct OrderBody {
     id: String,
     #[schema(value_type = OrderState)]
     state: &'static str,
-    /// Why the order cannot be fulfilled, for the customer to read.
+    /// Reason of the rejection, as a text for the customer; `null` unless the order is `rejected`.
     rejection_reason: Option<String>,
     customer_email: String,
     lines: Vec<LineBody>,
@@ -26,11 +26,11 @@ pub(crate) struct OrderBody {
     placed_at: String,
     #[schema(format = DateTime)]
     updated_at: String,
-    /// Every state that the order was in, in order.
+    /// All states of the order, oldest first.
     history: Vec<ChangeBody>,
 }
 
-/// An order in a list: no lines, no history.
+/// An order without its lines and history (version 1).
 #[derive(Serialize, ToSchema)]
 #[schema(as = OrderSummaryV1)]
 pub(crate) struct SummaryBody {
@@ -38,7 +38,7 @@ pub(crate) struct SummaryBody {
     id: String,
     #[schema(value_type = OrderState)]
     state: &'static str,
-    /// Why the order cannot be fulfilled, for the customer to read.
+    /// Reason of the rejection, as a text for the customer; `null` unless the order is `rejected`.
     rejection_reason: Option<String>,
     customer_email: String,
     total_minor: i64,
@@ -50,7 +50,7 @@ pub(crate) struct SummaryBody {
     updated_at: String,
 }
 
-/// The states of an order; the last two are final.
+/// State of an order. `confirmed` and `rejected` are final.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[expect(dead_code, reason = "describes the names that the domain has as text")]
@@ -60,7 +60,7 @@ pub(super) enum OrderState {
     Rejected,
 }
 
-/// A line of an order in version 1, with name and price as they were when the order was placed.
+/// A line of an order (version 1), with name and price at the time of placing.
 #[derive(Serialize, ToSchema)]
 #[schema(as = OrderLineV1)]
 struct LineBody {
@@ -71,7 +71,7 @@ struct LineBody {
     total_minor: i64,
 }
 
-/// The beginning of a state.
+/// A change of state.
 #[derive(Serialize, ToSchema)]
 #[schema(as = OrderChange)]
 pub(super) struct ChangeBody {
@@ -79,7 +79,7 @@ pub(super) struct ChangeBody {
     state: &'static str,
     #[schema(format = DateTime)]
     at: String,
-    /// Why, when there is a reason to give.
+    /// Reason of the change, as a text for the customer; `null` if it has none.
     reason: Option<String>,
 }
 

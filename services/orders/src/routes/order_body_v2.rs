@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::order_body::{ChangeBody, OrderState, line_total, rfc3339};
 use crate::domain::{Line, Snapshot};
 
-/// An order in version 2. Times are RFC 3339 in UTC.
+/// An order (version 2). Times are RFC 3339 in UTC.
 #[derive(Serialize, ToSchema)]
 #[schema(as = OrderV2)]
 pub(crate) struct OrderBodyV2 {
@@ -15,7 +15,7 @@ pub(crate) struct OrderBodyV2 {
     id: String,
     #[schema(value_type = OrderState)]
     state: &'static str,
-    /// Why the order cannot be fulfilled, for the customer to read.
+    /// Reason of the rejection, as a text for the customer; `null` unless the order is `rejected`.
     rejection_reason: Option<String>,
     customer_email: String,
     lines: Vec<LineBodyV2>,
@@ -24,11 +24,11 @@ pub(crate) struct OrderBodyV2 {
     placed_at: String,
     #[schema(format = DateTime)]
     updated_at: String,
-    /// Every state that the order was in, in order.
+    /// All states of the order, oldest first.
     history: Vec<ChangeBody>,
 }
 
-/// A line of an order in version 2, with name and price as they were when the order was placed.
+/// A line of an order (version 2), with name and price at the time of placing.
 #[derive(Serialize, ToSchema)]
 #[schema(as = OrderLineV2)]
 struct LineBodyV2 {
@@ -43,10 +43,10 @@ struct LineBodyV2 {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Money)]
 struct MoneyBody {
-    /// In the currency's minor unit, as ISO 4217 has it: 1998 EUR is 19.98 euros, 1998 JPY is 1,998 yen.
+    /// Amount in the minor unit of the currency (ISO 4217): 1998 EUR is 19.98 euros, 1998 JPY is 1,998 yen.
     #[schema(example = 1998)]
     amount: i64,
-    /// The code of ISO 4217.
+    /// ISO 4217 code of the currency.
     #[schema(value_type = String, example = "EUR", pattern = "^[A-Z]{3}$")]
     currency: Currency,
 }

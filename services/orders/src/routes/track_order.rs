@@ -74,14 +74,16 @@ struct NoOrderPage {
     explanation: &'static str,
 }
 
-/// The public page of an order: its state and history, and neither the customer's address nor anything of another order.
+/// Returns the public page of an order, as HTML.
+///
+/// The page shows state, lines and history. It shows neither the mail address of the customer nor other orders.
 #[utoipa::path(
     get, path = "/track/{token}", tag = "tracking",
-    params(("token" = String, Path, description = "The token of the link in the order's mail.", example = "AQGXwfJqDnw-m1U")),
+    params(("token" = String, Path, description = "Token of the tracking link in the e-mail about the order.", example = "AQGXwfJqDnw-m1U")),
     responses(
-        (status = 200, description = "The page.", body = String, content_type = "text/html"),
-        (status = 404, description = "The link does not belong to an order.", body = String, content_type = "text/html"),
-        (status = 410, description = "The link has expired.", body = String, content_type = "text/html"),
+        (status = 200, description = "The page of the order.", body = String, content_type = "text/html"),
+        (status = 404, description = "The token belongs to no order.", body = String, content_type = "text/html"),
+        (status = 410, description = "The tracking link has expired.", body = String, content_type = "text/html"),
     ),
 )]
 pub(crate) async fn track_order(token: Path<String>, state: Data<State>) -> Result<HttpResponse, ApiError> {
@@ -97,8 +99,8 @@ pub(crate) async fn track_order(token: Path<String>, state: Data<State>) -> Resu
 fn unknown() -> HttpResponse {
     let page_body = NoOrderPage {
         style: STYLE,
-        headline: "No order here",
-        explanation: "This link does not belong to an order. Open the one in your mail, and check that it is complete.",
+        headline: "Order not found",
+        explanation: "This link is not valid. Open the link in your e-mail and check that it is complete.",
     };
     page(StatusCode::NOT_FOUND, &page_body)
 }
@@ -107,7 +109,7 @@ fn expired() -> HttpResponse {
     let page_body = NoOrderPage {
         style: STYLE,
         headline: "This link has expired",
-        explanation: "Links to orders work for a limited time. Ask the shop, with the order number from your mail.",
+        explanation: "Links to orders work for a limited time. Contact the shop and give the order number from your e-mail.",
     };
     page(StatusCode::GONE, &page_body)
 }

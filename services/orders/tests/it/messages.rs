@@ -45,9 +45,9 @@ async fn of_a_body() {
         400,
         "invalid_request",
         &[
-            ("/customer_email", "must have an @ between a name and a domain"),
-            ("/lines/1/sku", "is in line 0 already; put the quantities together"),
-            ("/lines/2/sku", "must not begin with a hyphen"),
+            ("/customer_email", "must have an @ between the name and the domain"),
+            ("/lines/1/sku", "is also in line 0; add the quantities in one line"),
+            ("/lines/2/sku", "must not start with a hyphen"),
             ("/lines/2/quantity", "must be a whole number"),
             ("/lines/3/sku", required),
             ("/lines/3/quantity", required),
@@ -56,10 +56,10 @@ async fn of_a_body() {
     )
     .await;
     for (email, message) in [
-        ("", "must be a mail address such as name@example.com, and is empty"),
-        ("a b@c.example", "must not have blanks or control characters in it"),
-        ("a@b..example", "must not have a domain that begins or ends with a dot, or has two in a row"),
-        ("a@b", "must have a dot in the domain, as in example.com"),
+        ("", "must not be empty; write a mail address such as name@example.com"),
+        ("a b@c.example", "must not contain whitespace or control characters"),
+        ("a@b..example", "must not have a dot at the start or end of the domain, or two dots in a row"),
+        ("a@b", "must have a domain with a dot, such as example.com"),
     ] {
         let mut body = order("TEA", 1);
         body["customer_email"] = email.into();
@@ -67,7 +67,7 @@ async fn of_a_body() {
     }
     for (sku, message) in [
         ("", "must have 1 to 40 characters"),
-        ("tea", "must have only upper-case letters A-Z, digits and hyphens"),
+        ("tea", "must contain only upper-case letters A-Z, digits and hyphens"),
     ] {
         assert_said(post(&app).json(&order(sku, 1)), 400, "invalid_request", &[("/lines/0/sku", message)])
             .await;
@@ -129,7 +129,7 @@ async fn of_a_query() {
                 "/query/created_to",
                 "must have its offset: Z, or such as %2B01:00, since a + in a query is a blank",
             ),
-            ("/query/customer", "must have an @ between a name and a domain"),
+            ("/query/customer", "must have an @ between the name and the domain"),
             ("/query/order", "must be newest or oldest"),
             ("/query/limit", "must be a whole number from 1 to 200"),
             ("/query/page", known),

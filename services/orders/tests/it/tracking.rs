@@ -95,7 +95,7 @@ async fn a_changed_link_shows_nothing() {
     ] {
         let response = open(&app, path).await;
         assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
-        assert!(response.text().await.unwrap().contains("No order here"));
+        assert!(response.text().await.unwrap().contains("Order not found"));
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Code(String);
 pub(crate) enum InvalidCode {
     #[error("must have 6 to 32 characters")]
     Length,
-    #[error("must have only the characters A-Z, a-z, 0-9, _ and -")]
+    #[error("must contain only the characters A-Z, a-z, 0-9, _ and -")]
     Character,
 }
 

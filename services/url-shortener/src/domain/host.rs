@@ -13,9 +13,7 @@ pub(crate) struct Host(String);
 /// Why a text is no host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidHost {
-    #[error(
-        "must be a host name or an IP address, one of version 6 in brackets, without scheme, port and path"
-    )]
+    #[error("must be a host name or an IP address (IPv6 in brackets), without scheme, port and path")]
     NotAHost,
     #[error(transparent)]
     Name(#[from] InvalidHostName),

@@ -9,9 +9,9 @@ pub(crate) const MAX_LEN: usize = 253;
 /// Why no host can have a name. Texts continue what has the name in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidHostName {
-    #[error("must not have two dots in a row, or a dot at the beginning, in its host name")]
+    #[error("must not have two dots in a row, or a dot at the start, in its host name")]
     EmptyLabel,
-    #[error("must have at most {MAX_LABEL_LEN} characters between two dots of its host name, in Punycode")]
+    #[error("must have at most {MAX_LABEL_LEN} characters in each part of its host name, in Punycode")]
     LabelTooLong,
     #[error("must have at most {MAX_LEN} characters in its host name, in Punycode")]
     TooLong,

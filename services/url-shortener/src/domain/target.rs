@@ -19,39 +19,39 @@ pub(crate) struct Target(Arc<str>);
 /// Why a link may not lead there. Texts continue "target …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidTarget {
-    #[error("must be at most {MAX_LEN} characters, counted after percent-encoding")]
+    #[error("must have at most {MAX_LEN} characters, counted after percent-encoding")]
     TooLong,
-    #[error("must be an absolute URL such as https://example.com/path, and is empty")]
+    #[error("must not be empty; write an absolute URL such as https://example.com/path")]
     Empty,
-    #[error("must not have control characters in it, such as tabs and line breaks")]
+    #[error("must not contain control characters such as tabs and line breaks")]
     Control,
-    #[error("must not have a blank at its beginning or end")]
+    #[error("must not start or end with whitespace")]
     Blank,
     #[error("must be an absolute URL, such as https://example.com/path")]
     NotAbsolute,
-    #[error("must begin with http:// or https://")]
+    #[error("must start with http:// or https://")]
     Scheme,
-    #[error("must have two slashes after http: or https:, no more and no fewer")]
+    #[error("must have exactly two slashes after http: or https:")]
     Slashes,
-    #[error("must not have a backslash in it; a slash may be meant")]
+    #[error("must not contain a backslash; write a slash")]
     Backslash,
-    #[error("must not have a user name or password in it")]
+    #[error("must not contain a user name or password")]
     Credentials,
-    #[error("must have a host, as https://example.com/path has")]
+    #[error("must have a host, such as example.com in https://example.com/path")]
     NoHost,
-    #[error("must have a host name or an IP address as its host, without blanks and other characters")]
+    #[error("must have a host name or an IP address as its host, without spaces and special characters")]
     Host,
     #[error(
-        "must have an IP address with four numbers up to 255 as its host, or a name that does not end in a number"
+        "must have an IPv4 address of four numbers up to 255 as its host, or a name that does not end in a number"
     )]
     Ipv4,
-    #[error("must have an IP address of version 6 between the brackets")]
+    #[error("must have an IPv6 address between the brackets")]
     Ipv6,
-    #[error("must have a port up to 65535")]
+    #[error("must have a port number up to 65535")]
     Port,
     #[error(transparent)]
     HostName(#[from] InvalidHostName),
-    #[error("must not lead to this service itself")]
+    #[error("must not point to this service")]
     Home,
 }
 

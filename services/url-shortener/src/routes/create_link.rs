@@ -24,21 +24,21 @@ use crate::{
 /// Codes tried for one link. Two of them are the same once in 2^95, unless the random numbers are none.
 const ATTEMPTS: usize = 3;
 
-/// Makes a link under a code that nobody can guess.
+/// Creates a link with a random code.
 ///
-/// The same request with the same `Idempotency-Key` makes one link.
+/// Retries with the same `Idempotency-Key` create one link and get the same response.
 #[utoipa::path(
     post, path = "/v1/links", tag = "links",
     params((
-        "Idempotency-Key" = String, Header, description = "The client's name for this request, such as a UUID.",
+        "Idempotency-Key" = String, Header, description = "Unique key of this request, such as a UUID. A retry sends the same key.",
         min_length = 1, max_length = 255, pattern = "^[!#-~]+$", example = "8e03978e-40d5-43dd-bc93-6894a57f9324",
     )),
     request_body = TargetBody,
     responses((
-        status = 201, description = "The link.", body = LinkBody,
+        status = 201, description = "The link is created.", body = LinkBody,
         headers(
-            ("Location" = String, description = "Where the link is."),
-            ("Idempotent-Replayed" = String, description = "`true` when this is the answer to an earlier request."),
+            ("Location" = String, description = "Path of the link."),
+            ("Idempotent-Replayed" = String, description = "`true` if this response is a replay of the response to an earlier request."),
         ),
     )),
 )]

@@ -10,19 +10,21 @@ use http_api::{Caller, conditional};
 use super::link_body::LinkBody;
 use crate::{app::State, domain::Code, store};
 
-/// A link of the caller's tenant.
+/// Returns a link.
+///
+/// A link of another tenant returns 404.
 #[utoipa::path(
     get, path = "/v1/links/{code}", tag = "links",
     params(
-        ("code" = String, Path, description = "The link's code.", example = "order-17"),
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of what the client has."),
+        ("code" = String, Path, description = "Code of the link.", example = "order-17"),
+        ("If-None-Match" = Option<String>, Header, description = "`ETag` of an earlier response. The response is 304 if the link has not changed."),
     ),
     responses(
         (
-            status = 200, description = "The link as it is now.", body = LinkBody,
-            headers(("ETag" = String, description = "Another one after every change.")),
+            status = 200, description = "The current state of the link.", body = LinkBody,
+            headers(("ETag" = String, description = "Version of the link. It differs after every change.")),
         ),
-        (status = 304, description = "The link is what `If-None-Match` says."),
+        (status = 304, description = "The link has not changed since the response with this `ETag`."),
     ),
 )]
 pub(super) async fn get_link(
@@ -42,5 +44,5 @@ pub(super) async fn get_link(
 
 /// The same for a link that is not there and for another tenant's.
 fn unknown() -> ApiError {
-    ApiError::new(ErrorCode::NotFound, "There is no link with this code. Check the code and the tenant.")
+    ApiError::new(ErrorCode::NotFound, "The link does not exist. Check the code and the tenant.")
 }

@@ -16,17 +16,17 @@ pub(super) fn code_at(location: &str) -> Option<Code> {
     location.strip_prefix("/v1/links/")?.parse().ok()
 }
 
-/// A link as clients see it.
+/// A link.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Link)]
 pub(super) struct LinkBody {
     code: String,
-    /// Where the link leads, in the normal form of a URL.
+    /// URL to which the link redirects, in normalized form.
     target: String,
-    /// What people follow.
+    /// Public short URL.
     short_url: String,
     created_at: DateTime<Utc>,
-    /// When the target last changed.
+    /// Time of the last change of the target.
     updated_at: DateTime<Utc>,
 }
 

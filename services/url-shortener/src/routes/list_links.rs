@@ -27,22 +27,22 @@ pub(super) const PATTERN: &str = "/v1/links";
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
-    /// Links that lead to this host now.
+    /// Only links whose current target has this host.
     #[param(value_type = Option<String>, max_length = 253)]
     host: Option<Host>,
-    /// Links made then or later.
+    /// Only links created at this time or later.
     #[param(value_type = Option<String>, format = DateTime)]
     created_from: Option<Moment>,
-    /// Links made before.
+    /// Only links created before this time.
     #[param(value_type = Option<String>, format = DateTime)]
     created_to: Option<Moment>,
-    /// Which come first.
+    /// Sort order by the time of creation: newest or oldest first.
     #[param(value_type = Option<String>, pattern = "^(newest|oldest)$")]
     order: Sort,
-    /// How many there are on a page, at most.
+    /// Maximum number of links on a page.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
-    /// `next` or `prev` of another page of the same list.
+    /// `next` or `prev` of another page, with the same filters and sort order.
     cursor: Option<String>,
 }
 
@@ -65,26 +65,26 @@ impl FromQuery for Parameters {
     }
 }
 
-/// A page of the list.
+/// A page of links.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LinkPage)]
 struct PageBody {
     items: Vec<LinkBody>,
-    /// The cursor of the page after this one; `null` at the end.
+    /// Cursor of the next page; `null` on the last page.
     #[schema(required = true)]
     next: Option<String>,
-    /// The cursor of the page before this one; `null` at the beginning.
+    /// Cursor of the previous page; `null` on the first page.
     #[schema(required = true)]
     prev: Option<String>,
 }
 
-/// One page of the links of the caller's tenant.
+/// Lists the links of the caller's tenant, one page at a time.
 #[utoipa::path(
     get, path = "/v1/links", tag = "links",
     params(Parameters),
     responses((
-        status = 200, description = "The page.", body = PageBody,
-        headers(("Link" = String, description = "The pages beside it, as `rel=\"next\"` and `rel=\"prev\"` (RFC 8288).")),
+        status = 200, description = "One page of links.", body = PageBody,
+        headers(("Link" = String, description = "The next and the previous page, as `rel=\"next\"` and `rel=\"prev\"` (RFC 8288).")),
     )),
 )]
 pub(super) async fn list_links(
@@ -124,7 +124,7 @@ fn scope(tenant: &str, filter: &LinkFilter, order: Sort) -> Scope {
 
 fn range(from: Option<Moment>, to: Option<Moment>) -> Result<Range, ApiError> {
     Range::new(from, to).map_err(|error| {
-        ApiError::new(ErrorCode::InvalidRequest, "No link can lie in this range of times. See details.")
+        ApiError::new(ErrorCode::InvalidRequest, "The time range is empty. See details.")
             .with_detail("/query/created_to", error.to_string())
     })
 }

@@ -19,33 +19,34 @@ use crate::{
     metrics, store,
 };
 
-/// Makes a link, or points it to another target. The same request again changes nothing.
+/// Creates a link with this code, or changes its target.
 ///
-/// With `If-Match` it changes only what the client has seen, with `If-None-Match: *` it only makes a link.
+/// The operation is idempotent: repeating it changes nothing. With `If-Match`, it changes only the version that the client knows. With
+/// `If-None-Match: *`, it creates a link and changes no existing one.
 #[utoipa::path(
     put, path = "/v1/links/{code}", tag = "links",
     params(
         (
-            "code" = String, Path, description = "The link's code, free or of a link of the caller's tenant.",
+            "code" = String, Path, description = "Code of the link: unused, or of a link of the caller's tenant.",
             pattern = "^[A-Za-z0-9_-]{6,32}$", example = "order-17",
         ),
         (
             "If-Match" = Option<String>, Header,
-            description = "Change the link only if this is its `ETag`, or `*`: if there is one.",
+            description = "Change the link only if its `ETag` is listed here. `*`: only if the link exists.",
             pattern = r#"^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$"#,
         ),
         (
             "If-None-Match" = Option<String>, Header,
-            description = "`*`: make the link only if there is none. An `ETag`: change any other version.",
+            description = "`*`: create the link only if it does not exist. An `ETag`: change only another version.",
             pattern = r#"^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$"#,
         ),
     ),
     request_body = TargetBody,
     responses(
-        (status = 200, description = "The link was there, and leads to the target now.", body = LinkBody),
+        (status = 200, description = "The link existed and has this target now.", body = LinkBody),
         (
-            status = 201, description = "The link is new.", body = LinkBody,
-            headers(("Location" = String, description = "Where the link is.")),
+            status = 201, description = "The link is created.", body = LinkBody,
+            headers(("Location" = String, description = "Path of the link.")),
         ),
     ),
 )]
@@ -93,11 +94,11 @@ fn created(link: &Link) -> HttpResponseBuilder {
 }
 
 fn invalid_code(error: InvalidCode) -> ApiError {
-    ApiError::new(ErrorCode::InvalidRequest, "The code in the path cannot be used. See details.")
+    ApiError::new(ErrorCode::InvalidRequest, "The code in the path is invalid. See details.")
         .with_detail("/path/code", error.to_string())
 }
 
 /// Whose it is would tell one tenant about another.
 fn taken() -> ApiError {
-    ApiError::new(ErrorCode::Conflict, "This code is taken. Put the link under another one.")
+    ApiError::new(ErrorCode::Conflict, "This code is in use. Choose another code.")
 }

@@ -10,17 +10,17 @@ use read_cache::Error;
 
 use crate::{app::State, domain::Code, metrics};
 
-/// Leads to the link's target.
+/// Redirects to the target of the link.
 ///
-/// `HEAD` shows where a link leads, as a link checker wants to know, and is not counted as a visit.
+/// `HEAD` returns the same headers and does not count as a visit.
 #[utoipa::path(
     get, path = "/{code}", tag = "redirects",
-    params(("code" = String, Path, description = "The link's code.", example = "order-17")),
+    params(("code" = String, Path, description = "Code of the link.", example = "order-17")),
     responses((
-        status = 302, description = "The target is in `Location`.",
+        status = 302, description = "Redirect to the target.",
         headers(
-            ("Location" = String, description = "The target."),
-            ("Referrer-Policy" = String, description = "`no-referrer`: the target is not told where its visitor was."),
+            ("Location" = String, description = "Target URL."),
+            ("Referrer-Policy" = String, description = "`no-referrer`: the browser does not send the short URL to the target."),
         ),
     )),
 )]
@@ -57,12 +57,12 @@ fn not_found_out(error: Error<pg::Error>) -> ApiError {
     let answer = match &error {
         Error::Load(cause) if cause.is_transient() => ApiError::unavailable("PostgreSQL"),
         Error::TooSlow => ApiError::unavailable("PostgreSQL"),
-        Error::Overloaded => ApiError::new(ErrorCode::Overloaded, "too many targets are being read"),
+        Error::Overloaded => ApiError::new(ErrorCode::Overloaded, "too many targets are being loaded"),
         Error::Load(_) | Error::Lost => return ApiError::internal(error),
     };
     answer.with_source(error)
 }
 
 fn unknown() -> ApiError {
-    ApiError::new(ErrorCode::NotFound, "There is no link with this code. Check that it was copied whole.")
+    ApiError::new(ErrorCode::NotFound, "The link does not exist. Check that the URL is complete.")
 }

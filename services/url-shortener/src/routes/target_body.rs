@@ -6,12 +6,12 @@ use utoipa::ToSchema;
 
 use crate::domain::{PublicUrl, Target};
 
-/// Where a link is to lead.
+/// The target of a link.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = LinkTarget, example = json!({ "target": "https://shop.example/orders/17" }))]
 pub(super) struct TargetBody {
-    /// An absolute URL, without user name or password, that does not lead back here.
+    /// Absolute URL without user name and password. It must not point to this service.
     #[schema(value_type = String, max_length = 2048, pattern = "^[Hh][Tt][Tt][Pp][Ss]?://")]
     target: Target,
 }
@@ -30,7 +30,7 @@ impl TargetBody {
     pub(super) fn target(self, request: &HttpRequest, public_url: &PublicUrl) -> Result<Target, ApiError> {
         let bound = request.app_config().local_addr();
         self.target.away_from(public_url, bound).map_err(|error| {
-            ApiError::new(Code::InvalidRequest, "A link cannot lead to this target. See details.")
+            ApiError::new(Code::InvalidRequest, "The target is not allowed. See details.")
                 .with_detail("/target", error.to_string())
         })
     }

@@ -27,7 +27,7 @@ async fn of_a_body_and_a_path() {
         (json!({"target": 17, "ttl": 1}), &[("/target", "must be a string, not a number"), ("/ttl", known)]),
         (
             json!({"target": "https://shop.example/ "}),
-            &[("/target", "must not have a blank at its beginning or end")],
+            &[("/target", "must not start or end with whitespace")],
         ),
         (json!(["https://shop.example/"]), &[("", "must be an object, not an array")]),
     ];
@@ -36,7 +36,7 @@ async fn of_a_body_and_a_path() {
     }
     for (code, message) in [
         ("short", "must have 6 to 32 characters"),
-        ("with.dot", "must have only the characters A-Z, a-z, 0-9, _ and -"),
+        ("with.dot", "must contain only the characters A-Z, a-z, 0-9, _ and -"),
     ] {
         let good = json!({"target": "https://shop.example/"});
         assert_said(put(code, good), 400, "invalid_request", &[("/path/code", message)]).await;
@@ -56,7 +56,7 @@ async fn of_a_query() {
         400,
         "invalid_request",
         &[
-            ("/query/host", "must not have two dots in a row, or a dot at the beginning, in its host name"),
+            ("/query/host", "must not have two dots in a row, or a dot at the start, in its host name"),
             ("/query/created_from", "must be in the years 0001 to 9999, in UTC"),
             ("/query/limit", "must be there once only"),
             (
@@ -68,7 +68,7 @@ async fn of_a_query() {
     .await;
     let host = [(
         "/query/host",
-        "must be a host name or an IP address, one of version 6 in brackets, without scheme, port and path",
+        "must be a host name or an IP address (IPv6 in brackets), without scheme, port and path",
     )];
     assert_said(get("/v1/links?host=https://shop.example/"), 400, "invalid_request", &host).await;
 
