@@ -1,63 +1,31 @@
-//! The composition root: what the service is made of, and who knows whom.
+//! Composition root: builds the parts of the service and connects them.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use actix_web::web::Data;
 use auth::Verifier;
-use cursor::Cursors;
 use events::{Encoder, Registry, orders::event_types};
-use idempotency::http::Retention;
 use outbox::Relay;
 use pg::Pool;
 use service::Runtime;
 
 use crate::{
-    catalogue::Catalogue,
-    config::{Config, Tracking},
-    journey::Journey,
+    catalogue::{Catalogue, CatalogueLoaded},
+    config::Config,
+    lateness::LatenessMonitor,
     metrics,
-    notice::Notices,
-    process::{OrderProcess, Patience, Wake},
-    routes, store,
+    order_events::OrderEvents,
+    process::OrderProcess,
+    routes,
+    state::State,
+    store,
 };
 use http_api::Admission;
 
-/// How long a readiness check waits for a broker; below the limit of readiness checks as such.
+/// Timeout of the broker in a readiness check; shorter than the timeout of the check itself.
 const PING_TIMEOUT: Duration = Duration::from_millis(800);
 
-/// What handlers need.
-pub(crate) struct State {
-    pub(crate) pool: Pool,
-    pub(crate) encoder: Encoder,
-    pub(crate) tracking: Tracking,
-    pub(crate) cursors: Cursors,
-    pub(crate) process: Wake,
-    pub(crate) relay: outbox::Wake,
-    pub(crate) retention: Retention,
-    pub(crate) catalogue: CatalogueLoaded,
-}
-
-/// Whether the products of the catalogue file are in the database. Before that, a product that is not found may be one of them.
-#[derive(Clone, Default)]
-pub(crate) struct CatalogueLoaded(Arc<AtomicBool>);
-
-impl CatalogueLoaded {
-    pub(crate) fn is_true(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-
-    fn set(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
-/// Puts the service together. Dependencies that are down do not keep it from starting: it says so, and waits for them.
+/// Builds the service. It also starts while dependencies are down; readiness names them.
 pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
     let tracking = config.tracking()?;
     let cursors = config.cursors()?;
@@ -69,14 +37,8 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     let registry = Registry::new(&config.registry, runtime.trust());
     let encoder = Encoder::new(&config.orders_events_topic);
     let relay = Relay::new(pool.clone(), config.kafka.kafka(runtime.trust())?);
-    let process = OrderProcess {
-        pool: pool.clone(),
-        encoder: encoder.clone(),
-        notices: Notices::new(tracking.clone()),
-        relay: relay.wake(),
-        wake: Wake::default(),
-        patience: Patience::default(),
-    };
+    let events = OrderEvents { encoder: encoder.clone(), tracking: tracking.clone() };
+    let process = OrderProcess::new(pool.clone(), events, relay.wake());
     let catalogue_loaded = CatalogueLoaded::default();
     runtime.reached_over_tls(tracking.is_https());
     let state = Data::new(State {
@@ -84,7 +46,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         encoder: encoder.clone(),
         tracking,
         cursors,
-        process: process.wake.clone(),
+        process: process.wake(),
         relay: relay.wake(),
         retention,
         catalogue: catalogue_loaded.clone(),
@@ -103,9 +65,9 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         stop.cancelled().await;
         Ok(())
     });
-    let journey = Journey { pool: pool.clone(), final_within: config.final_within() };
+    let lateness = LatenessMonitor { pool: pool.clone(), final_within: config.final_within() };
     let preparation = Preparation { catalogue, loaded: catalogue_loaded };
-    spawn_database_workers(runtime, &pool, preparation, relay, process, journey);
+    spawn_database_workers(runtime, &pool, preparation, relay, process, lateness);
     runtime.serve_http(move |services| {
         services
             .app_data(state.clone())
@@ -117,7 +79,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     Ok(())
 }
 
-/// What is to be in the database before anything works on it.
+/// Prepares the database: schema and catalogue.
 struct Preparation {
     catalogue: Option<Catalogue>,
     loaded: CatalogueLoaded,
@@ -134,14 +96,14 @@ impl Preparation {
     }
 }
 
-/// Everything that works on the database begins when its schema is up to date, and the catalogue in it.
+/// Runs the workers on the database, after its preparation.
 fn spawn_database_workers(
     runtime: &mut Runtime,
     pool: &Pool,
     preparation: Preparation,
     relay: Arc<Relay>,
     process: OrderProcess,
-    journey: Journey,
+    lateness: LatenessMonitor,
 ) {
     let pool = pool.clone();
     runtime.spawn_worker("database", move |stop| async move {
@@ -152,24 +114,23 @@ fn spawn_database_workers(
         tokio::join!(
             relay.run(stop.clone()),
             process.run(stop.clone()),
-            journey.run(stop.clone()),
+            lateness.run(stop.clone()),
             idempotency::Table::IdempotencyKeys.run_retention(pool, stop),
         );
         Ok(())
     });
 }
 
-/// The pool opens with the schema, a moment before the catalogue is there: orders would be refused for products that are not sold.
+/// The pool opens before the catalogue is loaded. Until then, the service would refuse orders because of unknown products.
 fn watch_catalogue(runtime: &Runtime, loaded: &CatalogueLoaded) {
     let loaded = loaded.clone();
     runtime.readiness().add("catalogue", move || {
-        let outcome =
-            loaded.is_true().then_some(()).ok_or_else(|| "it is not in the database yet".to_owned());
+        let outcome = loaded.get().then_some(()).ok_or_else(|| "it is not in the database yet".to_owned());
         Box::pin(std::future::ready(outcome))
     });
 }
 
-/// Kafka can wait: orders are taken without it, and their events are published when it is back.
+/// Kafka is deferrable: the service accepts orders without it, and publishes their events when it is back.
 fn watch_dependencies(
     runtime: &Runtime,
     pool: &Pool,
@@ -188,7 +149,7 @@ fn watch_dependencies(
         let (registry, encoder) = (registry.clone(), encoder.clone());
         Box::pin(async move {
             if encoder.is_ready() {
-                // Its answers are known; it is not asked again.
+                // The schemas are registered; the registry is not needed any more.
                 return Ok(());
             }
             registry.ping().await.map_err(|error| error.to_string())?;

@@ -1,6 +1,16 @@
-//! The catalogue file: products with which a tenant starts.
+//! The catalogue file: the initial products of each tenant.
 
-use std::{collections::BTreeMap, error::Error as StdError, fs, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    error::Error as StdError,
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context;
 use money::{Currency, Money};
@@ -9,11 +19,25 @@ use serde::Deserialize;
 
 use crate::{
     domain::Sku,
-    store::catalogue::{Product, find_stocked, insert_product},
+    store::stock::{CatalogueProduct, find_stocked, insert_product},
 };
 
-/// Pause before a database that was away is asked again.
+/// Pause before the next attempt after a transient failure of the database.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Whether the products of the catalogue file are in the database. Until then, an unknown product may still be added. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct CatalogueLoaded(Arc<AtomicBool>);
+
+impl CatalogueLoaded {
+    pub(crate) fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
 
 /// Products by tenant.
 #[derive(Debug, Deserialize)]
@@ -24,21 +48,20 @@ pub(crate) struct Catalogue(BTreeMap<String, Vec<Entry>>);
 struct Entry {
     sku: Sku,
     name: String,
-    /// Price of one piece in the currency's minor unit.
+    /// Price of one piece, in the minor unit of the currency.
     unit_price_minor: i64,
     currency: Currency,
-    /// Pieces there are when the product is first seen.
+    /// Initial stock.
     stock: i64,
 }
 
 impl Catalogue {
-    /// Reads a catalogue file.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_str(&text).with_context(|| format!("{} is not a catalogue", path.display()))
     }
 
-    /// Adds what is missing in the database; what is there stays as it is. Waits for a database that is away.
+    /// Adds the products that are missing in the database, and changes no others. Waits while the database is not available.
     pub(crate) async fn add_missing(&self, pool: &Pool) -> Result<(), pg::Error> {
         loop {
             let added = pg::run_tx(pool, "add_catalogue", self, |tx, catalogue| {
@@ -57,7 +80,7 @@ impl Catalogue {
         }
     }
 
-    /// Writes nothing when nothing is missing: a start needs no lock that somebody may hold.
+    /// Writes nothing if no product is missing, so that a start needs no locks.
     async fn insert_missing(&self, tx: &Tx<'_>) -> Result<(), pg::Error> {
         for (tenant, entries) in &self.0 {
             let skus: Vec<&str> = entries.iter().map(|entry| entry.sku.as_str()).collect();
@@ -65,7 +88,7 @@ impl Catalogue {
             let missing = entries.iter().filter(|entry| !present.contains(&entry.sku));
             for Entry { sku, name, unit_price_minor, currency, stock } in missing {
                 let unit_price = Money::new(*unit_price_minor, *currency);
-                let product = Product { name: name.clone(), unit_price };
+                let product = CatalogueProduct { name: name.clone(), unit_price };
                 insert_product(tx, tenant, sku, &product, *stock).await?;
             }
         }

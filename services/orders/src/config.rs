@@ -1,4 +1,4 @@
-//! Every setting of this service: a flag and an environment variable each; `orders --help` lists them.
+//! Settings of the order service: each is a flag and an environment variable. `orders --help` lists them.
 
 use std::path::PathBuf;
 
@@ -40,23 +40,23 @@ pub(crate) struct Config {
     #[arg(long, env, default_value = "orders.events")]
     pub(crate) orders_events_topic: String,
 
-    /// Products to add to tenants' catalogues at start-up, where they are missing (JSON file).
+    /// JSON file with products. At start-up, the service adds the missing ones to the catalogues of their tenants.
     #[arg(long, env)]
     pub(crate) orders_catalogue_file: Option<PathBuf>,
 
-    /// Key that signs the links to orders' public pages: 32 bytes in hexadecimal.
+    /// Key that signs tracking links, the links to the public pages of orders: 32 bytes in hexadecimal.
     #[arg(long, env, hide_env_values = true)]
     orders_tracking_key: SecretString,
 
-    /// How long such a link works, in days from the order.
+    /// Lifetime of a tracking link, in days after the order is placed.
     #[arg(long, env, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
     orders_tracking_days: u16,
 
-    /// How long an order may take to its final state before it counts as late, in seconds; the objective `final`.
+    /// Age at which an order that is not final counts as late, in seconds (objective `final`).
     #[arg(long, env, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=3600))]
     orders_final_within_s: u16,
 
-    /// Where customers reach this service: scheme, host and port.
+    /// Public URL of this service: scheme, host and port. Tracking links start with it.
     #[arg(long, env)]
     orders_public_url: Url,
 
@@ -70,25 +70,24 @@ pub(crate) struct Config {
     orders_cursor_lifetime_s: u32,
 }
 
-/// How links to orders' public pages are made.
+/// Checked settings of tracking links.
 #[derive(Clone)]
 pub(crate) struct Tracking {
     pub(crate) key: TrackingKey,
     pub(crate) lifetime: Duration,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     pub(crate) public_url: String,
 }
 
 impl Config {
-    /// Returns the checked settings of links to public pages.
     pub(crate) fn tracking(&self) -> anyhow::Result<Tracking> {
         let key = TrackingKey::from_hex(self.orders_tracking_key.expose_secret()).context(
-            "ORDERS_TRACKING_KEY must be 32 bytes in hexadecimal; `openssl rand -hex 32` makes one",
+            "ORDERS_TRACKING_KEY must be 32 bytes in hexadecimal; create one with `openssl rand -hex 32`",
         )?;
         let url = &self.orders_public_url;
         anyhow::ensure!(
             matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none(),
-            "ORDERS_PUBLIC_URL must be scheme, host and port of an HTTP server, and nothing more"
+            "ORDERS_PUBLIC_URL must be only scheme, host and port of an HTTP server"
         );
         Ok(Tracking {
             key,
@@ -97,7 +96,6 @@ impl Config {
         })
     }
 
-    /// Returns how long an order may take to its final state.
     pub(crate) fn final_within(&self) -> Duration {
         Duration::seconds(self.orders_final_within_s.into())
     }
@@ -112,7 +110,6 @@ impl Config {
 }
 
 impl Tracking {
-    /// Returns whether customers reach this service over TLS.
     pub(crate) fn is_https(&self) -> bool {
         self.public_url.starts_with("https:")
     }

@@ -1,18 +1,15 @@
-//! What an order is and may become. Knows neither HTTP nor SQL nor Kafka.
+//! Orders, their states and their rules. Independent of HTTP, SQL and Kafka.
 
 mod email_address;
 mod order;
-mod order_filter;
-mod snapshot;
 mod stock;
 mod tracking;
+mod view;
 
 pub(crate) use email_address::EmailAddress;
 pub(crate) use order::{
-    Confirmed, Details, Line, MAX_LINES, MAX_QUANTITY, MIN_QUANTITY, Order, Pending, PlaceError, Rejected,
-    Sku,
+    Details, Final, Line, MAX_LINES, MAX_QUANTITY, MIN_QUANTITY, Order, Outcome, Pending, PlaceError, Sku,
 };
-pub(crate) use order_filter::{OrderFilter, Summary};
-pub(crate) use snapshot::{Change, Snapshot, StateName};
-pub(crate) use stock::{Product, Stock, Verdict};
+pub(crate) use stock::{Product, Reservation, Stock};
 pub(crate) use tracking::{TrackingError, TrackingKey};
+pub(crate) use view::{Change, OrderFilter, Snapshot, StateName, Summary};

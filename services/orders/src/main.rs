@@ -1,14 +1,15 @@
-//! The order service. See the README beside it.
+//! The order service. See its README.
 
 mod app;
 mod catalogue;
 mod config;
 mod domain;
-mod journey;
+mod lateness;
 mod metrics;
-mod notice;
+mod order_events;
 mod process;
 mod routes;
+mod state;
 mod store;
 
 use std::process::ExitCode;

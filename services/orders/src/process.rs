@@ -1,15 +1,15 @@
-//! The order process: takes placed orders to their final state, whoever dies on the way.
+//! The order process: takes placed orders to a final state, across crashes and outages.
 //!
-//! A few slots per replica take due steps by themselves, several orders in one transaction, which locks the rows that say where these
-//! orders stand, does their step and writes their events. The locks are the claim: whoever dies or freezes before COMMIT has changed
-//! nothing and holds nothing. No slot waits for long for a row that somebody else has: such an order is put aside for a moment, and the others go on.
+//! Each replica runs a few slots. A slot claims due orders by row locks, a group at a time, and in one transaction reserves their stock,
+//! changes their state and writes their events. A process that dies before COMMIT has changed nothing, and its locks end with its
+//! connection. An order whose rows are locked elsewhere is postponed for a moment, so it does not delay other orders.
 //!
-//! Only a failure that is the order's own makes its next attempt later each time. An outage delays no order beyond its end.
+//! Only a failure that an order itself causes increases the pause before its next attempt. After an outage, all orders continue at once.
 //!
-//! One step for now: reserve the stock.
+//! The process has one step today: reserve the stock.
 
+mod error;
 mod group;
-mod trouble;
 
 use std::{
     error::Error as StdError,
@@ -17,7 +17,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use events::Encoder;
 use outbox::AppendError;
 use pg::Pool;
 use tokio::{sync::Notify, task::JoinSet};
@@ -25,95 +24,85 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::{
-    group::{Done, Group, Which},
-    trouble::{GroupError, Trouble},
+    error::{Failure, GroupError},
+    group::{Group, GroupResult, Selection},
 };
 use crate::{
     metrics,
-    notice::Notices,
-    store::{self, stock::WhenHeld},
+    order_events::OrderEvents,
+    store::{self, stock::LockMode},
 };
 
-/// Groups of orders that a replica works on at once.
+/// Groups that a replica processes at the same time.
 const SLOTS: usize = 4;
 
-/// How often a slot looks for due steps when nobody says that there are some: those of other replicas, and of the past.
+/// How often an idle slot looks for due orders, such as those of other replicas and postponed ones.
 const POLL: Duration = Duration::from_millis(500);
 
-/// For so long nobody waits for rows of stock after a wait that was in vain: rows that somebody keeps must not cost every group
-/// that wait.
-const NO_WAIT: Duration = Duration::from_secs(1);
+/// After a wait for stock rows in vain, groups skip locked rows for this time: rows that stay locked must not cost every group the wait.
+const SKIP_LOCKED_FOR: Duration = Duration::from_secs(1);
 
-/// How long a slot waits, on average, after a failure that is no order's: short, since that is how much later orders are final after an
-/// outage.
+/// Average pause of a slot after an outage. Short, because it delays all orders after the end of the outage.
 const OUTAGE_PAUSE: Duration = Duration::from_millis(500);
 
-/// Time before the next attempt of a step whose failure is its own: at first, and at most.
+/// First and longest pause before an order that caused a failure is tried again.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 const MAX_FAILURE_PAUSE: Duration = Duration::from_mins(1);
 
-/// Says that an order was placed. Clones wake the same process.
+/// Wakes the order process. Clones wake the same process.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wake(Arc<Notify>);
 
 impl Wake {
-    /// Call after COMMIT. Missing a call costs a poll interval, nothing else.
+    /// Call after COMMIT. A missed call costs at most one poll interval.
     pub(crate) fn notify(&self) {
         self.0.notify_one();
     }
 }
 
-/// Works on the orders of one database. Every replica runs one, side by side.
+/// Processes the orders of one database. Each replica runs one.
 pub(crate) struct OrderProcess {
-    pub(crate) pool: Pool,
-    pub(crate) encoder: Encoder,
-    pub(crate) notices: Notices,
-    pub(crate) relay: outbox::Wake,
-    pub(crate) wake: Wake,
-    pub(crate) patience: Patience,
-}
-
-/// Whether groups wait for rows of stock that somebody else has.
-#[derive(Default)]
-pub(crate) struct Patience(Mutex<Option<Instant>>);
-
-impl Patience {
-    fn is_lost(&self) -> bool {
-        let lost = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lost.is_some_and(|at| at.elapsed() < NO_WAIT)
-    }
-
-    fn lose(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
+    pool: Pool,
+    events: OrderEvents,
+    relay: outbox::Wake,
+    wake: Wake,
+    /// When a group last waited for locked stock rows in vain.
+    waited_in_vain: Mutex<Option<Instant>>,
 }
 
 impl OrderProcess {
-    /// Runs until `stop`; the groups in hand are finished.
+    pub(crate) fn new(pool: Pool, events: OrderEvents, relay: outbox::Wake) -> Self {
+        Self { pool, events, relay, wake: Wake::default(), waited_in_vain: Mutex::default() }
+    }
+
+    pub(crate) fn wake(&self) -> Wake {
+        self.wake.clone()
+    }
+
+    /// Runs until `stop`, and finishes the groups that are in progress.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let process = Arc::new(self);
         let mut slots = JoinSet::new();
         for _ in 0..SLOTS {
             let (process, stop) = (Arc::clone(&process), stop.clone());
-            slots.spawn(async move { process.work(&stop).await });
+            slots.spawn(async move { process.run_slot(&stop).await });
         }
         slots.join_all().await;
     }
 
-    /// One slot.
-    async fn work(&self, stop: &CancellationToken) {
+    async fn run_slot(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            match self.take_and_do().await {
-                Ok(done) if done.is_full() => {
-                    // There may be more than one slot can take at once.
+            match self.poll_once().await {
+                Ok(result) if result.is_full() => {
+                    // More orders may be due than one slot can claim at once.
                     self.wake.notify();
                 }
-                Ok(done) if done.n_taken > done.put_aside.len() => {}
-                Ok(done) => self.rest(stop, done.next_due().unwrap_or(POLL)).await,
+                Ok(result) if result.n_claimed > result.postponed.len() => {}
+                Ok(result) => self.wait(stop, result.next_due().unwrap_or(POLL)).await,
                 Err(error) => {
                     tracing::warn!(
                         error = &error as &dyn StdError,
-                        "due orders cannot be worked on, trying again"
+                        "due orders cannot be processed, trying again"
                     );
                     let pause = OUTAGE_PAUSE.mul_f64(rand::random_range(0.5..1.5));
                     tokio::select! {
@@ -125,8 +114,8 @@ impl OrderProcess {
         }
     }
 
-    /// Waits for work, and not longer than that.
-    async fn rest(&self, stop: &CancellationToken, limit: Duration) {
+    /// Waits until it is woken, for `limit` at most.
+    async fn wait(&self, stop: &CancellationToken, limit: Duration) {
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.wake.0.notified() => {}
@@ -134,76 +123,83 @@ impl OrderProcess {
         }
     }
 
-    /// Takes due steps and does them. An error is an outage, and no order's fault.
-    async fn take_and_do(&self) -> Result<Done, GroupError> {
-        if !self.encoder.is_ready() {
-            // No step can be finished without its event.
-            return Ok(Done::default());
+    /// Claims due orders and processes them. An error is an outage.
+    async fn poll_once(&self) -> Result<GroupResult, GroupError> {
+        if !self.events.encoder.is_ready() {
+            // No order can be finished without its event.
+            return Ok(GroupResult::default());
         }
-        let mut when_held = WhenHeld::Wait;
-        if self.patience.is_lost() {
-            when_held = WhenHeld::Skip;
-        }
-        let mut result = self.do_group(Which::Due, when_held).await;
-        if when_held == WhenHeld::Wait && matches!(&result, Err(error) if error.trouble() == Trouble::Held) {
-            self.patience.lose();
-            result = self.do_group(Which::Due, WhenHeld::Skip).await;
+        let lock_mode = self.lock_mode();
+        let mut result = self.run_group(Selection::Due, lock_mode).await;
+        if lock_mode == LockMode::Wait && matches!(&result, Err(error) if error.failure() == Failure::Locked)
+        {
+            *self.waited_in_vain.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            result = self.run_group(Selection::Due, LockMode::SkipLocked).await;
         }
         match result {
-            Err(error) if error.trouble() != Trouble::Outage => self.do_one_by_one(error).await,
+            Err(error) if error.failure() != Failure::Outage => self.run_one_by_one(error).await,
             result => result,
         }
     }
 
-    /// Does the steps of a group that failed, each for itself: one that cannot be done holds up no other.
-    async fn do_one_by_one(&self, group: GroupError) -> Result<Done, GroupError> {
-        tracing::debug!(error = &group as &dyn StdError, "a group failed, its orders are tried one by one");
-        let mut all = Done::default();
+    fn lock_mode(&self) -> LockMode {
+        let waited_in_vain = *self.waited_in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        if waited_in_vain.is_some_and(|at| at.elapsed() < SKIP_LOCKED_FOR) {
+            LockMode::SkipLocked
+        } else {
+            LockMode::Wait
+        }
+    }
+
+    /// Processes each order of a failed group in its own transaction, so that one order does not block the others.
+    async fn run_one_by_one(&self, group: GroupError) -> Result<GroupResult, GroupError> {
+        tracing::debug!(error = &group as &dyn StdError, "a group failed, trying its orders one by one");
+        let mut all = GroupResult::default();
         for order_id in group.orders {
-            match self.do_group(Which::One(order_id), WhenHeld::Skip).await {
-                Ok(done) => all.add(done),
-                Err(error) => match error.trouble() {
-                    Trouble::Outage => return Err(error),
-                    Trouble::Held => all.add(self.put_aside(order_id).await?),
-                    Trouble::Fault => all.add(self.note_failure(order_id, &error.cause).await?),
+            match self.run_group(Selection::One(order_id), LockMode::SkipLocked).await {
+                Ok(result) => all.add(result),
+                Err(error) => match error.failure() {
+                    Failure::Outage => return Err(error),
+                    Failure::Locked => all.add(self.postpone(order_id).await?),
+                    Failure::Order => all.add(self.record_failure(order_id, &error.cause).await?),
                 },
             }
         }
         Ok(all)
     }
 
-    async fn do_group(&self, which: Which, when_held: WhenHeld) -> Result<Done, GroupError> {
-        let group = Group { process: self, which, when_held };
-        let done =
+    async fn run_group(&self, selection: Selection, lock_mode: LockMode) -> Result<GroupResult, GroupError> {
+        let group = Group { events: &self.events, selection, lock_mode };
+        let result =
             pg::run_tx(&self.pool, "reserve_stock", &group, |tx, group| Box::pin(group.run(tx))).await?;
-        done.count();
-        if done.wrote_events() {
+        result.count();
+        if !result.finished.is_empty() {
             fail_point::hit("orders.process.committed");
             self.relay.notify();
         }
-        Ok(done)
+        Ok(result)
     }
 
-    /// Puts an order aside whose step met a lock outside its own rows, such as one on a whole table.
-    async fn put_aside(&self, order_id: Uuid) -> Result<Done, GroupError> {
+    /// Postpones an order whose transaction met a lock outside its own rows, such as a table lock.
+    async fn postpone(&self, order_id: Uuid) -> Result<GroupResult, GroupError> {
         let steps = [(order_id, group::longest_pause())];
         pg::run_tx(&self.pool, "put_step_aside", &steps, |tx, steps| {
-            Box::pin(store::process::put_aside(tx, steps))
+            Box::pin(store::process::postpone(tx, steps))
         })
         .await?;
-        let done = Done { n_taken: 1, put_aside: steps.to_vec(), ..Done::default() };
-        done.count();
-        Ok(done)
+        let result = GroupResult { n_claimed: 1, postponed: steps.to_vec(), ..GroupResult::default() };
+        result.count();
+        Ok(result)
     }
 
-    async fn note_failure(&self, order_id: Uuid, cause: &AppendError) -> Result<Done, GroupError> {
+    async fn record_failure(&self, order_id: Uuid, cause: &AppendError) -> Result<GroupResult, GroupError> {
         metrics::PROCESSED.with_label_values(&["failed"]).inc();
         tracing::warn!(
             error = cause as &dyn StdError,
             order.id = %order_id,
-            "the step failed and will be taken again"
+            "the order cannot be processed, trying again later"
         );
-        store::process::note_failure(&self.pool, order_id, FAILURE_PAUSE, MAX_FAILURE_PAUSE).await?;
-        Ok(Done { n_taken: 1, ..Done::default() })
+        store::process::record_failure(&self.pool, order_id, FAILURE_PAUSE, MAX_FAILURE_PAUSE).await?;
+        Ok(GroupResult { n_claimed: 1, ..GroupResult::default() })
     }
 }

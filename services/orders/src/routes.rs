@@ -1,20 +1,20 @@
-//! The HTTP interface: extract, call, render.
+//! The HTTP interface.
 
 mod create_order;
 mod get_order;
 mod list_orders;
 mod order_body;
-mod order_body_v2;
+
 mod track_order;
 
 use actix_web::web;
 use api_error::Code;
 use http_api::{Api, Deprecation, operation};
 
-/// Version 1 of an order: from 25 November 2026 to 1 July 2027.
+/// Version 1 of an order is deprecated since 25 November 2026 and is removed on 1 July 2027.
 const ORDER_V1: Deprecation = Deprecation::new(1_795_564_800, 1_814_400_000, 2);
 
-/// Every operation, with the scope that it needs and the errors that it may answer.
+/// The table of operations, each with its scope and the errors that it may return.
 fn api() -> Api {
     Api::new(
         "orders",
@@ -46,7 +46,7 @@ fn api() -> Api {
     .operation(operation!(track_order::track_order).public_link("the token in the path is the capability"))
 }
 
-/// Adds the routes.
+/// Registers the routes.
 pub(crate) fn configure(services: &mut web::ServiceConfig) {
     api().register(services);
 }
@@ -54,7 +54,7 @@ pub(crate) fn configure(services: &mut web::ServiceConfig) {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_committed_document_is_what_the_code_says() {
+    fn the_committed_document_matches_the_code() {
         testkit::assert_committed("docs/openapi/orders.json", &super::api().to_json());
     }
 }

@@ -1,7 +1,5 @@
-//! All SQL of this service, and nothing else.
+//! All SQL of this service.
 
-pub(crate) mod catalogue;
-pub(crate) mod journey;
 pub(crate) mod order_list;
 pub(crate) mod orders;
 pub(crate) mod process;
@@ -19,6 +17,6 @@ const MIGRATIONS: &[Migration] = &[
     ("V7__list_currencies", include_str!("../migrations/V7__list_currencies.sql")),
 ];
 
-/// Every schema in the service's database.
+/// All schemas in the database of the service.
 pub(crate) const SCHEMAS: &[Schema] =
     &[("orders", MIGRATIONS), ("idempotency", idempotency::http::MIGRATIONS), ("outbox", outbox::MIGRATIONS)];

@@ -1,26 +1,26 @@
-//! A customer's mail address.
+//! The mail address of a customer.
 
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// Characters of an address at most (RFC 5321, 4.5.3.1.3, less the angle brackets).
+/// Maximum length of an address (RFC 5321, section 4.5.3.1.3, without the angle brackets).
 const MAX_LEN: usize = 254;
 
-/// Characters before the `@` at most (RFC 5321, 4.5.3.1.1).
+/// Maximum length of the part before the `@` (RFC 5321, section 4.5.3.1.1).
 const MAX_LOCAL_LEN: usize = 64;
 
-/// Characters of a label of the domain at most (RFC 1035, 2.3.4).
+/// Maximum length of a label of the domain (RFC 1035, section 2.3.4).
 const MAX_LABEL_LEN: usize = 63;
 
-/// An address that a mail can be sent to: the dot-atom form of RFC 5322, in ASCII.
+/// A deliverable address: the dot-atom form of RFC 5322, in ASCII.
 ///
-/// Quoted local parts and address literals are legal and refused: nobody's customers have them, and mail software
-/// handles them badly. Personal data, so it has no `Debug` output.
+/// Quoted local parts and address literals are legal but refused: customers do not use them, and mail software handles them badly. Personal
+/// data, so `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct EmailAddress(String);
 
-/// Why no mail could be sent to a text. The text is not repeated: it may be an address all the same.
+/// Why an address is refused. Messages do not repeat the text, because it may be personal data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum InvalidEmailAddress {
     #[error("must not be empty; write a mail address such as name@example.com")]
@@ -60,7 +60,7 @@ pub(crate) enum InvalidEmailAddress {
 }
 
 impl EmailAddress {
-    /// Takes an address that was checked before it was stored.
+    /// Wraps an address that was checked before it was stored.
     pub(crate) fn from_stored(text: String) -> Self {
         Self(text)
     }
@@ -146,7 +146,7 @@ mod tests {
     use super::{InvalidEmailAddress as Invalid, *};
 
     #[test]
-    fn usual_addresses_are_accepted() {
+    fn common_addresses_are_accepted() {
         for good in
             ["a@b.example", "first.last+tag@sub.example.org", "o'hara@example.com", "x@xn--bcher-kva.example"]
         {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_mailed_is_refused_with_its_reason() {
+    fn an_undeliverable_address_is_refused_with_its_reason() {
         let label = "x".repeat(64);
         let domain = format!("{}.example.com", vec!["x".repeat(63); 3].join("."));
         for (bad, reason) in [

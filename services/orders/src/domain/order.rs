@@ -1,6 +1,4 @@
-//! The order and its states.
-//!
-//! A state is a type: what may follow a state is a method of it, and there is no other way to the next one.
+//! The order and its state machine: each state is a type, and each transition is a method of the state that it leaves.
 
 use std::str::FromStr;
 
@@ -10,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::EmailAddress;
+use super::{EmailAddress, StateName};
 
-/// Lines of an order at most.
+/// Maximum number of lines of an order.
 pub(crate) const MAX_LINES: usize = 50;
-/// Pieces of a line at least.
+/// Minimum number of pieces of a line.
 pub(crate) const MIN_QUANTITY: i32 = 1;
-/// Pieces of a line at most.
+/// Maximum number of pieces of a line.
 pub(crate) const MAX_QUANTITY: i32 = 1_000;
 
-/// Characters of a stock keeping unit at most.
+/// Maximum number of characters of a stock keeping unit.
 const MAX_SKU_LEN: usize = 40;
 
 /// A stock keeping unit: upper-case letters, digits and hyphens.
@@ -27,7 +25,6 @@ const MAX_SKU_LEN: usize = 40;
 #[serde(try_from = "String")]
 pub(crate) struct Sku(String);
 
-/// Why a text is no stock keeping unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum InvalidSku {
     #[error("must have 1 to {MAX_SKU_LEN} characters")]
@@ -64,7 +61,7 @@ impl TryFrom<String> for Sku {
 }
 
 impl Sku {
-    /// Takes a stock keeping unit that was checked before it was stored.
+    /// Wraps a stock keeping unit that was checked before it was stored.
     pub(crate) fn from_stored(text: String) -> Self {
         Self(text)
     }
@@ -74,7 +71,7 @@ impl Sku {
     }
 }
 
-/// One line, with name and price as they were when the order was placed.
+/// A line, with name and price at the time of placing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) sku: Sku,
@@ -84,20 +81,20 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Price of all pieces; `None` when it is beyond any order we take.
+    /// Price of all pieces; `None` if it is too large.
     pub(crate) fn total(&self) -> Option<Money> {
         self.unit_price.checked_mul(self.quantity.into())
     }
 }
 
-/// What was ordered, by whom. Never changes.
+/// The part of an order that never changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Details {
     pub(crate) id: Uuid,
     pub(crate) tenant: String,
     pub(crate) customer_email: EmailAddress,
     pub(crate) lines: Vec<Line>,
-    /// The sum over the lines, whose currency is this one's.
+    /// Sum of the lines. All of them have this currency.
     pub(crate) total: Money,
     pub(crate) placed_at: DateTime<Utc>,
 }
@@ -110,21 +107,39 @@ pub(crate) struct Order<S> {
     pub(crate) state: S,
 }
 
-/// Waits for its stock.
+/// The order waits for its stock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pending;
 
-/// Its stock is reserved. Final, until payment and shipment follow.
+/// The order has its outcome. Final, until payment and shipment are added.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Confirmed {
+pub(crate) struct Final {
     pub(crate) at: DateTime<Utc>,
+    pub(crate) outcome: Outcome,
 }
 
-/// It cannot be fulfilled. Final.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Rejected {
-    pub(crate) at: DateTime<Utc>,
-    pub(crate) reason: String,
+pub(crate) enum Outcome {
+    /// The stock of the order is reserved.
+    Confirmed,
+    /// The order cannot be fulfilled. The reason is a text for the customer.
+    Rejected { reason: String },
+}
+
+impl Outcome {
+    pub(crate) fn state(&self) -> StateName {
+        match self {
+            Self::Confirmed => StateName::Confirmed,
+            Self::Rejected { .. } => StateName::Rejected,
+        }
+    }
+
+    pub(crate) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Confirmed => None,
+            Self::Rejected { reason } => Some(reason),
+        }
+    }
 }
 
 /// Why an order cannot be placed.
@@ -166,18 +181,9 @@ impl Order<Pending> {
         Ok(Self { details, version: 1, state: Pending })
     }
 
-    /// The stock is reserved.
-    pub(crate) fn confirm(self, at: DateTime<Utc>) -> Order<Confirmed> {
-        self.next(Confirmed { at })
-    }
-
-    /// The order cannot be fulfilled; the reason is for the customer to read.
-    pub(crate) fn reject(self, reason: String, at: DateTime<Utc>) -> Order<Rejected> {
-        self.next(Rejected { at, reason })
-    }
-
-    fn next<S>(self, state: S) -> Order<S> {
-        Order { details: self.details, version: self.version + 1, state }
+    /// Ends the order.
+    pub(crate) fn finish(self, outcome: Outcome, at: DateTime<Utc>) -> Order<Final> {
+        Order { details: self.details, version: self.version + 1, state: Final { at, outcome } }
     }
 }
 
@@ -196,14 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn the_total_is_the_sum_over_the_lines() {
+    fn the_total_is_the_sum_of_the_lines() {
         let order = place(vec![line(2, 499, "EUR"), line(1, 1_000, "EUR")]).unwrap();
         assert_eq!(order.details.total.minor(), 1_998);
         assert_eq!(order.version, 1);
     }
 
     #[test]
-    fn an_order_that_makes_no_sense_is_refused() {
+    fn an_order_with_invalid_lines_is_refused() {
         assert_eq!(place(vec![]).unwrap_err(), PlaceError::LineCount);
         assert_eq!(place(vec![line(1, 1, "EUR"); MAX_LINES + 1]).unwrap_err(), PlaceError::LineCount);
         assert_eq!(
@@ -214,14 +220,15 @@ mod tests {
     }
 
     #[test]
-    fn every_change_of_state_is_the_next_version() {
+    fn every_change_of_state_increments_the_version() {
         let order = place(vec![line(1, 1, "EUR")]).unwrap();
-        assert_eq!(order.clone().confirm(Utc::now()).version, 2);
-        assert_eq!(order.reject("sold out".to_owned(), Utc::now()).version, 2);
+        assert_eq!(order.clone().finish(Outcome::Confirmed, Utc::now()).version, 2);
+        let rejected = Outcome::Rejected { reason: "sold out".to_owned() };
+        assert_eq!(order.finish(rejected, Utc::now()).version, 2);
     }
 
     #[test]
-    fn a_sku_has_one_form() {
+    fn a_malformed_sku_is_refused_with_its_reason() {
         assert!("TEA-EARL-GREY".parse::<Sku>().is_ok());
         for (bad, reason) in [
             ("", InvalidSku::Length),

@@ -1,49 +1,49 @@
-//! Whether the pieces of an order are there.
+//! Reservation of stock for orders.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Details, Line, Sku};
 
-/// A product of a tenant's.
+/// A product of a tenant.
 pub(crate) type Product = (String, Sku);
 
-/// Stock that a group of orders is served from, one after the other. Who makes it holds the rows.
+/// Stock from which a group of orders is served, one order after the other. The caller holds the locks of its rows.
 #[derive(Debug, Default)]
 pub(crate) struct Stock {
-    /// Pieces that can still be promised.
+    /// Pieces that are not reserved.
     pub(crate) available: BTreeMap<Product, i64>,
-    /// Products whose stock somebody else is changing.
-    pub(crate) held: BTreeSet<Product>,
+    /// Products whose rows another transaction has locked.
+    pub(crate) locked: BTreeSet<Product>,
 }
 
-/// What the stock says about an order.
+/// Result of the reservation for one order.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict<'a> {
-    /// All pieces were there, and are the order's now.
-    Taken,
-    /// Of these lines there is too little. Nothing was taken.
+pub(crate) enum Reservation<'a> {
+    /// All pieces are reserved for the order.
+    Reserved,
+    /// The stock is too low for these lines. Nothing is reserved.
     Short(Vec<&'a Line>),
-    /// It cannot be said while somebody else changes the stock. Nothing was taken.
-    Held,
+    /// Another transaction has locked stock of the order. Nothing is reserved.
+    Locked,
 }
 
 impl Stock {
-    /// Takes the pieces of an order, all or none.
-    pub(crate) fn take<'a>(&mut self, order: &'a Details) -> Verdict<'a> {
+    /// Reserves the pieces of an order, all or none.
+    pub(crate) fn reserve<'a>(&mut self, order: &'a Details) -> Reservation<'a> {
         let product = |line: &Line| (order.tenant.clone(), line.sku.clone());
-        if order.lines.iter().any(|line| self.held.contains(&product(line))) {
-            return Verdict::Held;
+        if order.lines.iter().any(|line| self.locked.contains(&product(line))) {
+            return Reservation::Locked;
         }
         let available = |line: &Line| self.available.get(&product(line)).copied().unwrap_or_default();
         let is_short = |line: &&Line| available(line) < i64::from(line.quantity);
         let short: Vec<_> = order.lines.iter().filter(is_short).collect();
         if !short.is_empty() {
-            return Verdict::Short(short);
+            return Reservation::Short(short);
         }
         for line in &order.lines {
             *self.available.entry(product(line)).or_default() -= i64::from(line.quantity);
         }
-        Verdict::Taken
+        Reservation::Reserved
     }
 }
 
@@ -81,34 +81,38 @@ mod tests {
                 (("acme".to_owned(), sku("A")), 3),
                 (("globex".to_owned(), sku("A")), 9),
             ]),
-            held: BTreeSet::from([("acme".to_owned(), sku("H"))]),
+            locked: BTreeSet::from([("acme".to_owned(), sku("H"))]),
         }
     }
 
     #[test]
-    fn orders_of_a_group_are_served_from_what_those_before_left() {
+    fn orders_of_a_group_share_the_stock_in_turn() {
         let mut stock = stock();
         let two = order("acme", &[("A", 2)]);
-        assert_eq!(stock.take(&two), Verdict::Taken);
-        assert_eq!(stock.take(&two), Verdict::Short(vec![&two.lines[0]]));
-        assert_eq!(stock.take(&order("acme", &[("A", 1)])), Verdict::Taken);
-        assert_eq!(stock.take(&order("globex", &[("A", 9)])), Verdict::Taken, "another tenant's product");
+        assert_eq!(stock.reserve(&two), Reservation::Reserved);
+        assert_eq!(stock.reserve(&two), Reservation::Short(vec![&two.lines[0]]));
+        assert_eq!(stock.reserve(&order("acme", &[("A", 1)])), Reservation::Reserved);
+        assert_eq!(
+            stock.reserve(&order("globex", &[("A", 9)])),
+            Reservation::Reserved,
+            "another tenant's product"
+        );
     }
 
     #[test]
-    fn an_order_that_is_short_of_one_product_takes_nothing_of_the_others() {
+    fn an_order_that_is_short_of_one_product_reserves_nothing() {
         let mut stock = stock();
         let both = order("acme", &[("A", 1), ("B", 1)]);
-        assert_eq!(stock.take(&both), Verdict::Short(vec![&both.lines[1]]));
-        assert_eq!(stock.take(&order("acme", &[("A", 3)])), Verdict::Taken);
+        assert_eq!(stock.reserve(&both), Reservation::Short(vec![&both.lines[1]]));
+        assert_eq!(stock.reserve(&order("acme", &[("A", 3)])), Reservation::Reserved);
     }
 
     #[test]
-    fn an_order_with_a_held_product_is_neither_served_nor_rejected() {
+    fn an_order_with_a_locked_product_is_neither_reserved_nor_rejected() {
         let mut stock = stock();
-        assert_eq!(stock.take(&order("acme", &[("B", 1), ("H", 1)])), Verdict::Held);
+        assert_eq!(stock.reserve(&order("acme", &[("B", 1), ("H", 1)])), Reservation::Locked);
         assert!(
-            matches!(stock.take(&order("globex", &[("H", 1)])), Verdict::Short(_)),
+            matches!(stock.reserve(&order("globex", &[("H", 1)])), Reservation::Short(_)),
             "another tenant's product"
         );
     }

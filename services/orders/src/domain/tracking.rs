@@ -1,7 +1,7 @@
-//! Capabilities for the public page of an order: whoever has the token may see that order until the token expires.
+//! Signed tracking tokens: a token gives access to the public page of one order until it expires.
 //!
-//! A token is base64url of `version | order id | expiry | HMAC-SHA256 over all of these`. It names no tenant and no
-//! customer, cannot be guessed or changed, and needs no storage. It is the same for an order every time it is made.
+//! A token is base64url of `version | order id | expiry | HMAC-SHA256 of all of these`. It contains no tenant and no customer, cannot be
+//! guessed or changed, and needs no storage. The token of an order is always the same.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
@@ -10,24 +10,23 @@ use sha2::Sha256;
 use thiserror::Error;
 use uuid::Uuid;
 
-/// First byte of a token: how the rest is made. Another key or another form gets another version.
+/// First byte of a token. Another key or another format gets another version.
 const VERSION: u8 = 1;
 
 /// Version, order id and expiry in seconds since 1970.
 const CLAIM_LEN: usize = 1 + 16 + 8;
 const MAC_LEN: usize = 32;
 
-/// Longest token that is looked at.
+/// Maximum length of a token.
 const MAX_TOKEN_LEN: usize = 128;
 
 /// The key that signs tokens.
 #[derive(Clone)]
 pub(crate) struct TrackingKey([u8; 32]);
 
-/// Why a token does not open a page.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum TrackingError {
-    #[error("not a tracking token of ours")]
+    #[error("the tracking token is not valid")]
     Invalid,
     #[error("the tracking token has expired")]
     Expired,
@@ -41,7 +40,7 @@ impl TrackingKey {
         Some(Self(key))
     }
 
-    /// Makes the token of an order.
+    /// Returns the token of an order.
     pub(crate) fn token(&self, order_id: Uuid, expires_at: DateTime<Utc>) -> String {
         let mut token = Vec::with_capacity(CLAIM_LEN + MAC_LEN);
         token.push(VERSION);
@@ -52,7 +51,7 @@ impl TrackingKey {
         URL_SAFE_NO_PAD.encode(token)
     }
 
-    /// Returns the order that a token opens.
+    /// Returns the order of a token.
     pub(crate) fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Uuid, TrackingError> {
         if token.len() > MAX_TOKEN_LEN {
             return Err(TrackingError::Invalid);
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_opens_its_order_until_it_expires() {
+    fn a_token_is_valid_for_its_order_until_it_expires() {
         let id = Uuid::now_v7();
         let token = key(1).token(id, at(1_000));
         assert_eq!(key(1).verify(&token, at(999)), Ok(id));
@@ -104,7 +103,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_changed_token_opens_nothing(position in 0_usize..CLAIM_LEN + MAC_LEN, flip in 1_u8..) {
+        fn a_changed_token_is_invalid(position in 0_usize..CLAIM_LEN + MAC_LEN, flip in 1_u8..) {
             let token = key(1).token(Uuid::now_v7(), at(i64::from(u32::MAX)));
             let mut bytes = URL_SAFE_NO_PAD.decode(token).unwrap();
             bytes[position] ^= flip;
@@ -112,7 +111,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "\\PC{0,160}") {
+        fn no_text_causes_a_panic(text in "\\PC{0,160}") {
             prop_assert_eq!(key(1).verify(&text, at(0)), Err(TrackingError::Invalid));
         }
     }

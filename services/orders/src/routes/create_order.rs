@@ -15,13 +15,13 @@ use utoipa::ToSchema;
 
 use super::{get_order, order_body::OrderBody};
 use crate::{
-    app::State,
     domain::{
         Details, EmailAddress, Line, MAX_LINES, MAX_QUANTITY, MIN_QUANTITY, Order, Pending, PlaceError, Sku,
         Snapshot,
     },
-    notice::Notices,
-    store::{self, catalogue::Product},
+    order_events,
+    state::State,
+    store::{self, stock::CatalogueProduct},
 };
 
 /// An order to place.
@@ -72,7 +72,7 @@ impl FromJson for NewOrder {
 }
 
 impl NewLine {
-    /// `first_seen` has the stock keeping units of the lines before, and where they are.
+    /// `first_seen` contains the SKUs of the previous lines and their indexes.
     fn read(line: &mut Members<'_>, index: usize, first_seen: &mut BTreeMap<Sku, usize>) -> Option<Self> {
         let sku = line.required("sku", |node| {
             let sku: Sku = node.text()?;
@@ -117,31 +117,31 @@ pub(crate) async fn create_order(
     body: Json<NewOrder>,
     state: Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let (wanted, raw) = body.into_parts();
+    let (new_order, raw) = body.into_parts();
     let tenant = caller.tenant.as_str();
     let request = Request::new(tenant, key, &request, &raw)?;
-    let placing = Placing { tenant, wanted, state: &state };
-    let response = http::local(&state.pool, "create_order", &request, state.retention, &placing).await?;
+    let create = CreateOrder { tenant, new_order, state: &state };
+    let response = http::local(&state.pool, "create_order", &request, state.retention, &create).await?;
     state.process.notify();
     state.relay.notify();
     Ok(response)
 }
 
-/// The placing of an order.
-struct Placing<'a> {
+/// The effect of one request.
+struct CreateOrder<'a> {
     tenant: &'a str,
-    wanted: NewOrder,
+    new_order: NewOrder,
     state: &'a State,
 }
 
-impl Effect for Placing<'_> {
+impl Effect for CreateOrder<'_> {
     type Error = ApiError;
-    type Found = BTreeMap<Sku, Product>;
+    type Found = BTreeMap<Sku, CatalogueProduct>;
 
     fn read<'t>(&'t self, tx: &'t Tx<'_>) -> TxFuture<'t, Self::Found, ApiError> {
         Box::pin(async move {
-            let skus: Vec<&str> = self.wanted.lines.iter().map(|line| line.sku.as_str()).collect();
-            Ok(store::catalogue::find_products(tx, self.tenant, &skus).await?)
+            let skus: Vec<&str> = self.new_order.lines.iter().map(|line| line.sku.as_str()).collect();
+            Ok(store::stock::find_products(tx, self.tenant, &skus).await?)
         })
     }
 
@@ -157,24 +157,23 @@ impl Effect for Placing<'_> {
             let location = get_order::location(order.details.id);
             let response = Response::json(202, &body).with_header("location", location);
             let store = async { Ok(answer.store(tx, response).await?) };
-            let ((), stored) = try_join!(write_down(tx, self.state, &order), store)?;
+            let ((), stored) = try_join!(insert(tx, self.state, &order), store)?;
             Ok(stored)
         })
     }
 }
 
-impl Placing<'_> {
-    /// Gives the order its prices.
-    fn place(&self, products: &BTreeMap<Sku, Product>) -> Result<Order<Pending>, ApiError> {
-        let lines = priced(&self.wanted, products).map_err(|error| {
-            if self.state.catalogue.is_true() {
+impl CreateOrder<'_> {
+    fn place(&self, products: &BTreeMap<Sku, CatalogueProduct>) -> Result<Order<Pending>, ApiError> {
+        let lines = priced_lines(&self.new_order, products).map_err(|error| {
+            if self.state.catalogue.get() {
                 return error;
             }
-            // What was not found may be about to be added.
+            // The unknown products may be in the part of the catalogue that is not loaded yet.
             ApiError::unavailable("the catalogue").with_source(error)
         })?;
         let now = Utc::now().trunc_subsecs(6);
-        Order::place(self.tenant, self.wanted.customer_email.clone(), lines, now).map_err(|error| {
+        Order::place(self.tenant, self.new_order.customer_email.clone(), lines, now).map_err(|error| {
             let (message, fault) = match error {
                 PlaceError::LineCount => {
                     ("The order has too few or too many lines.", "must have 1 to 50 lines")
@@ -192,8 +191,11 @@ impl Placing<'_> {
     }
 }
 
-fn priced(wanted: &NewOrder, products: &BTreeMap<Sku, Product>) -> Result<Vec<Line>, ApiError> {
-    let unknown = wanted.lines.iter().enumerate().filter(|(_, line)| !products.contains_key(&line.sku));
+fn priced_lines(
+    new_order: &NewOrder,
+    products: &BTreeMap<Sku, CatalogueProduct>,
+) -> Result<Vec<Line>, ApiError> {
+    let unknown = new_order.lines.iter().enumerate().filter(|(_, line)| !products.contains_key(&line.sku));
     let mut error = None;
     for (index, _) in unknown {
         let so_far = error.unwrap_or_else(|| {
@@ -213,26 +215,26 @@ fn priced(wanted: &NewOrder, products: &BTreeMap<Sku, Product>) -> Result<Vec<Li
             unit_price: product.unit_price,
         }
     };
-    Ok(wanted.lines.iter().map(line).collect())
+    Ok(new_order.lines.iter().map(line).collect())
 }
 
-/// The order, the beginning of its process and its event.
-async fn write_down(tx: &Tx<'_>, state: &State, order: &Order<Pending>) -> Result<(), ApiError> {
+/// Inserts the order, its first step and its event.
+async fn insert(tx: &Tx<'_>, state: &State, order: &Order<Pending>) -> Result<(), ApiError> {
     let Details { id, placed_at, .. } = order.details;
-    let insert = async {
+    let order_rows = async {
         store::orders::insert(tx, order).await?;
         fail_point::hit("orders.create.order_inserted");
         Ok::<_, AppendError>(())
     };
     let traceparent = telemetry::trace::current_traceparent();
-    let begin = async {
+    let first_step = async {
         store::process::insert(tx, id, traceparent.as_deref()).await?;
         fail_point::hit("orders.create.process_inserted");
         Ok(())
     };
-    let placed = Notices::placed(order);
-    let append = outbox::append(tx, &state.encoder, id, placed_at, &placed);
-    try_join!(insert, begin, append).map(drop).map_err(|error| match error {
+    let placed = order_events::placed(order);
+    let event = outbox::append(tx, &state.encoder, id, placed_at, &placed);
+    try_join!(order_rows, first_step, event).map(drop).map_err(|error| match error {
         AppendError::Database(error) => error.into(),
         AppendError::Encode(error @ EncodeError::NotRegistered(_)) => {
             ApiError::unavailable("schema registry").with_source(error)

@@ -8,10 +8,10 @@ use api_error::{ApiError, Code};
 use http_api::{Caller, conditional};
 use uuid::Uuid;
 
-use super::{order_body::OrderBody, order_body_v2::OrderBodyV2};
-use crate::{app::State, domain::Snapshot, store};
+use super::order_body::{OrderBody, OrderBodyV2};
+use crate::{domain::Snapshot, state::State, store};
 
-/// Path of this order, in the version whose form the response has that says it.
+/// Path of an order in version 1, the version of the response that contains it.
 pub(crate) fn location(id: Uuid) -> String {
     format!("/v1/orders/{id}")
 }
@@ -70,21 +70,21 @@ pub(crate) async fn get_order_v2(
     Ok(conditional::json(&request, tag(&order, 2), || OrderBodyV2::from(&order)))
 }
 
-/// Both forms can come from the path without a version, so a tag names the form too.
-fn tag(order: &Snapshot, form: u8) -> String {
-    format!("{}-{}-v{form}", order.details.id, order.version)
+/// The path without a version returns both API versions, so a tag contains the API version too.
+fn tag(order: &Snapshot, api_version: u8) -> String {
+    format!("{}-{}-v{api_version}", order.details.id, order.version)
 }
 
 async fn find(caller: &Caller, id: &str, state: &State) -> Result<Snapshot, ApiError> {
     let Ok(id) = Uuid::try_parse(id) else {
         let message = "must be a UUID, such as 0197c1f2-6a0e-7c3e-9b55-0c1f0e5f2d11";
-        return Err(no_such_order().with_detail("/path/id", message));
+        return Err(not_found().with_detail("/path/id", message));
     };
     let order = store::orders::find(&state.pool, "find_order", id).await?;
-    order.filter(|order| order.details.tenant == caller.tenant.as_str()).ok_or_else(no_such_order)
+    order.filter(|order| order.details.tenant == caller.tenant.as_str()).ok_or_else(not_found)
 }
 
-fn no_such_order() -> ApiError {
+fn not_found() -> ApiError {
     ApiError::new(
         Code::NotFound,
         "The order does not exist. Use the path in the Location header of the response that accepted it.",

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use super::order_body::{OrderState, SummaryBody};
 use crate::{
-    app::State,
     domain::{EmailAddress, OrderFilter, StateName, Summary},
+    state::State,
     store,
 };
 

@@ -1,4 +1,4 @@
-//! `GET /track/{token}`: the public page of an order, for whoever has its link.
+//! `GET /track/{token}`: the public page of an order.
 
 use std::sync::LazyLock;
 
@@ -21,12 +21,12 @@ use sha2::{Digest, Sha256};
 
 use super::order_body::line_total;
 use crate::{
-    app::State,
     domain::{Snapshot, StateName, TrackingError},
+    state::State,
     store,
 };
 
-/// The page's style. It is in the page, and the policy below allows this very text and nothing else.
+/// The inline style of the page. The content security policy allows only this text.
 const STYLE: &str = include_str!("../../templates/track.css");
 
 static POLICY: LazyLock<String> = LazyLock::new(|| {
@@ -36,7 +36,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The page needs nothing of the device it is shown on.
+/// The page needs no features of the device.
 const PERMISSIONS: &str =
     "accelerometer=(), camera=(), geolocation=(), gyroscope=(), microphone=(), payment=(), usb=()";
 

@@ -1,4 +1,4 @@
-//! One page of a tenant's orders.
+//! Keyset pagination over the orders of a tenant.
 
 use cursor::{Moment, Scan, Start, Window};
 use futures::future::try_join;
@@ -8,14 +8,14 @@ use uuid::Uuid;
 
 use crate::domain::{EmailAddress, OrderFilter, StateName, Summary};
 
-/// Has the planner look at the values each time.
+/// Makes PostgreSQL plan with the values of the parameters.
 ///
-/// A prepared statement is planned without them from its sixth execution on, if that looks no more expensive: as it does
-/// while there are few orders, and the plan stays when there are many. Then every filter that is not set is an open question,
-/// no index answers it, and a page costs a scan of the tenant's orders.
+/// From the sixth execution on, PostgreSQL may use a generic plan of a prepared statement. It looks cheap while the tenant has few orders,
+/// and is kept when the tenant has many. A generic plan cannot use an index for filters that may be NULL, so each page would scan all
+/// orders of the tenant.
 const PLAN_WITH_VALUES: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
-/// The text of one scan. Comparing rows, and not a chain of ORs, lets the index begin at the anchor.
+/// The SQL of one scan. The row comparison, instead of a chain of ORs, lets the index scan start at the anchor.
 macro_rules! scan {
     ($comparison:literal, $direction:literal) => {
         concat!(
@@ -43,7 +43,7 @@ const FROM: &str = scan!(">=", "ASC");
 const BEFORE: &str = scan!("<", "DESC");
 const UP_TO: &str = scan!("<=", "DESC");
 
-/// Returns the orders in the window, in the order of its scan.
+/// Returns the orders in the window, in scan order.
 pub(crate) async fn list(
     tx: &Tx<'_>,
     tenant: &str,

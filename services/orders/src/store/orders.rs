@@ -1,4 +1,4 @@
-//! Orders, their lines and their history.
+//! The tables `orders`, `order_lines` and `order_history`.
 
 use chrono::{DateTime, Utc};
 use futures::future::{try_join, try_join3};
@@ -6,9 +6,7 @@ use money::{Currency, Money};
 use pg::{Columns as _, Error, Pool, Row, Tx};
 use uuid::Uuid;
 
-use crate::domain::{
-    Change, Confirmed, Details, EmailAddress, Line, Order, Pending, Rejected, Sku, Snapshot, StateName,
-};
+use crate::domain::{Change, Details, EmailAddress, Final, Line, Order, Pending, Sku, Snapshot, StateName};
 
 const INSERT_ORDER: &str = "\
 INSERT INTO orders
@@ -31,7 +29,7 @@ const INSERT_CHANGES: &str = "\
 INSERT INTO order_history (order_id, version, state, reason, at)
 SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::timestamptz[])";
 
-/// One statement, and so one snapshot: what is read belongs to the version that is read.
+/// One statement, and so one snapshot: lines and history belong to the version that is read.
 const FIND: &str = "\
 SELECT id, tenant, customer_email, state, rejection_reason, total_minor, currency, version, placed_at, updated_at,
     skus, names, quantities, prices, states, reasons, times
@@ -46,7 +44,7 @@ CROSS JOIN LATERAL (
     FROM order_history AS h WHERE h.order_id = orders.id) AS history
 WHERE id = $1";
 
-/// Stores an order that was just placed.
+/// Inserts an order that was just placed.
 pub(crate) async fn insert(tx: &Tx<'_>, order: &Order<Pending>) -> Result<(), Error> {
     let Details { id, tenant, customer_email, lines, total, placed_at } = &order.details;
     let email = customer_email.as_str();
@@ -63,77 +61,39 @@ pub(crate) async fn insert(tx: &Tx<'_>, order: &Order<Pending>) -> Result<(), Er
             &[id, tenant, &email, &total.minor(), &total.currency().code(), &order.version, placed_at],
         ),
         tx.execute_exactly(count, INSERT_LINES, &[id, &numbers, &skus, &names, &quantities, &prices]),
-        insert_change(tx, *id, order.version, StateName::Pending, None, *placed_at),
+        tx.execute_exactly(1, INSERT_CHANGE, &[id, &order.version, &"pending", &None::<&str>, placed_at]),
     )
     .await
     .map(drop)
 }
 
-/// Stores in which state these orders end.
-pub(crate) async fn update_final(
-    tx: &Tx<'_>,
-    confirmed: &[Order<Confirmed>],
-    rejected: &[Order<Rejected>],
-) -> Result<(), Error> {
-    if confirmed.is_empty() && rejected.is_empty() {
+/// Stores the outcomes of these orders.
+pub(crate) async fn update_final(tx: &Tx<'_>, orders: &[Order<Final>]) -> Result<(), Error> {
+    if orders.is_empty() {
         return Ok(());
     }
-    let mut changes = Changes::default();
-    for order in confirmed {
-        changes.push(order, StateName::Confirmed, None, order.state.at);
-    }
-    for order in rejected {
-        changes.push(order, StateName::Rejected, Some(&order.state.reason), order.state.at);
-    }
-    let Changes { ids, versions, states, reasons, times } = &changes;
-    let count = ids.len() as u64;
+    let ids: Vec<Uuid> = orders.iter().map(|order| order.details.id).collect();
+    let versions: Vec<i32> = orders.iter().map(|order| order.version).collect();
+    let states: Vec<&str> = orders.iter().map(|order| order.state.outcome.state().as_str()).collect();
+    let reasons: Vec<Option<&str>> = orders.iter().map(|order| order.state.outcome.reason()).collect();
+    let times: Vec<DateTime<Utc>> = orders.iter().map(|order| order.state.at).collect();
+    let count = orders.len() as u64;
     try_join(
-        tx.execute_exactly(count, UPDATE_STATES, &[ids, versions, states, reasons, times]),
-        tx.execute_exactly(count, INSERT_CHANGES, &[ids, versions, states, reasons, times]),
+        tx.execute_exactly(count, UPDATE_STATES, &[&ids, &versions, &states, &reasons, &times]),
+        tx.execute_exactly(count, INSERT_CHANGES, &[&ids, &versions, &states, &reasons, &times]),
     )
     .await
     .map(drop)
 }
 
-/// Changes of state, column by column.
-#[derive(Default)]
-struct Changes<'a> {
-    ids: Vec<Uuid>,
-    versions: Vec<i32>,
-    states: Vec<&'static str>,
-    reasons: Vec<Option<&'a str>>,
-    times: Vec<DateTime<Utc>>,
-}
-
-impl<'a> Changes<'a> {
-    fn push<S>(&mut self, order: &Order<S>, state: StateName, reason: Option<&'a str>, at: DateTime<Utc>) {
-        self.ids.push(order.details.id);
-        self.versions.push(order.version);
-        self.states.push(state.as_str());
-        self.reasons.push(reason);
-        self.times.push(at);
-    }
-}
-
-async fn insert_change(
-    tx: &Tx<'_>,
-    id: Uuid,
-    version: i32,
-    state: StateName,
-    reason: Option<&str>,
-    at: DateTime<Utc>,
-) -> Result<(), Error> {
-    tx.execute_exactly(1, INSERT_CHANGE, &[&id, &version, &state.as_str(), &reason, &at]).await
-}
-
-/// Reads an order that still waits, with its lines.
+/// Reads a pending order with its lines.
 pub(super) fn pending(row: &Row) -> Result<Order<Pending>, Error> {
     let currency = currency(row)?;
     let details = details(row, lines(row, currency)?, currency)?;
     Ok(Order { details, version: row.column("version")?, state: Pending })
 }
 
-/// Returns an order as it is now, read under this name. Who may see it is the caller's business.
+/// Returns an order. `name` is the name of the transaction. The caller checks the tenant.
 pub(crate) async fn find(pool: &Pool, name: &'static str, id: Uuid) -> Result<Option<Snapshot>, Error> {
     let Some(row) = pg::query_opt(pool, name, FIND, &[&id]).await? else { return Ok(None) };
     let currency = currency(&row)?;
@@ -178,13 +138,13 @@ fn details(row: &Row, lines: Vec<Line>, currency: Currency) -> Result<Details, E
     })
 }
 
-/// Returns the currency of a row that has one. A newer release may have stored one that this release does not know.
+/// Reads the column `currency`. A newer release may have stored one that this release does not know.
 pub(super) fn currency(row: &Row) -> Result<Currency, Error> {
     let code: String = row.column("currency")?;
     code.parse().ok().ok_or(Error::UnknownValue { column: "currency", value: code })
 }
 
-/// Returns the state of a row that has one. A newer release may have stored one that this release does not know.
+/// Reads the column `state`. A newer release may have stored one that this release does not know.
 pub(super) fn state(row: &Row) -> Result<StateName, Error> {
     state_named(row.column("state")?)
 }

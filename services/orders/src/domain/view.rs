@@ -1,13 +1,16 @@
-//! An order as it looks from outside: for clients and for the tracking page.
+//! Orders as clients read them: one order, the items of a list, and the filter of a list.
 
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use cursor::Range;
+use money::Money;
 use thiserror::Error;
+use uuid::Uuid;
 
-use super::{Details, Order, Pending};
+use super::{Details, EmailAddress, Order, Pending};
 
-/// The name of a state, in the API, in events' history and in the database.
+/// The name of a state in the API, in the history and in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StateName {
     Pending,
@@ -25,7 +28,6 @@ impl StateName {
     }
 }
 
-/// The text names no state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("must be pending, confirmed or rejected")]
 pub(crate) struct InvalidStateName;
@@ -47,11 +49,11 @@ pub(crate) struct Change {
     pub(crate) reason: Option<String>,
 }
 
-/// An order, the state it is in and how it came there. The history has at least one entry.
+/// An order with its state and its history. The history has at least one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     pub(crate) details: Details,
-    /// Grows with every change.
+    /// Increases with every change.
     pub(crate) version: i32,
     pub(crate) state: StateName,
     pub(crate) rejection_reason: Option<String>,
@@ -71,4 +73,26 @@ impl From<&Order<Pending>> for Snapshot {
             history: vec![Change { state: StateName::Pending, at: placed_at, reason: None }],
         }
     }
+}
+
+/// An item of a list: an order without lines and history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Summary {
+    pub(crate) id: Uuid,
+    pub(crate) customer_email: EmailAddress,
+    pub(crate) state: StateName,
+    pub(crate) rejection_reason: Option<String>,
+    pub(crate) total: Money,
+    pub(crate) placed_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
+}
+
+/// The filter of a list. A field that is not set matches every order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OrderFilter {
+    pub(crate) state: Option<StateName>,
+    /// Time of placing.
+    pub(crate) created: Range,
+    /// Exactly this address, with the same case.
+    pub(crate) customer: Option<EmailAddress>,
 }
