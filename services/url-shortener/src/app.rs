@@ -1,30 +1,19 @@
-//! The composition root: what the service is made of, and who knows whom.
+//! Composition root: builds the parts of the service and connects them.
 
 use actix_web::web::Data;
 use auth::Verifier;
-use cursor::Cursors;
-use idempotency::http::Retention;
 use pg::Pool;
 use service::Runtime;
 
 use crate::{
     config::Config,
-    domain::PublicUrl,
-    metrics, routes, store,
-    targets::{self, Targets},
+    metrics, routes,
+    state::{State, cached_targets},
+    store,
 };
 use http_api::Admission;
 
-/// What handlers need.
-pub(crate) struct State {
-    pub(crate) pool: Pool,
-    pub(crate) targets: Targets,
-    pub(crate) public_url: PublicUrl,
-    pub(crate) cursors: Cursors,
-    pub(crate) retention: Retention,
-}
-
-/// Puts the service together. A database that is down does not keep it from starting: it says so, and waits.
+/// Builds the service. It also starts while the database is down; readiness names it.
 pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
     let public_url = config.public_url()?;
     let cursors = config.cursors()?;
@@ -32,7 +21,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     let verifier = Verifier::from_file(&config.auth.auth_jwks_file, config.service.environment)?;
     let admission = Admission::new(&config.admission);
     let pool = pg::connect(&config.database, runtime.trust(), "url-shortener")?;
-    let targets = targets::remembered(config.cache(), pool.clone());
+    let targets = cached_targets(config.cache(), pool.clone());
 
     metrics::show_requests();
     watch_database(runtime, pool.clone());
@@ -57,7 +46,7 @@ fn watch_database(runtime: &Runtime, pool: Pool) {
     });
 }
 
-/// Brings the schema up to date, until when the pool refuses requests as unavailable; then removes what has expired.
+/// Migrates the schema, then runs retention. The pool refuses requests as unavailable until the schema is current.
 fn keep_database(runtime: &mut Runtime, pool: Pool) {
     runtime.spawn_worker("database", async move |stop| {
         if let Some(migrated) = stop.run_until_cancelled(pg::migrate(&pool, store::SCHEMAS)).await {

@@ -1,4 +1,4 @@
-//! Every setting of this service: a flag and an environment variable each; `url-shortener --help` lists them.
+//! Settings of url-shortener: each is a flag and an environment variable. `url-shortener --help` lists them.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::domain::PublicUrl;
     version,
     about = "Creates short links and redirects them to their targets."
 )]
-// clap names a group after the type, and every crate has a `Config`.
+// clap names a group after the type, and every crate has a type `Config`.
 #[group(skip)]
 pub(crate) struct Config {
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub(crate) struct Config {
     #[command(flatten)]
     pub(crate) idempotency: idempotency::http::Config,
 
-    /// Where people reach this service: scheme, host and port. Short links begin with it.
+    /// Public URL of this service: scheme, host and port. Short links start with it.
     #[arg(long, env, value_name = "URL")]
     links_public_url: PublicUrl,
 
@@ -46,30 +46,29 @@ pub(crate) struct Config {
     #[arg(long, env, default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
     links_cursor_lifetime_s: u32,
 
-    /// Links whose target is remembered in this process, so that redirects need no database. Each takes the memory of its code
-    /// and its target, of up to 2 KiB, and some for keeping track. A tenth as many are remembered of codes that lead nowhere.
+    /// Maximum number of cached targets. A cached redirect needs no database. An entry takes the memory of its code and its target (up to 2
+    /// KiB) and some overhead. The cache also holds up to a tenth as many codes without a link.
     #[arg(long, env, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
     links_cache_capacity: u32,
 
-    /// How old what a redirect says may be, in milliseconds: after a target is changed, other replicas may lead to the old one
-    /// for so long (the one that changed it does not), and while the database is down, links that are remembered can be followed
-    /// for so long. A read of the database that takes longer fails.
+    /// Maximum age of a cached target, in milliseconds. For this time, other replicas may redirect to the old target after a change (the
+    /// replica that changed it does not), and cached links work while the database is down. A read from the database that takes longer fails.
     #[arg(long, env, value_name = "MS", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(100..=60_000))]
     links_cache_max_age_ms: u32,
 
-    /// The same for a code that led nowhere: after a link is made, other replicas may answer 404 for so long.
+    /// Maximum age of a cached 404, in milliseconds. For this time, other replicas may return 404 after a link is created.
     #[arg(long, env, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(100..=60_000))]
     links_cache_absent_max_age_ms: u32,
 }
 
 impl Config {
-    /// Returns the public URL, unless this environment must not have it.
+    /// Returns the public URL. Production requires https and a host that is not loopback.
     pub(crate) fn public_url(&self) -> anyhow::Result<PublicUrl> {
         let url = &self.links_public_url;
         ensure!(
             self.service.environment == Environment::Local || (url.is_https() && !url.is_loopback()),
-            "LINKS_PUBLIC_URL is {url}, but links in production must begin with https and a host that people \
-             can reach; set it to the public origin, or set ENVIRONMENT=local"
+            "LINKS_PUBLIC_URL is {url}, but production requires https and a public host; set it to the public \
+             origin, or set ENVIRONMENT=local"
         );
         Ok(url.clone())
     }
@@ -82,7 +81,6 @@ impl Config {
         Ok(Cursors::new(keys, Duration::from_secs(self.links_cursor_lifetime_s.into())))
     }
 
-    /// Returns the bounds of the cache of targets.
     pub(crate) fn cache(&self) -> read_cache::Settings {
         let capacity = u64::from(self.links_cache_capacity);
         read_cache::Settings {
@@ -91,7 +89,7 @@ impl Config {
             max_age: Duration::from_millis(self.links_cache_max_age_ms.into()),
             absent_capacity: capacity / 10,
             absent_max_age: Duration::from_millis(self.links_cache_absent_max_age_ms.into()),
-            // Whoever was let in finds a place, unless many loads are left over from requests that were given up.
+            // Enough for all admitted requests, unless many loads outlive their requests.
             max_loads: self.admission.max_requests_in_flight as usize,
             load_timeout: Duration::from_millis(self.service.http.request_timeout_ms),
         }

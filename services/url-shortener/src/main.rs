@@ -1,12 +1,12 @@
-//! The URL shortener. See the README beside it.
+//! The URL shortener. See its README.
 
 mod app;
 mod config;
 mod domain;
 mod metrics;
 mod routes;
+mod state;
 mod store;
-mod targets;
 
 use std::process::ExitCode;
 

@@ -1,18 +1,16 @@
-//! The HTTP interface: extract, call, render.
+//! The HTTP interface.
 
 mod create_link;
-mod get_link;
+mod link;
 mod link_body;
 mod list_links;
-mod put_link;
 mod redirect;
-mod target_body;
 
 use actix_web::web;
 use api_error::Code;
 use http_api::{Api, operation};
 
-/// Every operation, with the scope that it needs and the errors that it may answer.
+/// The table of operations, each with its scope and the errors that it may return.
 fn api() -> Api {
     Api::new(
         "url-shortener",
@@ -33,11 +31,9 @@ fn api() -> Api {
         Code::IdempotencyKeyReused,
     ]))
     .operation(
-        operation!(put_link::put_link)
-            .scope("links:write")
-            .errors(&[Code::Conflict, Code::PreconditionFailed]),
+        operation!(link::put_link).scope("links:write").errors(&[Code::Conflict, Code::PreconditionFailed]),
     )
-    .operation(operation!(get_link::get_link).scope("links:read").errors(&[Code::NotFound]))
+    .operation(operation!(link::get_link).scope("links:read").errors(&[Code::NotFound]))
     .operation(
         operation!(redirect::redirect)
             .public_link("whoever knows a code may follow it")
@@ -45,7 +41,7 @@ fn api() -> Api {
     )
 }
 
-/// Adds the routes.
+/// Registers the routes.
 pub(crate) fn configure(services: &mut web::ServiceConfig) {
     api().register(services);
 }
@@ -53,7 +49,7 @@ pub(crate) fn configure(services: &mut web::ServiceConfig) {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_committed_document_is_what_the_code_says() {
+    fn the_committed_document_matches_the_code() {
         testkit::assert_committed("docs/openapi/url-shortener.json", &super::api().to_json());
     }
 }

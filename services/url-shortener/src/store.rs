@@ -1,4 +1,4 @@
-//! All SQL of this service, and nothing else.
+//! All SQL of this service.
 
 pub(crate) mod list;
 
@@ -15,7 +15,7 @@ const MIGRATIONS: &[Migration] = &[
     ("V4__index_links_by_host", include_str!("../migrations/V4__index_links_by_host.sql")),
 ];
 
-/// Every schema in the service's database.
+/// All schemas in the database of the service.
 pub(crate) const SCHEMAS: &[Schema] =
     &[("url_shortener", MIGRATIONS), ("idempotency", idempotency::http::MIGRATIONS)];
 
@@ -23,10 +23,9 @@ const INSERT: &str = "\
 INSERT INTO links (code, tenant, target) VALUES ($1, $2, $3) ON CONFLICT (code) DO NOTHING
 RETURNING code, target, version, created_at, updated_at";
 
-/// Returns nothing when there was nothing to write; the row is locked all the same, so that a look at it afterwards sees
-/// what this statement saw.
+/// Returns no row if it wrote nothing. It locks the row in any case, so the next statement reads the same version.
 ///
-/// `now()` is when the transaction began, which can be before the one that it waited for made the row.
+/// `now()` is the start of the transaction. It can be before the creation of a row for which the statement waited.
 const UPSERT: &str = "\
 INSERT INTO links (code, tenant, target) VALUES ($1, $2, $3)
 ON CONFLICT (code) DO UPDATE
@@ -42,7 +41,7 @@ SELECT code, target, version, created_at, updated_at FROM links WHERE code = $1 
 
 const FIND_TARGET: &str = "SELECT target FROM links WHERE code = $1";
 
-/// Makes a link, unless the code is taken.
+/// Creates a link, unless the code is in use.
 pub(crate) async fn insert(
     tx: &Tx<'_>,
     tenant: &Tenant,
@@ -53,7 +52,7 @@ pub(crate) async fn insert(
     row.as_ref().map(link).transpose()
 }
 
-/// Makes the link, or points it to another target, unless another tenant has the code.
+/// Creates the link or changes its target, unless another tenant has the code.
 pub(crate) async fn put(tx: &Tx<'_>, tenant: &Tenant, code: &Code, target: &Target) -> Result<Put, Error> {
     let written = tx.query_opt(UPSERT, &[&code.as_str(), &tenant.as_str(), &target.as_str()]).await?;
     let Some(row) = written else {
@@ -63,10 +62,10 @@ pub(crate) async fn put(tx: &Tx<'_>, tenant: &Tenant, code: &Code, target: &Targ
     Ok(if link.version == 1 { Put::Created(link) } else { Put::Updated(link) })
 }
 
-/// Does what [`put`] does if the conditions hold. The link is locked when they are asked, or is not there and made by this statement.
+/// Does the same as [`put`] if the conditions hold. The link is locked while they are evaluated, or this statement creates it.
 ///
-/// What would be refused without conditions is refused for that reason (RFC 9110, section 13.2.1), and a change that is there already
-/// succeeds: the request may be the repetition of one whose answer got lost (section 13.1.1).
+/// A request that fails without conditions fails for the same reason with them (RFC 9110, section 13.2.1). A change that has already been
+/// made succeeds: the request may be the retry of one whose response got lost (section 13.1.1).
 pub(crate) async fn put_if(
     tx: &Tx<'_>,
     tenant: &Tenant,
@@ -91,13 +90,13 @@ pub(crate) async fn put_if(
     Ok(if repeated { Put::Unchanged(link) } else { Put::ConditionsFailed })
 }
 
-/// Returns a link of this tenant.
+/// Returns the link with this code if it belongs to the tenant.
 pub(crate) async fn find(tx: &Tx<'_>, tenant: &Tenant, code: &Code) -> Result<Option<Link>, Error> {
     let row = tx.query_opt(FIND, &[&code.as_str(), &tenant.as_str()]).await?;
     row.as_ref().map(link).transpose()
 }
 
-/// Returns where a code leads, whoever asks.
+/// Returns the target of a code, for any caller.
 pub(crate) async fn find_target(pool: &Pool, code: &Code) -> Result<Option<Target>, Error> {
     let row = pg::query_opt(pool, "redirect", FIND_TARGET, &[&code.as_str()]).await?;
     row.map(|row| Ok(Target::from_stored(row.column("target")?))).transpose()

@@ -1,18 +1,17 @@
-//! The short name of a link.
+//! The code of a link: its short name.
 
 use std::{fmt, str::FromStr};
 
 use cursor::AnchorId;
 use rand::distr::{Alphanumeric, SampleString as _};
 
-/// Letters and digits of a random code: 95 bits, which nobody finds by trying.
+/// Length of a random code: 16 letters and digits, 95 bits, which cannot be guessed.
 const RANDOM_LEN: usize = 16;
 
-/// 6 to 32 characters of `A-Z a-z 0-9 _ -`. What is not that shape is no link, so nobody has to look it up.
+/// 6 to 32 characters of `A-Z a-z 0-9 _ -`. A malformed code needs no lookup.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Code(String);
 
-/// Why a text is no code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidCode {
     #[error("must have 6 to 32 characters")]
@@ -22,12 +21,12 @@ pub(crate) enum InvalidCode {
 }
 
 impl Code {
-    /// Makes a code that nobody can guess.
+    /// Returns a random code.
     pub(crate) fn random() -> Self {
         Self(Alphanumeric.sample_string(&mut rand::rng(), RANDOM_LEN))
     }
 
-    /// Takes a code that was checked before it was stored.
+    /// Wraps a code that was checked before it was stored.
     pub(crate) fn from_stored(text: String) -> Self {
         Self(text)
     }
@@ -51,7 +50,7 @@ impl FromStr for Code {
     }
 }
 
-/// Tells links of the same time apart in a list.
+/// Orders links of the same time in a list.
 impl AnchorId for Code {
     fn to_bytes(&self) -> Vec<u8> {
         self.0.to_bytes()
@@ -73,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_random_code_is_a_code_and_another_each_time() {
+    fn random_codes_are_valid_and_distinct() {
         let codes: std::collections::BTreeSet<String> =
             (0..1_000).map(|_| Code::random().to_string()).collect();
         assert_eq!(codes.len(), 1_000);
@@ -81,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn only_short_plain_names_are_codes() {
+    fn a_malformed_code_is_refused_with_its_reason() {
         for good in ["abcdef", "A-b_3456", &"x".repeat(32)] {
             assert_eq!(good.parse::<Code>().map(|code| code.to_string()), Ok(good.to_owned()));
         }

@@ -1,23 +1,24 @@
-//! A link, and what becomes of an attempt to put one.
+//! A link, the outcome of a PUT, and the filter of a list.
 
 use chrono::{DateTime, Utc};
+use cursor::Range;
 
-use super::{Code, Target};
+use super::{Code, Host, Target};
 
-/// A link as its tenant sees it.
+/// A link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) code: Code,
     pub(crate) target: Target,
-    /// Grows with every change of the target.
+    /// Increases with every change of the target.
     pub(crate) version: i64,
     pub(crate) created_at: DateTime<Utc>,
-    /// When the target last changed.
+    /// Time of the last change of the target.
     pub(crate) updated_at: DateTime<Utc>,
 }
 
 impl Link {
-    /// Names this version of the link, without quotes.
+    /// Returns the entity tag of this version, without quotes.
     pub(crate) fn tag(&self) -> String {
         format!("{}-{}", self.code, self.version)
     }
@@ -26,20 +27,20 @@ impl Link {
 /// The outcome of a PUT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Put {
-    /// The code was free.
+    /// The link did not exist.
     Created(Link),
     /// The link had another target.
     Updated(Link),
-    /// The link was there as it should be, so nothing was written.
+    /// The link had this target, so nothing was written.
     Unchanged(Link),
-    /// Another tenant has the code.
+    /// Another tenant has a link with this code.
     Taken,
-    /// The link is not as the client requires.
+    /// The conditions of the request do not hold.
     ConditionsFailed,
 }
 
 impl Put {
-    /// The label under which it is counted.
+    /// Label of the outcome in metrics.
     pub(crate) fn label(&self) -> &'static str {
         match self {
             Self::Created(_) => "created",
@@ -49,4 +50,13 @@ impl Put {
             Self::ConditionsFailed => "precondition_failed",
         }
     }
+}
+
+/// The filter of a list. A field that is not set matches every link.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LinkFilter {
+    /// Host of the current target.
+    pub(crate) host: Option<Host>,
+    /// Time of creation.
+    pub(crate) created: Range,
 }

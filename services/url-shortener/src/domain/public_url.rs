@@ -1,4 +1,4 @@
-//! Where this service is: the origin that people know, and what leads back to it.
+//! The public URL of this service, and the URLs that reach it.
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
@@ -6,21 +6,20 @@ use url::{Host, Url};
 
 use super::Code;
 
-/// The origin under which people reach this service.
+/// The public origin of this service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublicUrl(Url);
 
-/// The text is no origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidPublicUrl {
     #[error("it is not a URL")]
     NotAUrl(#[source] url::ParseError),
-    #[error("it must be http or https, a host and perhaps a port, and nothing more")]
+    #[error("it must be only http or https, a host and an optional port")]
     NotAnOrigin,
 }
 
 impl PublicUrl {
-    /// Returns the URL that people follow.
+    /// Returns the short URL of a code.
     pub(crate) fn short_url(&self, code: &Code) -> String {
         format!("{}{code}", self.0)
     }
@@ -33,32 +32,32 @@ impl PublicUrl {
         is_loopback(&self.0)
     }
 
-    /// Returns whether a URL leads to this service: by the public host, or by the socket it is bound to.
+    /// Returns whether a URL reaches this service, by its public host or by the socket on which it listens.
     ///
-    /// The scheme does not matter: whatever answers on one of the two default ports usually sends people to the other.
-    pub(crate) fn is_home_of(&self, url: &Url, bound: SocketAddr) -> bool {
+    /// Ignores the scheme: a server usually redirects from one of the two default ports to the other.
+    pub(crate) fn is_reached_by(&self, url: &Url, listen_addr: SocketAddr) -> bool {
         let same_host = host_name(url) == host_name(&self.0);
         let same_port = match (self.0.port(), url.port_or_known_default()) {
             (None, Some(80 | 443)) => true,
             (public, port) => public.is_some() && public == port,
         };
-        let at_bound_ip = match url.host() {
-            Some(Host::Ipv4(ip)) => ip == bound.ip(),
-            Some(Host::Ipv6(ip)) => ip.to_canonical() == bound.ip(),
+        let same_ip = match url.host() {
+            Some(Host::Ipv4(ip)) => ip == listen_addr.ip(),
+            Some(Host::Ipv6(ip)) => ip.to_canonical() == listen_addr.ip(),
             Some(Host::Domain(_)) | None => false,
         };
-        let at_socket =
-            (is_loopback(url) || at_bound_ip) && url.port_or_known_default() == Some(bound.port());
-        (same_host && same_port) || at_socket
+        let same_socket =
+            (is_loopback(url) || same_ip) && url.port_or_known_default() == Some(listen_addr.port());
+        (same_host && same_port) || same_socket
     }
 }
 
-/// The host as DNS compares it: without the dot that ends a full name. Case was settled by the parser.
+/// Returns the host without the trailing dot of a fully qualified name. The parser has lowered its case.
 fn host_name(url: &Url) -> Option<&str> {
     url.host_str().map(|host| host.strip_suffix('.').unwrap_or(host))
 }
 
-/// Every spelling that reaches this machine itself; an unspecified address does too, on most systems.
+/// Returns whether a URL reaches this machine. On most systems, an unspecified address does so too.
 fn is_loopback(url: &Url) -> bool {
     let ip = match url.host() {
         Some(Host::Domain(_)) => {
@@ -96,13 +95,13 @@ impl fmt::Display for PublicUrl {
 mod tests {
     use super::*;
 
-    fn is_home(public: &str, target: &str) -> bool {
-        let bound = "10.1.2.3:7401".parse().unwrap();
-        public.parse::<PublicUrl>().unwrap().is_home_of(&target.parse().unwrap(), bound)
+    fn is_reached(public: &str, target: &str) -> bool {
+        let listen_addr = "10.1.2.3:7401".parse().unwrap();
+        public.parse::<PublicUrl>().unwrap().is_reached_by(&target.parse().unwrap(), listen_addr)
     }
 
     #[test]
-    fn only_an_origin_is_a_public_url() {
+    fn a_public_url_must_be_an_origin() {
         for good in ["http://127.0.0.1:7401", "https://s.example", "https://s.example:8443/"] {
             assert!(good.parse::<PublicUrl>().is_ok(), "{good}");
         }
@@ -119,23 +118,23 @@ mod tests {
     }
 
     #[test]
-    fn a_short_url_is_the_origin_and_the_code() {
+    fn a_short_url_is_the_origin_followed_by_the_code() {
         let public: PublicUrl = "https://S.example".parse().unwrap();
         assert_eq!(public.short_url(&"abcdef".parse().unwrap()), "https://s.example/abcdef");
     }
 
     #[test]
-    fn the_public_host_is_home_whatever_the_scheme() {
+    fn the_public_host_reaches_the_service_with_either_scheme() {
         for target in
             ["https://s.example/x", "http://s.example/x", "http://S.EXAMPLE./x", "http://s.example:443"]
         {
-            assert!(is_home("https://s.example", target), "{target}");
+            assert!(is_reached("https://s.example", target), "{target}");
         }
-        assert!(is_home("http://s.example:7401", "https://s.example:7401/x"));
+        assert!(is_reached("http://s.example:7401", "https://s.example:7401/x"));
     }
 
     #[test]
-    fn the_bound_socket_is_home_in_every_spelling() {
+    fn every_spelling_of_the_listening_socket_reaches_the_service() {
         for host in [
             "localhost",
             "LOCALHOST.",
@@ -150,12 +149,12 @@ mod tests {
             "10.1.2.3",
             "[::ffff:10.1.2.3]",
         ] {
-            assert!(is_home("https://s.example", &format!("http://{host}:7401/abcdef")), "{host}");
+            assert!(is_reached("https://s.example", &format!("http://{host}:7401/abcdef")), "{host}");
         }
     }
 
     #[test]
-    fn everything_else_is_elsewhere() {
+    fn other_urls_do_not_reach_the_service() {
         for target in [
             "https://s.example:8443/",
             "https://t.s.example/",
@@ -164,7 +163,7 @@ mod tests {
             "http://localhost:7400/track/x",
             "http://10.1.2.4:7401/",
         ] {
-            assert!(!is_home("https://s.example", target), "{target}");
+            assert!(!is_reached("https://s.example", target), "{target}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where a link may lead.
+//! Targets of links: absolute URLs in normalized form.
 
 use std::{cell::Cell, fmt, net::SocketAddr, str::FromStr, sync::Arc};
 
@@ -6,17 +6,21 @@ use url::{Host, ParseError, SyntaxViolation, Url};
 
 use super::{
     PublicUrl,
-    host_name::{self, InvalidHostName},
+    host::{InvalidHostName, check_host_name},
 };
 
-/// Characters of a target at most, in its normal form.
+/// Maximum length of a target in normalized form.
 const MAX_LEN: usize = 2048;
 
-/// An absolute URL in its normal form, which is ASCII, that a link may lead to. Clones share the text.
+/// The target of a link: an absolute URL in normalized form, which is ASCII. Clones share the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target(Arc<str>);
 
-/// Why a link may not lead there. Texts continue "target …".
+/// A URL from a request that is valid as a target, unless it points to this service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TargetUrl(Url);
+
+/// Why a target is refused. The texts follow the name of the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidTarget {
     #[error("must have at most {MAX_LEN} characters, counted after percent-encoding")]
@@ -52,17 +56,11 @@ pub(crate) enum InvalidTarget {
     #[error(transparent)]
     HostName(#[from] InvalidHostName),
     #[error("must not point to this service")]
-    Home,
+    OwnUrl,
 }
 
 impl Target {
-    /// Refuses a target that leads to this service. `bound` is the socket on which it listens: links must not lead there either.
-    pub(crate) fn away_from(self, home: &PublicUrl, bound: SocketAddr) -> Result<Self, InvalidTarget> {
-        let url = Url::parse(&self.0).or(Err(InvalidTarget::NotAbsolute))?;
-        if home.is_home_of(&url, bound) { Err(InvalidTarget::Home) } else { Ok(self) }
-    }
-
-    /// Takes a target that was checked before it was stored.
+    /// Wraps a target that was checked before it was stored.
     pub(crate) fn from_stored(text: &str) -> Self {
         Self(text.into())
     }
@@ -72,7 +70,21 @@ impl Target {
     }
 }
 
-impl FromStr for Target {
+impl TargetUrl {
+    /// Returns the target, unless it points to the public URL of this service or to `listen_addr`, the socket on which it listens.
+    pub(crate) fn into_target(
+        self,
+        public_url: &PublicUrl,
+        listen_addr: SocketAddr,
+    ) -> Result<Target, InvalidTarget> {
+        if public_url.is_reached_by(&self.0, listen_addr) {
+            return Err(InvalidTarget::OwnUrl);
+        }
+        Ok(Target(self.0.as_str().into()))
+    }
+}
+
+impl FromStr for TargetUrl {
     type Err = InvalidTarget;
 
     fn from_str(text: &str) -> Result<Self, InvalidTarget> {
@@ -80,26 +92,26 @@ impl FromStr for Target {
             return Err(InvalidTarget::TooLong);
         }
         let url = parse_strictly(text)?;
-        if url.as_str().len() > MAX_LEN { Err(InvalidTarget::TooLong) } else { Ok(Self(url.as_str().into())) }
+        if url.as_str().len() > MAX_LEN { Err(InvalidTarget::TooLong) } else { Ok(Self(url)) }
     }
 }
 
-/// Refuses what browsers forgive: a text that two readers can understand differently is how checks are deceived.
+/// Refuses URLs that browsers repair: two programs may read such a text differently, and an attacker can use that to bypass a check.
 fn parse_strictly(text: &str) -> Result<Url, InvalidTarget> {
     check_characters(text)?;
     let violated = Cell::new(None);
     let credentials = Cell::new(false);
     let on_violation = |violation| match violation {
         SyntaxViolation::EmbeddedCredentials | SyntaxViolation::UnencodedAtSign => credentials.set(true),
-        // Percent-encoded by the parser, or passed on as they are: harmless either way.
+        // Harmless: the parser percent-encodes them or keeps them.
         SyntaxViolation::NonUrlCodePoint | SyntaxViolation::PercentDecode => {}
-        // In place of slashes it is no violation of its own.
+        // A backslash in place of a slash has no violation of its own.
         _ if text.contains('\\') => violated.set(Some(InvalidTarget::Backslash)),
-        // The others are of files, or of characters that were refused above.
+        // The other violations concern `file:` URLs, or characters that were refused above.
         _ => violated.set(Some(InvalidTarget::Slashes)),
     };
     let parsed = Url::options().syntax_violation_callback(Some(&on_violation)).parse(text);
-    let url = parsed.map_err(|error| violated.get().unwrap_or_else(|| fault(error)))?;
+    let url = parsed.map_err(|error| violated.get().unwrap_or_else(|| invalid_target(error)))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(InvalidTarget::Scheme);
     }
@@ -110,12 +122,12 @@ fn parse_strictly(text: &str) -> Result<Url, InvalidTarget> {
         return Err(violated);
     }
     if let Some(Host::Domain(name)) = url.host() {
-        host_name::check(name)?;
+        check_host_name(name)?;
     }
     Ok(url)
 }
 
-/// RFC 3986 has none of these characters; the parser removes or encodes them.
+/// RFC 3986 allows none of these characters; the parser would remove or encode them.
 fn check_characters(text: &str) -> Result<(), InvalidTarget> {
     if text.is_empty() {
         Err(InvalidTarget::Empty)
@@ -128,7 +140,7 @@ fn check_characters(text: &str) -> Result<(), InvalidTarget> {
     }
 }
 
-fn fault(error: ParseError) -> InvalidTarget {
+fn invalid_target(error: ParseError) -> InvalidTarget {
     match error {
         ParseError::EmptyHost => InvalidTarget::NoHost,
         ParseError::InvalidPort => InvalidTarget::Port,
@@ -151,13 +163,13 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<String, InvalidTarget> {
-        let home = "https://s.example".parse().unwrap();
-        let bound = "127.0.0.1:7401".parse().unwrap();
-        text.parse::<Target>()?.away_from(&home, bound).map(|target| target.to_string())
+        let public_url = "https://s.example".parse().unwrap();
+        let listen_addr = "127.0.0.1:7401".parse().unwrap();
+        text.parse::<TargetUrl>()?.into_target(&public_url, listen_addr).map(|target| target.to_string())
     }
 
     #[test]
-    fn a_target_is_kept_in_its_normal_form() {
+    fn a_target_is_normalized() {
         for (given, kept) in [
             ("https://example.com", "https://example.com/"),
             ("HTTP://Example.COM:80/A?b=c#d", "http://example.com/A?b=c#d"),
@@ -183,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_target_is_refused_with_its_reason() {
+    fn an_invalid_target_is_refused_with_its_reason() {
         use InvalidTarget::*;
         let label = "x".repeat(64);
         let name = "x.".repeat(150);
@@ -256,11 +268,11 @@ mod tests {
     }
 
     #[test]
-    fn a_link_must_not_lead_back_here() {
+    fn a_target_that_points_to_this_service_is_refused() {
         for bad in
             ["https://s.example/abcdef", "http://s.example/", "http://localhost:7401/", "http://[::1]:7401/x"]
         {
-            assert_eq!(parse(bad), Err(InvalidTarget::Home), "{bad:?}");
+            assert_eq!(parse(bad), Err(InvalidTarget::OwnUrl), "{bad:?}");
         }
     }
 }

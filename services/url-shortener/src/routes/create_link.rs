@@ -1,4 +1,4 @@
-//! `POST /v1/links`: a link under a code that nobody can guess. Every request makes another link, so it needs a key.
+//! `POST /v1/links`: a link with a random code. It is not idempotent by itself, so it needs an idempotency key.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -11,17 +11,14 @@ use http_api::Caller;
 use idempotency::http::{self, Answer, Effect, Key, Request, Response, Stored};
 use pg::{Tx, TxFuture};
 
-use super::{
-    link_body::{LinkBody, code_at, location},
-    target_body::TargetBody,
-};
+use super::link_body::{LinkBody, TargetBody, code_at, location};
 use crate::{
-    app::State,
     domain::{Code, PublicUrl, Target},
+    state::State,
     store,
 };
 
-/// Codes tried for one link. Two of them are the same once in 2^95, unless the random numbers are none.
+/// Maximum number of random codes for one link. Two codes collide with a probability of 2^-95.
 const ATTEMPTS: usize = 3;
 
 /// Creates a link with a random code.
@@ -52,25 +49,25 @@ pub(super) async fn create_link(
     let (body, raw) = body.into_parts();
     let target = body.target(&request, &state.public_url)?;
     let keyed = Request::new(caller.tenant.as_str(), key, &request, &raw)?;
-    let making = Making { tenant: &caller.tenant, target: &target, public_url: &state.public_url };
-    let made = http::local(&state.pool, "create_link", &keyed, state.retention, &making).await?;
-    // Somebody may have tried the code before it was there, and a replay may be of another replica's link. One that nobody was told
-    // of, because this failed, nobody has tried.
-    let location = made.headers().get(LOCATION).map(HeaderValue::to_str);
+    let create = CreateLink { tenant: &caller.tenant, target: &target, public_url: &state.public_url };
+    let response = http::local(&state.pool, "create_link", &keyed, state.retention, &create).await?;
+    // The cache may have a 404 for this code: from a request before its creation, or because another replica created the link of a replay.
+    // A code that failed to commit was never returned to a client.
+    let location = response.headers().get(LOCATION).map(HeaderValue::to_str);
     if let Some(code) = location.and_then(Result::ok).and_then(code_at) {
         state.targets.invalidate(&code);
     }
-    Ok(made)
+    Ok(response)
 }
 
-/// The making of a link.
-struct Making<'a> {
+/// The effect of one request.
+struct CreateLink<'a> {
     tenant: &'a Tenant,
     target: &'a Target,
     public_url: &'a PublicUrl,
 }
 
-impl Effect for Making<'_> {
+impl Effect for CreateLink<'_> {
     type Error = ApiError;
     type Found = ();
 
@@ -89,7 +86,7 @@ impl Effect for Making<'_> {
                     return Ok(answer.store(tx, response).await?);
                 }
             }
-            Err(ApiError::internal("every random code is taken"))
+            Err(ApiError::internal("all random codes are in use"))
         })
     }
 }

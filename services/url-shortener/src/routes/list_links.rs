@@ -16,8 +16,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::link_body::LinkBody;
 use crate::{
-    app::State,
     domain::{Code, Host, LinkFilter},
+    state::State,
     store,
 };
 

@@ -1,4 +1,4 @@
-//! `GET /{code}`: the redirect, for anyone who knows the code.
+//! `GET /{code}`: the redirect. It needs no token.
 
 use actix_web::{
     HttpResponse,
@@ -8,7 +8,7 @@ use actix_web::{
 use api_error::{ApiError, Code as ErrorCode};
 use read_cache::Error;
 
-use crate::{app::State, domain::Code, metrics};
+use crate::{domain::Code, metrics, state::State};
 
 /// Redirects to the target of the link.
 ///
@@ -36,24 +36,24 @@ pub(super) async fn redirect(
     };
     let Ok(code) = code.parse::<Code>() else {
         count("malformed");
-        return Err(unknown());
+        return Err(not_found());
     };
-    let Some(target) = state.targets.get(&code).await.map_err(not_found_out)? else {
+    let Some(target) = state.targets.get(&code).await.map_err(lookup_failed)? else {
         count("unknown");
-        return Err(unknown());
+        return Err(not_found());
     };
     count("found");
     Ok(HttpResponse::Found()
         .insert_header((header::LOCATION, target.as_str()))
-        // The target can change, so nobody may keep this answer.
+        // The target can change, so clients must not cache the redirect.
         .insert_header((header::CACHE_CONTROL, "private, max-age=0"))
-        // The short URL can be a capability, and so can the target: neither is told to the other's visitors.
+        // The short URL can be a secret, so the browser must not send it to the target.
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
         .finish())
 }
 
-/// A failure of the database is answered as everywhere, although it is shared by all who waited for the same code.
-fn not_found_out(error: Error<pg::Error>) -> ApiError {
+/// Requests that wait for the same code share one lookup and its error.
+fn lookup_failed(error: Error<pg::Error>) -> ApiError {
     let answer = match &error {
         Error::Load(cause) if cause.is_transient() => ApiError::unavailable("PostgreSQL"),
         Error::TooSlow => ApiError::unavailable("PostgreSQL"),
@@ -63,6 +63,6 @@ fn not_found_out(error: Error<pg::Error>) -> ApiError {
     answer.with_source(error)
 }
 
-fn unknown() -> ApiError {
+fn not_found() -> ApiError {
     ApiError::new(ErrorCode::NotFound, "The link does not exist. Check that the URL is complete.")
 }

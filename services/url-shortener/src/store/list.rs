@@ -1,4 +1,4 @@
-//! One page of a tenant's links.
+//! Keyset pagination over the links of a tenant.
 
 use cursor::{Moment, Scan, Start, Window};
 use futures::future::try_join;
@@ -7,14 +7,10 @@ use pg::{Error, Tx};
 use super::link;
 use crate::domain::{Code, Host, Link, LinkFilter};
 
-/// Has the planner look at the values each time.
-///
-/// A prepared statement is planned without them from its sixth execution on, if that looks no more expensive: as it does
-/// while there are few links, and the plan stays when there are many. Then every filter that is not set is an open question,
-/// no index answers it, and a page costs a scan of the tenant's links.
+/// Makes PostgreSQL plan with the values of the parameters: see the same constant of orders.
 const PLAN_WITH_VALUES: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
-/// The text of one scan. Comparing rows, and not a chain of ORs, lets the index begin at the anchor.
+/// The SQL of one scan. The row comparison, instead of a chain of ORs, lets the index scan start at the anchor.
 macro_rules! scan {
     ($comparison:literal, $direction:literal) => {
         concat!(
@@ -41,7 +37,7 @@ const FROM: &str = scan!(">=", "ASC");
 const BEFORE: &str = scan!("<", "DESC");
 const UP_TO: &str = scan!("<=", "DESC");
 
-/// Returns the links in the window, in the order of its scan.
+/// Returns the links in the window, in scan order.
 pub(crate) async fn list(
     tx: &Tx<'_>,
     tenant: &auth::Tenant,

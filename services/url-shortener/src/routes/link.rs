@@ -1,4 +1,4 @@
-//! `PUT /v1/links/{code}`: idempotent by nature, so it needs no idempotency key.
+//! `GET` and `PUT /v1/links/{code}`. `PUT` is idempotent, so it needs no idempotency key.
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -6,18 +6,55 @@ use actix_web::{
     web::{Data, Path},
 };
 use api_error::{ApiError, Code as ErrorCode, Json};
-use http_api::Caller;
-use http_api::conditional::{Conditions, precondition_failed};
+use http_api::{
+    Caller,
+    conditional::{self, Conditions, precondition_failed},
+};
 
-use super::{
-    link_body::{LinkBody, location},
-    target_body::TargetBody,
-};
+use super::link_body::{LinkBody, TargetBody, location};
 use crate::{
-    app::State,
     domain::{Code, InvalidCode, Link, Put},
-    metrics, store,
+    metrics,
+    state::State,
+    store,
 };
+
+/// Returns a link.
+///
+/// A link of another tenant returns 404.
+#[utoipa::path(
+    get, path = "/v1/links/{code}", tag = "links",
+    params(
+        ("code" = String, Path, description = "Code of the link.", example = "order-17"),
+        ("If-None-Match" = Option<String>, Header, description = "`ETag` of an earlier response. The response is 304 if the link has not changed."),
+    ),
+    responses(
+        (
+            status = 200, description = "The current state of the link.", body = LinkBody,
+            headers(("ETag" = String, description = "Version of the link. It differs after every change.")),
+        ),
+        (status = 304, description = "The link has not changed since the response with this `ETag`."),
+    ),
+)]
+pub(super) async fn get_link(
+    state: Data<State>,
+    request: HttpRequest,
+    caller: Caller,
+    code: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let Ok(code) = code.parse::<Code>() else { return Err(not_found()) };
+    let link = pg::run_tx(&state.pool, "get_link", &(caller.tenant.clone(), code), |tx, (tenant, code)| {
+        Box::pin(store::find(tx, tenant, code))
+    })
+    .await?
+    .ok_or_else(not_found)?;
+    Ok(conditional::json(&request, link.tag(), || LinkBody::new(link, &state.public_url)))
+}
+
+/// The same for a missing link and for a link of another tenant.
+fn not_found() -> ApiError {
+    ApiError::new(ErrorCode::NotFound, "The link does not exist. Check the code and the tenant.")
+}
 
 /// Creates a link with this code, or changes its target.
 ///
@@ -61,8 +98,8 @@ pub(super) async fn put_link(
     let code: Code = code.parse().map_err(invalid_code)?;
     let target = body.into_inner().target(&request, &state.public_url)?;
 
-    // Before the answer, however it turns out: a failed COMMIT may have happened, and an unchanged link may have been changed by
-    // another replica.
+    // Invalidates before every response: a COMMIT that failed may have taken effect, and another replica may have changed a link that this
+    // request leaves unchanged.
     let _invalidation = state.targets.invalidate_on_drop(code.clone());
     let wanted = (caller.tenant.clone(), code, target, conditions);
     let put = pg::run_tx(&state.pool, "put_link", &wanted, |tx, (tenant, code, target, conditions)| {
@@ -98,7 +135,7 @@ fn invalid_code(error: InvalidCode) -> ApiError {
         .with_detail("/path/code", error.to_string())
 }
 
-/// Whose it is would tell one tenant about another.
+/// Does not tell which tenant has the code.
 fn taken() -> ApiError {
     ApiError::new(ErrorCode::Conflict, "This code is in use. Choose another code.")
 }
