@@ -31,6 +31,7 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
 {
+    metrics::show();
     from_fn(move |request, next| handle(request_timeout, request, next))
 }
 

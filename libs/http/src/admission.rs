@@ -13,12 +13,16 @@ use actix_web::{
 };
 use api_error::{ApiError, Code};
 use clap::{Args, value_parser};
+use telemetry::metrics::register;
 
 use self::{
     concurrency::{ConcurrencyLimit, Permit, PermitBody},
     quota::Quota,
 };
-use crate::{caller, metrics};
+use crate::{
+    caller,
+    metrics::{IN_FLIGHT, SHED, THROTTLED},
+};
 
 /// The longest `Retry-After` of a shed request. Each client gets a random time up to it, so that they do not all return at once.
 const MAX_RETRY_AFTER_SECONDS: u64 = 3;
@@ -44,7 +48,7 @@ pub struct Config {
 
 /// The class of a route: which requests are shed first under overload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
+enum Class {
     /// Begins new work. Shed first.
     Write,
     /// Needs no token: redirects, public pages.
@@ -54,10 +58,10 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 3] = [Self::Write, Self::Public, Self::Read];
+    const ALL: [Self; 3] = [Self::Write, Self::Public, Self::Read];
 
     /// Returns the value of the metric's label.
-    pub(crate) fn label(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
             Self::Write => "write",
             Self::Public => "public",
@@ -88,7 +92,11 @@ struct Limits {
 impl Admission {
     /// Makes the limits, with no request in flight.
     pub fn new(config: &Config) -> Self {
-        metrics::register();
+        for class in Class::ALL {
+            SHED.with_label_values(&[class.label()]);
+        }
+        register(&[&THROTTLED]);
+        register(&[&IN_FLIGHT]);
         Self(Arc::new(Limits {
             config: config.clone(),
             quota: Quota::new(config),
@@ -111,7 +119,7 @@ impl Admission {
     }
 
     fn shed(&self, class: Class) -> ApiError {
-        metrics::SHED.with_label_values(&[class.label()]).inc();
+        SHED.with_label_values(&[class.label()]).inc();
         let limit = self.0.concurrency.limit(class);
         let seconds = rand::random_range(1..=MAX_RETRY_AFTER_SECONDS);
         ApiError::new(Code::Overloaded, format!("{limit} requests are in flight"))
@@ -119,7 +127,7 @@ impl Admission {
     }
 
     fn throttle(&self, wait: Duration) -> ApiError {
-        metrics::THROTTLED.inc();
+        THROTTLED.inc();
         let Config { quota_requests_per_second, quota_burst, .. } = &self.0.config;
         let message = format!(
             "The tenant has used up its quota of {quota_requests_per_second} requests per second, {quota_burst} at once. \

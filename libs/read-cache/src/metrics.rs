@@ -1,32 +1,17 @@
 //! Every metric of this library.
 
-use std::sync::LazyLock;
+use telemetry::metrics::{IntCounter, IntGauge};
 
-use prometheus::{
-    IntCounter, IntCounterVec, IntGauge, IntGaugeVec, register_int_counter_vec, register_int_gauge_vec,
-};
-
-static REQUESTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    let help = "Answers of caches by outcome: hit and negative_hit from memory, miss and coalesced after a load, failed.";
-    register_int_counter_vec!("cache_requests_total", help, &["cache", "outcome"])
-        .expect("the metric is registered once")
-});
-
-static REFRESHES: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    register_int_counter_vec!("cache_refreshes_total", "Loads begun before an entry was too old.", &["cache"])
-        .expect("the metric is registered once")
-});
-
-static STALE_LOADS_REJECTED: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    let help = "Loads whose key was invalidated meanwhile, so that their result was not kept.";
-    register_int_counter_vec!("cache_stale_loads_rejected_total", help, &["cache"])
-        .expect("the metric is registered once")
-});
-
-static ENTRIES: LazyLock<IntGaugeVec> = LazyLock::new(|| {
-    register_int_gauge_vec!("cache_entries", "Entries, about, as of the last load.", &["cache"])
-        .expect("the metric is registered once")
-});
+telemetry::metrics! {
+    /// Answers of caches by outcome: hit and negative_hit from memory, miss and coalesced after a load, failed.
+    REQUESTS: IntCounterVec = "cache_requests_total" [cache, outcome];
+    /// Loads begun before an entry was too old.
+    REFRESHES: IntCounterVec = "cache_refreshes_total" [cache];
+    /// Loads whose key was invalidated meanwhile, so that their result was not kept.
+    STALE_LOADS_REJECTED: IntCounterVec = "cache_stale_loads_rejected_total" [cache];
+    /// Entries, about, as of the last load.
+    ENTRIES: IntGaugeVec = "cache_entries" [cache];
+}
 
 /// The metrics of one cache, looked up once: a hit only adds one.
 pub(crate) struct Metrics {

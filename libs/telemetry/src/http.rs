@@ -1,6 +1,6 @@
 //! One span and one measurement for each request, whatever becomes of it.
 
-use std::{sync::LazyLock, time::Instant};
+use std::time::Instant;
 
 use actix_web::{
     Error,
@@ -9,24 +9,12 @@ use actix_web::{
     http::{Method, StatusCode},
     middleware::{Next, from_fn},
 };
-use prometheus::{HistogramVec, IntGauge, histogram_opts, register_histogram_vec, register_int_gauge};
 use tracing::{Instrument as _, Span, field::Empty};
 
-use crate::{LATENCY_BUCKETS, semconv, trace};
-
-static DURATION: LazyLock<HistogramVec> = LazyLock::new(|| {
-    let opts = histogram_opts!(
-        "http_server_request_duration_seconds",
-        "Time from the request's head to the response's.",
-        LATENCY_BUCKETS.to_vec()
-    );
-    register_histogram_vec!(opts, &["method", "route", "status"]).expect("the metric is registered here only")
-});
-
-static IN_FLIGHT: LazyLock<IntGauge> = LazyLock::new(|| {
-    register_int_gauge!("http_server_requests_in_flight", "Requests that have no response yet.")
-        .expect("the metric is registered here only")
-});
+use crate::{
+    metrics::{REQUEST_DURATION, REQUESTS_IN_FLIGHT},
+    semconv, trace,
+};
 
 /// The status that a request is counted under when its client went away before there was a response.
 const CLIENT_CLOSED_REQUEST: &str = "499";
@@ -36,7 +24,7 @@ const CLIENT_CLOSED_REQUEST: &str = "499";
 /// A rule can then tell "none failed" from "not measured", and the first failure is an increase from zero, which Prometheus would not see in a series that begins with it.
 pub fn expect_requests(method: &str, route: &str, statuses: &[&str]) {
     for status in statuses {
-        DURATION.with_label_values(&[method, route, status]);
+        REQUEST_DURATION.with_label_values(&[method, route, status]);
     }
 }
 
@@ -127,7 +115,7 @@ struct Measurement {
 
 impl Measurement {
     fn start(method: &'static str, route: Option<String>) -> Self {
-        IN_FLIGHT.inc();
+        REQUESTS_IN_FLIGHT.inc();
         Self { method, route, started: Instant::now(), status: None }
     }
 
@@ -138,10 +126,10 @@ impl Measurement {
 
 impl Drop for Measurement {
     fn drop(&mut self) {
-        IN_FLIGHT.dec();
+        REQUESTS_IN_FLIGHT.dec();
         let route = self.route.as_deref().unwrap_or("unmatched");
         let status = self.status.as_ref().map_or(CLIENT_CLOSED_REQUEST, StatusCode::as_str);
-        DURATION
+        REQUEST_DURATION
             .with_label_values(&[self.method, route, status])
             .observe(self.started.elapsed().as_secs_f64());
     }

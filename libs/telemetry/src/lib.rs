@@ -5,7 +5,7 @@ mod collector;
 mod config;
 mod http;
 mod log;
-mod metrics;
+pub mod metrics;
 mod otlp;
 mod panic;
 mod queue;
@@ -27,7 +27,6 @@ use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::Sub
 pub use admin::Admin;
 pub use config::{Config, Environment, LogFormat};
 pub use http::{expect_requests, request_telemetry};
-pub use metrics::LATENCY_BUCKETS;
 pub use readiness::{Readiness, Report, Status};
 
 /// Names a service in its logs, spans and metrics.
@@ -70,7 +69,7 @@ pub fn init(info: ServiceInfo, config: &Config, trust: &Trust) -> anyhow::Result
         tracing::warn!(warning, "a setting of OpenTelemetry is ignored");
     }
     panic::install_hook();
-    metrics::register(info).context("the metrics of this process are registered already")?;
+    metrics::show(info);
     Ok(Telemetry { provider })
 }
 

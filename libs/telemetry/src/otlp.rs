@@ -1,10 +1,7 @@
 //! The way of a finished span out of the process.
 
 use std::{
-    sync::{
-        LazyLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -18,24 +15,15 @@ use opentelemetry_sdk::{
         span_processor_with_async_runtime::BatchSpanProcessor,
     },
 };
-use prometheus::{IntCounterVec, register_int_counter_vec};
 use tls::Trust;
 
 use crate::{
     ServiceInfo,
     collector::{Cause, Collector},
-    queue::{self, Counting},
+    metrics::{self, SPANS, SPANS_DROPPED},
+    queue::Counting,
     standard::{Exporter, Settings},
 };
-
-static SPANS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    register_int_counter_vec!(
-        "otel_spans_total",
-        "Spans handed to the trace store, by outcome.",
-        &["outcome"]
-    )
-    .expect("the metric is registered here only")
-});
 
 /// Makes the provider of tracers: none at all when tracing is off, one that sends nothing when nobody listens.
 ///
@@ -70,7 +58,7 @@ fn processor(schedule_delay: Duration, trust: &Trust) -> anyhow::Result<BatchSpa
     let cause = collector.cause();
     let exporter =
         opentelemetry_otlp::SpanExporter::builder().with_http().with_http_client(collector).build()?;
-    queue::show();
+    metrics::register(&[&SPANS_DROPPED]);
     let batches = BatchConfigBuilder::default().with_scheduled_delay(schedule_delay).build();
     Ok(BatchSpanProcessor::builder(ObservedExporter::new(exporter, cause), Counting)
         .with_batch_config(batches)

@@ -1,23 +1,10 @@
 //! The queue between a span's end and the exporter, which says how many spans found it full.
 
-use std::{fmt::Debug, future::Future, sync::LazyLock, time::Duration};
+use std::{fmt::Debug, future::Future, time::Duration};
 
 use opentelemetry_sdk::runtime::{Runtime, RuntimeChannel, Tokio, TrySend, TrySendError};
-use prometheus::{IntCounter, register_int_counter};
 
-/// Spans that were recorded and never reached the exporter.
-static DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
-    register_int_counter!(
-        "telemetry_spans_dropped_total",
-        "Spans dropped before the exporter because the queue was full."
-    )
-    .expect("the metric is registered here only")
-});
-
-/// Shows the counter at zero.
-pub(crate) fn show() {
-    LazyLock::force(&DROPPED);
-}
+use crate::metrics::SPANS_DROPPED;
 
 /// Tokio's runtime with a counting queue: the SDK's own count of dropped spans is private and logged at the end only.
 #[derive(Clone, Debug)]
@@ -59,7 +46,7 @@ impl<S: TrySend> TrySend for CountingSender<S> {
     fn try_send(&self, item: Self::Message) -> Result<(), TrySendError> {
         let result = self.0.try_send(item);
         if result.is_err() {
-            DROPPED.inc();
+            SPANS_DROPPED.inc();
         }
         result
     }
@@ -71,12 +58,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_queue_does_not_take_is_counted() {
-        let before = DROPPED.get();
+        let before = SPANS_DROPPED.get();
         let (sender, receiver) = Counting.batch_message_channel(2);
         let taken = (0..5).filter(|number| sender.try_send(*number).is_ok()).count();
-        assert_eq!((taken, DROPPED.get() - before), (2, 3));
+        assert_eq!((taken, SPANS_DROPPED.get() - before), (2, 3));
         drop(receiver);
         assert!(sender.try_send(5).is_err());
-        assert_eq!(DROPPED.get() - before, 4);
+        assert_eq!(SPANS_DROPPED.get() - before, 4);
     }
 }

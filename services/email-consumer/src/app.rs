@@ -33,7 +33,7 @@ const KAFKA_PING_TIMEOUT: Duration = Duration::from_millis(900);
 /// Puts the service together. Nothing here needs the database, the broker or the registry to be up.
 pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
     config.check()?;
-    metrics::register();
+    metrics::show();
     let pool = pg::connect(&config.database, runtime.trust(), env!("CARGO_PKG_NAME"))?;
     let registry = Registry::new(&config.registry, runtime.trust());
     let links = Links::new(config.links_url.clone(), config.signing_key()?, runtime.trust())?;

@@ -87,7 +87,7 @@ fn leases(statement: &str) -> Vec<String> {
         .collect()
 }
 
-/// The names of all metrics: the first text that follows `register_…!(`, `…opts!(` or `Opts::new(`.
+/// The names of all metrics: the first text in a row of `telemetry::metrics!`, or after `register_…!(`, `…opts!(` or `Opts::new(`.
 fn metrics() -> BTreeSet<String> {
     let code = texts("rs");
     let macros = code.match_indices("!(").filter(|(at, _)| {
@@ -95,7 +95,10 @@ fn metrics() -> BTreeSet<String> {
         let name = name.rsplit(|letter: char| !letter.is_ascii_lowercase() && letter != '_').next();
         name.is_some_and(|name| name.starts_with("register_") || name.ends_with("opts"))
     });
-    let starts = macros.chain(code.match_indices("Opts::new("));
+    let rows = ["Counter = ", "Gauge = ", "Histogram = ", "Vec = "]
+        .into_iter()
+        .flat_map(|kind| code.match_indices(kind));
+    let starts = macros.chain(rows).chain(code.match_indices("Opts::new("));
     let arguments = starts.filter_map(|(at, start)| code.get(at + start.len()..));
     let names = arguments.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
     names.map(str::to_owned).collect()

@@ -16,7 +16,7 @@ async fn pong() -> HttpResponse {
 }
 
 fn count(method: &str, route: &str, status: &str) -> u64 {
-    DURATION.with_label_values(&[method, route, status]).get_sample_count()
+    REQUEST_DURATION.with_label_values(&[method, route, status]).get_sample_count()
 }
 
 #[actix_web::test]
@@ -71,7 +71,7 @@ async fn a_request_whose_client_went_away_is_counted_and_no_longer_in_flight() {
     let app = init_service(App::new().route("/never", never).wrap(request_telemetry(|_| false))).await;
     let mut abandoned = Box::pin(call_service(&app, TestRequest::get().uri("/never").to_request()));
     assert!((&mut abandoned).now_or_never().is_none());
-    assert!(IN_FLIGHT.get() >= 1);
+    assert!(REQUESTS_IN_FLIGHT.get() >= 1);
     drop(abandoned);
     assert_eq!(count("GET", "/never", "499"), 1);
 }
@@ -79,7 +79,7 @@ async fn a_request_whose_client_went_away_is_counted_and_no_longer_in_flight() {
 #[test]
 fn the_objectives_are_bounds_of_buckets() {
     for objective in [0.05, 0.25] {
-        assert!(LATENCY_BUCKETS.contains(&objective));
+        assert!(crate::metrics::LATENCY_BUCKETS.contains(&objective));
     }
 }
 
