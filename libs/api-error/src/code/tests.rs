@@ -3,10 +3,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 use super::*;
 
 /// What each page says, in this order.
-const SECTIONS: [&str; 3] = ["## What it means", "## What the caller does", "## What the operator looks at"];
+const SECTIONS: [&str; 3] = ["## Meaning", "## What the client does", "## What the operator checks"];
 
 #[test]
-fn every_code_has_an_error_status_and_a_name_of_its_own() {
+fn every_code_has_an_error_status_and_a_unique_name() {
     let mut names = BTreeSet::new();
     for code in Code::ALL {
         assert!(code.status().is_client_error() || code.status().is_server_error(), "{code}");
@@ -18,10 +18,10 @@ fn every_code_has_an_error_status_and_a_name_of_its_own() {
 }
 
 #[test]
-fn every_page_says_what_the_table_says_and_has_its_sections() {
+fn every_page_matches_the_table_and_has_its_sections() {
     for code in Code::ALL {
         let page = code.page();
-        let retry = if code.retryable() { "may be sent again" } else { "not worth sending again unchanged" };
+        let retry = if code.retryable() { "retry after the time in `Retry-After`" } else { "do not retry the same request" };
         let head = format!("# {code}\n\n{}. Status {}, {retry}.\n\n", code.title(), code.status().as_u16());
         assert!(page.starts_with(&head), "docs/errors/{code}.md does not begin with:\n{head}");
         let mut rest = page;
@@ -49,7 +49,7 @@ fn every_page_has_a_code() {
 }
 
 #[test]
-fn the_list_of_pages_is_the_table() {
+fn the_list_of_pages_matches_the_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors/README.md");
     let list = fs::read_to_string(path).unwrap();
     let rows: Vec<_> = list.lines().filter(|line| line.starts_with("| [`")).collect();
