@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn problem_details_must_be_named() {
+    fn only_a_named_media_type_selects_problem_details() {
         assert!(!wants_problem(&HeaderMap::new()));
         assert!(!accepts("*/*"));
         assert!(!accepts("application/*, application/json"));
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn the_better_liked_type_wins() {
+    fn the_higher_quality_wins() {
         assert!(accepts("application/json, application/problem+json"));
         assert!(!accepts("application/json, application/problem+json;q=0.5"));
         assert!(accepts("application/json;q=0.1, application/problem+json;q=0.5"));

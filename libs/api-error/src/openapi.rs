@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reference_leads_to_a_schema() {
+    fn every_reference_resolves_to_a_schema() {
         let names: Vec<_> = schemas().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["Error", "ErrorCode", "ErrorDetail", "Problem"]);
     }

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_query_is_read() {
+    fn a_valid_query_is_read() {
         let search = |text: Option<&str>, size| Search { text: text.map(str::to_owned), size };
         assert_eq!(decode::<Search>("text=a%2Bb+c&size=7").unwrap(), search(Some("a+b c"), Some(7)));
         assert_eq!(decode::<Search>("&text=").unwrap(), search(Some(""), None));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_does_not_fit_is_named_at_once() {
+    fn one_error_names_every_fault() {
         let found = refused("text=a&te%78t=b&size=256&page=1&a~/b=2&page=3");
         let pointers: Vec<_> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
         assert_eq!(pointers, ["/query/text", "/query/size", "/query/page", "/query/a~0~1b"]);

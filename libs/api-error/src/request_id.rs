@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_short_plain_id_is_taken_over() {
+    fn only_a_well_formed_request_id_is_accepted() {
         assert!(is_well_formed("12345678"));
         assert!(is_well_formed(&"a".repeat(128)));
         for bad in

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_the_queue_does_not_take_is_counted() {
+    async fn spans_dropped_at_a_full_queue_are_counted() {
         let before = SPANS_DROPPED.get();
         let (sender, receiver) = Counting.batch_message_channel(2);
         let taken = (0..5).filter(|number| sender.try_send(*number).is_ok()).count();

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_process_starts_serves_and_drains() {
+    async fn readiness_follows_start_and_drain() {
         let readiness = Readiness::new();
         assert_eq!(readiness.report().await.status, Status::Starting);
         readiness.set_started();
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_report_says_which_dependency_is_down() {
+    async fn the_report_names_the_failed_dependency() {
         let readiness = started();
         readiness.add("postgres", || async { Ok(()) }.boxed());
         readiness.add("kafka", || async { Err("no broker answers".to_owned()) }.boxed());
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dependency_that_can_wait_leaves_the_service_in_rotation() {
+    async fn a_failed_optional_dependency_degrades_but_stays_ready() {
         let readiness = started();
         readiness.add_deferrable("kafka", || async { Err("no broker answers".to_owned()) }.boxed());
         let report = readiness.report().await;
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn checks_run_at_the_same_time_and_for_one_second_at_most() {
+    async fn checks_run_in_parallel_for_one_second_at_most() {
         let readiness = started();
         for name in ["a", "b", "c"] {
             readiness.add(name, || pending().boxed());
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_probers_cost_one_check() {
+    async fn concurrent_probes_share_one_check() {
         let readiness = started();
         let runs = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&runs);

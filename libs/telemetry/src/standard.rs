@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_is_an_unset_one() {
+    fn an_empty_variable_counts_as_unset() {
         let settings = read(&[
             "--otel-sdk-disabled=",
             "--otel-traces-exporter=",
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn words_have_no_case() {
+    fn words_are_case_insensitive() {
         for (value, disabled) in [("TRUE", true), ("True", true), ("false", false), ("FALSE", false)] {
             assert_eq!(read(&["--otel-sdk-disabled", value]).disabled, disabled, "{value}");
         }
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_makes_no_sense_is_reported_and_ignored() {
+    fn an_invalid_value_is_reported_and_ignored() {
         for (option, value) in [
             ("--otel-sdk-disabled", "yes"),
             ("--otel-traces-exporter", "zipkin"),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ratio_belongs_to_the_sampler_that_has_one() {
+    fn only_a_ratio_sampler_uses_the_ratio() {
         let ratio = ["--otel-traces-sampler-arg", "0.01"];
         let of = |name| sampler(&[&["--otel-traces-sampler", name], &ratio[..]].concat());
         assert_eq!(of("traceidratio"), "TraceIdRatioBased(0.01)");

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_traceparent_starts_a_trace_of_its_own() {
+    fn a_malformed_traceparent_starts_a_new_trace() {
         let _guard = tracing_on();
         for malformed in
             ["", "junk", "00-00000000000000000000000000000000-b7ad6b7169203331-01", &PARENT.replace('0', "x")]
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn without_tracing_there_is_no_traceparent_and_nothing_breaks() {
+    fn without_tracing_the_traceparent_is_none() {
         let span = info_span!("none");
         set_parent(&span, Some(PARENT));
         assert_eq!(span.in_scope(current_traceparent), None);

@@ -21,7 +21,11 @@ fn every_code_has_an_error_status_and_a_unique_name() {
 fn every_page_matches_the_table_and_has_its_sections() {
     for code in Code::ALL {
         let page = code.page();
-        let retry = if code.retryable() { "retry after the time in `Retry-After`" } else { "do not retry the same request" };
+        let retry = if code.retryable() {
+            "retry after the time in `Retry-After`"
+        } else {
+            "do not retry the same request"
+        };
         let head = format!("# {code}\n\n{}. Status {}, {retry}.\n\n", code.title(), code.status().as_u16());
         assert!(page.starts_with(&head), "docs/errors/{code}.md does not begin with:\n{head}");
         let mut rest = page;

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_whole_number_has_many_spellings() {
+    fn a_whole_number_is_read_in_every_spelling() {
         for (text, value) in [
             ("0", 0),
             ("-0", 0),
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn other_numbers_have_a_fraction_or_no_end() {
+    fn a_fraction_and_a_number_out_of_range_are_refused() {
         for text in ["1.5", "1e-1", "0.1", "-0.001e2", "1e-999999999999999999999"] {
             assert_eq!(whole(text), Err(NotWhole::Fraction), "{text}");
         }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_exact_up_to_a_bound() {
+    fn a_number_is_exact_up_to_2_to_the_53() {
         for text in ["9007199254740991", "-9007199254740991", "1.5", "-0.1e2", "1e-400", "9007199254740991.0"]
         {
             assert!(is_exact(text), "{text}");

@@ -13,7 +13,7 @@ use crate::fixture::{MAX_BYTES, Server, failure, header};
 const GOOD: &str = r#"{"customer_email": "ada@example.com", "lines": [{"sku": "mug", "quantity": 2}]}"#;
 
 #[actix_web::test]
-async fn a_good_body_arrives_with_its_raw_bytes() {
+async fn a_valid_body_is_read_with_its_raw_bytes() {
     let server = Server::start();
     for content_type in
         ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8"]
@@ -80,7 +80,7 @@ const MESSAGES: &[Case] = &[
 ];
 
 #[actix_web::test]
-async fn all_that_does_not_fit_is_named_at_once() {
+async fn one_error_names_every_fault() {
     let server = Server::start();
     for (body, details) in MESSAGES {
         let answer = failure(server.order(*body), 400, "invalid_request").await;
@@ -94,7 +94,7 @@ async fn all_that_does_not_fit_is_named_at_once() {
 }
 
 #[actix_web::test]
-async fn a_number_is_told_what_is_wrong_with_it_and_not_how_it_is_written() {
+async fn the_message_of_a_number_names_its_range() {
     let server = Server::start();
     let order = |quantity: &str| {
         server.order(format!(
@@ -121,7 +121,7 @@ async fn a_number_is_told_what_is_wrong_with_it_and_not_how_it_is_written() {
 }
 
 #[actix_web::test]
-async fn an_answer_names_a_hundred_faults_and_says_that_there_are_more() {
+async fn an_error_names_the_first_hundred_faults() {
     let server = Server::start();
     let members: Vec<_> = (0..101).map(|n| format!("\"{n}\":0")).collect();
     let body = failure(server.order(format!("{{{}}}", members.join(","))), 400, "invalid_request").await;
@@ -174,7 +174,7 @@ const MALFORMED: &[(&[u8], &str)] = &[
 ];
 
 #[actix_web::test]
-async fn what_is_not_json_is_said_to_be_that_with_its_place() {
+async fn malformed_json_is_reported_with_its_position() {
     let server = Server::start();
     for (body, message) in MALFORMED {
         let answer = failure(server.order(*body), 400, "malformed_json").await;
@@ -184,7 +184,7 @@ async fn what_is_not_json_is_said_to_be_that_with_its_place() {
 }
 
 #[actix_web::test]
-async fn another_kind_of_body_is_415_and_is_told_which_is_taken() {
+async fn another_media_type_is_a_415_with_the_accepted_type() {
     let server = Server::start();
     for (content_type, fault) in [
         (None, "The request has no Content-Type."),
@@ -217,7 +217,7 @@ async fn another_kind_of_body_is_415_and_is_told_which_is_taken() {
 }
 
 #[actix_web::test]
-async fn a_content_coding_is_415_whatever_its_case() {
+async fn a_content_coding_is_a_415_in_any_case() {
     let server = Server::start();
     for coding in ["gzip", "GZIP", "identity, br", "x"] {
         let send = || server.order(GOOD).header("content-encoding", coding);
@@ -234,7 +234,7 @@ async fn a_content_coding_is_415_whatever_its_case() {
 }
 
 #[actix_web::test]
-async fn a_body_over_the_limit_is_413_however_its_length_is_told() {
+async fn a_body_over_the_limit_is_a_413_with_and_without_content_length() {
     let server = Server::start();
     let declared = server.order(" ".repeat(MAX_BYTES + 1));
     failure(declared, 413, "payload_too_large").await;
@@ -247,7 +247,7 @@ async fn a_body_over_the_limit_is_413_however_its_length_is_told() {
 }
 
 #[actix_web::test]
-async fn a_body_that_does_not_come_is_408() {
+async fn a_slow_body_is_a_408() {
     let server = Server::start();
     let request =
         "POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{";

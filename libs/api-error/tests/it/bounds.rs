@@ -3,7 +3,7 @@
 use crate::fixture::{Server, failure};
 
 #[actix_web::test]
-async fn a_url_has_a_longest_form() {
+async fn the_length_of_a_url_is_limited() {
     let server = Server::start();
     let path = |length: usize| format!("/{}", "x".repeat(length - 1));
     failure(server.get(&path(4_096)), 404, "not_found").await;
@@ -17,7 +17,7 @@ async fn a_url_has_a_longest_form() {
 }
 
 #[actix_web::test]
-async fn a_query_has_a_largest_number_of_parameters() {
+async fn the_number_of_query_parameters_is_limited() {
     let server = Server::start();
     let query = |count: usize| format!("/id?{}", vec!["a=1"; count].join("&"));
     assert_eq!(server.get(&query(32)).send().await.unwrap().status(), 200);
@@ -27,7 +27,7 @@ async fn a_query_has_a_largest_number_of_parameters() {
 }
 
 #[actix_web::test]
-async fn headers_are_bounded_in_number() {
+async fn the_number_of_headers_is_limited() {
     let server = Server::start();
     // The client adds `accept` and `host`.
     let with = |count: usize| (2..count).fold(server.get("/id"), |get, n| get.header(format!("x-{n}"), "v"));
@@ -39,7 +39,7 @@ async fn headers_are_bounded_in_number() {
 }
 
 #[actix_web::test]
-async fn headers_are_bounded_in_bytes() {
+async fn the_size_of_headers_is_limited() {
     let server = Server::start();
     let with = |bytes: usize| server.get("/id").header("x-large", "v".repeat(bytes));
     assert_eq!(with(16_000).send().await.unwrap().status(), 200);
@@ -50,7 +50,7 @@ async fn headers_are_bounded_in_bytes() {
 }
 
 #[actix_web::test]
-async fn what_the_parser_refuses_has_the_right_status_at_least() {
+async fn a_request_that_the_parser_refuses_has_the_right_status() {
     let server = Server::start();
     let many = (0..200).fold(server.get("/id"), |get, n| get.header(format!("x-{n}"), "v"));
     assert_eq!(many.send().await.unwrap().status(), 431);

@@ -9,7 +9,7 @@ use crate::fixture::{DEADLINE, Server, failure};
 const HEADER: &str = "x-request-deadline-ms";
 
 #[actix_web::test]
-async fn the_work_knows_what_the_client_has_left() {
+async fn a_handler_sees_the_remaining_time_of_the_client() {
     let server = Server::start();
     for (stated, limit_ms) in [("300", 300), ("0300", 300), ("86400000", DEADLINE.as_millis())] {
         let response = server.get("/remaining").header(HEADER, stated).send().await.unwrap();
@@ -22,7 +22,7 @@ async fn the_work_knows_what_the_client_has_left() {
 }
 
 #[actix_web::test]
-async fn a_client_with_less_time_gets_its_answer_in_that_time() {
+async fn a_shorter_deadline_of_the_client_is_kept() {
     let server = Server::start();
     let started = Instant::now();
     failure(server.get("/slow").header(HEADER, "100"), 503, "deadline_exceeded").await;
@@ -30,7 +30,7 @@ async fn a_client_with_less_time_gets_its_answer_in_that_time() {
 }
 
 #[actix_web::test]
-async fn a_time_that_is_none_is_refused_with_its_reason() {
+async fn an_invalid_deadline_is_refused_with_its_reason() {
     let server = Server::start();
     let (digits, range) =
         ("must be a whole number of milliseconds, in digits", "must be 1 to 86400000 milliseconds");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::fixture::{SECRET, Server, failure, header};
 
 #[actix_web::test]
-async fn every_code_has_its_status_on_the_wire_and_no_5xx_tells_more() {
+async fn every_code_has_its_status_and_no_5xx_leaks_its_cause() {
     let server = Server::start();
     for code in Code::ALL {
         let body =
@@ -17,7 +17,7 @@ async fn every_code_has_its_status_on_the_wire_and_no_5xx_tells_more() {
 }
 
 #[actix_web::test]
-async fn every_retryable_code_says_when() {
+async fn every_retryable_code_has_retry_after() {
     let server = Server::start();
     for code in Code::ALL {
         let response = server.get(&format!("/codes/{code}")).send().await.unwrap();
@@ -26,7 +26,7 @@ async fn every_retryable_code_says_when() {
 }
 
 #[actix_web::test]
-async fn problem_details_are_for_those_who_ask() {
+async fn problem_details_are_sent_on_request() {
     let server = Server::start();
     let request = server.get("/codes/unknown_sku").header("accept", "application/problem+json");
     let response = request.header("x-request-id", "from-the-caller").send().await.unwrap();
@@ -51,7 +51,7 @@ async fn problem_details_are_for_those_who_ask() {
 }
 
 #[actix_web::test]
-async fn a_request_id_is_taken_over_or_made_and_always_returned() {
+async fn every_response_has_a_request_id() {
     let server = Server::start();
     let response = server.get("/id").header("x-request-id", "trace.me_0-1").send().await.unwrap();
     assert_eq!(header(&response, "x-request-id").unwrap(), "trace.me_0-1");

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::fixture::{DEADLINE, Server, failure, header};
 
 #[actix_web::test]
-async fn routing_fails_in_the_envelope() {
+async fn a_routing_failure_has_the_envelope() {
     let server = Server::start();
     failure(server.get("/nowhere"), 404, "not_found").await;
     let body = failure(server.get("/items/not-a-number"), 404, "not_found").await;
@@ -15,7 +15,7 @@ async fn routing_fails_in_the_envelope() {
 }
 
 #[actix_web::test]
-async fn a_wrong_method_is_405_and_says_which_are_right() {
+async fn a_wrong_method_is_a_405_with_allow() {
     let server = Server::start();
     for method in ["GET", "PUT", "DELETE", "BREW"] {
         failure(server.method(method, "/orders"), 405, "method_not_allowed").await;
@@ -25,7 +25,7 @@ async fn a_wrong_method_is_405_and_says_which_are_right() {
 }
 
 #[actix_web::test]
-async fn errors_that_are_not_ours_are_mapped_by_status() {
+async fn an_error_of_actix_is_mapped_by_its_status() {
     let server = Server::start();
     for path in ["/foreign", "/pages?size=300"] {
         let body = failure(server.get(path), 400, "invalid_request").await;
@@ -37,7 +37,7 @@ async fn errors_that_are_not_ours_are_mapped_by_status() {
 }
 
 #[actix_web::test]
-async fn a_failure_with_a_body_of_its_own_keeps_it() {
+async fn an_error_response_with_a_body_keeps_it() {
     let response = Server::start().get("/html").send().await.unwrap();
     assert_eq!(response.status(), 404);
     assert!(header(&response, "x-request-id").is_some());
@@ -45,7 +45,7 @@ async fn a_failure_with_a_body_of_its_own_keeps_it() {
 }
 
 #[actix_web::test]
-async fn a_panic_is_a_500_and_the_server_lives_on() {
+async fn a_panic_is_a_500_and_the_server_continues() {
     let server = Server::start();
     for _ in 0..3 {
         let body = failure(server.get("/panic"), 500, "internal").await;
@@ -55,7 +55,7 @@ async fn a_panic_is_a_500_and_the_server_lives_on() {
 }
 
 #[actix_web::test]
-async fn a_handler_past_its_deadline_is_a_503_that_can_be_retried() {
+async fn a_handler_past_its_deadline_is_a_retryable_503() {
     let server = Server::start();
     let started = Instant::now();
     let response = server.get("/slow").send().await.unwrap();

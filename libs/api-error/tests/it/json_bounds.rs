@@ -36,7 +36,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[actix_web::test]
-async fn a_body_has_bounds_of_its_own() {
+async fn depth_length_and_strings_of_a_body_are_limited() {
     let server = Server::start();
     for Case { good, bad, pointer, limit } in cases() {
         let send = |body: String| {
@@ -50,7 +50,7 @@ async fn a_body_has_bounds_of_its_own() {
 }
 
 #[actix_web::test]
-async fn a_body_that_ends_before_it_exceeds_anything_is_malformed() {
+async fn a_truncated_body_is_malformed() {
     let server = Server::start();
     let body = r#"{"a":"#.repeat(32);
     let request = server.method("POST", "/any").header("content-type", "application/json").body(body);

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::fixture::{Server, failure};
 
 #[actix_web::test]
-async fn all_parameters_that_do_not_fit_are_named_at_once() {
+async fn one_error_names_every_faulty_parameter() {
     let server = Server::start();
     let wrong = "/strict-pages?text=a&text=b&page=1&a%2Fb=2&page=3";
     let body = failure(server.get(wrong), 400, "invalid_request").await;

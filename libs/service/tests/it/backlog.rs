@@ -11,7 +11,7 @@ use crate::probe::Probe;
 const WAITING: usize = 200;
 
 #[tokio::test]
-async fn connections_wait_in_the_kernel_while_the_process_stands_still() {
+async fn connections_wait_in_the_backlog_while_the_process_is_stopped() {
     let probe = Probe::start(&[]).await;
     let address = probe.api.strip_prefix("http://").unwrap();
     probe.signal(Signal::SIGSTOP);

@@ -19,7 +19,7 @@ async fn ask(address: &str) -> TcpStream {
 }
 
 #[tokio::test]
-async fn idle_clients_leave_room_for_the_admin_port() {
+async fn idle_clients_leave_file_descriptors_for_the_admin_port() {
     let limits = "ulimit -Sn 256 && ulimit -Hn 1024";
     let probe = Probe::spawn_below(limits, &[("HTTP_WORKERS", "2")]).listening().await;
     let address = probe.api.strip_prefix("http://").unwrap();
@@ -44,7 +44,7 @@ async fn idle_clients_leave_room_for_the_admin_port() {
 }
 
 #[tokio::test]
-async fn a_hard_limit_that_is_too_low_ends_the_start_and_says_what_is_needed() {
+async fn a_low_hard_limit_of_open_files_stops_start_up() {
     let remains = Probe::spawn_below("ulimit -n 512", &[]).end().await;
     assert_eq!(remains.code, 1);
     let error = remains.log.iter().find_map(|line| line["error"].as_str()).unwrap();

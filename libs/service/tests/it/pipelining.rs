@@ -38,7 +38,7 @@ async fn n_requests(probe: &Probe, path: &str) -> usize {
 }
 
 #[tokio::test]
-async fn nothing_runs_behind_the_last_request_of_a_connection() {
+async fn nothing_runs_after_a_request_with_connection_close() {
     let probe = Probe::start(&[]).await;
     // The first is answered at once, or while the others have been read already.
     for ms in [0, 200] {
@@ -64,7 +64,7 @@ async fn nothing_runs_behind_the_last_request_of_a_connection() {
 }
 
 #[tokio::test]
-async fn nothing_runs_behind_a_response_that_says_that_it_is_the_last() {
+async fn nothing_runs_after_a_response_with_connection_close() {
     let mut probe = Probe::start(&[("SHUTDOWN_DELAY_MS", "3000")]).await;
     probe.signal(Signal::SIGTERM);
     probe.wait_for("draining: readiness is off").await;
@@ -76,7 +76,7 @@ async fn nothing_runs_behind_a_response_that_says_that_it_is_the_last() {
 }
 
 #[tokio::test]
-async fn other_requests_can_be_pipelined() {
+async fn requests_without_close_can_be_pipelined() {
     let probe = Probe::start(&[]).await;
     let sent = [
         request("/slow/50", "1.1", ""),
@@ -88,7 +88,7 @@ async fn other_requests_can_be_pipelined() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_no_error_of_ours() {
+async fn invalid_http_is_not_logged_as_an_error() {
     let probe = Probe::start(&[("RUST_LOG", "info")]).await;
     for sent in [
         "\u{16}\u{3}\u{1} hello\r\n\r\n",

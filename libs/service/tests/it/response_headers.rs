@@ -29,7 +29,7 @@ fn cors_headers(headers: &HeaderMap) -> Vec<&str> {
 const OUTCOMES: [(&str, u16); 3] = [("/slow/1", 200), ("/nowhere", 404), ("/slow/9000", 503)];
 
 #[tokio::test]
-async fn every_response_is_closed_to_whoever_would_misuse_it() {
+async fn every_response_has_the_security_headers() {
     let probe = Probe::start(&[HURRIED]).await;
     for (path, status) in OUTCOMES {
         let response = send(&probe, Method::GET, path, &[]).await;
@@ -52,7 +52,7 @@ async fn every_response_is_closed_to_whoever_would_misuse_it() {
 }
 
 #[tokio::test]
-async fn without_settings_no_page_of_another_origin_may_call() {
+async fn cors_is_off_by_default() {
     let probe = Probe::start(&[HURRIED]).await;
     for (path, _) in OUTCOMES {
         let response = send(&probe, Method::GET, path, &[("origin", SHOP)]).await;
@@ -64,7 +64,7 @@ async fn without_settings_no_page_of_another_origin_may_call() {
 }
 
 #[tokio::test]
-async fn a_listed_origin_may_ask_call_and_read_every_outcome() {
+async fn a_listed_origin_can_read_every_outcome() {
     let probe = Probe::start(&[HURRIED, ORIGINS]).await;
     let ask = [
         ("origin", SHOP),
@@ -93,7 +93,7 @@ async fn a_listed_origin_may_ask_call_and_read_every_outcome() {
 }
 
 #[tokio::test]
-async fn any_other_origin_gets_nothing_and_caches_are_told_the_difference() {
+async fn an_unlisted_origin_gets_no_cors_headers_and_vary_has_origin() {
     let probe = Probe::start(&[ORIGINS]).await;
     for origin in ["https://evil.example", "http://shop.example", "https://shop.example.evil.example", "null"]
     {
@@ -107,7 +107,7 @@ async fn any_other_origin_gets_nothing_and_caches_are_told_the_difference() {
 }
 
 #[tokio::test]
-async fn an_origin_that_browsers_never_send_is_refused_at_start_up() {
+async fn a_malformed_origin_is_refused_at_start_up() {
     for bad in ["*", "https://*.shop.example", "https://shop.example/", "shop.example"] {
         let remains = Probe::spawn(&[("CORS_ALLOWED_ORIGINS", bad)]).end().await;
         assert_eq!(remains.code, 2, "{bad}");

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use crate::probe::{Probe, get};
 
 #[tokio::test]
-async fn a_service_listens_and_says_where() {
+async fn a_service_logs_its_addresses() {
     let probe = Probe::start(&[]).await;
     assert_eq!(get(format!("{}/slow/0", probe.api)).await.unwrap(), (200, "done".to_owned()));
     assert_eq!(get(format!("{}/nowhere", probe.api)).await.unwrap().0, 404);
@@ -27,7 +27,7 @@ async fn a_service_listens_and_says_where() {
 }
 
 #[tokio::test]
-async fn a_failed_build_is_one_line_and_exit_code_1() {
+async fn a_failed_build_is_one_log_line_and_exit_code_1() {
     let remains = Probe::spawn(&[("PROBE_TROUBLE", "build")]).end().await;
     assert_eq!(remains.code, 1);
     let failures: Vec<_> = remains.log.iter().filter(|line| line["level"] == "ERROR").collect();
@@ -44,7 +44,7 @@ async fn start_up_can_be_interrupted() {
 }
 
 #[tokio::test]
-async fn while_it_starts_a_process_is_alive_and_not_ready() {
+async fn a_starting_process_is_alive_and_not_ready() {
     let mut probe = Probe::spawn(&[("PROBE_TROUBLE", "build-hangs")]);
     let admin = format!("http://{}", probe.wait_for("starting").await["admin_addr"].as_str().unwrap());
     assert_eq!(get(format!("{admin}/live")).await.unwrap().0, 200);
@@ -53,7 +53,7 @@ async fn while_it_starts_a_process_is_alive_and_not_ready() {
 }
 
 #[tokio::test]
-async fn wrong_settings_are_exit_code_2_and_named() {
+async fn invalid_settings_are_named_and_exit_with_2() {
     for (name, value) in [("ADMIN_ADDR", "nonsense"), ("ADMIN_ADDR", ""), ("DRAIN_TIMEOUT_MS", "soon")] {
         let remains = Probe::spawn(&[(name, value)]).end().await;
         assert_eq!(remains.code, 2, "{name}={value}: {}", remains.stderr);
@@ -63,7 +63,7 @@ async fn wrong_settings_are_exit_code_2_and_named() {
 }
 
 #[tokio::test]
-async fn settings_that_contradict_each_other_or_the_environment_stop_the_start() {
+async fn contradictory_settings_stop_start_up() {
     for (settings, expected) in [
         (&[("HTTP_ADDR", "")][..], "HTTP_ADDR"),
         (&[("DRAIN_TIMEOUT_MS", "5000")], "must be longer than REQUEST_TIMEOUT_MS"),
@@ -78,7 +78,7 @@ async fn settings_that_contradict_each_other_or_the_environment_stop_the_start()
 }
 
 #[tokio::test]
-async fn a_taken_port_is_named() {
+async fn the_error_names_a_port_in_use() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let holder = std::net::TcpListener::bind(&taken).unwrap();
     for variable in ["HTTP_ADDR", "ADMIN_ADDR"] {

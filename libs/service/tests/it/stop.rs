@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use crate::probe::{Probe, client, get};
 
 #[tokio::test]
-async fn a_request_in_flight_is_finished_and_every_step_comes_in_order() {
+async fn a_request_in_flight_finishes_and_the_shutdown_steps_keep_their_order() {
     let mut probe = Probe::start(&[("SHUTDOWN_DELAY_MS", "300")]).await;
     let request = tokio::spawn(get(format!("{}/slow/1500", probe.api)));
     in_flight(&probe, 1).await;
@@ -46,7 +46,7 @@ async fn a_request_in_flight_is_finished_and_every_step_comes_in_order() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_does_not_hold_up_the_end() {
+async fn an_idle_connection_does_not_delay_shutdown() {
     let probe = Probe::start(&[]).await;
     let client = client();
     client.get(format!("{}/slow/0", probe.api)).send().await.unwrap().text().await.unwrap();
@@ -58,7 +58,7 @@ async fn an_idle_connection_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn a_worker_that_ends_by_itself_ends_the_service() {
+async fn a_worker_that_ends_early_stops_the_service() {
     for (trouble, reason) in [
         ("worker-fails", "asked to fail"),
         ("worker-panics", "panic"),
@@ -75,7 +75,7 @@ async fn a_worker_that_ends_by_itself_ends_the_service() {
 }
 
 #[tokio::test]
-async fn what_does_not_finish_is_cut_off_in_time_and_admitted() {
+async fn unfinished_work_is_cut_off_at_the_drain_timeout_and_exits_with_1() {
     let settings =
         [("PROBE_TROUBLE", "worker-hangs"), ("REQUEST_TIMEOUT_MS", "500"), ("DRAIN_TIMEOUT_MS", "1000")];
     let probe = Probe::start(&settings).await;

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use crate::probe::{Probe, client, get};
 
 #[tokio::test]
-async fn a_strangers_request_leaves_one_span_of_a_trace_of_its_own_that_links_to_the_strangers() {
+async fn an_unauthenticated_request_starts_a_new_trace_linked_to_the_callers() {
     let (endpoint, mut spans) = collector();
     let settings = [
         ("OTEL_TRACES_EXPORTER", "otlp"),
@@ -42,7 +42,7 @@ async fn a_strangers_request_leaves_one_span_of_a_trace_of_its_own_that_links_to
 }
 
 #[tokio::test]
-async fn spans_in_the_queue_leave_when_the_process_ends() {
+async fn queued_spans_are_sent_at_shutdown() {
     let (endpoint, mut spans) = collector();
     let settings = [
         ("OTEL_TRACES_EXPORTER", "otlp"),
@@ -59,7 +59,7 @@ async fn spans_in_the_queue_leave_when_the_process_ends() {
 }
 
 #[tokio::test]
-async fn a_trace_store_that_is_down_costs_nothing_but_one_warning() {
+async fn a_trace_store_outage_logs_one_warning_and_delays_no_request() {
     let settings = [
         ("OTEL_TRACES_EXPORTER", "otlp"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9"),
@@ -84,7 +84,7 @@ async fn a_trace_store_that_is_down_costs_nothing_but_one_warning() {
 }
 
 #[tokio::test]
-async fn settings_of_opentelemetry_that_make_no_sense_are_reported_and_end_nothing() {
+async fn invalid_opentelemetry_settings_are_reported_and_ignored() {
     let settings = [
         ("OTEL_TRACES_EXPORTER", "Otlp"),
         ("OTEL_SDK_DISABLED", "maybe"),

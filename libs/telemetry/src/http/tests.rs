@@ -20,7 +20,7 @@ fn count(method: &str, route: &str, status: &str) -> u64 {
 }
 
 #[actix_web::test]
-async fn the_template_is_the_label_and_the_path_is_nowhere() {
+async fn the_route_template_is_the_label_and_not_the_path() {
     let app = App::new().route("/track/{token}", web::get().to(pong)).wrap(request_telemetry(|_| false));
     let app = init_service(app).await;
     call_service(&app, TestRequest::get().uri("/track/very-secret?and=more").to_request()).await;
@@ -40,7 +40,7 @@ async fn unknown_paths_and_methods_share_a_label() {
 }
 
 #[actix_web::test]
-async fn an_expected_status_shows_at_zero_and_then_counts() {
+async fn an_expected_status_starts_at_zero() {
     expect_requests("GET", "/expected", &["200", "503"]);
     assert_eq!((count("GET", "/expected", "200"), count("GET", "/expected", "503")), (0, 0));
     let families = prometheus::gather();
@@ -55,7 +55,7 @@ async fn an_expected_status_shows_at_zero_and_then_counts() {
 }
 
 #[actix_web::test]
-async fn a_failure_without_a_response_is_counted_by_its_status() {
+async fn an_error_without_a_response_is_counted_by_its_status() {
     let app = App::new()
         .route("/broken", web::get().to(pong))
         .wrap(from_fn(async |_: ServiceRequest, _: Next<_>| Err::<ServiceResponse, _>(ErrorBadGateway("no"))))
@@ -66,7 +66,7 @@ async fn a_failure_without_a_response_is_counted_by_its_status() {
 }
 
 #[actix_web::test]
-async fn a_request_whose_client_went_away_is_counted_and_no_longer_in_flight() {
+async fn a_request_of_a_disconnected_client_is_counted_and_no_longer_in_flight() {
     let never = web::get().to(async || std::future::pending::<HttpResponse>().await);
     let app = init_service(App::new().route("/never", never).wrap(request_telemetry(|_| false))).await;
     let mut abandoned = Box::pin(call_service(&app, TestRequest::get().uri("/never").to_request()));
@@ -77,7 +77,7 @@ async fn a_request_whose_client_went_away_is_counted_and_no_longer_in_flight() {
 }
 
 #[test]
-fn the_objectives_are_bounds_of_buckets() {
+fn the_objectives_are_bucket_bounds() {
     for objective in [0.05, 0.25] {
         assert!(crate::metrics::LATENCY_BUCKETS.contains(&objective));
     }
@@ -86,7 +86,7 @@ fn the_objectives_are_bounds_of_buckets() {
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 #[actix_web::test]
-async fn only_a_trusted_caller_decides_whether_its_request_is_recorded() {
+async fn only_a_trusted_caller_decides_about_sampling() {
     // Without a parent, this sampler records nothing.
     let tracer = SdkTracerProvider::builder()
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOff)))

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_stranger_caused_is_left_out() {
+    fn only_invalid_requests_of_clients_are_not_logged() {
         let count = Count::default();
         let subscriber = Registry::default().with(count.clone().with_filter(NoStrangers));
         tracing::subscriber::with_default(subscriber, || {

@@ -56,7 +56,7 @@ fn a_line_is_flat_and_keeps_types() {
 }
 
 #[test]
-fn a_line_has_the_ids_of_its_span_however_late_they_came() {
+fn a_line_has_the_ids_of_its_span_recorded_late_too() {
     let lines = lines(|| {
         let request = info_span!("request", request_id = Empty, secret = "not for the log");
         request.record("request_id", "from-the-edge");
@@ -74,14 +74,14 @@ fn a_line_has_the_ids_of_its_span_however_late_they_came() {
 }
 
 #[test]
-fn a_field_of_a_reserved_name_is_not_lost() {
+fn a_field_with_a_reserved_name_is_kept() {
     let lines = lines(|| tracing::info!(level = "hot", target = "moon", "clash"));
     assert_eq!((&lines[0]["level"], &lines[0]["level_"]), (&"INFO".into(), &"hot".into()));
     assert_eq!(lines[0]["target_"], "moon");
 }
 
 #[test]
-fn an_error_is_written_with_its_sources() {
+fn an_error_is_logged_with_its_sources() {
     #[derive(Debug)]
     struct Outer(io::Error);
     impl fmt::Display for Outer {
