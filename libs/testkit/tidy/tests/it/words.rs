@@ -21,11 +21,13 @@ const BANNED: [&str; 9] = [
 const KINDS: [&str; 9] = ["Makefile", "avsc", "html", "md", "rs", "sh", "toml", "yaml", "yml"];
 
 /// Where the check applies.
-const CHECKED: [&str; 12] = [
+const CHECKED: [&str; 14] = [
     ".ci",
     "Makefile",
     "README.md",
     "docs/ARCHITECTURE.md",
+    "docs/adr",
+    "docs/benchmarks.md",
     "docs/README.md",
     "docs/glossary.md",
     "docs/guarantees.md",
