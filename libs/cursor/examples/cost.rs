@@ -1,6 +1,6 @@
-//! What a signed cursor costs beside an open one: `cargo run --release -p cursor --example cost`.
+//! Cost of a signed cursor and of an unsigned one: `cargo run --release -p cursor --example cost`.
 
-#![expect(clippy::print_stdout, reason = "it is there to print")]
+#![expect(clippy::print_stdout, reason = "the example prints its result")]
 
 use std::{
     hint::black_box,
@@ -9,7 +9,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::Utc;
-use cursor::{Anchor, CursorKeys, Cursors, Position, Scope, Sort, Start, Toward};
+use cursor::{Boundary, CursorKeys, Cursors, Direction, Position, Scope, Sort, SortKey};
 use uuid::Uuid;
 
 const RUNS: u32 = 200_000;
@@ -19,23 +19,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cursors = Cursors::new(keys, Duration::from_hours(24));
     let scope = Scope::new("acme", "/v1/orders", Sort::Newest).filter("state", Some("pending"));
     let now = Utc::now();
-    let anchor = Anchor { at: now, id: Uuid::now_v7() };
-    let position = Position { toward: Toward::Next, start: Start::Beyond, anchor };
+    let key = SortKey { at: now, id: Uuid::now_v7() };
+    let position = Position { direction: Direction::Next, boundary: Boundary::Exclusive, key };
 
-    let signed = cursors.seal(&scope, &position, now);
-    let open = seal_openly(&position);
+    let signed = cursors.encode(&scope, &position, now);
+    let unsigned = encode_unsigned(&position);
     println!("signed: {} characters", signed.len());
-    println!("  made in   {}", each(|| cursors.seal(&scope, &position, now)));
-    println!("  opened in {}", each(|| cursors.open::<Uuid>(&scope, &signed, now)));
-    println!("open: {} characters", open.len());
-    println!("  made in   {}", each(|| seal_openly(&position)));
-    println!("  opened in {}", each(|| URL_SAFE_NO_PAD.decode(&open)));
+    println!("  encode in {}", each(|| cursors.encode(&scope, &position, now)));
+    println!("  decode in {}", each(|| cursors.decode::<Uuid>(&scope, &signed, now)));
+    println!("unsigned: {} characters", unsigned.len());
+    println!("  encode in {}", each(|| encode_unsigned(&position)));
+    println!("  decode in {}", each(|| URL_SAFE_NO_PAD.decode(&unsigned)));
     Ok(())
 }
 
-/// The position in base64, as many an API does it.
-fn seal_openly(position: &Position<Uuid>) -> String {
-    let Anchor { at, id } = &position.anchor;
+/// The position in base64 without a signature.
+fn encode_unsigned(position: &Position<Uuid>) -> String {
+    let SortKey { at, id } = &position.key;
     URL_SAFE_NO_PAD.encode([at.timestamp_micros().to_be_bytes().as_slice(), id.as_bytes()].concat())
 }
 

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use cursor::Range;
+use cursor::TimeRange;
 use money::Money;
 use thiserror::Error;
 use uuid::Uuid;
@@ -92,7 +92,7 @@ pub(crate) struct Summary {
 pub(crate) struct OrderFilter {
     pub(crate) state: Option<StateName>,
     /// Time of placing.
-    pub(crate) created: Range,
+    pub(crate) created: TimeRange,
     /// Exactly this address, with the same case.
     pub(crate) customer: Option<EmailAddress>,
 }

@@ -9,7 +9,7 @@ use actix_web::{
 };
 use api_error::{ApiError, Code, FromQuery, Parameters as Asked, Query};
 use chrono::Utc;
-use cursor::{Anchor, Limit, List, Moment, Page, Range, Scope, Sort};
+use cursor::{Limit, List, Page, Scope, Sort, SortKey, TimeRange, Timestamp};
 use http_api::Caller;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -34,10 +34,10 @@ pub(crate) struct Parameters {
     state: Option<StateName>,
     /// Only orders placed at this time or later.
     #[param(value_type = Option<String>, format = DateTime)]
-    created_from: Option<Moment>,
+    created_from: Option<Timestamp>,
     /// Only orders placed before this time.
     #[param(value_type = Option<String>, format = DateTime)]
-    created_to: Option<Moment>,
+    created_to: Option<Timestamp>,
     /// Only orders with exactly this `customer_email`.
     #[param(value_type = Option<String>, max_length = 254)]
     customer: Option<EmailAddress>,
@@ -105,12 +105,12 @@ pub(crate) async fn list_orders(
     let filter = OrderFilter { state: in_state, created: range(created_from, created_to)?, customer };
     let scope = scope(tenant, &filter, order);
     let list: List<'_, Uuid> = state.cursors.list(scope, limit, cursor.as_deref(), Utc::now())?;
-    let context = (tenant, &filter, list.window());
-    let orders = pg::run_tx(&state.pool, "list_orders", &context, |tx, (tenant, filter, window)| {
-        Box::pin(store::order_list::list(tx, tenant, filter, window))
+    let context = (tenant, &filter, list.query());
+    let orders = pg::run_tx(&state.pool, "list_orders", &context, |tx, (tenant, filter, page)| {
+        Box::pin(store::order_list::list(tx, tenant, filter, page))
     })
     .await?;
-    let page = list.page(orders, |order| Anchor { at: order.placed_at, id: order.id });
+    let page = list.page(orders, |order| SortKey { at: order.placed_at, id: order.id });
     let link = list.link(&page);
     Ok(render(page, link))
 }
@@ -119,13 +119,13 @@ pub(crate) async fn list_orders(
 fn scope(tenant: &str, filter: &OrderFilter, order: Sort) -> Scope {
     Scope::new(tenant, PATTERN, order)
         .filter("state", filter.state.map(StateName::as_str))
-        .filter("created_from", filter.created.from().map(Moment::canonical))
-        .filter("created_to", filter.created.to().map(Moment::canonical))
+        .filter("created_from", filter.created.from().map(Timestamp::canonical))
+        .filter("created_to", filter.created.to().map(Timestamp::canonical))
         .filter("customer", filter.customer.as_ref().map(EmailAddress::as_str))
 }
 
-fn range(from: Option<Moment>, to: Option<Moment>) -> Result<Range, ApiError> {
-    Range::new(from, to).map_err(|error| {
+fn range(from: Option<Timestamp>, to: Option<Timestamp>) -> Result<TimeRange, ApiError> {
+    TimeRange::new(from, to).map_err(|error| {
         ApiError::new(Code::InvalidRequest, "The time range is empty. See details.")
             .with_detail("/query/created_to", error.to_string())
     })

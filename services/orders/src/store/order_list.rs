@@ -1,6 +1,6 @@
 //! Keyset pagination over the orders of a tenant.
 
-use cursor::{Moment, Scan, Start, Window};
+use cursor::{Boundary, PageQuery, Scan, Timestamp};
 use futures::future::try_join;
 use money::Money;
 use pg::{Columns as _, Error, Row, Tx};
@@ -43,28 +43,28 @@ const FROM: &str = scan!(">=", "ASC");
 const BEFORE: &str = scan!("<", "DESC");
 const UP_TO: &str = scan!("<=", "DESC");
 
-/// Returns the orders in the window, in scan order.
+/// Returns the orders of the page, in scan order.
 pub(crate) async fn list(
     tx: &Tx<'_>,
     tenant: &str,
     filter: &OrderFilter,
-    window: &Window<Uuid>,
+    page: &PageQuery<Uuid>,
 ) -> Result<Vec<Summary>, Error> {
-    let statement = match (window.scan(), window.start()) {
-        (Scan::Ascending, Start::Beyond) => AFTER,
-        (Scan::Ascending, Start::At) => FROM,
-        (Scan::Descending, Start::Beyond) => BEFORE,
-        (Scan::Descending, Start::At) => UP_TO,
+    let statement = match (page.scan(), page.boundary()) {
+        (Scan::Ascending, Boundary::Exclusive) => AFTER,
+        (Scan::Ascending, Boundary::Inclusive) => FROM,
+        (Scan::Descending, Boundary::Exclusive) => BEFORE,
+        (Scan::Descending, Boundary::Inclusive) => UP_TO,
     };
     let state = filter.state.map(StateName::as_str);
     let customer = filter.customer.as_ref().map(EmailAddress::as_str);
-    let from = filter.created.from().map(Moment::at);
-    let to = filter.created.to().map(Moment::at);
-    let at = window.anchor().map(|anchor| anchor.at);
-    let id = window.anchor().map(|anchor| anchor.id);
+    let from = filter.created.from().map(Timestamp::at);
+    let to = filter.created.to().map(Timestamp::at);
+    let at = page.key().map(|key| key.at);
+    let id = page.key().map(|key| key.id);
     let (_, rows) = try_join(
         tx.execute(PLAN_WITH_VALUES, &[]),
-        tx.query(statement, &[&tenant, &state, &customer, &from, &to, &at, &id, &window.fetch()]),
+        tx.query(statement, &[&tenant, &state, &customer, &from, &to, &at, &id, &page.fetch()]),
     )
     .await?;
     rows.iter().map(summary).collect()

@@ -139,7 +139,7 @@ async fn of_a_query() {
     let reversed = "/v1/orders?created_from=2025-01-31T08:00:00Z&created_to=2025-01-31T08:00:00Z";
     let later = [("/query/created_to", "must be later than the beginning of the range")];
     assert_said(request(&app, Method::GET, reversed), 400, "invalid_request", &later).await;
-    let changed = [("/query/cursor", "is not one that was given out, or was changed on the way")];
+    let changed = [("/query/cursor", "was not issued by this service, or was changed")];
     assert_said(request(&app, Method::GET, "/v1/orders?cursor=x"), 400, "invalid_cursor", &changed).await;
 
     let none = [("/query/a", "is not known here; known are: none")];

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use cursor::AnchorId;
+use cursor::TieBreaker;
 use rand::distr::{Alphanumeric, SampleString as _};
 
 /// Length of a random code: 16 letters and digits, 95 bits, which cannot be guessed.
@@ -51,7 +51,7 @@ impl FromStr for Code {
 }
 
 /// Orders links of the same time in a list.
-impl AnchorId for Code {
+impl TieBreaker for Code {
     fn to_bytes(&self) -> Vec<u8> {
         self.0.to_bytes()
     }

@@ -1,7 +1,7 @@
 //! A link, the outcome of a PUT, and the filter of a list.
 
 use chrono::{DateTime, Utc};
-use cursor::Range;
+use cursor::TimeRange;
 
 use super::{Code, Host, Target};
 
@@ -58,5 +58,5 @@ pub(crate) struct LinkFilter {
     /// Host of the current target.
     pub(crate) host: Option<Host>,
     /// Time of creation.
-    pub(crate) created: Range,
+    pub(crate) created: TimeRange,
 }

@@ -9,7 +9,7 @@ use actix_web::{
 };
 use api_error::{ApiError, Code as ErrorCode, FromQuery, Parameters as Asked, Query};
 use chrono::Utc;
-use cursor::{Anchor, Limit, List, Moment, Page, Range, Scope, Sort};
+use cursor::{Limit, List, Page, Scope, Sort, SortKey, TimeRange, Timestamp};
 use http_api::Caller;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -32,10 +32,10 @@ pub(super) struct Parameters {
     host: Option<Host>,
     /// Only links created at this time or later.
     #[param(value_type = Option<String>, format = DateTime)]
-    created_from: Option<Moment>,
+    created_from: Option<Timestamp>,
     /// Only links created before this time.
     #[param(value_type = Option<String>, format = DateTime)]
-    created_to: Option<Moment>,
+    created_to: Option<Timestamp>,
     /// Sort order by the time of creation: newest or oldest first.
     #[param(value_type = Option<String>, pattern = "^(newest|oldest)$")]
     order: Sort,
@@ -96,12 +96,12 @@ pub(super) async fn list_links(
     let filter = LinkFilter { host, created: range(created_from, created_to)? };
     let scope = scope(caller.tenant.as_str(), &filter, order);
     let list: List<'_, Code> = state.cursors.list(scope, limit, cursor.as_deref(), Utc::now())?;
-    let context = (&caller.tenant, &filter, list.window());
-    let links = pg::run_tx(&state.pool, "list_links", &context, |tx, (tenant, filter, window)| {
-        Box::pin(store::list::list(tx, tenant, filter, window))
+    let context = (&caller.tenant, &filter, list.query());
+    let links = pg::run_tx(&state.pool, "list_links", &context, |tx, (tenant, filter, page)| {
+        Box::pin(store::list::list(tx, tenant, filter, page))
     })
     .await?;
-    let page = list.page(links, |link| Anchor { at: link.created_at, id: link.code.clone() });
+    let page = list.page(links, |link| SortKey { at: link.created_at, id: link.code.clone() });
 
     let mut response = HttpResponse::Ok();
     // A target can be a capability.
@@ -118,12 +118,12 @@ pub(super) async fn list_links(
 fn scope(tenant: &str, filter: &LinkFilter, order: Sort) -> Scope {
     Scope::new(tenant, PATTERN, order)
         .filter("host", filter.host.as_ref().map(Host::as_str))
-        .filter("created_from", filter.created.from().map(Moment::canonical))
-        .filter("created_to", filter.created.to().map(Moment::canonical))
+        .filter("created_from", filter.created.from().map(Timestamp::canonical))
+        .filter("created_to", filter.created.to().map(Timestamp::canonical))
 }
 
-fn range(from: Option<Moment>, to: Option<Moment>) -> Result<Range, ApiError> {
-    Range::new(from, to).map_err(|error| {
+fn range(from: Option<Timestamp>, to: Option<Timestamp>) -> Result<TimeRange, ApiError> {
+    TimeRange::new(from, to).map_err(|error| {
         ApiError::new(ErrorCode::InvalidRequest, "The time range is empty. See details.")
             .with_detail("/query/created_to", error.to_string())
     })

@@ -1,6 +1,6 @@
 //! Keyset pagination over the links of a tenant.
 
-use cursor::{Moment, Scan, Start, Window};
+use cursor::{Boundary, PageQuery, Scan, Timestamp};
 use futures::future::try_join;
 use pg::{Error, Tx};
 
@@ -37,27 +37,27 @@ const FROM: &str = scan!(">=", "ASC");
 const BEFORE: &str = scan!("<", "DESC");
 const UP_TO: &str = scan!("<=", "DESC");
 
-/// Returns the links in the window, in scan order.
+/// Returns the links of the page, in scan order.
 pub(crate) async fn list(
     tx: &Tx<'_>,
     tenant: &auth::Tenant,
     filter: &LinkFilter,
-    window: &Window<Code>,
+    page: &PageQuery<Code>,
 ) -> Result<Vec<Link>, Error> {
-    let statement = match (window.scan(), window.start()) {
-        (Scan::Ascending, Start::Beyond) => AFTER,
-        (Scan::Ascending, Start::At) => FROM,
-        (Scan::Descending, Start::Beyond) => BEFORE,
-        (Scan::Descending, Start::At) => UP_TO,
+    let statement = match (page.scan(), page.boundary()) {
+        (Scan::Ascending, Boundary::Exclusive) => AFTER,
+        (Scan::Ascending, Boundary::Inclusive) => FROM,
+        (Scan::Descending, Boundary::Exclusive) => BEFORE,
+        (Scan::Descending, Boundary::Inclusive) => UP_TO,
     };
     let host = filter.host.as_ref().map(Host::as_str);
-    let from = filter.created.from().map(Moment::at);
-    let to = filter.created.to().map(Moment::at);
-    let at = window.anchor().map(|anchor| anchor.at);
-    let code = window.anchor().map(|anchor| anchor.id.as_str());
+    let from = filter.created.from().map(Timestamp::at);
+    let to = filter.created.to().map(Timestamp::at);
+    let at = page.key().map(|key| key.at);
+    let code = page.key().map(|key| key.id.as_str());
     let (_, rows) = try_join(
         tx.execute(PLAN_WITH_VALUES, &[]),
-        tx.query(statement, &[&tenant.as_str(), &host, &from, &to, &at, &code, &window.fetch()]),
+        tx.query(statement, &[&tenant.as_str(), &host, &from, &to, &at, &code, &page.fetch()]),
     )
     .await?;
     rows.iter().map(link).collect()

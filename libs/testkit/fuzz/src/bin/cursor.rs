@@ -5,7 +5,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use chrono::{DateTime, Utc};
-use cursor::{Anchor, CursorKeys, Cursors, Position, Scope, Sort, Start, Toward};
+use cursor::{Boundary, CursorKeys, Cursors, Direction, Position, Scope, Sort, SortKey};
 use fuzz::edited;
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
@@ -23,15 +23,15 @@ static SEALED: LazyLock<Sealed> = LazyLock::new(|| {
     let keys = CursorKeys::parse(&format!("fuzz:{}", "5a".repeat(32))).expect("a key");
     let cursors = Cursors::new(keys, Duration::from_hours(1));
     let scope = Scope::new("acme", "/v1/orders", Sort::Newest).filter("state", Some("confirmed"));
-    let anchor = Anchor { at: NOW, id: Uuid::from_u128(7) };
-    let position = Position { toward: Toward::Next, start: Start::Beyond, anchor };
-    let text = cursors.seal(&scope, &position, NOW);
+    let key = SortKey { at: NOW, id: Uuid::from_u128(7) };
+    let position = Position { direction: Direction::Next, boundary: Boundary::Exclusive, key };
+    let text = cursors.encode(&scope, &position, NOW);
     Sealed { cursors, scope, position, text }
 });
 
 fuzz_target!(|data: &[u8]| {
     let presented = edited(&SEALED.text, data);
-    let open = |scope: &Scope| SEALED.cursors.open::<Uuid>(scope, &presented, NOW);
+    let open = |scope: &Scope| SEALED.cursors.decode::<Uuid>(scope, &presented, NOW);
     match open(&SEALED.scope) {
         Ok(position) => {
             assert_eq!(presented, SEALED.text, "a cursor that nobody sealed was opened");

@@ -1,4 +1,4 @@
-//! The keys that sign cursors.
+//! Signing keys of cursors, with rotation.
 
 use std::fmt;
 
@@ -12,53 +12,53 @@ const KEY_LEN: usize = 32;
 /// Characters of a key's id at most.
 pub(crate) const MAX_ID_LEN: usize = 16;
 
-/// Keys at most: one that signs, and those that cursors in flight may still be signed with.
+/// Keys at most: one that signs, and the older ones of cursors in flight.
 const MAX_KEYS: usize = 8;
 
-/// Several keys, each with an id that stands in every cursor it signs: the first signs, all verify.
+/// Signing keys, each with an id that its cursors contain: the first key signs, all keys verify.
 ///
-/// To rotate, add the new key at the end of the list on every replica, then move it to the front, and take the old one out
-/// when the lifetime of a cursor has passed: no page in flight breaks.
+/// To rotate, add the new key at the end of the list on every replica, then move it to the front, and remove the old key
+/// after the lifetime of a cursor. Cursors in flight stay valid.
 #[derive(Clone)]
 pub struct CursorKeys(Vec<Key>);
 
-/// One key. It signs for three purposes, and what is signed for one is never taken for another.
+/// One key. It signs for three purposes; a signature for one purpose is not valid for another.
 #[derive(Clone)]
 pub(crate) struct Key {
     id: String,
     secret: [u8; KEY_LEN],
 }
 
-/// What a signature is for.
+/// The purpose of a signature (domain separation).
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose {
     /// The whole cursor.
     Token,
-    /// The tenant and the route in it.
+    /// The tenant and the route.
     Owner,
-    /// The filters and the order in it.
-    Question,
+    /// The filters and the order.
+    Query,
 }
 
-/// What is wrong with a list of keys. The texts do not repeat it.
+/// Why a list of keys is refused. The texts never contain a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidCursorKeys {
-    /// None, or more than can be of use.
+    /// No key, or too many.
     #[error("there must be 1 to {MAX_KEYS} keys, separated by commas")]
     Count,
-    /// One is not `id:key`.
+    /// A key is not `id:key`.
     #[error(
         "key {0} of the list is not id:key, with an id of 1 to {MAX_ID_LEN} characters of a-z, 0-9 and -, and \
          a key of {KEY_LEN} bytes in hexadecimal"
     )]
     Form(usize),
-    /// Two have the same id.
+    /// Two keys have the same id.
     #[error("key {0} of the list has the id of an earlier one")]
     Duplicate(usize),
 }
 
 impl CursorKeys {
-    /// Reads `id:key,id:key…`, keys in hexadecimal, the one that signs first.
+    /// Parses `id:key,id:key…`, keys in hexadecimal. The first key signs.
     pub fn parse(text: &str) -> Result<Self, InvalidCursorKeys> {
         let mut keys: Vec<Key> = Vec::new();
         for (position, entry) in (1..).zip(text.split(',')) {
@@ -80,7 +80,7 @@ impl CursorKeys {
     }
 }
 
-/// The ids alone: they are no secret, and say which keys are in use.
+/// Prints only the ids, which are not secret.
 impl fmt::Debug for CursorKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|key| &key.id)).finish()
@@ -103,7 +103,7 @@ impl Key {
         &self.id
     }
 
-    /// Begins a signature; each part is preceded by its length, so that no two lists of parts are the same bytes.
+    /// Starts a signature. The length before each part makes different lists of parts different bytes.
     pub(crate) fn sign<'a>(
         &self,
         purpose: Purpose,
@@ -113,7 +113,7 @@ impl Key {
         mac.update(match purpose {
             Purpose::Token => b"cursor 1 token\0",
             Purpose::Owner => b"cursor 1 owner\0",
-            Purpose::Question => b"cursor 1 question\0",
+            Purpose::Query => b"cursor 1 question\0",
         });
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_have_ids_and_the_first_signs() {
+    fn the_first_key_signs() {
         let text = format!("2025-02:{}, 2025-01:{}", "22".repeat(32), "11".repeat(32));
         let keys = CursorKeys::parse(&text).unwrap();
         assert_eq!(keys.signing().id(), "2025-02");
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_keys_is_refused_and_not_repeated() {
+    fn an_invalid_list_of_keys_is_refused_without_repeating_it() {
         let good = "11".repeat(32);
         for (text, error) in [
             (String::new(), InvalidCursorKeys::Form(1)),

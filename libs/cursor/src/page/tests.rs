@@ -3,24 +3,24 @@ use std::{collections::BTreeSet, time::Duration};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{CursorKeys, Limit, Scan, Sort};
+use crate::CursorKeys;
 
 /// A row is its sort key: a second, and a number that tells rows of one second apart.
 type Row = (i64, String);
 
-/// What a database does with a window.
-fn fetch(table: &BTreeSet<Row>, window: &Window<String>) -> Vec<Row> {
-    let anchor = window.anchor().map(|anchor| (anchor.at.timestamp(), anchor.id.clone()));
-    let beside = |row: &&Row| match (&anchor, window.scan(), window.start()) {
+/// Runs a query as a database does.
+fn fetch(table: &BTreeSet<Row>, query: &PageQuery<String>) -> Vec<Row> {
+    let key = query.key().map(|key| (key.at.timestamp(), key.id.clone()));
+    let beside = |row: &&Row| match (&key, query.scan(), query.boundary()) {
         (None, ..) => true,
-        (Some(anchor), Scan::Ascending, Start::Beyond) => *row > anchor,
-        (Some(anchor), Scan::Ascending, Start::At) => *row >= anchor,
-        (Some(anchor), Scan::Descending, Start::Beyond) => *row < anchor,
-        (Some(anchor), Scan::Descending, Start::At) => *row <= anchor,
+        (Some(key), Scan::Ascending, Boundary::Exclusive) => *row > key,
+        (Some(key), Scan::Ascending, Boundary::Inclusive) => *row >= key,
+        (Some(key), Scan::Descending, Boundary::Exclusive) => *row < key,
+        (Some(key), Scan::Descending, Boundary::Inclusive) => *row <= key,
     };
-    let limit = usize::try_from(window.fetch()).unwrap();
+    let limit = usize::try_from(query.fetch()).unwrap();
     let beside = table.iter().filter(beside).cloned();
-    match window.scan() {
+    match query.scan() {
         Scan::Ascending => beside.take(limit).collect(),
         Scan::Descending => beside.rev().take(limit).collect(),
     }
@@ -40,7 +40,7 @@ impl Client {
     fn page(&self, table: &BTreeSet<Row>, rows: u8, cursor: Option<&str>) -> Page<Row> {
         let scope = Scope::new("acme", "/rows", self.sort);
         let list = self.cursors.list(scope, Limit::new(rows).unwrap(), cursor, at(0)).unwrap();
-        list.page(fetch(table, list.window()), |(second, id)| Anchor { at: at(*second), id: id.clone() })
+        list.page(fetch(table, list.query()), |(second, id)| SortKey { at: at(*second), id: id.clone() })
     }
 
     /// The whole list.
@@ -70,13 +70,32 @@ fn rows() -> impl Strategy<Value = BTreeSet<Row>> {
 }
 
 #[test]
+fn links_carry_filters_order_limit_and_cursor() {
+    let client = Client::new(Sort::Oldest);
+    let scope = Scope::new("acme", "/v1/orders", Sort::Oldest)
+        .filter("customer", Some("a+b>@example.com"))
+        .filter("state", None::<String>);
+    let list: List<'_, String> = client.cursors.list(scope, Limit::new(7).unwrap(), None, at(0)).unwrap();
+    let link = |next: Option<&str>, prev: Option<&str>| {
+        let (next, prev) = (next.map(str::to_owned), prev.map(str::to_owned));
+        list.link(&Page::<Row> { items: vec![], next, prev })
+    };
+    let query = "customer=a%2Bb%3E%40example.com&order=oldest&limit=7&cursor";
+    assert_eq!(link(None, None), None);
+    assert_eq!(
+        link(Some("N"), Some("P")),
+        Some(format!("</v1/orders?{query}=N>; rel=\"next\", </v1/orders?{query}=P>; rel=\"prev\""))
+    );
+}
+
+#[test]
 fn an_empty_list_is_one_page() {
     let page = Client::new(Sort::Newest).page(&BTreeSet::new(), 5, None);
     assert_eq!(page, Page { items: vec![], next: None, prev: None });
 }
 
 #[test]
-fn a_full_last_page_says_that_it_is_the_last() {
+fn a_full_last_page_has_no_next() {
     for sort in [Sort::Newest, Sort::Oldest] {
         let client = Client::new(sort);
         let first = client.page(&table(10), 5, None);
@@ -87,7 +106,7 @@ fn a_full_last_page_says_that_it_is_the_last() {
 }
 
 #[test]
-fn the_way_back_from_an_emptied_end_misses_nothing() {
+fn prev_of_an_empty_last_page_returns_the_rows_before_it() {
     let client = Client::new(Sort::Oldest);
     let first = client.page(&table(9), 3, None);
     let rest = table(3);
@@ -97,7 +116,7 @@ fn the_way_back_from_an_emptied_end_misses_nothing() {
 }
 
 #[test]
-fn the_way_forth_from_an_emptied_beginning_misses_nothing() {
+fn next_of_an_empty_first_page_returns_the_rows_after_it() {
     let client = Client::new(Sort::Oldest);
     let first = client.page(&table(9), 3, None);
     let second = client.page(&table(9), 3, first.next.as_deref());
@@ -109,7 +128,7 @@ fn the_way_forth_from_an_emptied_beginning_misses_nothing() {
 
 proptest! {
     #[test]
-    fn pages_put_together_are_the_list(table in rows(), sort in sorts(), limits in prop::collection::vec(1_u8..7, 1..9)) {
+    fn all_pages_together_are_the_list(table in rows(), sort in sorts(), limits in prop::collection::vec(1_u8..7, 1..9)) {
         let client = Client::new(sort);
         let mut seen = Vec::new();
         let mut pages = Vec::new();
@@ -134,7 +153,7 @@ proptest! {
     }
 
     #[test]
-    fn what_stays_comes_once_whatever_else_comes_and_goes(
+    fn a_row_that_stays_comes_once_while_other_rows_come_and_go(
         stays in rows(),
         comes in prop::collection::vec(rows(), 1..30),
         sort in sorts(),
