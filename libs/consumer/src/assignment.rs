@@ -1,4 +1,4 @@
-//! The partitions that this process holds.
+//! Assigned partitions, their back-pressure and their drain.
 
 use std::{
     collections::HashMap,
@@ -13,79 +13,81 @@ use rdkafka::{TopicPartitionList, topic_partition_list::TopicPartitionListElem};
 
 use crate::{
     metrics,
-    partition::{Partition, Position, Stopping},
+    partition::{Draining, Partition, Position},
 };
 
 /// Assigned partitions by number, shared by the receiving loop and the rebalance callback.
 #[derive(Default)]
 pub(crate) struct Assignment {
-    partitions: Mutex<HashMap<i32, Held>>,
-    /// Counts assignments of a partition.
+    partitions: Mutex<HashMap<i32, Assigned>>,
+    /// The number of the next assignment.
     epochs: AtomicU64,
 }
 
-/// A partition of ours.
-pub(crate) struct Held {
-    /// Another number for each time that it was assigned.
+/// An assigned partition.
+pub(crate) struct Assigned {
+    /// Unique for each assignment.
     epoch: u64,
-    /// `None` before its first message.
+    /// `None` before its first record.
     pub(crate) running: Option<Partition>,
 }
 
-/// How far a partition of ours has got.
+/// The position of an assigned partition.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Standing {
+pub(crate) struct AssignedPosition {
     pub(crate) partition: i32,
     pub(crate) epoch: u64,
     pub(crate) position: Position,
 }
 
 impl Assignment {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<i32, Held>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<i32, Assigned>> {
         self.partitions.lock().expect("no panic under this lock")
     }
 
-    /// Notes that partitions were assigned.
+    /// Adds assigned partitions.
     pub(crate) fn add(&self, assigned: &TopicPartitionList) {
         let mut partitions = self.lock();
         for assigned in assigned.elements() {
-            partitions.entry(assigned.partition()).or_insert_with(|| self.held());
+            partitions.entry(assigned.partition()).or_insert_with(|| self.assigned());
         }
     }
 
-    /// A partition that was just assigned.
-    pub(crate) fn held(&self) -> Held {
-        Held { epoch: self.epochs.fetch_add(1, Ordering::Relaxed), running: None }
+    /// A newly assigned partition.
+    pub(crate) fn assigned(&self) -> Assigned {
+        Assigned { epoch: self.epochs.fetch_add(1, Ordering::Relaxed), running: None }
     }
 
-    /// How far each partition has got.
-    pub(crate) fn standings(&self) -> Vec<Standing> {
+    /// The position of each partition.
+    pub(crate) fn positions(&self) -> Vec<AssignedPosition> {
         let partitions = self.lock();
-        let standing = |(partition, held): (&i32, &Held)| Standing {
+        let position = |(partition, assigned): (&i32, &Assigned)| AssignedPosition {
             partition: *partition,
-            epoch: held.epoch,
-            position: held.running.as_ref().map(|running| running.progress.position()).unwrap_or_default(),
+            epoch: assigned.epoch,
+            position: assigned
+                .running
+                .as_ref()
+                .map(|running| running.progress.position())
+                .unwrap_or_default(),
         };
-        partitions.iter().map(standing).collect()
+        partitions.iter().map(position).collect()
     }
 
-    /// Notes that a partition is paused if enough is held; returns whether it is now to be paused.
+    /// Marks a partition as paused when its budget is full; returns whether the caller has to pause it.
     pub(crate) fn pause_if_full(&self, partition: i32) -> bool {
         let mut partitions = self.lock();
-        let Some(held) = partitions.get_mut(&partition).and_then(|held| held.running.as_mut()) else {
-            return false;
-        };
-        let is_full = !held.paused && held.budget.is_full();
-        held.paused |= is_full;
-        is_full
+        let running = partitions.get_mut(&partition).and_then(|assigned| assigned.running.as_mut());
+        let Some(running) = running.filter(|running| !running.paused) else { return false };
+        running.paused = running.budget.is_full();
+        running.paused
     }
 
-    /// Takes the paused partitions that have room again.
+    /// Marks the paused partitions that have room as resumed, and returns them.
     pub(crate) fn resumable(&self) -> Vec<i32> {
         let mut partitions = self.lock();
         let mut ready = Vec::new();
-        for (number, held) in partitions.iter_mut() {
-            if let Some(running) = &mut held.running
+        for (number, assigned) in partitions.iter_mut() {
+            if let Some(running) = &mut assigned.running
                 && running.paused
                 && running.budget.has_room()
             {
@@ -96,8 +98,8 @@ impl Assignment {
         ready
     }
 
-    /// Stops the given partitions, or all; returns those that have messages in hand, perhaps.
-    pub(crate) fn stop(&self, only: Option<&TopicPartitionList>) -> Vec<Stopping> {
+    /// Stops and removes the given partitions, or all, and returns their drains.
+    pub(crate) fn stop(&self, only: Option<&TopicPartitionList>) -> Vec<Draining> {
         let mut partitions = self.lock();
         let numbers: Vec<i32> = match only {
             Some(list) => list.elements().iter().map(TopicPartitionListElem::partition).collect(),
@@ -109,8 +111,8 @@ impl Assignment {
     /// Counts the partitions by state.
     pub(crate) fn observe(&self, topic: &str) {
         let partitions = self.lock();
-        let paused =
-            partitions.values().filter_map(|held| held.running.as_ref()).filter(|held| held.paused).count();
+        let running = partitions.values().filter_map(|assigned| assigned.running.as_ref());
+        let paused = running.filter(|running| running.paused).count();
         for (state, count) in [("paused", paused), ("active", partitions.len() - paused)] {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             metrics::PARTITIONS.with_label_values(&[topic, state]).set(count);
@@ -118,13 +120,12 @@ impl Assignment {
     }
 }
 
-/// Waits for stopped partitions, up to `timeout` for all of them, and ends those that take longer: their messages are
-/// another owner's from then on. Returns whether every one finished by itself.
-pub(crate) async fn wait_finished(stopping: Vec<Stopping>, timeout: Duration) -> bool {
+/// Waits for the drains, at most `timeout` for all together, and cancels the others. Returns whether all finished in time.
+pub(crate) async fn drain(partitions: Vec<Draining>, timeout: Duration) -> bool {
     let deadline = Instant::now() + timeout;
-    let mut all = true;
-    for partition in stopping {
-        all &= partition.finish_by(deadline).await;
+    let mut in_time = true;
+    for partition in partitions {
+        in_time &= partition.finish_by(deadline).await;
     }
-    all
+    in_time
 }

@@ -1,25 +1,25 @@
-//! How much the runtime holds in memory, counted in records for each partition and in bytes for all of them.
+//! Memory budget for back-pressure: records for each partition, bytes for all partitions together.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-/// Records of one partition, queued or in hand, at which it is paused; at half of that it resumes.
+/// Records of one partition, queued or in flight, at which it pauses; it resumes at half of that.
 pub(crate) const HIGH_WATER: usize = 256;
 
-/// Bytes of keys, headers and payloads of all partitions at which every partition with something to do is paused; at half of
-/// that they resume.
+/// Bytes of keys, headers and payloads of all partitions at which each partition with a record pauses; they resume at half of
+/// that.
 const HIGH_WATER_BYTES: usize = 32 * 1024 * 1024;
 
-/// What one partition holds, and all of them together. Clones share it.
+/// The records of one partition and the bytes of all partitions in memory. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Budget {
     records: Arc<AtomicUsize>,
     bytes: Arc<AtomicUsize>,
 }
 
-/// One record's share; given back when it is dropped.
+/// The share of one record, released on drop.
 #[derive(Debug)]
 pub(crate) struct Share {
     budget: Budget,
@@ -27,7 +27,7 @@ pub(crate) struct Share {
 }
 
 impl Budget {
-    /// The budget of another partition: its own records, the same bytes.
+    /// The budget of another partition, with its own records and the same bytes.
     pub(crate) fn of_partition(&self) -> Self {
         Self { records: Arc::default(), bytes: Arc::clone(&self.bytes) }
     }
@@ -43,8 +43,8 @@ impl Budget {
         self.records() >= HIGH_WATER || self.bytes() >= HIGH_WATER_BYTES
     }
 
-    /// Whether a paused partition may go on. One that holds nothing always may, whatever the others hold: so each of them
-    /// moves, and the bytes exceed their bound by one record for each partition at most.
+    /// Whether a paused partition may resume. A partition without records always may, so no partition starves, and the bytes
+    /// exceed their bound by at most one record for each partition.
     pub(crate) fn has_room(&self) -> bool {
         let records = self.records();
         records == 0 || (records <= HIGH_WATER / 2 && self.bytes() <= HIGH_WATER_BYTES / 2)
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_bounded_by_partition() {
+    fn each_partition_bounds_its_records() {
         let all = Budget::default();
         let (one, other) = (all.of_partition(), all.of_partition());
         let mut shares: Vec<_> = (0..HIGH_WATER).map(|_| one.take(1)).collect();
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_bounded_for_all_partitions_but_each_may_hold_one_record() {
+    fn bytes_are_bounded_over_all_partitions_and_each_may_hold_one_record() {
         let all = Budget::default();
         let (one, other) = (all.of_partition(), all.of_partition());
         let big = one.take(HIGH_WATER_BYTES);

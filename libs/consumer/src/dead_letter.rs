@@ -1,26 +1,25 @@
-//! The dead-letter topic: a message that cannot be handled goes there unchanged, and says where it came from and why.
+//! Dead-letter topic: takes a message that cannot be handled, unchanged, with its origin and the reason in headers.
 
 use std::{convert::Infallible, time::Duration};
 
 use chrono::{SecondsFormat, Utc};
 use events::Kafka;
 use rdkafka::{
-    ClientConfig,
     error::KafkaError,
     message::{Header, OwnedHeaders},
     metadata::MetadataTopic,
     producer::{FutureProducer, FutureRecord, Producer as _},
 };
 
-use crate::{Settings, message::Received, metrics};
+use crate::{client::client_config, message::Record, metrics};
 
-/// Characters of a reason that travel with a dead letter.
+/// Longest reason in a header, in characters.
 const MAX_REASON: usize = 1_000;
 
 /// How often the dead letters are counted.
 const COUNT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long the broker may take for each answer that a count needs.
+/// Time limit for each request of a count.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Writes dead letters.
@@ -31,32 +30,23 @@ pub(crate) struct DeadLetters {
 }
 
 impl DeadLetters {
-    pub(crate) fn new(kafka: &Kafka, settings: &Settings) -> Result<Self, KafkaError> {
-        let mut config = ClientConfig::new();
-        for (property, value) in kafka.properties() {
-            config.set(property, value);
-        }
-        let producer = config
+    pub(crate) fn new(kafka: &Kafka, topic: &str, group: &str) -> Result<Self, KafkaError> {
+        let producer = client_config(kafka)
             .set("acks", "all")
-            // Order does not matter here, and a producer that cannot fail for good does.
+            // The order does not matter, and an idempotent producer can fail for good.
             .set("enable.idempotence", "false")
-            // A message of the largest size, and what a dead letter adds to it; the topic allows as much.
+            // The largest message and the headers of a dead letter; the topic has the same limit.
             .set("message.max.bytes", "2000000")
             .set("message.timeout.ms", "5000")
             .set("queue.buffering.max.messages", "1000")
             .set("socket.timeout.ms", "5000")
             .set("reconnect.backoff.max.ms", "2000")
             .create()?;
-        Ok(Self { producer, topic: settings.dead_letter_topic.clone(), group: settings.group.clone() })
+        Ok(Self { producer, topic: topic.to_owned(), group: group.to_owned() })
     }
 
-    /// Returns when the broker has the dead letter: only then may the original's offset be committed.
-    pub(crate) async fn send(
-        &self,
-        message: &Received,
-        reason: &str,
-        attempts: u32,
-    ) -> Result<(), KafkaError> {
+    /// Returns after the acknowledgement of the broker. Commit the offset of the original only then.
+    pub(crate) async fn send(&self, message: &Record, reason: &str, attempts: u32) -> Result<(), KafkaError> {
         let headers = self.headers(message, reason, attempts);
         let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&self.topic).headers(headers);
         record.key = message.key();
@@ -74,23 +64,23 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Keeps the number of dead letters measured. One that is replayed or discarded is deleted from the topic, so what the
-    /// topic holds is what still waits for somebody. While the broker does not answer, the last count stands.
-    pub(crate) async fn keep_counted(&self) -> Infallible {
+    /// Counts the dead letters in the topic until dropped. A replay or a discard deletes its letter from the topic. While the
+    /// broker does not answer, the gauge keeps the last count.
+    pub(crate) async fn run_count(&self) -> Infallible {
         loop {
             let (producer, topic) = (self.producer.clone(), self.topic.clone());
             // librdkafka's calls block their thread.
             let counted = tokio::task::spawn_blocking(move || count(&producer, &topic)).await;
             match counted {
                 Ok(Ok(count)) => metrics::DEAD_LETTERS.with_label_values(&[&self.topic]).set(count),
-                Ok(Err(error)) => tracing::debug!(%error, "the dead letters cannot be counted"),
+                Ok(Err(error)) => tracing::debug!(%error, "cannot count the dead letters"),
                 Err(error) => tracing::warn!(%error, "counting the dead letters panicked"),
             }
             tokio::time::sleep(COUNT_INTERVAL).await;
         }
     }
 
-    fn headers(&self, message: &Received, reason: &str, attempts: u32) -> OwnedHeaders {
+    fn headers(&self, message: &Record, reason: &str, attempts: u32) -> OwnedHeaders {
         let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
         let timestamp = message.timestamp().map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true));
         [
@@ -108,7 +98,7 @@ impl DeadLetters {
     }
 }
 
-/// The messages between the first and the last offset of every partition.
+/// The number of messages between the first and the last offset of all partitions.
 fn count(producer: &FutureProducer, topic: &str) -> Result<i64, KafkaError> {
     let client = producer.client();
     let metadata = client.fetch_metadata(Some(topic), COUNT_TIMEOUT)?;

@@ -1,21 +1,18 @@
 #![doc = include_str!("../README.md")]
 
 mod assignment;
+mod attempt;
 mod budget;
-mod context;
+mod client;
+mod consumer;
 mod dead_letter;
-mod due;
-mod handler;
-mod lanes;
+mod lateness;
 mod message;
 mod metrics;
-mod offsets;
+mod order;
 mod partition;
-mod runtime;
-mod settings;
-mod settle;
 
-pub use handler::{Handler, Outcome};
+pub use attempt::{Handler, Outcome};
+pub use client::{MAX_POLL_INTERVAL, SESSION_TIMEOUT, Settings};
+pub use consumer::{Consumer, Error, LEAVE_TIMEOUT};
 pub use message::Message;
-pub use runtime::{Consumer, Error, LEAVE_TIMEOUT};
-pub use settings::{MAX_POLL_INTERVAL, SESSION_TIMEOUT, Settings};

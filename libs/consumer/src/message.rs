@@ -1,15 +1,15 @@
-//! A message as handlers see it.
+//! Messages for handlers, and the records behind them.
 
 use chrono::{DateTime, Utc};
 use events::{Envelope, MalformedEnvelope};
 use rdkafka::{
     Message as _,
-    message::{BorrowedMessage, Headers, OwnedHeaders, OwnedMessage},
+    message::{Headers, OwnedHeaders, OwnedMessage},
 };
 
 use crate::budget::{Budget, Share};
 
-/// An event that arrived.
+/// A received event.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// Identity, type, time and trace of the event.
@@ -18,30 +18,28 @@ pub struct Message {
     pub key: Vec<u8>,
     /// The encoded event.
     pub payload: Vec<u8>,
-    /// How often it was handed to the handler, this time included, since this process received it.
+    /// The number of this attempt in this process, from 1.
     pub attempt: u32,
     /// How often it was replayed from the dead-letter topic.
     pub replays: u32,
 }
 
-/// A message as it was received, whatever is in it, and its share of the memory.
+/// A received record, not decoded, with its share of the memory budget.
 #[derive(Debug)]
-pub(crate) struct Received(
-    OwnedMessage,
-    #[expect(dead_code, reason = "held, and given back when dropped")] Share,
-);
+pub(crate) struct Record(OwnedMessage, #[expect(dead_code, reason = "released on drop")] Share);
 
-impl Received {
-    pub(crate) fn new(message: &BorrowedMessage<'_>, budget: &Budget) -> Self {
+impl Record {
+    pub(crate) fn new(message: OwnedMessage, budget: &Budget) -> Self {
         let headers = message.headers().into_iter().flat_map(Headers::iter);
-        let bytes = message.key_len()
-            + message.payload_len()
+        let bytes = message.key().map_or(0, <[u8]>::len)
+            + message.payload().map_or(0, <[u8]>::len)
             + headers.map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len)).sum::<usize>();
-        Self(message.detach(), budget.take(bytes))
+        let share = budget.take(bytes);
+        Self(message, share)
     }
 
-    /// Reads the envelope.
-    pub(crate) fn open(&self) -> Result<Message, MalformedEnvelope> {
+    /// Decodes the envelope for an attempt.
+    pub(crate) fn decode(&self, attempt: u32) -> Result<Message, MalformedEnvelope> {
         let headers = self.0.headers();
         let find = |name: &str| {
             let header = headers?.iter().find(|header| header.key == name)?;
@@ -51,7 +49,7 @@ impl Received {
             envelope: Envelope::from_headers(find)?,
             key: self.key().unwrap_or_default().to_vec(),
             payload: self.payload().unwrap_or_default().to_vec(),
-            attempt: 0,
+            attempt,
             replays: find(events::header::REPLAYS).and_then(|count| count.parse().ok()).unwrap_or_default(),
         })
     }

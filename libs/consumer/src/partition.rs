@@ -1,76 +1,122 @@
-//! One partition: a bounded queue, and a task that handles its keys side by side and each key's records in order.
+//! One partition: a bounded queue, and a task that handles keys concurrently and the records of each key in order.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, Weak},
-    time::Instant,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
 };
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
-use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Handler, Settings,
     budget::{Budget, HIGH_WATER},
-    context::Context,
-    dead_letter::DeadLetters,
-    lanes::Lanes,
-    message::Received,
-    metrics,
-    offsets::Offsets,
-    settle::settle,
+    message::Record,
+    order::{KeyQueues, Offsets},
 };
 
-/// The queue's size. Nothing arrives after a pause, so one more than [`HIGH_WATER`] would do.
+/// The queue's size. No record arrives after a pause, so one more than [`HIGH_WATER`] is enough.
 const CAPACITY: usize = 2 * HIGH_WATER;
 
-/// Handlers at work on one partition at a time.
-const HANDLERS: usize = 16;
+/// Attempts that run at the same time for one partition.
+const CONCURRENCY: usize = 16;
 
-/// Records received beyond the lowest unfinished one at most: what is delivered again after a crash, while one key is stuck.
+/// Records received after the lowest unfinished one: what is redelivered after a crash while one key is stuck.
 const MAX_AHEAD: usize = 4_096;
 
-/// What the tasks of all partitions share.
-pub(crate) struct Shared<H> {
-    pub(crate) settings: Settings,
-    pub(crate) handler: H,
-    pub(crate) dead_letters: DeadLetters,
-    /// The consumer owns the partitions through its context, so they must not keep it alive.
-    pub(crate) consumer: Weak<StreamConsumer<Context>>,
-    /// Told when there may be room for a paused partition.
-    pub(crate) drained: Arc<Notify>,
+/// Pauses between the attempts for one record: from 100 ms to 10 s, without end.
+const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(100))
+    .with_max_delay(Duration::from_secs(5))
+    .without_max_times()
+    .with_jitter();
+
+/// Handles the records of a partition.
+pub(crate) trait Processor: Send + Sync + 'static {
+    /// Makes one attempt. `Ok` is final; `Err` is the reason for another attempt.
+    fn attempt(&self, record: &Record, attempt: u32) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Stores an offset for the next commit: this record and all records before it are finished.
+    fn store_offset(&self, record: &Record, offset: i64);
 }
 
-/// The receiving end's view of a partition.
+/// The handle of a partition's task.
 pub(crate) struct Partition {
-    queue: mpsc::Sender<Received>,
+    queue: mpsc::Sender<Record>,
     pub(crate) budget: Budget,
     pub(crate) progress: Arc<Progress>,
-    stop: CancellationToken,
-    ending: Stopping,
     pub(crate) paused: bool,
+    stop: CancellationToken,
+    draining: Draining,
 }
 
-/// A partition that was told to end after the messages in hand.
-pub(crate) struct Stopping {
+/// A partition that ends after its records in flight.
+pub(crate) struct Draining {
     abandon: CancellationToken,
     finished: oneshot::Receiver<()>,
 }
 
-/// How far a partition has got.
+/// The position of a partition, shared with its task.
 #[derive(Debug, Default)]
 pub(crate) struct Progress(Mutex<Position>);
 
 /// The lowest unfinished record of a partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Position {
-    /// The first record that was received since the partition was assigned.
+    /// The offset of the first record received in this assignment.
     pub(crate) first: Option<i64>,
-    /// Its offset, or the one behind the last finished record. `None` before the first record.
+    /// The offset of the lowest unfinished record, or the one after the last finished record. `None` before the first record.
     pub(crate) lowest: Option<i64>,
-    /// When it was written, in milliseconds since 1970, if it has been received.
+    /// The timestamp of that record in milliseconds since 1970, if it was received.
     pub(crate) timestamp: Option<i64>,
+}
+
+impl Partition {
+    /// Starts the task of a partition. The task notifies `has_room` after each finished record.
+    pub(crate) fn start(processor: Arc<impl Processor>, budget: Budget, has_room: Arc<Notify>) -> Self {
+        let (queue, records) = mpsc::channel(CAPACITY);
+        let (finish, finished) = oneshot::channel();
+        let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
+        let progress = Arc::<Progress>::default();
+        let task = Task {
+            processor,
+            stop: stop.clone(),
+            permits: Semaphore::new(CONCURRENCY),
+            progress: Arc::clone(&progress),
+            has_room,
+        };
+        let running = abandon.clone().run_until_cancelled_owned(task.run(records));
+        telemetry::task::spawn("partition", running.map(move |_| drop(finish)));
+        Self { queue, budget, progress, paused: false, stop, draining: Draining { abandon, finished } }
+    }
+
+    /// Returns the queue. Sending waits only if the partition was not paused in time.
+    pub(crate) fn queue(&self) -> mpsc::Sender<Record> {
+        self.queue.clone()
+    }
+
+    /// Ends the task after the records in flight.
+    pub(crate) fn stop(self) -> Draining {
+        self.stop.cancel();
+        self.draining
+    }
+}
+
+impl Draining {
+    /// Waits until the deadline, then cancels the records in flight. Returns whether they finished in time.
+    pub(crate) async fn finish_by(self, deadline: Instant) -> bool {
+        // The sender is dropped without a value when the task ends.
+        let in_time = tokio::time::timeout_at(deadline.into(), self.finished).await.is_ok();
+        self.abandon.cancel();
+        in_time
+    }
+
+    /// Cancels the records in flight: another member already has them.
+    pub(crate) fn abandon(self) {
+        self.abandon.cancel();
+    }
 }
 
 impl Progress {
@@ -83,132 +129,89 @@ impl Progress {
     }
 }
 
-impl Stopping {
-    /// Waits until the deadline, and then ends the work on the messages in hand wherever it is. Returns whether they had
-    /// finished by themselves.
-    pub(crate) async fn finish_by(self, deadline: Instant) -> bool {
-        // The sender is dropped, never used: an error is how a task says that it has finished.
-        let in_time = tokio::time::timeout_at(deadline.into(), self.finished).await.is_ok();
-        self.abandon.cancel();
-        in_time
-    }
-
-    /// Ends the work on the messages in hand wherever it is: they are another member's already.
-    pub(crate) fn abandon(self) {
-        self.abandon.cancel();
-    }
-}
-
-impl Partition {
-    /// Starts the task of a partition that was just assigned.
-    pub(crate) fn start<H: Handler>(shared: Arc<Shared<H>>, budget: Budget) -> Self {
-        let (queue, messages) = mpsc::channel(CAPACITY);
-        let (finish, finished) = oneshot::channel();
-        let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
-        let progress = Arc::<Progress>::default();
-        let task = Task {
-            shared,
-            stop: stop.clone(),
-            handlers: Semaphore::new(HANDLERS),
-            progress: Arc::clone(&progress),
-        };
-        let running = {
-            let abandon = abandon.clone();
-            async move {
-                tokio::select! {
-                    biased;
-                    () = abandon.cancelled() => {}
-                    () = task.run(messages) => {}
-                }
-            }
-        };
-        telemetry::task::spawn("partition", running.map(move |()| drop(finish)));
-        Self { queue, budget, progress, stop, ending: Stopping { abandon, finished }, paused: false }
-    }
-
-    /// Where its messages go. Sending waits only if the partition could not be paused in time.
-    pub(crate) fn queue(&self) -> mpsc::Sender<Received> {
-        self.queue.clone()
-    }
-
-    /// Tells the task to end after the messages in hand.
-    pub(crate) fn stop(self) -> Stopping {
-        self.stop.cancel();
-        self.ending
-    }
-}
-
-struct Task<H> {
-    shared: Arc<Shared<H>>,
+struct Task<P> {
+    processor: Arc<P>,
     stop: CancellationToken,
-    handlers: Semaphore,
+    permits: Semaphore,
     progress: Arc<Progress>,
+    has_room: Arc<Notify>,
 }
 
-impl<H: Handler> Task<H> {
-    async fn run(self, mut messages: mpsc::Receiver<Received>) {
-        let (mut lanes, mut offsets) = (Lanes::default(), Offsets::default());
-        let mut in_hand = FuturesUnordered::new();
+impl<P: Processor> Task<P> {
+    async fn run(self, mut queue: mpsc::Receiver<Record>) {
+        let (mut keys, mut offsets) = (KeyQueues::default(), Offsets::default());
+        let mut in_flight = FuturesUnordered::new();
         loop {
             let stopping = self.stop.is_cancelled();
-            if stopping && in_hand.is_empty() {
+            if stopping && in_flight.is_empty() {
                 return;
             }
             tokio::select! {
                 biased;
-                Some((record, settled)) = in_hand.next() => {
-                    if settled {
+                Some((record, finished)) = in_flight.next() => {
+                    if finished {
                         self.finish(&mut offsets, &record);
-                        let next = lanes.leave(record.key().map(<[u8]>::to_vec));
-                        in_hand.extend(next.map(|next| self.settle(next)));
+                        let next = keys.next(record.key().map(<[u8]>::to_vec));
+                        in_flight.extend(next.map(|next| self.process(next)));
                     }
-                    // Gives its room back before that is told.
+                    // Releases its share of the budget before the notification.
                     drop(record);
-                    self.shared.drained.notify_one();
+                    self.has_room.notify_one();
                 }
-                () = self.stop.cancelled(), if !stopping => lanes.clear(),
-                message = messages.recv(), if !stopping && offsets.len() < MAX_AHEAD => {
-                    let Some(record) = message else { return };
+                () = self.stop.cancelled(), if !stopping => keys.clear(),
+                record = queue.recv(), if !stopping && offsets.len() < MAX_AHEAD => {
+                    let Some(record) = record else { return };
                     offsets.begin(record.offset(), record.timestamp_ms());
-                    self.note(&offsets, record.offset());
-                    let turn = lanes.enter(record.key().map(<[u8]>::to_vec), record);
-                    in_hand.extend(turn.map(|record| self.settle(record)));
+                    self.update_progress(&offsets, record.offset());
+                    let ready = keys.push(record.key().map(<[u8]>::to_vec), record);
+                    in_flight.extend(ready.map(|record| self.process(record)));
                 }
             }
         }
     }
 
-    /// Handles a record until its outcome is final, or until told to stop.
-    async fn settle(&self, record: Received) -> (Received, bool) {
-        let settled = settle(&self.shared, &record, &self.handlers, &self.stop).await;
-        (record, settled)
+    /// Makes attempts until one is final; `false` when the partition stops before that. Each attempt holds a permit; a pause
+    /// holds none, so a key that waits does not block other keys.
+    async fn process(&self, record: Record) -> (Record, bool) {
+        for (attempt, pause) in (1..).zip(BACKOFF.build()) {
+            let permit = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break,
+                permit = self.permits.acquire() => permit.expect("the semaphore is never closed"),
+            };
+            let Err(reason) = self.processor.attempt(&record, attempt).await else { return (record, true) };
+            drop(permit);
+            tracing::warn!(
+                reason,
+                attempt,
+                ?pause,
+                partition = record.partition(),
+                offset = record.offset(),
+                "message not handled, trying again"
+            );
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        (record, false)
     }
 
-    /// Notes a finished record, and stores what may be committed now.
-    fn finish(&self, offsets: &mut Offsets, record: &Received) {
+    fn finish(&self, offsets: &mut Offsets, record: &Record) {
         if let Some(offset) = offsets.finish(record.offset()) {
-            self.store_offset(record, offset);
-            self.note(offsets, offset + 1);
+            self.processor.store_offset(record, offset);
+            self.update_progress(offsets, offset + 1);
         }
     }
 
-    /// Shows how far the partition has got; `next` is the offset to go on with when nothing is unfinished.
-    fn note(&self, offsets: &Offsets, next: i64) {
+    /// `next` is the offset after the received records, for the case that all of them are finished.
+    fn update_progress(&self, offsets: &Offsets, next: i64) {
         let (lowest, timestamp) = offsets.lowest().unwrap_or((next, None));
         let mut position = self.progress.lock();
         let first = position.first.or(Some(lowest));
         *position = Position { first, lowest: Some(lowest), timestamp };
     }
-
-    fn store_offset(&self, record: &Received, offset: i64) {
-        let Some(consumer) = self.shared.consumer.upgrade() else { return };
-        fail_point::hit("consumer.before_store_offset");
-        if let Err(error) = consumer.store_offset(record.topic(), record.partition(), offset) {
-            metrics::LATE_OFFSETS.with_label_values(&[record.topic()]).inc();
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "offset not stored, the partition has another owner"
-            );
-        }
-    }
 }
+
+#[cfg(test)]
+mod tests;

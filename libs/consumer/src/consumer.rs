@@ -1,4 +1,4 @@
-//! The receiving loop.
+//! The consumer: settings, the receive loop and the drain at shutdown.
 
 use std::{
     error::Error as StdError,
@@ -8,7 +8,7 @@ use std::{
 
 use events::Kafka;
 use rdkafka::{
-    ClientConfig, TopicPartitionList,
+    TopicPartitionList,
     consumer::{Consumer as _, StreamConsumer},
     error::KafkaError,
     message::{BorrowedMessage, Message as _},
@@ -17,19 +17,18 @@ use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Handler, Settings,
-    assignment::{Assignment, wait_finished},
+    assignment::{Assignment, drain},
+    attempt::{Attempts, Handler},
     budget::Budget,
-    context::{Context, commit},
+    client::{self, Context, MAX_POLL_INTERVAL, Settings, commit},
     dead_letter::DeadLetters,
-    due::keep_sampled,
-    message::Received,
+    lateness,
+    message::Record,
     metrics,
-    partition::{Partition, Shared},
-    settings::{MAX_POLL_INTERVAL, SESSION_TIMEOUT},
+    partition::Partition,
 };
 
-/// How long committing and leaving the group may take at the end.
+/// Time limit for the last commit and for leaving the group.
 pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Why a consumer cannot run.
@@ -40,10 +39,10 @@ pub enum Error {
         "the drain timeout {0:?} must be below {MAX_POLL_INTERVAL:?}, within which the group expects an answer"
     )]
     DrainTooLong(Duration),
-    /// A partition's task ended by itself: a mistake in this library.
-    #[error("the task of partition {0} ended by itself")]
+    /// The task of a partition ended unexpectedly: a bug in this library.
+    #[error("the task of partition {0} ended unexpectedly")]
     PartitionEnded(i32),
-    /// librdkafka cannot go on.
+    /// A fatal error of librdkafka.
     #[error("the Kafka client failed")]
     Kafka(#[from] KafkaError),
 }
@@ -52,8 +51,11 @@ pub enum Error {
 pub struct Consumer<H> {
     client: Arc<StreamConsumer<Context>>,
     assignment: Arc<Assignment>,
-    shared: Arc<Shared<H>>,
+    settings: Settings,
+    attempts: Arc<Attempts<H>>,
     budget: Budget,
+    /// Notified when a paused partition may have room.
+    has_room: Arc<Notify>,
 }
 
 impl<H: Handler> Consumer<H> {
@@ -72,18 +74,25 @@ impl<H: Handler> Consumer<H> {
             drain_timeout: settings.drain_timeout,
             runtime: Handle::current(),
         };
-        let consumer: Arc<StreamConsumer<Context>> =
-            Arc::new(client_config(kafka, &settings.group).create_with_context(context)?);
-        let dead_letters = DeadLetters::new(kafka, &settings)?;
+        let client: Arc<StreamConsumer<Context>> =
+            Arc::new(client::group_config(kafka, &settings.group).create_with_context(context)?);
+        let dead_letters = DeadLetters::new(kafka, &settings.dead_letter_topic, &settings.group)?;
         metrics::show_outcomes(&settings.topic);
-        let shared = Arc::new(Shared {
-            settings,
+        let attempts = Arc::new(Attempts {
             handler,
+            handler_timeout: settings.handler_timeout,
+            group: settings.group.clone(),
             dead_letters,
-            consumer: Arc::downgrade(&consumer),
-            drained: Arc::new(Notify::new()),
+            client: Arc::downgrade(&client),
         });
-        Ok(Self { client: consumer, assignment, shared, budget: Budget::default() })
+        Ok(Self {
+            client,
+            assignment,
+            settings,
+            attempts,
+            budget: Budget::default(),
+            has_room: Arc::default(),
+        })
     }
 
     /// The readiness check: whether a broker answers.
@@ -95,16 +104,16 @@ impl<H: Handler> Consumer<H> {
         }
     }
 
-    /// Handles messages until `stop`, then drains: messages in hand are finished and their offsets committed.
+    /// Handles messages until `stop`, then drains: finishes the messages in flight and commits their offsets.
     ///
     /// # Errors
-    /// librdkafka cannot go on. Brokers that are down are no error: it reconnects.
+    /// A fatal error of librdkafka. An unreachable broker is not an error: the client reconnects.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
-        self.client.subscribe(&[&self.shared.settings.topic])?;
+        self.client.subscribe(&[&self.settings.topic])?;
         let result = tokio::select! {
             result = self.receive(&stop) => result,
-            never = self.shared.dead_letters.keep_counted() => match never {},
-            never = keep_sampled(&self.shared.settings, Arc::downgrade(&self.client), &self.assignment) => match never {},
+            never = self.attempts.dead_letters.run_count() => match never {},
+            never = lateness::run_count(&self.settings, Arc::downgrade(&self.client), &self.assignment) => match never {},
         };
         self.drain().await;
         result
@@ -115,7 +124,7 @@ impl<H: Handler> Consumer<H> {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                () = self.shared.drained.notified() => self.resume()?,
+                () = self.has_room.notified() => self.resume()?,
                 received = self.client.recv() => match received {
                     Ok(message) => self.dispatch(&message).await?,
                     Err(KafkaError::MessageConsumptionFatal(code)) => {
@@ -131,19 +140,20 @@ impl<H: Handler> Consumer<H> {
 
     async fn dispatch(&self, message: &BorrowedMessage<'_>) -> Result<(), Error> {
         let number = message.partition();
-        let (queue, message) = {
+        let (queue, record) = {
             let mut partitions = self.assignment.lock();
-            let held = partitions.entry(number).or_insert_with(|| self.assignment.held());
-            let running = held.running.get_or_insert_with(|| {
-                Partition::start(Arc::clone(&self.shared), self.budget.of_partition())
+            let assigned = partitions.entry(number).or_insert_with(|| self.assignment.assigned());
+            let running = assigned.running.get_or_insert_with(|| {
+                let (attempts, has_room) = (Arc::clone(&self.attempts), Arc::clone(&self.has_room));
+                Partition::start(attempts, self.budget.of_partition(), has_room)
             });
-            (running.queue(), Received::new(message, &running.budget))
+            (running.queue(), Record::new(message.detach(), &running.budget))
         };
-        // A task ends when it is told to, and then it is not in the assignment any more, or by a panic.
-        queue.send(message).await.or(Err(Error::PartitionEnded(number)))?;
+        // A stopped task is not in the assignment any more, so this one has panicked.
+        queue.send(record).await.or(Err(Error::PartitionEnded(number)))?;
         if self.assignment.pause_if_full(number) {
             self.client.pause(&self.list(&[number]))?;
-            tracing::debug!(partition = number, "partition paused, enough is held");
+            tracing::debug!(partition = number, "partition paused, its budget is full");
         }
         Ok(())
     }
@@ -158,57 +168,28 @@ impl<H: Handler> Consumer<H> {
     }
 
     async fn drain(self) {
-        let stopping = self.assignment.stop(None);
-        tracing::info!(partitions = stopping.len(), "consumer is draining");
-        if !wait_finished(stopping, self.shared.settings.drain_timeout).await {
-            tracing::warn!("a message in hand did not finish in time, it will be delivered again");
+        let draining = self.assignment.stop(None);
+        tracing::info!(partitions = draining.len(), "consumer is draining");
+        if !drain(draining, self.settings.drain_timeout).await {
+            tracing::warn!("drain timeout, messages in flight will be delivered again");
         }
         let client = self.client;
-        // Committing and leaving the group wait for the broker, on a thread of their own, and not for ever.
+        // Committing and leaving the group block their thread until the broker answers.
         let leave = tokio::task::spawn_blocking(move || {
             commit(&*client);
             client.unsubscribe();
             drop(client);
         });
         if tokio::time::timeout(LEAVE_TIMEOUT, leave).await.is_err() {
-            tracing::warn!("the broker did not answer in time, messages may be delivered again");
+            tracing::warn!("timeout while leaving the group, messages may be delivered again");
         }
     }
 
     fn list(&self, partitions: &[i32]) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
-            list.add_partition(&self.shared.settings.topic, *partition);
+            list.add_partition(&self.settings.topic, *partition);
         }
         list
     }
-}
-
-/// The classic group protocol with cooperative rebalancing. The bounds keep what librdkafka prefetches small, for a pause
-/// throws it away; they hold for all partitions together, and one answer of a broker comes on top, whose size is bounded
-/// too. A record above that bound comes all the same, alone. What the runtime holds comes on top of that.
-fn client_config(kafka: &Kafka, group: &str) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    for (property, value) in kafka.properties() {
-        config.set(property, value);
-    }
-    config
-        .set("group.id", group)
-        .set("partition.assignment.strategy", "cooperative-sticky")
-        .set("session.timeout.ms", SESSION_TIMEOUT.as_millis().to_string())
-        .set("max.poll.interval.ms", MAX_POLL_INTERVAL.as_millis().to_string())
-        .set("heartbeat.interval.ms", "2000")
-        .set("auto.offset.reset", "earliest")
-        .set("enable.auto.commit", "true")
-        .set("auto.commit.interval.ms", "1000")
-        .set("enable.auto.offset.store", "false")
-        .set("queued.min.messages", "128")
-        .set("queued.max.messages.kbytes", "8192")
-        .set("fetch.max.bytes", "8388608")
-        .set("fetch.wait.max.ms", "100")
-        .set("socket.timeout.ms", "10000")
-        .set("reconnect.backoff.max.ms", "2000")
-        .set("topic.metadata.refresh.interval.ms", "10000")
-        .set("statistics.interval.ms", "1000");
-    config
 }
