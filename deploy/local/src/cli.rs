@@ -1,38 +1,35 @@
-//! The commands, one module each; this one only tells them apart.
+//! The command line: every command with its options, and its dispatch.
 
 mod bench;
 mod cluster_check;
-mod cluster_secrets;
 mod dead_letters;
 mod demo;
-mod down;
-mod env;
-mod kill;
-mod leftovers;
-mod logs;
+mod local;
 mod mailbox_keeper;
 mod orders;
-mod otlp_receiver;
-mod pager;
-mod pager_receiver;
-mod restart;
 mod run;
 mod status;
-mod target;
 mod token;
-mod topics;
-mod up;
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::checkout::Checkout;
-use crate::console::print_error;
+use crate::cluster::{NAMESPACE, kept_secrets, secrets};
+use crate::console::{print, print_error};
+use crate::parts::kafka::{TOPICS, create_topics};
+use crate::parts::monitoring::pages_file;
 use crate::ports::Ports;
-use crate::stack::Stack;
-use crate::stack::StackConfig;
+use crate::profile::Profile;
+use crate::readiness::until_ok;
+use crate::stack::{Stack, StackConfig};
 use crate::state::{Record, State};
+use crate::{otlp, pager};
 
 /// Muster's local stack: every part as an ordinary process on the loopback interface.
 #[derive(Debug, Parser)]
@@ -44,103 +41,184 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start what does not run yet, and wait until all of it is ready.
-    Up(up::Args),
-    /// Stop what this checkout started.
+    /// Start the parts that do not run, and wait until every part is ready.
+    Up {
+        /// The first port of the stack; stored for the next `up`.
+        #[arg(long, env = "MUSTER_PORT_BASE")]
+        port_base: Option<u16>,
+        /// Time scale of the alert rules: `drill` (the default) pages within seconds, `production` as in production; stored for the next
+        /// `up`.
+        #[arg(long, env = "MUSTER_PROFILE")]
+        profile: Option<Profile>,
+    },
+    /// Stop the processes that this checkout started.
     Down,
     /// Show each part: state, pid, address, time to ready, memory.
     Status,
-    /// Show the end of the logs of one part, or of all.
-    Logs(logs::Args),
-    /// Kill one part the way a crash does; `muster restart` starts it again.
-    Kill(kill::Args),
-    /// End one part, even a frozen one, start it again and wait until it is ready; touches no other part.
-    Restart(restart::Args),
+    /// Show the end of the logs of one part, or of all parts.
+    Logs {
+        /// The part, as `muster status` names it; all parts if left out.
+        part: Option<String>,
+        /// Continue with new lines.
+        #[arg(short, long)]
+        follow: bool,
+        /// Lines of each log to begin with.
+        #[arg(short = 'n', long, default_value_t = 50)]
+        lines: u32,
+    },
+    /// Kill one part with SIGKILL, as a crash would; `muster restart` starts it again.
+    Kill {
+        /// The part, as `muster status` names it.
+        part: String,
+    },
+    /// Stop one part, even a stopped or hung process, and start it again; does not touch other parts.
+    Restart {
+        /// The part, as `muster status` names it.
+        part: String,
+    },
     /// Start the parts that tests need beside a running stack, run a command, stop them.
-    Run(run::Args),
+    Run {
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
     /// Print a bearer token for local use.
     Token(token::Args),
     /// Print the addresses and keys of the stack for `loadtest run --target`.
     Target,
     /// Show one order end to end, or place many and reconcile.
     Demo(demo::Args),
-    /// Show the pages and tickets that alerts became.
-    Pager(pager::Args),
-    /// Print where the parts are, as variables for a shell: `eval "$(muster env)"`.
+    /// Show open pages and tickets, and the history of alerts.
+    Pager {
+        /// Continue with new events, with the terminal's bell for a page.
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Print the addresses of the parts as shell variables: `eval "$(muster env)"`.
     Env,
     /// Show the dead letters, or replay or discard them.
     DeadLetters(dead_letters::Args),
-    /// See to orders that wait.
+    /// Retry waiting orders.
     Orders(orders::Args),
-    /// Take alerts from Alertmanager and keep them for `muster pager`; `muster up` runs this.
+    /// Receive alerts from Alertmanager and keep them for `muster pager`; `muster up` runs this.
     #[command(hide = true)]
-    PagerReceiver(pager_receiver::Args),
-    /// Start a stack of its own, measure, and print each figure beside its baseline.
+    PagerReceiver(pager::Settings),
+    /// Start a separate stack, measure, and print each figure beside its baseline.
     Bench(bench::Args),
-    /// Deploy to the cluster of KUBECONFIG, and see whether it withstands what clusters do.
+    /// Deploy to the cluster of KUBECONFIG, and test it under failures.
     ClusterCheck(cluster_check::Args),
-    /// Print the Secrets that a cluster of one's own needs, as a manifest.
-    ClusterSecrets(cluster_secrets::Args),
-    /// Make the topics of the product in a Kafka that has none; a cluster runs this as a job.
+    /// Print the Secrets of a Kubernetes cluster as a manifest.
+    ClusterSecrets {
+        /// The namespace in the manifest.
+        #[arg(long, default_value = NAMESPACE)]
+        namespace: String,
+        /// The directory that stores the secrets for the next time; `.muster/cluster` of the checkout if left out.
+        #[arg(long, value_name = "DIRECTORY")]
+        keep: Option<PathBuf>,
+        /// Write files into this directory, as Docker Compose reads them, instead of printing a manifest.
+        #[arg(long, value_name = "DIRECTORY")]
+        files: Option<PathBuf>,
+    },
+    /// Create the topics of the product; a Kubernetes cluster runs this as a job.
     #[command(hide = true)]
-    Topics(topics::Args),
+    Topics {
+        /// Brokers to start from, `host:port` separated by commas.
+        #[arg(long)]
+        bootstrap_servers: String,
+    },
     /// Purge the mail server before its memory is full; `muster up` runs this.
     #[command(hide = true)]
     MailboxKeeper(mailbox_keeper::Args),
-    /// Receive spans as OTLP and hand them to Zipkin; `muster up` runs this.
+    /// Receive spans as OTLP and send them to Zipkin; `muster up` runs this.
     #[command(hide = true)]
-    OtlpReceiver(otlp_receiver::Args),
+    OtlpReceiver {
+        /// The address for exporters.
+        #[arg(long, value_name = "IP:PORT")]
+        listen: SocketAddr,
+        /// The Zipkin that stores the spans.
+        #[arg(long)]
+        zipkin_url: String,
+    },
 }
 
+/// Limit for the time to a broker that creates the topics. The job in the cluster runs again after it.
+const TOPICS_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// The error of a command that needs a stack, in a checkout without one.
+const NO_STACK: &str = "this checkout has no stack: `make up` first";
+
 impl Cli {
-    /// Runs the command; a failure is told on standard error.
+    /// Runs the command; prints an error on standard error.
     pub async fn run(self) -> ExitCode {
-        let outcome = match self.command {
-            Command::Up(args) => up::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::Down => down::run().await.map(|()| ExitCode::SUCCESS),
-            Command::Status => status::run().await,
-            Command::Logs(args) => logs::run(args).map(|()| ExitCode::SUCCESS),
-            Command::Kill(args) => kill::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::Restart(args) => restart::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::Run(args) => run::run(args).await,
-            Command::Token(args) => token::run(args).map(|()| ExitCode::SUCCESS),
-            Command::Target => target::run().map(|()| ExitCode::SUCCESS),
-            Command::Demo(args) => demo::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::Pager(args) => pager::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::Env => env::run().map(|()| ExitCode::SUCCESS),
-            Command::DeadLetters(args) => dead_letters::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::Orders(args) => orders::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::PagerReceiver(args) => pager_receiver::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::Bench(args) => bench::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::ClusterCheck(args) => cluster_check::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::ClusterSecrets(args) => cluster_secrets::run(args).map(|()| ExitCode::SUCCESS),
-            Command::Topics(args) => topics::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::MailboxKeeper(args) => mailbox_keeper::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::OtlpReceiver(args) => otlp_receiver::run(args).await.map(|()| ExitCode::SUCCESS),
-        };
-        outcome.unwrap_or_else(|error| {
+        self.command.run().await.unwrap_or_else(|error| {
             print_error(format_args!("{error:#}"));
             ExitCode::FAILURE
         })
     }
 }
 
-/// The stack of `muster up` and the right to change it; nothing where it never was started.
+impl Command {
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Up { port_base, profile } => local::up(port_base, profile).await?,
+            Self::Down => local::down().await?,
+            Self::Status => return status::run().await,
+            Self::Logs { part, follow, lines } => local::logs(part, follow, lines)?,
+            Self::Kill { part } => local::kill(&part).await?,
+            Self::Restart { part } => local::restart(&part).await?,
+            Self::Run { command } => return run::run(&command).await,
+            Self::Token(args) => token::run(args)?,
+            Self::Target => local::target()?,
+            Self::Demo(args) => demo::run(args).await?,
+            Self::Pager { follow } => {
+                let checkout = Checkout::find()?;
+                pager::show(&pages_file(&checkout.state_dir()), checkout.root(), follow).await?;
+            }
+            Self::Env => local::env()?,
+            Self::DeadLetters(args) => dead_letters::run(args).await?,
+            Self::Orders(args) => orders::run(args).await?,
+            Self::PagerReceiver(settings) => pager::serve(settings).await?,
+            Self::Bench(args) => bench::run(args).await?,
+            Self::ClusterCheck(args) => cluster_check::run(args).await?,
+            Self::ClusterSecrets { namespace, keep, files } => cluster_secrets(&namespace, keep, files)?,
+            Self::Topics { bootstrap_servers } => {
+                until_ok(TOPICS_TIMEOUT, || create_topics(&bootstrap_servers, TOPICS))
+                    .await
+                    .context("the topics cannot be created")?;
+            }
+            Self::MailboxKeeper(args) => mailbox_keeper::run(args).await?,
+            Self::OtlpReceiver { listen, zipkin_url } => otlp::serve(listen, &zipkin_url).await?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn cluster_secrets(namespace: &str, keep: Option<PathBuf>, files: Option<PathBuf>) -> anyhow::Result<()> {
+    let kept = match keep {
+        Some(kept) => kept,
+        None => kept_secrets(&Checkout::find()?),
+    };
+    let manifest = secrets::manifest(&kept, namespace)?;
+    if let Some(directory) = files {
+        return secrets::write_files(&manifest, &directory);
+    }
+    print(serde_json::to_string_pretty(&manifest).context("the manifest")?);
+    Ok(())
+}
+
+/// The stack of `muster up`, locked for changes; `None` before the first `up`.
 fn open_local() -> anyhow::Result<Option<(Stack, State)>> {
     let Some((stack, _)) = read_local()? else { return Ok(None) };
     let state = State::open(&stack.config.state_dir)?;
     Ok(Some((stack, state)))
 }
 
-/// The stack of `muster up` and what is remembered of it.
+/// The stack of `muster up` and its record; `None` before the first `up`.
 fn read_local() -> anyhow::Result<Option<(Stack, Record)>> {
     let checkout = Checkout::find()?;
-    let home = checkout.state_dir();
-    let record = Record::read(&home)?;
+    let state_dir = checkout.state_dir();
+    let record = Record::read(&state_dir)?;
     let Some(base) = record.port_base else { return Ok(None) };
-    let stack = Stack::local(
-        StackConfig::prepare(checkout, home, Ports::from_base(base)?)?,
-        record.profile.unwrap_or_default(),
-    );
-    Ok(Some((stack, record)))
+    let config = StackConfig::prepare(checkout, state_dir, Ports::from_base(base)?)?;
+    Ok(Some((Stack::local(config, record.profile.unwrap_or_default()), record)))
 }

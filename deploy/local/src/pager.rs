@@ -1,15 +1,11 @@
-//! A pager for one machine: takes what Alertmanager sends, keeps it in a file, and shows it as a phone would.
+//! A pager for one machine: a webhook receiver for Alertmanager that keeps alerts in a file, and `muster pager`, which shows them.
 //!
-//! The file has one event per line, oldest first. It is bounded: when it is full, it becomes the previous file, what was the
-//! previous one is gone, and what is open begins the next one.
+//! The file is bounded: a full file replaces the previous one, and the next file begins with the open alerts.
 
-mod event;
-mod file;
-mod heartbeat;
+mod events;
 mod receiver;
 mod reconcile;
 mod screen;
-mod states;
 
 pub(crate) use receiver::{Settings, serve};
 pub(crate) use screen::show;

@@ -1,62 +1,161 @@
-//! `muster run`: gives a command, most often `cargo test`, the real parts it talks to.
+//! `muster run`: runs a command, usually `cargo test`, with a stack of its own.
 //!
-//! The parts are the command's own, on ports nobody else has, with data that was wiped before. They
-//! end with the command, whatever happens; should this program itself be killed, the next run in the
-//! same checkout ends them.
+//! The stack has its own ports and empty data directories. It stops with the command; if this program is killed, the next run in the
+//! same checkout stops it. The command gets a process group of its own, so that all its processes end with it.
 
-mod command;
-
+use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{ExitCode, ExitStatus};
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::Command;
+use tokio::time::timeout;
 
-use super::leftovers::{stop_leftovers, wipe};
 use crate::checkout::Checkout;
-use crate::ports::ReservedPorts;
+use crate::endpoints;
+use crate::ports::{Ports, ReservedPorts};
+use crate::process::Identity;
 use crate::secrets::write_private;
 use crate::signals::Interrupts;
-use crate::stack::StackConfig;
-use crate::stack::{Stack, start, stop_all};
-use crate::state::{Record, State};
+use crate::stack::{Stack, StackConfig, start, stop_all};
+use crate::state::{PartRecord, Record, State};
 
-/// What to run.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// The command and its arguments.
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    command: Vec<String>,
-}
+/// Limit for the time from the signal to the end of the command.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+/// The name of the command in `stack.json`.
+const NAME: &str = "command";
+
+pub(super) async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::listen()?;
-    let checkout = Checkout::find()?;
-    checkout.require_setup()?;
-    let home = checkout.state_dir().join("test");
-    let state = Arc::new(State::open(&home)?);
-    command::end_leftover(&state)?;
-    stop_leftovers(&checkout, &home, &state, Stack::for_tests).await?;
-    wipe(&home)?;
-
-    let slot = ReservedPorts::take()?;
-    let record = Record { port_base: Some(slot.ports.base()), ..Record::default() };
-    state.update(|state| *state = record)?;
-    let stack = Stack::for_tests(StackConfig::prepare(checkout, home.clone(), slot.ports)?);
-    if let Err(error) = start(&stack, &state, &mut interrupts).await {
-        stop_all(&stack, &state).await?;
-        return Err(error.context("the parts for the tests are not up"));
-    }
-
-    let endpoints_file = home.join("endpoints.json");
-    let endpoints = serde_json::to_string_pretty(&stack.endpoints()?).context("the endpoints")?;
+    let temporary = TemporaryStack::start("test", Stack::for_tests, &mut interrupts).await?;
+    let endpoints_file = temporary.stack.config.state_dir.join("endpoints.json");
+    let endpoints = serde_json::to_string_pretty(&temporary.stack.endpoints()?).context("the endpoints")?;
     write_private(&endpoints_file, &endpoints)?;
-    let outcome = command::run(&args.command, &endpoints_file, &state, &mut interrupts).await;
-    stop_all(&stack, &state).await?;
+    let outcome = run_command(command, &endpoints_file, &temporary.state, &mut interrupts).await;
+    temporary.stop().await?;
     outcome.map(exit_code)
 }
 
-/// The command's own exit code, or what a shell makes of a death by signal.
+/// A stack on reserved ports that lives as long as a command.
+pub(super) struct TemporaryStack {
+    pub(super) stack: Stack,
+    state: Arc<State>,
+    _ports: ReservedPorts,
+}
+
+impl TemporaryStack {
+    /// Stops what a killed run left in `.muster/NAME`, empties that directory, and starts the stack there.
+    pub(super) async fn start(
+        name: &str,
+        stack: fn(StackConfig) -> Stack,
+        interrupts: &mut Interrupts,
+    ) -> anyhow::Result<Self> {
+        let checkout = Checkout::find()?;
+        checkout.require_setup()?;
+        let dir = checkout.state_dir().join(name);
+        let state = Arc::new(State::open(&dir)?);
+        let prepare = |ports: Ports| StackConfig::prepare(checkout.clone(), dir.clone(), ports).map(stack);
+        stop_leftovers(&state, prepare).await?;
+        remove_contents(&dir)?;
+
+        let reserved = ReservedPorts::take()?;
+        let record = Record { port_base: Some(reserved.ports.base()), ..Record::default() };
+        state.update(|state| *state = record)?;
+        let temporary = Self { stack: prepare(reserved.ports)?, state, _ports: reserved };
+        if let Err(error) = start(&temporary.stack, &temporary.state, interrupts).await {
+            temporary.stop().await?;
+            return Err(error.context("the temporary stack is not up"));
+        }
+        Ok(temporary)
+    }
+
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        stop_all(&self.stack, &self.state).await
+    }
+}
+
+/// Stops the command and the parts of an earlier run that was killed.
+async fn stop_leftovers(
+    state: &State,
+    prepare: impl Fn(Ports) -> anyhow::Result<Stack>,
+) -> anyhow::Result<()> {
+    let record = state.record();
+    if let Some(identity) = record.alive(NAME) {
+        signal_group(identity.pid, Signal::KILL)?;
+    }
+    match record.port_base.filter(|_| record.any_alive()) {
+        Some(base) => stop_all(&prepare(Ports::from_base(base)?)?, state).await,
+        None => Ok(()),
+    }
+}
+
+/// Empties `dir`, except for the lock, which this process holds, and the record.
+fn remove_contents(dir: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(dir).with_context(|| format!("{}", dir.display()))? {
+        let path: PathBuf = entry.context("an entry cannot be read")?.path();
+        if path.ends_with("lock") || path.ends_with("stack.json") {
+            continue;
+        }
+        let is_dir = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+        let removed = if is_dir { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.with_context(|| format!("{} cannot be removed", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Runs the command to its end. SIGINT and SIGTERM of this program end it.
+async fn run_command(
+    command: &[String],
+    endpoints_file: &Path,
+    state: &State,
+    interrupts: &mut Interrupts,
+) -> anyhow::Result<ExitStatus> {
+    let (program, args) = command.split_first().context("a command is needed")?;
+    let mut child = Command::new(program)
+        .args(args)
+        .env(endpoints::VARIABLE, endpoints_file)
+        // The terminal belongs to another process group, so a read from it would block.
+        .stdin(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .with_context(|| format!("{program} cannot be started"))?;
+    let id = child.id().context("the command ended at once")?;
+    let identity = Identity::of(id).context("the command's identity cannot be read")?;
+    let record = PartRecord { identity, ready_after: None };
+    state.update(|all| drop(all.parts.insert(NAME.to_owned(), record)))?;
+
+    let status = tokio::select! {
+        status = child.wait() => status,
+        signal = interrupts.next() => {
+            signal_group(id, signal)?;
+            if let Ok(status) = timeout(STOP_TIMEOUT, child.wait()).await {
+                status
+            } else {
+                signal_group(id, Signal::KILL)?;
+                child.wait().await
+            }
+        }
+    };
+    // Processes that the command left running.
+    signal_group(id, Signal::KILL)?;
+    status.with_context(|| format!("{program} cannot be waited for"))
+}
+
+/// Signals a process group. An empty group, whose processes have ended, is no error.
+fn signal_group(leader: u32, signal: Signal) -> anyhow::Result<()> {
+    let group = Pid::from_raw(leader.cast_signed()).context("0 is no process")?;
+    match kill_process_group(group, signal) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(error) => Err(error).context("the command's processes cannot be signalled"),
+    }
+}
+
+/// The command's exit code; for a death by signal, 128 plus the signal, as in a shell.
 fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     ExitCode::from(u8::try_from(code).unwrap_or(1))

@@ -1,4 +1,4 @@
-//! `muster status`: what runs, where, since when it was ready, and what it weighs.
+//! `muster status`: state, pid, address, time to ready and memory of each part.
 
 use std::process::ExitCode;
 
@@ -12,8 +12,8 @@ use crate::process::RunState;
 use crate::stack::StackConfig;
 use crate::state::Record;
 
-/// How long a part gets to answer.
-const TIMEOUT: Duration = Duration::from_secs(3);
+/// Limit for one probe.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// One line of the table.
 struct Row {
@@ -30,14 +30,14 @@ enum State {
     Ready,
     NotReady,
     Stopped,
-    /// It was started and has ended without being asked to.
+    /// It ended without a stop by `muster`.
     Ended,
 }
 
 /// Succeeds when every part is ready.
 pub(super) async fn run() -> anyhow::Result<ExitCode> {
     let Some((stack, record)) = read_local()? else {
-        print("Nothing was ever started here; `muster up` starts the stack.");
+        print("This checkout has no stack; `muster up` starts it.");
         return Ok(ExitCode::FAILURE);
     };
     let rows = join_all(stack.parts.iter().map(|part| inspect(part, &stack.config, &record))).await;
@@ -62,7 +62,7 @@ pub(super) async fn run() -> anyhow::Result<ExitCode> {
 async fn inspect(part: &Part, config: &StackConfig, record: &Record) -> Row {
     let known = record.parts.get(part.name);
     let pid = record.alive(part.name).map(|identity| identity.pid);
-    let answers = pid.is_some() && matches!(timeout(TIMEOUT, part.probe(config)).await, Ok(Ok(())));
+    let answers = pid.is_some() && matches!(timeout(PROBE_TIMEOUT, part.probe(config)).await, Ok(Ok(())));
     Row {
         name: part.name,
         state: match (known, pid) {

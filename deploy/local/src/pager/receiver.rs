@@ -7,37 +7,40 @@ use std::time::{Duration, Instant, SystemTime};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::Context;
 
-use super::event::{AlertEvent, WebhookBody};
-use super::file::{append, read};
-use super::heartbeat::{self, Heartbeat};
+use super::events::{AlertEvent, AlertStates, Status, WebhookBody, append, read};
 use super::reconcile::{Reconciler, firing_at};
-use super::states::AlertStates;
 use crate::console::print_error;
 
 /// The largest webhook that is read.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-/// How many senders may be connected at once.
+/// Limit of concurrent connections.
 const CONNECTION_LIMIT: usize = 16;
 
-/// How often the heartbeat is looked at.
+/// How often the pager checks the heartbeat.
 const HEARTBEAT_POLL: Duration = Duration::from_secs(1);
 
-/// How many times Alertmanager is asked before an absent alert has ended.
-const ANSWERS: u32 = 6;
+/// Requests to Alertmanager during `absent_for`.
+const REQUESTS: u32 = 6;
 
-/// What a pager needs to know.
+/// Settings of the receiver.
+#[derive(Debug, clap::Args)]
 pub(crate) struct Settings {
     /// The port on the loopback interface.
-    pub(crate) port: u16,
+    #[arg(long)]
+    port: u16,
     /// The file of events.
-    pub(crate) file: PathBuf,
-    /// How long the heartbeat may stay away before that is a page.
-    pub(crate) heartbeat_within: Duration,
+    #[arg(long)]
+    file: PathBuf,
+    /// Seconds without a heartbeat after which the pager writes a page.
+    #[arg(long)]
+    heartbeat_within_s: u64,
     /// The URL of the Alertmanager that sends.
-    pub(crate) alertmanager: String,
-    /// How long an open alert has to be absent there before it has ended. Longer than Prometheus waits before it sends an alert again.
-    pub(crate) absent_for: Duration,
+    #[arg(long)]
+    alertmanager: String,
+    /// Seconds for which Alertmanager lacks an open alert before it counts as ended. Longer than the resend delay of Prometheus.
+    #[arg(long)]
+    absent_for_s: u64,
 }
 
 /// The file of events, the state of each alert, and the heartbeat.
@@ -47,10 +50,12 @@ struct PageLog {
     heartbeat: Heartbeat,
 }
 
-/// Takes notifications until a signal ends the program, writes a page when the heartbeat stays away, and what Alertmanager
-/// does not tell.
+/// Receives notifications until a signal ends the program. Writes a page when the heartbeat is missing, and the events that Alertmanager
+/// does not send.
 pub(crate) async fn serve(settings: Settings) -> anyhow::Result<()> {
-    let Settings { port, file, heartbeat_within, alertmanager, absent_for } = settings;
+    let Settings { port, file, heartbeat_within_s, alertmanager, absent_for_s } = settings;
+    let (heartbeat_within, absent_for) =
+        (Duration::from_secs(heartbeat_within_s), Duration::from_secs(absent_for_s));
     let pages = web::Data::new(Mutex::new(PageLog::open(file, heartbeat_within)?));
     let watched = web::Data::clone(&pages);
     let server = HttpServer::new(move || {
@@ -77,7 +82,7 @@ async fn watch_heartbeat(pages: &Mutex<PageLog>) -> anyhow::Result<()> {
     loop {
         tokio::time::sleep(HEARTBEAT_POLL).await;
         if let Err(error) = pages.lock().expect(LOCK).report_absence() {
-            print_error(format_args!("a page is not kept: {error:#}"));
+            print_error(format_args!("cannot write a page: {error:#}"));
         }
     }
 }
@@ -86,7 +91,7 @@ async fn watch_heartbeat(pages: &Mutex<PageLog>) -> anyhow::Result<()> {
 async fn watch_alertmanager(pages: &Mutex<PageLog>, url: &str, absent_for: Duration) -> anyhow::Result<()> {
     let mut reconciler = Reconciler::new(absent_for);
     loop {
-        tokio::time::sleep(absent_for / ANSWERS).await;
+        tokio::time::sleep(absent_for / REQUESTS).await;
         let unconfirmed = pages.lock().expect(LOCK).unconfirmed();
         if unconfirmed.is_empty() {
             continue;
@@ -95,26 +100,26 @@ async fn watch_alertmanager(pages: &Mutex<PageLog>, url: &str, absent_for: Durat
             Ok(firing) => {
                 let found = reconciler.answered(&unconfirmed, &firing, Instant::now(), &now());
                 if let Err(error) = pages.lock().expect(LOCK).add_all(found) {
-                    print_error(format_args!("what was found at Alertmanager is not kept: {error:#}"));
+                    print_error(format_args!("cannot write the events found at Alertmanager: {error:#}"));
                 }
             }
             Err(error) => {
-                print_error(format_args!("whether open pages still fire is not known: {error:#}"));
+                print_error(format_args!("cannot confirm the open alerts: {error:#}"));
                 reconciler.unanswered();
             }
         }
     }
 }
 
-/// Why the lock of the pages is never poisoned.
-const LOCK: &str = "no holder of this lock panics";
+/// Reason why the lock is never poisoned.
+const LOCK: &str = "no code panics while it holds this lock";
 
-/// Alertmanager sends again whatever is not answered with success.
+/// Alertmanager repeats a notification until it gets a 2xx status.
 async fn receive(body: web::Json<WebhookBody>, pages: web::Data<Mutex<PageLog>>) -> HttpResponse {
     match pages.lock().expect(LOCK).add(&body) {
         Ok(()) => HttpResponse::Ok().finish(),
         Err(error) => {
-            print_error(format_args!("a page is not kept: {error:#}"));
+            print_error(format_args!("cannot write a page: {error:#}"));
             HttpResponse::InternalServerError().finish()
         }
     }
@@ -127,10 +132,10 @@ impl PageLog {
         Ok(Self { path, states, heartbeat })
     }
 
-    /// What Alertmanager has to be asked about: the absence of the heartbeat is our own page.
+    /// The events that Alertmanager has to confirm. The page about a missing heartbeat is not Alertmanager's.
     fn unconfirmed(&self) -> Vec<AlertEvent> {
         let unconfirmed = self.states.unconfirmed().into_iter();
-        unconfirmed.filter(|event| event.alert != heartbeat::ALERT).cloned().collect()
+        unconfirmed.filter(|event| event.alert != WATCHDOG).cloned().collect()
     }
 
     fn report_absence(&mut self) -> anyhow::Result<()> {
@@ -144,7 +149,7 @@ impl PageLog {
         let now = now();
         for alert in &webhook.alerts {
             let event = AlertEvent::new(alert, now.clone());
-            if event.alert == heartbeat::ALERT {
+            if event.alert == WATCHDOG {
                 self.heartbeat.beat(&event).map_or(Ok(()), |ended| self.keep(ended))?;
             } else {
                 self.add_event(event)?;
@@ -168,6 +173,66 @@ impl PageLog {
     }
 }
 
+/// The alert that always fires (`deploy/monitoring/causes.yaml`).
+const WATCHDOG: &str = "Watchdog";
+
+/// Dead man's switch: the time of the last heartbeat, and the page about a missing one.
+///
+/// The alert `Watchdog` always fires, and Alertmanager repeats it. Without it, no other alert arrives either.
+struct Heartbeat {
+    within: Duration,
+    last: Instant,
+    missing: Option<AlertEvent>,
+}
+
+impl Heartbeat {
+    /// Expects a heartbeat `within` this time. A page that is open in `states` stays open until the next heartbeat.
+    fn new(within: Duration, states: &AlertStates) -> Self {
+        let missing = states.open().into_iter().find(|event| event.alert == WATCHDOG).cloned();
+        Self { within, last: Instant::now(), missing }
+    }
+
+    /// Takes a heartbeat; returns the end of the page about its absence, if one is open.
+    fn beat(&mut self, event: &AlertEvent) -> Option<AlertEvent> {
+        // Alertmanager sends its end too, after Prometheus stopped to send it.
+        if event.status == Status::Resolved {
+            return None;
+        }
+        self.last = Instant::now();
+        self.missing.take().map(|missing| AlertEvent {
+            status: Status::Resolved,
+            received_at: event.received_at.clone(),
+            ends_at: Some(event.received_at.clone()),
+            summary: "The heartbeat is back: alerts arrive again".to_owned(),
+            ..missing
+        })
+    }
+
+    /// Returns the page about a missing heartbeat, once.
+    fn absence(&mut self, received_at: &str) -> Option<AlertEvent> {
+        if self.missing.is_some() || self.last.elapsed() < self.within {
+            return None;
+        }
+        let page = AlertEvent {
+            received_at: received_at.to_owned(),
+            status: Status::Firing,
+            severity: "page".to_owned(),
+            alert: WATCHDOG.to_owned(),
+            service: "monitoring".to_owned(),
+            slo: None,
+            starts_at: received_at.to_owned(),
+            ends_at: None,
+            found: None,
+            summary: format!("No heartbeat from the monitoring for {} s", self.within.as_secs()),
+            description: "Impact: no other alert arrives either, whatever happens.".to_owned(),
+            runbook: "docs/runbooks/Watchdog.md".to_owned(),
+            fingerprint: "heartbeat".to_owned(),
+        };
+        self.missing = Some(page.clone());
+        Some(page)
+    }
+}
+
 fn now() -> String {
     let now: chrono::DateTime<chrono::Utc> = SystemTime::now().into();
     now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
@@ -179,27 +244,30 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::event::Status;
     use super::*;
 
     fn webhook(status: &str, starts_at: &str) -> WebhookBody {
+        webhook_of("TargetDown", "6f1f", status, starts_at)
+    }
+
+    fn webhook_of(alert: &str, fingerprint: &str, status: &str, starts_at: &str) -> WebhookBody {
         serde_json::from_value(json!({
             "version": "4",
             "receiver": "pager",
             "alerts": [{
                 "status": status,
-                "labels": { "alertname": "TargetDown", "severity": "page", "service": "orders" },
+                "labels": { "alertname": alert, "severity": "page", "service": "orders" },
                 "annotations": { "summary": "No instance answers", "runbook_url": "docs/runbooks/TargetDown.md" },
                 "startsAt": starts_at,
                 "endsAt": if status == "resolved" { "2026-01-01T00:30:00Z" } else { "0001-01-01T00:00:00Z" },
-                "fingerprint": "6f1f",
+                "fingerprint": fingerprint,
             }],
         }))
         .unwrap()
     }
 
     #[test]
-    fn a_notice_is_kept_once_however_often_it_is_sent_and_whoever_restarts() {
+    fn an_event_is_kept_once_across_repeated_webhooks_and_restarts() {
         let path = std::env::temp_dir().join(format!("muster-pages-{}.jsonl", std::process::id()));
         for _ in 0..2 {
             let mut pages = PageLog::open(path.clone(), Duration::MAX).unwrap();
@@ -215,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_after_half_a_line_is_kept_and_shown() {
+    fn an_event_after_a_torn_line_is_kept() {
         let path = std::env::temp_dir().join(format!("muster-torn-{}.jsonl", std::process::id()));
         fs::write(&path, r#"{"received_at":"2026-01-0"#).unwrap();
         let mut pages = PageLog::open(path.clone(), Duration::MAX).unwrap();
@@ -227,16 +295,14 @@ mod tests {
     }
 
     #[test]
-    fn a_full_file_is_begun_anew_with_what_is_open() {
+    fn a_full_file_is_rotated_and_keeps_the_open_alerts() {
         let path = std::env::temp_dir().join(format!("muster-full-{}.jsonl", std::process::id()));
         let mut pages = PageLog::open(path.clone(), Duration::MAX).unwrap();
         pages.add(&webhook("firing", "2026-01-01T00:00:00Z")).unwrap();
         let open = fs::read(&path).unwrap();
         fs::write(&path, open.repeat(5 * 1024 * 1024 / open.len())).unwrap();
         let mut pages = PageLog::open(path.clone(), Duration::MAX).unwrap();
-        let mut other = webhook("firing", "2026-01-01T00:01:00Z");
-        other.set_fingerprint("7a2b");
-        pages.add(&other).unwrap();
+        pages.add(&webhook_of("TargetDown", "7a2b", "firing", "2026-01-01T00:01:00Z")).unwrap();
         let (kept, size) = read(&path, 0).unwrap();
         fs::remove_file(&path).unwrap();
         fs::remove_file(path.with_extension("previous.jsonl")).unwrap();
@@ -246,10 +312,9 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_heartbeat_is_one_page_until_the_next_heartbeat_resolves_it() {
+    fn a_missing_heartbeat_is_one_page_that_the_next_heartbeat_resolves() {
         let path = std::env::temp_dir().join(format!("muster-heartbeat-{}.jsonl", std::process::id()));
-        let mut heartbeat = webhook("firing", "2026-01-01T00:00:00Z");
-        heartbeat.rename("Watchdog");
+        let heartbeat = webhook_of("Watchdog", "6f1f", "firing", "2026-01-01T00:00:00Z");
 
         let mut pages = PageLog::open(path.clone(), Duration::MAX).unwrap();
         pages.add(&heartbeat).unwrap();

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
-use super::event::{AlertDetails, AlertEvent, Status};
+use super::events::{AlertDetails, AlertEvent, Status};
 use crate::readiness::http_client;
 
-/// How long one answer may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// Timeout of one request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The largest answer that is read: some thousand alerts.
+/// Limit of the response body: some thousand alerts.
 const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
 
 /// One firing alert (its API v2, `gettableAlert`).
@@ -37,10 +37,10 @@ struct Muted {
     silenced_by: Vec<String>,
 }
 
-/// Asks Alertmanager at `url` for every alert that fires, muted or not.
+/// Gets every firing alert from Alertmanager at `url`, muted or not.
 pub(super) async fn firing_at(url: &str) -> anyhow::Result<Vec<FiringAlert>> {
     let url = format!("{url}/api/v2/alerts?active=true&inhibited=true&silenced=true&unprocessed=true");
-    let request = http_client().get(url).timeout(ANSWER_WITHIN);
+    let request = http_client().get(url).timeout(REQUEST_TIMEOUT);
     let mut response = request.send().await.context("Alertmanager does not answer")?;
     ensure!(response.status().is_success(), "Alertmanager answers {}", response.status());
     let mut body = Vec::new();
@@ -59,14 +59,14 @@ pub(super) struct Reconciler {
 
 #[derive(Default)]
 struct Observation {
-    /// What muted it when it was seen last.
+    /// The inhibition or silence in the last answer with the alert.
     muted_by: Option<String>,
     absent_since: Option<Absence>,
 }
 
 struct Absence {
     since: Instant,
-    /// The same moment for people (RFC 3339).
+    /// The same time (RFC 3339).
     at: String,
 }
 
@@ -95,7 +95,7 @@ impl Reconciler {
                     None
                 }
                 (Status::Firing, None) => self.absent(last, now, clock),
-                (Status::Resolved, Some(alert)) => begun_again(alert, firing, clock),
+                (Status::Resolved, Some(alert)) => fires_again(alert, firing, clock),
                 (Status::Resolved, None) => None,
             }
         });
@@ -118,7 +118,7 @@ impl Reconciler {
     }
 }
 
-fn begun_again(alert: &FiringAlert, firing: &[FiringAlert], now: &str) -> Option<AlertEvent> {
+fn fires_again(alert: &FiringAlert, firing: &[FiringAlert], now: &str) -> Option<AlertEvent> {
     let found = Some("Alertmanager took it for told".to_owned());
     muted_by(alert, firing)
         .is_none()
@@ -181,7 +181,7 @@ mod tests {
         .unwrap()
     }
 
-    /// Gives the answers, or none, at these seconds, and returns the ends that were found, with the second.
+    /// Feeds the answers, or failed requests, at these seconds; returns the ends that were found, with the second.
     fn course(answers: &[(u64, Option<&[FiringAlert]>)]) -> Vec<(u64, String)> {
         let (open, begin) = ([burn()], Instant::now());
         let mut reconciler = Reconciler::new(LASTING);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alert_that_was_absent_for_long_enough_has_ended_for_the_reason_seen_last() {
+    fn an_alert_that_is_absent_long_enough_ends_with_the_reason_seen_last() {
         for (seen, reason) in [
             (firing(&["down"], &[]), "ended while it was inhibited by TargetDown of orders"),
             (firing(&["gone"], &[]), "ended while it was inhibited by another alert"),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_an_outage_of_alertmanager_nor_its_restart_without_alerts_ends_anything() {
+    fn neither_an_outage_nor_a_restart_of_alertmanager_ends_an_alert() {
         let seen = firing(&[], &[]);
         let restarted = [
             (0, Some(&seen[..])),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_concluded_to_have_ended_begins_again_when_nothing_mutes_it() {
+    fn an_alert_with_an_inferred_end_fires_again_unless_it_is_muted() {
         let inferred = end(&burn(), None, "2026-01-01T00:05:00Z", "2026-01-01T00:06:30Z");
         let asked = |firing: &[FiringAlert]| {
             Reconciler::new(LASTING).answered(std::slice::from_ref(&inferred), firing, Instant::now(), "now")

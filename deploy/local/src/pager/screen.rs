@@ -5,21 +5,19 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::event::{AlertEvent, Status};
-use super::file::read;
-use super::states::AlertStates;
+use super::events::{AlertEvent, AlertStates, Status, read};
 use crate::console::print;
 
-/// How often the file is looked at.
+/// How often `--follow` reads the file.
 const POLL: Duration = Duration::from_millis(300);
 
-/// The width of what is shown.
+/// The width of a box.
 const WIDTH: usize = 78;
 
 /// How many events the history shows.
 const HISTORY: usize = 20;
 
-/// Shows what is open and what was before; with `follow`, goes on with what comes until a signal ends the program.
+/// Shows the open alerts and the history; with `follow`, also new events until a signal ends the program.
 pub(crate) async fn show(path: &Path, checkout: &Path, follow: bool) -> anyhow::Result<()> {
     let (events, mut seen) = read(path, 0)?;
     print(overview(&events, checkout, Utc::now()));
@@ -39,7 +37,7 @@ pub(crate) async fn show(path: &Path, checkout: &Path, follow: bool) -> anyhow::
     }
 }
 
-/// Everything there is to see: each open alert in full, then a line for each event of the past, the newest last.
+/// Each open alert in a box, then a line for each event of the history, the newest last.
 fn overview(events: &[AlertEvent], checkout: &Path, now: DateTime<Utc>) -> String {
     if events.is_empty() {
         return "No page and no ticket so far.".to_owned();
@@ -64,7 +62,7 @@ fn open_in_a_line(states: &AlertStates) -> String {
     format!("Open now: {}.", names.join(", "))
 }
 
-/// What the phone shows when a event comes, with the terminal's bell for a page.
+/// The output for a new event, with the terminal's bell for a page.
 fn announcement(event: &AlertEvent, checkout: &Path) -> String {
     match event.status {
         Status::Firing => {
@@ -75,7 +73,7 @@ fn announcement(event: &AlertEvent, checkout: &Path) -> String {
     }
 }
 
-/// An alert that is open, in a box. Its figures are those of the notification.
+/// An open alert in a box. Its figures are those of the notification.
 fn in_full(event: &AlertEvent, checkout: &Path, now: DateTime<Utc>) -> String {
     let title = format!("─ {} ─ {} ", event.severity.to_uppercase(), event.alert);
     let objective = event.slo.as_ref().map(|slo| format!(", objective {slo}")).unwrap_or_default();
@@ -96,7 +94,7 @@ fn in_full(event: &AlertEvent, checkout: &Path, now: DateTime<Utc>) -> String {
     lines.join("\n")
 }
 
-/// A event of the past, without figures: they were true then.
+/// An event of the history, without figures, which are out of date.
 fn in_a_line(event: &AlertEvent) -> String {
     let severity = event.severity.to_uppercase();
     let (kind, course) = match event.status {
@@ -118,7 +116,7 @@ fn timestamp(at: Option<DateTime<Utc>>) -> String {
     at.map_or_else(|| "an unknown time".to_owned(), |at| at.format("%Y-%m-%d %H:%M:%S").to_string())
 }
 
-/// The time between two moments in its two largest units.
+/// A duration in its two largest units.
 fn between(from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>) -> String {
     let (Some(from), Some(until)) = (from, until) else { return "an unknown time".to_owned() };
     let lasting = (until - from).max(TimeDelta::zero());
@@ -159,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_says_what_since_when_impact_budget_and_what_to_do() {
+    fn an_open_alert_shows_its_duration_impact_budget_and_runbook() {
         let screen = shown(&[event(Status::Firing)]);
         for expected in [
             "Open now: page OrdersLatencyBurn.",
@@ -177,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_comes_first_and_what_was_has_no_figures() {
+    fn open_alerts_come_first_and_the_history_has_no_figures() {
         let ticket = |fingerprint: &str, starts_at: &str| AlertEvent {
             severity: "ticket".to_owned(),
             alert: format!("Ticket{fingerprint}"),
@@ -202,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_history_is_cut_and_says_so() {
+    fn a_long_history_is_truncated_with_a_note() {
         let mut events = vec![event(Status::Firing); HISTORY];
         events.push(event(Status::Resolved));
         let screen = shown(&events);
@@ -212,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_shown_in_two_units() {
+    fn durations_have_two_units() {
         let from: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
         for (seconds, text) in
             [(-3, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3_700, "1 h 1 min"), (90_000, "1 d 1 h")]

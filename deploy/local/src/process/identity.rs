@@ -167,7 +167,8 @@ mod tests {
         let identity = Identity::of(child.id()).unwrap();
 
         assert!(identity.is_alive());
-        assert_eq!(RunState::of(child.id()).unwrap().to_string(), "state S: sleeping, waits for something");
+        let state = RunState::of(child.id()).unwrap().to_string();
+        assert!(state.starts_with("state R") || state.starts_with("state S"), "{state}");
 
         child.kill().unwrap();
         child.wait().unwrap();

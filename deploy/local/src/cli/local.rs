@@ -1,0 +1,146 @@
+//! Commands on the stack of `muster up`: `up`, `down`, `kill`, `restart`, `logs`, `env`, `target`.
+
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use tokio::time::Instant;
+
+use super::{NO_STACK, open_local, read_local};
+use crate::checkout::Checkout;
+use crate::console::{print, seconds};
+use crate::parts::postgres::SUPERUSER;
+use crate::ports::{DEFAULT_BASE, Ports, authority, url};
+use crate::profile::Profile;
+use crate::signals::Interrupts;
+use crate::stack::{self, Stack, StackConfig, log_file, stop_all};
+use crate::state::{Record, State};
+
+pub(super) async fn up(port_base: Option<u16>, profile: Option<Profile>) -> anyhow::Result<()> {
+    let mut interrupts = Interrupts::listen()?;
+    let begun = Instant::now();
+    let checkout = Checkout::find()?;
+    checkout.require_setup()?;
+    let state_dir = checkout.state_dir();
+    let state = Arc::new(State::open(&state_dir)?);
+    let record = state.record();
+    let base = choose("port base", port_base, record.port_base.unwrap_or(DEFAULT_BASE), &record)?;
+    let profile = choose("profile", profile, record.profile.unwrap_or_default(), &record)?;
+    let ports = Ports::from_base(base)?;
+    state.update(|record| {
+        record.port_base = Some(base);
+        record.profile = Some(profile);
+    })?;
+    let stack = Stack::local(StackConfig::prepare(checkout, state_dir, ports)?, profile);
+    let was_running = stack.parts.iter().all(|part| record.alive(part.name).is_some());
+
+    stack::start(&stack, &state, &mut interrupts).await.context("the stack is not up")?;
+    if was_running {
+        print("The stack was already running; `muster down` stops it.");
+    } else {
+        print(format_args!("The stack is ready after {}; `muster down` stops it.", seconds(begun.elapsed())));
+    }
+    Ok(())
+}
+
+/// The requested value of a setting, or the stored one. A running stack cannot change it.
+fn choose<T: Copy + Display + PartialEq>(
+    what: &str,
+    requested: Option<T>,
+    stored: T,
+    record: &Record,
+) -> anyhow::Result<T> {
+    let chosen = requested.unwrap_or(stored);
+    if chosen != stored && record.any_alive() {
+        bail!("the stack runs with {what} {stored}: `muster down` first, then up with {chosen}");
+    }
+    Ok(chosen)
+}
+
+pub(super) async fn down() -> anyhow::Result<()> {
+    let Some((stack, state)) = open_local()? else {
+        print("This checkout has no stack.");
+        return Ok(());
+    };
+    if !state.record().any_alive() {
+        print("No process of this checkout was running.");
+    }
+    stop_all(&stack, &state).await
+}
+
+pub(super) async fn kill(part: &str) -> anyhow::Result<()> {
+    let (_, state) = open_local()?.context(NO_STACK)?;
+    stack::kill(part, &state).await?;
+    print(format_args!("{part} killed; `muster restart {part}` starts it again"));
+    Ok(())
+}
+
+pub(super) async fn restart(part: &str) -> anyhow::Result<()> {
+    let (stack, state) = open_local()?.context(NO_STACK)?;
+    stack::restart(&stack, part, &state).await
+}
+
+/// Becomes tail(1).
+pub(super) fn logs(part: Option<String>, follow: bool, lines: u32) -> anyhow::Result<()> {
+    let state_dir = Checkout::find()?.state_dir();
+    let files = match part {
+        Some(part) => vec![log_file(&state_dir, &part)],
+        None => current_logs(&state_dir)?,
+    };
+    if let Some(missing) = files.iter().find(|file| !file.is_file()) {
+        bail!("{} does not exist; `muster status` names the parts", missing.display());
+    }
+    let mut tail = Command::new("tail");
+    tail.arg("-n").arg(lines.to_string());
+    // By name, so that it follows the new log after a restart of the part.
+    tail.args(follow.then_some("-F")).arg("--").args(files);
+    Err(tail.exec()).context("tail(1) cannot be run")
+}
+
+fn current_logs(state_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut logs: Vec<PathBuf> = std::fs::read_dir(state_dir.join("logs"))
+        .context(NO_STACK)?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.extension() == Some(OsStr::new("log")))
+        .filter(|path| !path.to_string_lossy().ends_with(".previous.log"))
+        .collect();
+    logs.sort();
+    Ok(logs)
+}
+
+/// Prints assignments for a POSIX shell. The password is useless outside this machine.
+pub(super) fn env() -> anyhow::Result<()> {
+    let (stack, _) = read_local()?.context(NO_STACK)?;
+    let ports = stack.config.ports;
+    let variables = [
+        ("ORDERS_URL", url(ports.orders())),
+        ("ORDERS_ADMIN_URL", url(ports.orders_admin())),
+        ("URL_SHORTENER_URL", url(ports.url_shortener())),
+        ("URL_SHORTENER_ADMIN_URL", url(ports.url_shortener_admin())),
+        ("EMAIL_CONSUMER_ADMIN_URL", url(ports.email_consumer_admin())),
+        ("PROMETHEUS_URL", url(ports.prometheus())),
+        ("ALERTMANAGER_URL", url(ports.alertmanager())),
+        ("MAILBOX_URL", url(ports.mailbox_api())),
+        ("KAFKA_BOOTSTRAP_SERVERS", authority(ports.kafka())),
+        ("PGHOST", "127.0.0.1".to_owned()),
+        ("PGPORT", ports.postgres().to_string()),
+        ("PGUSER", SUPERUSER.to_owned()),
+        ("PGPASSWORD", stack.config.secrets.random(SUPERUSER)?),
+    ];
+    for (name, value) in variables {
+        print(format_args!("export {name}={value}"));
+    }
+    Ok(())
+}
+
+pub(super) fn target() -> anyhow::Result<()> {
+    let (stack, _) = read_local()?.context(NO_STACK)?;
+    let target = crate::target::target(&stack.config)?;
+    print(toml::to_string_pretty(&target).context("the target as TOML")?.trim_end());
+    Ok(())
+}
