@@ -1,63 +1,61 @@
-//! Connections to one server: no more than a bound, kept open, the most recently used first.
+//! HTTP/1.1 client for one server: a bounded number of connections, kept open, the most recently used first.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::StatusCode;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HOST, HeaderMap, HeaderValue};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::AbortHandle;
 use tokio::time::{timeout, timeout_at};
 
-/// A connection that was not used for so long is closed rather than used: the server may be about to close it, and what it
-/// drops then would look like its failure.
-const STALE: Duration = Duration::from_secs(2);
+/// A connection that was idle for longer is closed and not used: the server may be about to close it, and a request that is lost
+/// then would look like a failure of the server.
+const MAX_IDLE: Duration = Duration::from_secs(2);
 
-/// The longest body that is read; none of ours comes near it.
-const BODY_LIMIT: usize = 1 << 20;
+/// The longest body that is read.
+const BODY_LIMIT: usize = 16 << 20;
 
 /// A request with its whole body, and without the header `host`.
 pub type Request = hyper::Request<Full<Bytes>>;
 
-/// A GET request.
-pub fn get(path: &str, headers: &[(HeaderName, HeaderValue)]) -> anyhow::Result<Request> {
-    with_headers(hyper::Request::get(path), headers, Bytes::new())
+/// Makes a GET request.
+pub fn get(path_and_query: &str) -> anyhow::Result<Request> {
+    Ok(hyper::Request::get(path_and_query).body(Full::default())?)
 }
 
-/// A POST request.
-pub fn post(path: &str, headers: &[(HeaderName, HeaderValue)], body: String) -> anyhow::Result<Request> {
-    with_headers(hyper::Request::post(path), headers, Bytes::from(body))
-}
-
-fn with_headers(
-    request: hyper::http::request::Builder,
-    headers: &[(HeaderName, HeaderValue)],
-    body: Bytes,
-) -> anyhow::Result<Request> {
-    let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
-    Ok(request.body(Full::new(body))?)
-}
-
-/// The bounds of what is under way to one server.
+/// The bounds of the requests to one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at most.
+    /// Maximum number of connections.
     pub connections: usize,
-    /// Requests that wait for a connection at most.
+    /// Maximum number of requests that wait for a connection.
     pub waiting: usize,
     /// How long a request waits for a connection, from its intended start.
     pub slot_timeout: Duration,
-    /// How long an answer may take, connecting included.
+    /// How long an answer may take, with the time to connect.
     pub request_timeout: Duration,
 }
 
-/// What a server answered.
+impl Limits {
+    /// For a client that does not measure.
+    pub const FEW: Self = Self {
+        connections: 8,
+        waiting: 32,
+        slot_timeout: Duration::from_secs(30),
+        request_timeout: Duration::from_secs(5),
+    };
+}
+
+/// The answer of a server.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
@@ -68,29 +66,49 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// Why there is no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Failure {
-    /// No connection became free in time, so nothing was sent.
-    Dropped,
-    /// The request was sent, or about to be, and no answer came in time.
-    Timeout,
-    /// No connection could be opened.
-    Connect,
-    /// The connection broke, or what came over it was not HTTP.
-    Broken,
+impl Answer {
+    /// Fails when the answer has another status; the error has the body.
+    pub fn expect(self, status: u16) -> anyhow::Result<Self> {
+        ensure!(
+            self.status == status,
+            "HTTP {} instead of {status}: {}",
+            self.status.as_u16(),
+            self.excerpt()
+        );
+        Ok(self)
+    }
+
+    /// Parses the body.
+    pub fn json<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
+        serde_json::from_slice(&self.body).with_context(|| format!("unexpected body: {}", self.excerpt()))
+    }
+
+    /// Returns the beginning of the body, for messages.
+    pub fn excerpt(&self) -> String {
+        String::from_utf8_lossy(self.body.get(..1000).unwrap_or(&self.body)).into_owned()
+    }
+
+    /// Returns a header; empty when it is missing or not text.
+    pub fn header(&self, name: impl hyper::header::AsHeaderName) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
 }
 
-impl Failure {
-    /// The word for it in reports.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Dropped => "dropped",
-            Self::Timeout => "timeout",
-            Self::Connect => "no connection",
-            Self::Broken => "connection broken",
-        }
-    }
+/// Why a request has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Failure {
+    /// No connection became free in time; nothing was sent.
+    #[error("dropped")]
+    Dropped,
+    /// No answer in time. The request may have been sent.
+    #[error("timeout")]
+    Timeout,
+    /// No connection could be opened.
+    #[error("no connection")]
+    Connect,
+    /// The connection broke, or the answer was not HTTP.
+    #[error("connection broken")]
+    Broken,
 }
 
 /// The connections to one server.
@@ -131,7 +149,14 @@ impl Connections {
         })
     }
 
-    /// Sends a request that was to leave at `intended`.
+    /// Sends a request now. An error names the request.
+    pub async fn call(&self, request: Request) -> anyhow::Result<Answer> {
+        let what =
+            format!("{} {}: no answer from {}", request.method(), request.uri().path(), self.authority);
+        self.send(request, Instant::now()).await.context(what)
+    }
+
+    /// Sends a request whose intended start is `intended`.
     pub async fn send(&self, mut request: Request, intended: Instant) -> Result<Answer, Failure> {
         request.headers_mut().insert(HOST, self.host.clone());
         let _slot = self.slot(intended).await?;
@@ -145,7 +170,7 @@ impl Connections {
         let _waiting = Waiting::begin(&self.n_waiting, self.limits.waiting).ok_or(Failure::Dropped)?;
         let deadline = intended + self.limits.slot_timeout;
         match timeout_at(deadline.into(), self.slots.acquire()).await {
-            Ok(permit) => Ok(permit.expect("it is never closed")),
+            Ok(permit) => Ok(permit.expect("the semaphore is never closed")),
             Err(_) => Err(Failure::Dropped),
         }
     }
@@ -161,15 +186,15 @@ impl Connections {
         // A server that asked for the connection to be closed closes it before it is ready again.
         if connection.sender.ready().await.is_ok() {
             connection.used_at = Instant::now();
-            self.idle.lock().expect("nobody panics with this lock").push(connection);
+            self.idle.lock().expect("no panic while locked").push(connection);
         }
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
 
     fn take_idle(&self) -> Option<Connection> {
-        let mut idle = self.idle.lock().expect("nobody panics with this lock");
+        let mut idle = self.idle.lock().expect("no panic while locked");
         let newest = idle.pop()?;
-        if newest.sender.is_ready() && newest.used_at.elapsed() < STALE {
+        if newest.sender.is_ready() && newest.used_at.elapsed() < MAX_IDLE {
             return Some(newest);
         }
         // The others have been idle for longer.
@@ -181,13 +206,13 @@ impl Connections {
         let stream = TcpStream::connect(&self.authority).await?;
         stream.set_nodelay(true)?;
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
-        // What goes wrong on it, its sender reports.
+        // The sender reports the errors of the connection.
         let driver = tokio::spawn(async { driver.await.unwrap_or_default() }).abort_handle();
         Ok(Connection { sender, driver, used_at: Instant::now() })
     }
 }
 
-/// One of those who wait for a slot.
+/// A request that waits for a connection.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {

@@ -1,71 +1,72 @@
-//! Sends requests on schedule, whether or not answers come: an open loop.
+//! Sends the requests of a workload: on schedule, whether or not answers arrive (open loop), or one after another (closed loop).
 //!
-//! What is measured is the time from the intended start to the whole answer. A server that stalls holds up no request that was
-//! to leave meanwhile, or, where every connection is taken, is charged for the wait. The generator measures how late it hands
-//! requests over itself, so that a run in which it fell behind can be told from one in which the server did.
+//! In the open loop, latency counts from the intended start to the whole answer. A server that stalls delays no request that is due
+//! meanwhile; a request that waits for a connection is charged to the server. The engine measures its own scheduling lag, which tells
+//! a run in which the generator fell behind from one in which the server did.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use futures::{StreamExt as _, stream};
 use tokio_util::task::TaskTracker;
 
 use crate::connections::{Answer, Connections, Failure, Request};
 use crate::pacer::Pacer;
-use crate::recording::{Ending, Recording};
-use crate::schedule::{Arrival, Schedule};
+use crate::recording::{Outcome, Recording};
+use crate::schedule::Arrival;
 
-/// A generator that is so late has lost, and ends the run.
-const HOPELESS: Duration = Duration::from_secs(5);
+/// A scheduling lag at which the generator stops the run.
+const MAX_SCHEDULING_LAG: Duration = Duration::from_secs(5);
 
-/// How many requests may wait for their next try at once; beyond, there is none.
-const RETRYING: usize = 1_000;
+/// Maximum number of requests that wait for their next try; there are no further retries.
+const MAX_RETRYING: usize = 2_000;
 
 /// One request of a workload.
 #[derive(Debug)]
 pub struct Outgoing<T> {
-    /// Which of the scenario's operations it is.
+    /// The index of the scenario's operation.
     pub operation: usize,
-    /// Which of the servers it goes to.
+    /// The index of its server.
     pub server: usize,
     /// The request.
     pub request: Request,
-    /// What the workload wants to know again when the answer is there.
+    /// What the workload needs to judge the answer.
     pub ticket: T,
 }
 
-/// What a workload makes of an answer.
+/// The result of one request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// How the request ended.
-    pub ending: Ending,
-    /// Whether to send the same request once more, after a pause.
+    /// The outcome.
+    pub outcome: Outcome,
+    /// The pause after which to send the same request again; `None` to stop.
     pub retry_after: Option<Duration>,
 }
 
 /// Makes requests and judges answers.
 pub trait Workload: Send + 'static {
-    /// What is remembered of a request while it is under way.
+    /// What a request in flight is about.
     type Ticket: Clone + Send + 'static;
 
-    /// Makes the next request, which is to leave at `due_at`. `counted` says whether it counts for thresholds.
+    /// Makes the next request, due at `due_at`. `counted`: whether it counts for thresholds.
     fn next(&mut self, due_at: Instant, counted: bool) -> Outgoing<Self::Ticket>;
 
-    /// Judges what came of a request. `n_tries` counts those of this request, the last one included.
+    /// Judges the answer to a request. `n_tries`: how often this request was sent, the last time included.
     fn judge(&mut self, ticket: &Self::Ticket, answer: &Result<Answer, Failure>, n_tries: u32) -> Judgement;
 }
 
-/// Where the run stands, for whoever watches.
+/// The state of a run.
 #[derive(Debug)]
 pub struct Progress<'a> {
-    /// Time since the beginning.
+    /// Time since the start.
     pub elapsed: Duration,
     /// Everything measured so far.
     pub recording: &'a Recording,
-    /// Requests under way.
+    /// Requests in flight.
     pub n_in_flight: usize,
 }
 
-struct Shared<W> {
+struct Run<W> {
     servers: Vec<Connections>,
     workload: Mutex<W>,
     recording: Mutex<Recording>,
@@ -75,58 +76,85 @@ struct Shared<W> {
 
 /// Runs the schedule to its end, and waits for every answer. Calls `watch` once a second.
 pub async fn run<W: Workload>(
-    schedule: Schedule,
+    schedule: impl Iterator<Item = Arrival>,
     servers: Vec<Connections>,
     workload: W,
     n_operations: usize,
     watch: impl FnMut(Progress<'_>) + Send,
 ) -> anyhow::Result<(Recording, W)> {
-    let shared = Arc::new(Shared {
-        servers,
-        workload: Mutex::new(workload),
-        recording: Mutex::new(Recording::new(n_operations)),
-        retries: tokio::sync::Semaphore::new(RETRYING),
-        started: Instant::now(),
-    });
-    let under_way = TaskTracker::new();
+    let run = Arc::new(Run::new(servers, workload, n_operations));
+    let in_flight = TaskTracker::new();
     let generate = async {
-        dispatch(schedule, &shared, &under_way).await?;
-        under_way.close();
-        under_way.wait().await;
+        dispatch(schedule, &run, &in_flight).await?;
+        in_flight.close();
+        in_flight.wait().await;
         anyhow::Ok(())
     };
     tokio::select! {
         generated = generate => generated?,
-        () = keep_watching(watch, &shared, &under_way) => {}
+        () = watch_progress(watch, &run, &in_flight) => {}
     }
-    let shared = Arc::into_inner(shared).expect("every request has ended");
-    let recording = shared.recording.into_inner().expect("nobody panics with this lock");
-    let workload = shared.workload.into_inner().expect("nobody panics with this lock");
-    Ok((recording, workload))
+    Ok(Arc::into_inner(run).expect("every request has ended").finish())
 }
 
-/// Hands over each request at its time.
+/// Runs `n_clients`, each of which sends its next request after the answer to the last one, as long as `more` returns true.
+pub async fn run_closed_loop<W: Workload>(
+    n_clients: usize,
+    mut more: impl FnMut() -> bool,
+    servers: Vec<Connections>,
+    workload: W,
+) -> (Recording, W) {
+    let run = Run::new(servers, workload, 1);
+    stream::iter(std::iter::from_fn(|| more().then_some(())))
+        .for_each_concurrent(n_clients, async |()| {
+            let arrival = Arrival { at: run.started.elapsed(), counted: true };
+            let outgoing = locked(&run.workload).next(run.started + arrival.at, arrival.counted);
+            send(&run, arrival, outgoing).await;
+        })
+        .await;
+    run.finish()
+}
+
+impl<W: Workload> Run<W> {
+    fn new(servers: Vec<Connections>, workload: W, n_operations: usize) -> Self {
+        Self {
+            servers,
+            workload: Mutex::new(workload),
+            recording: Mutex::new(Recording::new(n_operations)),
+            retries: tokio::sync::Semaphore::new(MAX_RETRYING),
+            started: Instant::now(),
+        }
+    }
+
+    fn finish(self) -> (Recording, W) {
+        let recording = self.recording.into_inner().expect("no panic while locked");
+        (recording, self.workload.into_inner().expect("no panic while locked"))
+    }
+}
+
+/// Starts each request at its time.
 async fn dispatch<W: Workload>(
-    schedule: Schedule,
-    shared: &Arc<Shared<W>>,
-    under_way: &TaskTracker,
+    schedule: impl Iterator<Item = Arrival>,
+    run: &Arc<Run<W>>,
+    in_flight: &TaskTracker,
 ) -> anyhow::Result<()> {
     let pacer = Pacer::new()?;
     for (number, arrival) in schedule.enumerate() {
-        let intended = shared.started + arrival.at;
+        let intended = run.started + arrival.at;
         pacer.sleep_until(intended).await?;
-        let outgoing = locked(&shared.workload).next(intended, arrival.counted);
-        under_way.spawn(carry(Arc::clone(shared), arrival, outgoing));
-        let lateness = intended.elapsed();
+        let outgoing = locked(&run.workload).next(intended, arrival.counted);
+        let this_run = Arc::clone(run);
+        in_flight.spawn(async move { send(&this_run, arrival, outgoing).await });
+        let lag = intended.elapsed();
         {
-            let mut recording = locked(&shared.recording);
-            recording.note_lateness(lateness);
-            if lateness > HOPELESS {
+            let mut recording = locked(&run.recording);
+            recording.record_lag(lag);
+            if lag > MAX_SCHEDULING_LAG {
                 recording.gave_up = true;
                 return Ok(());
             }
         }
-        // When it is late, and so never sleeps, the answers still have to be read.
+        // A generator that is behind never sleeps, and must read answers all the same.
         if number % 16 == 15 {
             tokio::task::yield_now().await;
         }
@@ -134,44 +162,40 @@ async fn dispatch<W: Workload>(
     Ok(())
 }
 
-/// One request, to its end and that of its retries.
-async fn carry<W: Workload>(shared: Arc<Shared<W>>, arrival: Arrival, outgoing: Outgoing<W::Ticket>) {
+/// Sends one request, and its retries.
+async fn send<W: Workload>(run: &Run<W>, arrival: Arrival, outgoing: Outgoing<W::Ticket>) {
     let Outgoing { operation, server, request, ticket } = outgoing;
-    let intended = shared.started + arrival.at;
-    let server = &shared.servers[server];
+    let intended = run.started + arrival.at;
+    let server = &run.servers[server];
     let answer = server.send(request.clone(), intended).await;
     let latency = intended.elapsed();
-    let mut judgement = locked(&shared.workload).judge(&ticket, &answer, 1);
-    locked(&shared.recording).note(operation, arrival, latency, &judgement.ending);
+    let mut judgement = locked(&run.workload).judge(&ticket, &answer, 1);
+    locked(&run.recording).record(operation, arrival, latency, &judgement.outcome);
 
     let mut n_tries = 1;
     while let Some(pause) = judgement.retry_after
-        && let Ok(_retrying) = shared.retries.try_acquire()
+        && let Ok(_retrying) = run.retries.try_acquire()
     {
         tokio::time::sleep(pause).await;
         n_tries += 1;
-        locked(&shared.recording).n_retries += 1;
+        locked(&run.recording).n_retries += 1;
         let answer = server.send(request.clone(), Instant::now()).await;
-        judgement = locked(&shared.workload).judge(&ticket, &answer, n_tries);
+        judgement = locked(&run.workload).judge(&ticket, &answer, n_tries);
     }
 }
 
-async fn keep_watching<W: Workload>(
-    mut watch: impl FnMut(Progress<'_>),
-    shared: &Shared<W>,
-    under_way: &TaskTracker,
-) {
+async fn watch_progress<W>(mut watch: impl FnMut(Progress<'_>), run: &Run<W>, in_flight: &TaskTracker) {
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     loop {
         ticks.tick().await;
         watch(Progress {
-            elapsed: shared.started.elapsed(),
-            recording: &locked(&shared.recording),
-            n_in_flight: under_way.len(),
+            elapsed: run.started.elapsed(),
+            recording: &locked(&run.recording),
+            n_in_flight: in_flight.len(),
         });
     }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().expect("nobody panics with this lock")
+    mutex.lock().expect("no panic while locked")
 }

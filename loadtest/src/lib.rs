@@ -1,10 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+pub mod api;
+pub mod bench;
 pub mod connections;
 pub mod engine;
+pub mod imap;
+pub mod kafka;
+pub mod mailbox;
 pub mod observe;
 mod pacer;
-mod real;
 pub mod reconcile;
 pub mod recording;
 pub mod report;
@@ -13,5 +17,7 @@ pub mod scenario;
 pub mod schedule;
 pub mod search;
 pub mod shop;
+pub mod smtp;
 pub mod target;
+pub mod traces;
 pub mod verdict;

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use loadtest::{run, search};
 
-/// A threshold or the reconciliation failed.
+/// Exit code: a threshold or the reconciliation failed.
 const FAILED: u8 = 1;
 
-/// The run could not be made, or was asked for wrongly.
+/// Exit code: the run was not possible.
 const BAD_INPUT: u8 = 2;
 
-/// Puts a running system under load, in an open loop, and says whether it held.
+/// Load test with an open loop, thresholds and a reconciler.
 #[derive(Debug, Parser)]
 #[command(name = "loadtest", version)]
 struct Cli {
@@ -22,17 +22,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a scenario; exit 0 when it passed, 1 when it did not, 2 when it could not be run.
+    /// Run a scenario. Exit code 0: it passed; 1: it failed; 2: it could not run.
     Run(run::Args),
-    /// Look for the highest steady rate at which a scenario holds; exit 0 when there is one, 1 when none held, 2 when it could
-    /// not be looked for.
+    /// Find the highest steady rate at which a scenario passes. Exit code 0: found; 1: no rate passes; 2: it could not run.
     Search(search::Args),
 }
 
-/// One thread: the generator takes one core at most, and leaves the others to what it measures.
+/// One thread: the generator uses at most one core, and leaves the others to the system under test.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match carry_out(Cli::parse().command).await {
+    match execute(Cli::parse().command).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
         Err(error) => {
@@ -42,7 +41,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn carry_out(command: Command) -> anyhow::Result<bool> {
+async fn execute(command: Command) -> anyhow::Result<bool> {
     match command {
         Command::Run(args) => {
             let report = run::run(&args).await?;

@@ -1,77 +1,84 @@
-//! Compares what clients were told with what the system holds.
+//! Reconciler: compares what clients were answered with what the system holds.
 //!
-//! Pure: it is handed both sides. [`crate::observe`] looks at a running system; whatever a client keeps while it works goes into
-//! [`Told`].
+//! A pure function of both sides. [`crate::observe`] reads a running system; [`ClientLog`] is what a client records while it works.
 //!
-//! One thing may happen twice: when email-consumer dies between the mail server's acceptance of a mail and its own commit, the
-//! mail goes out again, with the same `Message-ID`; and an event may be published again with the same id. Such copies are counted
-//! apart and are no fault; a second mail or event with another id is.
+//! Copies are counted and are no fault: when email-consumer dies between the mail server's acceptance of a mail and its own commit,
+//! it sends the mail again with the same `Message-ID`; the outbox may publish an event again with the same id. A second mail or
+//! event with another id is a fault.
 
-mod orders;
+mod compare;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use compare::reconcile;
 pub use report::Report;
 
-/// Everything clients were told.
+/// Everything that the clients of a run were answered.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
-    /// Each request for an order, by its idempotency key.
-    pub orders: BTreeMap<Uuid, Promise>,
-    /// Each link, by its code: where it was said to lead.
+pub struct ClientLog {
+    /// Each order that a client asked for, by its idempotency key.
+    pub orders: BTreeMap<Uuid, OrderRecord>,
+    /// The target of each link, by its code.
     pub links: BTreeMap<String, String>,
-    /// Faults that clients saw by themselves while the run went on.
-    pub seen: Vec<Fault>,
+    /// Faults that clients found during the run.
+    pub faults: Vec<Fault>,
 }
 
-/// What became of one request for an order, as its client knows.
+/// One order as its client knows it.
 #[derive(Clone, Debug)]
-pub struct Promise {
-    /// When the first request was due.
+pub struct OrderRecord {
+    /// Intended start of the first request.
     pub due_at: Instant,
-    /// Whether the time to its mail counts: not of an order that was placed before the run, or to warm up.
+    /// Whether the time to its mail counts; orders placed before the run or as warm-up do not count.
     pub counted: bool,
-    /// How often it was sent.
+    /// How often the request was sent.
     pub n_sends: u32,
-    /// What was ordered.
+    /// The lines of the request.
     pub lines: Vec<Line>,
-    /// The ids of all answers that accepted it; one, if all is well.
+    /// The order ids of all answers that accepted the request. More than one is a fault.
     pub ids: BTreeSet<Uuid>,
-    /// Why it was refused, when the last answer was about the request itself or said that nothing was done.
+    /// The reason of a rejection by a client error.
     pub refusal: Option<String>,
 }
 
+impl OrderRecord {
+    /// An order whose request is due at `due_at` and counts as sent once.
+    pub fn new(due_at: Instant, counted: bool, lines: Vec<Line>) -> Self {
+        Self { due_at, counted, n_sends: 1, lines, ids: BTreeSet::new(), refusal: None }
+    }
+}
+
 /// One line of an order.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Line {
     /// The product.
     pub sku: String,
-    /// How many.
+    /// Number of pieces.
     pub quantity: u32,
 }
 
-/// Everything the system holds, as far as somebody looked.
+/// Everything that the observed system holds.
 #[derive(Clone, Debug, Default)]
-pub struct Held {
-    /// Each acknowledged order; one that is not in here was not found.
+pub struct Observed {
+    /// The acknowledged orders that exist.
     pub orders: BTreeMap<Uuid, Order>,
-    /// The mails to the customer of the run; nothing where there is no mailbox to look into.
-    pub mails: Option<Arrivals>,
-    /// The events of the customer of the run; nothing where there is no topic to look into.
+    /// The mails to the customer of the run; `None` when the target names no mailbox.
+    pub mails: Option<MailTimes>,
+    /// The events of the customer of the run; `None` when the target names no topic.
     pub events: Option<Events>,
-    /// Where each link leads; one that is not in here leads nowhere.
+    /// The target of each link that exists.
     pub links: BTreeMap<String, String>,
 }
 
-/// When each mail was seen, under its `Message-ID`; a copy with the same id is one more time.
-pub type Arrivals = BTreeMap<String, Vec<Instant>>;
+/// The arrival times of mails by `Message-ID`: more than one for copies.
+pub type MailTimes = BTreeMap<String, Vec<Instant>>;
 
-/// The events of each order: by their id, the type, and how often the event is there.
+/// The events of each order: by their id, the type, and how often the event was published.
 pub type Events = BTreeMap<Uuid, BTreeMap<Uuid, (EventType, u32)>>;
 
 /// The types of an order's events.
@@ -85,50 +92,59 @@ pub enum EventType {
     Rejected,
 }
 
-/// An order as the order service shows it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+/// An order as the order service returns it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Order {
-    /// Its id.
+    /// The id.
     pub id: Uuid,
-    /// Where it is on its way.
+    /// The state.
     pub state: State,
-    /// What was ordered.
+    /// Why it was rejected.
+    #[serde(default)]
+    pub rejection_reason: Option<String>,
+    /// The lines.
     pub lines: Vec<Line>,
 }
 
-/// Where an order is on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+/// The state of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Accepted, and not final yet.
+    /// Accepted, not final.
     Pending,
-    /// There was enough of everything.
+    /// Final: the stock is reserved.
     Confirmed,
-    /// There was not.
+    /// Final: the stock was too small.
     Rejected,
 }
 
-/// One way in which both sides disagree.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fault {
-    /// Which way.
-    pub kind: FaultKind,
-    /// What it is about.
-    pub what: String,
+impl State {
+    /// Reports whether the state never changes.
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Pending => false,
+            Self::Confirmed | Self::Rejected => true,
+        }
+    }
 }
 
-/// The ways in which both sides can disagree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FaultKind {
-    /// Promised, and not there.
-    Missing,
-    /// There once more than promised.
-    Duplicate,
-    /// There, and not as promised.
-    Different,
-    /// Begun, and not brought to an end in the time it was given.
-    Unfinished,
+impl std::fmt::Display for State {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Pending => "pending",
+            Self::Confirmed => "confirmed",
+            Self::Rejected => "rejected",
+        })
+    }
+}
+
+/// One difference between both sides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// The kind.
+    pub kind: FaultKind,
+    /// What differs.
+    pub what: String,
 }
 
 impl Fault {
@@ -138,51 +154,23 @@ impl Fault {
     }
 }
 
-impl State {
-    /// Whether it stays so.
-    pub fn is_final(self) -> bool {
-        match self {
-            Self::Pending => false,
-            Self::Confirmed | Self::Rejected => true,
-        }
-    }
-
-    /// The word for it in the API and in the ids of mails.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Confirmed => "confirmed",
-            Self::Rejected => "rejected",
-        }
-    }
+/// The kinds of differences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FaultKind {
+    /// Acknowledged, but does not exist.
+    Missing,
+    /// Exists more than once.
+    Duplicate,
+    /// Exists with another content.
+    Different,
+    /// Not final within the time limit.
+    Unfinished,
 }
 
-impl std::fmt::Display for State {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(self.as_str())
+impl ClientLog {
+    /// Returns the acknowledged orders by id.
+    pub fn acknowledged(&self) -> BTreeMap<Uuid, &OrderRecord> {
+        self.orders.values().flat_map(|record| record.ids.iter().map(move |id| (*id, record))).collect()
     }
-}
-
-impl Told {
-    /// The orders that clients were told they have, with when their first request was due.
-    pub fn acknowledged(&self) -> BTreeMap<Uuid, &Promise> {
-        self.orders.values().flat_map(|promise| promise.ids.iter().map(move |id| (*id, promise))).collect()
-    }
-}
-
-/// Compares both sides.
-pub fn reconcile(told: &Told, held: &Held) -> Report {
-    let mut report = Report::new(told, held);
-    orders::compare(told, held, &mut report);
-    for (code, target) in &told.links {
-        match held.links.get(code) {
-            None => report.fault(FaultKind::Missing, format!("link {code} leads nowhere")),
-            Some(held) if held != target => {
-                report.fault(FaultKind::Different, format!("link {code} leads to another target"));
-            }
-            Some(_) => {}
-        }
-    }
-    report.latencies.sort_unstable();
-    report
 }

@@ -1,6 +1,6 @@
-//! What a run measured: latencies from intended starts, errors by reason, and how late the generator itself was.
+//! Measurements of a run: latencies from the intended starts, errors by reason, and the generator's own scheduling lag.
 //!
-//! Bounded: histograms have a fixed size, and of each second that is over only a few numbers stay.
+//! Memory is bounded: histograms have a fixed size, and a past second is kept as six numbers.
 
 mod timeline;
 
@@ -9,49 +9,61 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::connections::Failure;
+
 pub use timeline::{Second, Timeline};
 
-/// The longest latency that is told from longer ones.
-const LONGEST: Duration = Duration::from_mins(1);
+/// The longest latency of a histogram; longer ones count as this one.
+const MAX_LATENCY: Duration = Duration::from_mins(1);
 
-/// How one request ended.
+/// The outcome of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// As the scenario expects.
+pub enum Outcome {
+    /// An answer that the scenario expects.
     Expected,
-    /// No answer in time. Its latency counts: leaving it out would make a stall look fast.
+    /// No answer in time. The latency counts: without it, a stall would look fast.
     Timeout,
     /// No connection became free in time; nothing was sent.
     Dropped,
-    /// Anything else, by a reason of which there are few.
+    /// Another failure, with one of few reasons.
     Failed(String),
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Timeout => Self::Timeout,
+            Failure::Dropped => Self::Dropped,
+            Failure::Connect | Failure::Broken => Self::Failed(failure.to_string()),
+        }
+    }
 }
 
 /// The figures of one operation.
 #[derive(Clone, Debug)]
 pub struct Figures {
-    /// Latencies in microseconds of what was answered as expected, and of timeouts.
+    /// Latencies in microseconds of expected answers and of timeouts.
     pub latency: Histogram<u64>,
-    /// Arrivals.
+    /// MailTimes.
     pub n_arrivals: u64,
-    /// Arrivals that were dropped.
+    /// MailTimes that were dropped.
     pub n_dropped: u64,
-    /// Arrivals that failed, by reason; timeouts are among them, dropped ones are not.
+    /// MailTimes that failed, by reason; timeouts are among them, dropped ones are not.
     pub errors: BTreeMap<String, u64>,
 }
 
 /// The figures of a run.
 #[derive(Clone, Debug)]
 pub struct Recording {
-    /// What counts for thresholds, for each operation of the scenario.
+    /// The counted arrivals of each operation of the scenario.
     pub operations: Vec<Figures>,
-    /// Second by second, the warm-up included, for each operation.
+    /// Each second of each operation, with the warm-up.
     pub timelines: Vec<Timeline>,
-    /// How long after its intended start each request was handed over, in microseconds: the generator's own lateness.
-    pub lateness: Histogram<u64>,
-    /// Whether the generator was so late that it gave up.
+    /// Time from the intended start of each request to its actual start, in microseconds.
+    pub scheduling_lag: Histogram<u64>,
+    /// Whether the generator stopped because of its scheduling lag.
     pub gave_up: bool,
-    /// Requests that were repeated because their first answer settled nothing.
+    /// Retries.
     pub n_retries: u64,
 }
 
@@ -60,7 +72,7 @@ impl Figures {
         Self { latency: histogram(3), n_arrivals: 0, n_dropped: 0, errors: BTreeMap::new() }
     }
 
-    /// Adds those of another operation.
+    /// Adds the figures of another operation.
     pub fn merge(&mut self, other: &Self) {
         self.latency.add(&other.latency).expect("all histograms have the same bounds");
         self.n_arrivals += other.n_arrivals;
@@ -70,21 +82,21 @@ impl Figures {
         }
     }
 
-    /// Arrivals that failed.
+    /// MailTimes that failed.
     pub fn n_errors(&self) -> u64 {
         self.errors.values().sum()
     }
 
-    fn note(&mut self, latency_us: u64, ending: &Ending) {
+    fn record(&mut self, latency_us: u64, outcome: &Outcome) {
         self.n_arrivals += 1;
-        match ending {
-            Ending::Expected => self.latency.saturating_record(latency_us),
-            Ending::Timeout => {
+        match outcome {
+            Outcome::Expected => self.latency.saturating_record(latency_us),
+            Outcome::Timeout => {
                 self.latency.saturating_record(latency_us);
                 *self.errors.entry("timeout".to_owned()).or_default() += 1;
             }
-            Ending::Dropped => self.n_dropped += 1,
-            Ending::Failed(reason) => *self.errors.entry(reason.clone()).or_default() += 1,
+            Outcome::Dropped => self.n_dropped += 1,
+            Outcome::Failed(reason) => *self.errors.entry(reason.clone()).or_default() += 1,
         }
     }
 }
@@ -94,33 +106,32 @@ impl Recording {
         Self {
             operations: vec![Figures::new(); n_operations],
             timelines: vec![Timeline::default(); n_operations],
-            lateness: histogram(3),
+            scheduling_lag: histogram(3),
             gave_up: false,
             n_retries: 0,
         }
     }
 
-    /// Notes that a request was handed over so long after its intended start.
-    pub(crate) fn note_lateness(&mut self, lateness: Duration) {
-        self.lateness.saturating_record(micros(lateness));
+    pub(crate) fn record_lag(&mut self, lag: Duration) {
+        self.scheduling_lag.saturating_record(micros(lag));
     }
 
-    /// Notes how a request of an operation ended, `latency` after its intended start at `at`.
-    pub(crate) fn note(
+    /// Records the outcome of a request, `latency` after its intended start.
+    pub(crate) fn record(
         &mut self,
         operation: usize,
         arrival: crate::schedule::Arrival,
         latency: Duration,
-        ending: &Ending,
+        outcome: &Outcome,
     ) {
         let latency_us = micros(latency);
         if arrival.counted {
-            self.operations[operation].note(latency_us, ending);
+            self.operations[operation].record(latency_us, outcome);
         }
-        self.timelines[operation].note(arrival.at, latency_us, ending);
+        self.timelines[operation].record(arrival.at, latency_us, outcome);
     }
 
-    /// All operations as one.
+    /// Returns the sum of all operations.
     pub fn total(&self) -> Figures {
         self.operations.iter().fold(Figures::new(), |mut total, figures| {
             total.merge(figures);
@@ -129,12 +140,28 @@ impl Recording {
     }
 }
 
-/// An empty histogram of latencies in microseconds, with so many significant digits. What is longer than a minute counts as one.
+/// Returns an empty histogram of latencies in microseconds, up to one minute, with so many significant digits.
 pub fn histogram(digits: u8) -> Histogram<u64> {
-    Histogram::new_with_bounds(1, micros(LONGEST), digits).expect("the bounds are valid")
+    Histogram::new_with_bounds(1, micros(MAX_LATENCY), digits).expect("the bounds are valid")
 }
 
-/// A duration as [`histogram`]s count it.
+/// Converts a duration to the microseconds of a [`histogram`].
 pub fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Returns a quantile of a [`histogram`] in milliseconds.
+pub fn quantile_ms(histogram: &Histogram<u64>, quantile: f64) -> f64 {
+    ms(histogram.value_at_quantile(quantile))
+}
+
+/// Converts microseconds to milliseconds.
+pub(crate) fn ms(micros: u64) -> f64 {
+    real(micros) / 1e3
+}
+
+/// Converts a count to a floating-point number.
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, and counts of a run stay far below")]
+pub(crate) fn real(count: u64) -> f64 {
+    count as f64
 }

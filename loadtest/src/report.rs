@@ -8,11 +8,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::real::real;
 use crate::reconcile;
-use crate::recording::{Figures, Recording, Second};
+use crate::recording::{Figures, Recording, Second, quantile_ms, real};
 use crate::scenario::Scenario;
-use crate::verdict::{Verdict, judge, quantile_ms};
+use crate::verdict::{Verdict, judge};
 
 pub use html::Page;
 
@@ -50,9 +49,9 @@ pub struct Operation {
     pub n_arrivals: u64,
     /// Counted arrivals per second.
     pub rate: f64,
-    /// Arrivals that failed, timeouts included.
+    /// MailTimes that failed, timeouts included.
     pub n_errors: u64,
-    /// Arrivals that were dropped for want of a connection.
+    /// MailTimes that were dropped for want of a connection.
     pub n_dropped: u64,
     /// Errors by reason.
     pub errors: BTreeMap<String, u64>,
@@ -105,9 +104,9 @@ impl Report {
             verdicts,
             operations: operations.collect(),
             generator: Generator {
-                lateness_p50_ms: quantile_ms(&recording.lateness, 0.5),
-                lateness_p99_ms: quantile_ms(&recording.lateness, 0.99),
-                lateness_max_ms: quantile_ms(&recording.lateness, 1.0),
+                lateness_p50_ms: quantile_ms(&recording.scheduling_lag, 0.5),
+                lateness_p99_ms: quantile_ms(&recording.scheduling_lag, 0.99),
+                lateness_max_ms: quantile_ms(&recording.scheduling_lag, 1.0),
                 n_retries: recording.n_retries,
                 cpu_cores: cpu_seconds / whole,
             },

@@ -1,4 +1,4 @@
-//! One run from the first link to the verdict.
+//! One run: prepare, generate load, reconcile, judge.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,156 +11,161 @@ use serde::Serialize;
 use crate::connections::Connections;
 use crate::engine::{self, Progress};
 use crate::observe::Observer;
-use crate::real::ms;
-use crate::reconcile::{Told, reconcile};
-use crate::recording::{Recording, Second};
+use crate::reconcile::{ClientLog, reconcile};
+use crate::recording::{Recording, Second, ms, quantile_ms};
 use crate::report::{Page, Report};
 use crate::scenario::Scenario;
 use crate::schedule::{Schedule, total_duration};
 use crate::shop::{Shop, prepare};
 use crate::target::{Target, authority};
 
-/// What to run, against what, and where to put the result.
+/// What `run` and `search` have in common.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CommonArgs {
+    /// The scenario: a TOML file, such as those in `loadtest/scenarios/`.
+    pub(crate) scenario: PathBuf,
+    /// The system under test: a TOML file. `muster target` prints the file of the local stack.
+    #[arg(long, env = "LOADTEST_TARGET")]
+    pub(crate) target: PathBuf,
+    /// Purge all mailboxes of the target before each run, so that mails of earlier runs do not slow its mail server down.
+    #[arg(long)]
+    pub(crate) purge_mailbox: bool,
+    /// Write the result to this file, as JSON.
+    #[arg(long)]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Arguments of `loadtest run`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The scenario: a TOML file; `loadtest/scenarios/` has some.
-    scenario: PathBuf,
-    /// The system: a TOML file; `muster target` prints the one of the local stack.
-    #[arg(long, env = "LOADTEST_TARGET")]
-    target: PathBuf,
-    /// Requests per second in the mean of the counted phases; the scenario's own if left out.
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Mean rate of the counted phases, in requests per second; default: that of the scenario.
     #[arg(long, value_parser = parse_rate)]
     rate: Option<f64>,
-    /// Length of the counted phases together, as seconds with or without `s`; the scenario's own if left out.
+    /// Duration of the counted phases in seconds, such as 60 or 60s; default: that of the scenario.
     #[arg(long, value_parser = parse_seconds)]
     duration: Option<Duration>,
-    /// Empty every mailbox of the target first, so that mails of earlier runs do not slow its mail server down.
-    #[arg(long)]
-    purge_mailbox: bool,
-    /// Where to write the report as JSON.
-    #[arg(long)]
-    json: Option<PathBuf>,
-    /// Where to write the report as a page.
+    /// Write the report to this file, as an HTML page.
     #[arg(long)]
     html: Option<PathBuf>,
 }
 
-impl Args {
-    /// Reads what the run needs; everything that can be wrong with it is found here.
-    fn load(&self) -> anyhow::Result<(Scenario, Target)> {
-        let mut scenario = Scenario::read(&self.scenario)?;
-        if let Some(duration) = self.duration {
-            scenario.set_duration(duration);
-        }
-        if let Some(rate) = self.rate {
-            scenario.set_rate(rate)?;
-        }
-        for path in self.json.iter().chain(&self.html) {
+impl CommonArgs {
+    /// Reads the input files, and checks that the result can be written.
+    pub(crate) fn load(&self) -> anyhow::Result<(Scenario, Target)> {
+        if let Some(path) = &self.json {
             check_directory(path)?;
         }
-        Ok((scenario, Target::read(&self.target)?))
+        Ok((Scenario::read(&self.scenario)?, Target::read(&self.target)?))
     }
 
-    /// Writes the report where it was asked for.
-    fn write(&self, report: &Report) -> anyhow::Result<()> {
-        if let Some(path) = &self.json {
-            write_json(path, report)?;
-        }
-        if let Some(path) = &self.html {
-            let page = Page::new(report).render().context("the report as a page")?;
-            std::fs::write(path, page).with_context(|| format!("{}", path.display()))?;
-        }
-        Ok(())
+    /// Writes the result as JSON, if a file is named.
+    pub(crate) fn write(&self, result: &impl Serialize) -> anyhow::Result<()> {
+        let Some(path) = &self.json else { return Ok(()) };
+        let json = serde_json::to_string_pretty(result).context("the result as JSON")?;
+        std::fs::write(path, json + "\n").with_context(|| format!("{}", path.display()))
     }
 }
 
-/// Finds out before anything runs that a result could not be written.
-pub(crate) fn check_directory(file: &Path) -> anyhow::Result<()> {
+fn check_directory(file: &Path) -> anyhow::Result<()> {
     let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-    ensure!(directory.is_none_or(Path::is_dir), "{}: there is no such directory", file.display());
+    ensure!(directory.is_none_or(Path::is_dir), "{}: the directory does not exist", file.display());
     Ok(())
 }
 
-/// Writes a result for programs.
-pub(crate) fn write_json(path: &Path, result: &impl Serialize) -> anyhow::Result<()> {
-    let json = serde_json::to_string_pretty(result).context("the result as JSON")?;
-    std::fs::write(path, json + "\n").with_context(|| format!("{}", path.display()))
-}
-
-/// Runs it, from the first link to the verdict.
+/// Runs a scenario, and writes the report.
 pub async fn run(args: &Args) -> anyhow::Result<Report> {
-    let (scenario, target) = args.load()?;
-    if args.purge_mailbox {
+    let (mut scenario, target) = args.common.load()?;
+    if let Some(duration) = args.duration {
+        scenario.set_duration(duration);
+    }
+    if let Some(rate) = args.rate {
+        scenario.set_rate(rate)?;
+    }
+    if let Some(path) = &args.html {
+        check_directory(path)?;
+    }
+    if args.common.purge_mailbox {
         target.purge_mailbox().await?;
     }
-    let report = drive(&scenario, &target).await?.conclude(&scenario).await?;
-    args.write(&report)?;
+    let report = generate_load(&scenario, &target).await?.reconcile(&scenario).await?;
+    args.common.write(&report)?;
+    if let Some(path) = &args.html {
+        let page = Page::new(&report).render().context("the report as HTML")?;
+        std::fs::write(path, page).with_context(|| format!("{}", path.display()))?;
+    }
     Ok(report)
 }
 
-/// What a run leaves to be reconciled.
+/// A run whose requests were sent, before its reconciliation.
 #[derive(Debug)]
-pub struct Driven {
-    /// What was measured.
+pub struct GeneratedLoad {
+    /// The measurements.
     pub recording: Recording,
-    /// What clients were told.
-    pub told: Told,
+    /// What clients were answered.
+    pub log: ClientLog,
     began_at: chrono::DateTime<chrono::Utc>,
     cpu_seconds: f64,
     observer: Observer,
 }
 
-/// Sends everything that a scenario asks for.
-pub async fn drive(scenario: &Scenario, target: &Target) -> anyhow::Result<Driven> {
+/// Prepares a scenario and sends its requests.
+pub async fn generate_load(scenario: &Scenario, target: &Target) -> anyhow::Result<GeneratedLoad> {
     let token = target.token(total_duration(&scenario.phases))?;
     let customer = format!("load-{}@example.com", uuid::Uuid::new_v4().simple());
-    let observer = Observer::begin(target, &token, &customer, scenario.settling).await?;
+    let observer = Observer::start(target, &token, &customer, scenario.settling).await?;
     let server = |url| Connections::new(authority(url)?, scenario.limits);
-    // In the order that `shop` counts on.
+    // In the order of `shop::ORDERS` and `shop::LINKS`.
     let servers = vec![server(&target.orders_url)?, server(&target.links_url)?];
-    let mut shop = Shop::new(scenario, target, &token, &customer)?;
+    let mut shop = Shop::new(scenario.operations.clone(), scenario.seed, target, &token, &customer)?;
     prepare(&mut shop, scenario.prepare, &servers).await.context("the run could not be prepared")?;
 
     let began_at = chrono::Utc::now();
     let cpu_before = cpu_seconds();
     let schedule = Schedule::new(scenario.phases.clone(), scenario.seed);
     let n_operations = scenario.operations.len();
-    let mut live = Live::new(total_duration(&scenario.phases));
+    let live = LiveLine::new(total_duration(&scenario.phases));
     let (recording, shop) =
         engine::run(schedule, servers, shop, n_operations, |progress| live.show(&progress)).await?;
-    live.end("looking for everything that clients were told of");
+    live.end("reconciling");
     let cpu_seconds = cpu_seconds() - cpu_before;
-    Ok(Driven { recording, told: shop.into_told(), began_at, cpu_seconds, observer })
+    Ok(GeneratedLoad { recording, log: shop.into_log(), began_at, cpu_seconds, observer })
 }
 
-impl Driven {
-    /// Looks for everything that clients were told, and judges.
-    pub async fn conclude(self, scenario: &Scenario) -> anyhow::Result<Report> {
-        let Self { recording, told, began_at, cpu_seconds, observer } = self;
-        let held = observer.look(&told).await.context("what clients were told cannot be looked for")?;
-        Ok(Report::new(scenario, began_at, &recording, cpu_seconds, reconcile(&told, &held)))
+impl GeneratedLoad {
+    /// Observes the system, compares it with the client log, and judges the run.
+    pub async fn reconcile(self, scenario: &Scenario) -> anyhow::Result<Report> {
+        let Self { recording, log, began_at, cpu_seconds, observer } = self;
+        let observed = observer.observe(&log).await.context("the system cannot be observed")?;
+        Ok(Report::new(scenario, began_at, &recording, cpu_seconds, reconcile(&log, &observed)))
     }
 }
 
-/// The processor time that this process has used.
+/// Returns the processor time of this process.
 fn cpu_seconds() -> f64 {
     let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::try_from(spent).unwrap_or_default().as_secs_f64()
 }
 
-/// The line on standard error that says how the run goes.
-struct Live {
+/// Writes a line about the progress to standard error.
+pub(crate) fn log(line: std::fmt::Arguments<'_>) {
+    writeln!(std::io::stderr().lock(), "{line}").unwrap_or_default();
+}
+
+/// The progress of a run on standard error.
+struct LiveLine {
     total: Duration,
     is_terminal: bool,
 }
 
-impl Live {
+impl LiveLine {
     fn new(total: Duration) -> Self {
         Self { total, is_terminal: std::io::stderr().is_terminal() }
     }
 
-    /// Shows the last whole second of all operations together.
-    fn show(&mut self, progress: &Progress<'_>) {
+    /// Shows the last complete second of all operations.
+    fn show(&self, progress: &Progress<'_>) {
         let seconds = progress.recording.timelines.iter().filter_map(|timeline| timeline.recent(1));
         let last = seconds.fold(Second::default(), |all, second| Second {
             n_expected: all.n_expected + second.n_expected,
@@ -170,28 +175,24 @@ impl Live {
             p99_us: all.p99_us.max(second.p99_us),
             max_us: all.max_us.max(second.max_us),
         });
-        let late = crate::verdict::quantile_ms(&progress.recording.lateness, 0.99);
+        let (elapsed, total) = (progress.elapsed.as_secs_f64(), self.total.as_secs_f64());
+        let Second { n_expected, n_errors, n_dropped, .. } = last;
+        let (p50, p99, n_in_flight) = (ms(last.p50_us), ms(last.p99_us), progress.n_in_flight);
+        let lag = quantile_ms(&progress.recording.scheduling_lag, 0.99);
         self.write(&format!(
-            "{:>4.0}/{:.0} s  {:>6}/s  p50 {:>7.2} ms  p99 {:>7.2} ms  errors {}  dropped {}  in flight {}  own lateness p99 {late:.2} ms",
-            progress.elapsed.as_secs_f64(),
-            self.total.as_secs_f64(),
-            last.n_expected,
-            ms(last.p50_us),
-            ms(last.p99_us),
-            last.n_errors,
-            last.n_dropped,
-            progress.n_in_flight,
+            "{elapsed:>4.0}/{total:.0} s  {n_expected:>6}/s  p50 {p50:>7.2} ms  p99 {p99:>7.2} ms  errors {n_errors}  \
+             dropped {n_dropped}  in flight {n_in_flight}  scheduling lag p99 {lag:.2} ms",
         ));
     }
 
-    fn end(&mut self, line: &str) {
+    fn end(&self, line: &str) {
         self.write(line);
         if self.is_terminal {
             writeln!(std::io::stderr()).unwrap_or_default();
         }
     }
 
-    /// On a terminal, each line takes the place of the last.
+    /// Writes a line; on a terminal it replaces the last one.
     fn write(&self, line: &str) {
         let (begin, end) = if self.is_terminal { ("\r\x1b[2K", "") } else { ("", "\n") };
         write!(std::io::stderr().lock(), "{begin}{line}{end}").unwrap_or_default();

@@ -18,7 +18,7 @@ pub use check::InvalidScenario;
 /// A checked scenario.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// The file's name, without its ending.
+    /// The file's name, without its outcome.
     pub name: String,
     /// What it is for.
     pub about: String,
@@ -29,7 +29,7 @@ pub struct Scenario {
     /// The bounds of the generator.
     pub limits: Limits,
     /// Above this 99th percentile of its own lateness, the generator has fallen behind and the run fails.
-    pub lateness_p99: Duration,
+    pub scheduling_lag_p99: Duration,
     /// What was promised counts as missing once there was no progress for so long after the run.
     pub settling: Duration,
     /// The run, phase by phase.
@@ -190,7 +190,7 @@ impl Scenario {
                 slot_timeout: Duration::from_millis(limits.slot_timeout_ms),
                 request_timeout: Duration::from_millis(limits.request_timeout_ms),
             },
-            lateness_p99: Duration::from_millis(limits.lateness_p99_ms),
+            scheduling_lag_p99: Duration::from_millis(limits.lateness_p99_ms),
             settling: Duration::from_secs(limits.settling_s),
             phases: file.phase.into_iter().map(|phase| phase.into_inner().into()).collect(),
             operations: file.operation.into_iter().map(Spanned::into_inner).collect(),

@@ -90,7 +90,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::real::real;
+    use crate::recording::real;
 
     fn shapes() -> impl Strategy<Value = Shape> {
         prop_oneof![

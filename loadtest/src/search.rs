@@ -1,46 +1,35 @@
-//! The highest steady rate at which a scenario holds: runs at one rate after another, until the limit is between two of them.
+//! Finds the highest steady rate at which a scenario passes: doubles or halves the rate, then bisects.
 
 use std::fmt;
-use std::io::Write as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::report::Report;
-use crate::run::{check_directory, drive, parse_rate, parse_seconds, write_json};
+use crate::run::{CommonArgs, generate_load, log, parse_rate, parse_seconds};
 use crate::scenario::Scenario;
 use crate::target::Target;
 
-/// The search ends when the higher rate is less than this times the lower one.
+/// The search ends when the failing rate is less than this times the passing rate.
 const CLOSE: f64 = 1.1;
 
-/// Before each step counts, so that caches are warm and connections open.
+/// The warm-up of each step: fills caches and opens connections.
 const WARM_UP: Duration = Duration::from_secs(5);
 
-/// What to search in, and how far.
+/// Arguments of `loadtest search`. Each step sends the scenario's operations at one rate, instead of the scenario's phases.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The scenario: its operations and thresholds. Each step sends them at one rate, in place of the scenario's phases.
-    scenario: PathBuf,
-    /// The system: a TOML file; `muster target` prints the one of the local stack.
-    #[arg(long, env = "LOADTEST_TARGET")]
-    target: PathBuf,
-    /// Requests per second of the first step; the scenario's own in the mean if left out.
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Rate of the first step, in requests per second; default: the mean rate of the scenario.
     #[arg(long, value_parser = parse_rate)]
     from: Option<f64>,
-    /// Length of each step beyond its warm-up, as seconds with or without `s`.
+    /// Duration of each step after its warm-up in seconds, such as 60 or 60s.
     #[arg(long, value_parser = parse_seconds, default_value = "20")]
     duration: Duration,
-    /// Steps at most.
+    /// Maximum number of steps.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=30))]
     steps: u32,
-    /// Empty every mailbox of the target before each step.
-    #[arg(long)]
-    purge_mailbox: bool,
-    /// Where to write the result as JSON.
-    #[arg(long)]
-    json: Option<PathBuf>,
 }
 
 /// One run of the search.
@@ -48,44 +37,39 @@ pub struct Args {
 pub struct Step {
     /// Requests per second.
     pub rate: f64,
-    /// Whether everything held.
+    /// Whether every condition held.
     pub passed: bool,
-    /// What did not hold, with what was measured.
+    /// The conditions that did not hold, with their measurements.
     pub failures: Vec<String>,
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Clone, Debug, Serialize)]
 pub struct Found {
     /// The scenario's name.
     pub scenario: String,
-    /// The highest rate that held, if one did.
+    /// The highest rate that passed.
     pub holds: Option<f64>,
-    /// The lowest rate above it that did not, if there was one.
+    /// The lowest rate above it that failed.
     pub fails: Option<f64>,
-    /// Run by run.
+    /// All runs.
     pub steps: Vec<Step>,
 }
 
 /// Runs the search.
 pub async fn search(args: &Args) -> anyhow::Result<Found> {
-    let scenario = Scenario::read(&args.scenario)?;
-    let target = Target::read(&args.target)?;
-    args.json.as_deref().map_or(Ok(()), check_directory)?;
+    let (scenario, target) = args.common.load()?;
     let mut bounds = Bounds::default();
     let mut steps = Vec::new();
     let mut rate = args.from.unwrap_or_else(|| scenario.mean_rate());
     for number in 1..=args.steps {
-        if args.purge_mailbox {
+        if args.common.purge_mailbox {
             target.purge_mailbox().await?;
         }
-        say(format_args!(
-            "step {number} of {} at most: {rate:.1}/s for {:.0} s",
-            args.steps,
-            args.duration.as_secs_f64()
-        ));
+        let seconds = args.duration.as_secs_f64();
+        log(format_args!("step {number} of at most {}: {rate:.1}/s for {seconds:.0} s", args.steps));
         let step = run(&scenario, &target, rate, args.duration).await?;
-        say(format_args!("{step}"));
+        log(format_args!("{step}"));
         bounds.note(rate, step.passed);
         steps.push(step);
         match bounds.next() {
@@ -94,21 +78,15 @@ pub async fn search(args: &Args) -> anyhow::Result<Found> {
         }
     }
     let found = Found { scenario: scenario.name, holds: bounds.holds, fails: bounds.fails, steps };
-    if let Some(path) = &args.json {
-        write_json(path, &found)?;
-    }
+    args.common.write(&found)?;
     Ok(found)
 }
 
 async fn run(scenario: &Scenario, target: &Target, rate: f64, duration: Duration) -> anyhow::Result<Step> {
     let mut steady = scenario.clone();
     steady.set_steady(rate, WARM_UP, duration);
-    let report = drive(&steady, target).await?.conclude(&steady).await?;
+    let report = generate_load(&steady, target).await?.reconcile(&steady).await?;
     Ok(Step::new(rate, &report))
-}
-
-fn say(line: fmt::Arguments<'_>) {
-    writeln!(std::io::stderr().lock(), "{line}").unwrap_or_default();
 }
 
 impl Step {
@@ -119,7 +97,7 @@ impl Step {
     }
 }
 
-/// The highest rate that held and the lowest that did not.
+/// The highest rate that passed and the lowest rate that failed.
 #[derive(Clone, Copy, Debug, Default)]
 struct Bounds {
     holds: Option<f64>,
@@ -135,7 +113,7 @@ impl Bounds {
         }
     }
 
-    /// The rate to try next: twice or half of the last bound until there are both, then the middle of them, in proportion.
+    /// The next rate: twice or half of the last one until both bounds are known, then their geometric mean.
     fn next(self) -> Option<f64> {
         match (self.holds, self.fails) {
             (Some(holds), Some(fails)) => (fails > holds * CLOSE).then(|| (holds * fails).sqrt()),
@@ -149,7 +127,7 @@ impl Bounds {
 impl fmt::Display for Step {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.failures[..] {
-            [] => write!(formatter, "{:>9.1}/s  holds", self.rate),
+            [] => write!(formatter, "{:>9.1}/s  passes", self.rate),
             failures => write!(formatter, "{:>9.1}/s  FAILS  {}", self.rate, failures.join("; ")),
         }
     }
@@ -160,18 +138,18 @@ impl fmt::Display for Found {
         for step in &self.steps {
             writeln!(formatter, "{step}")?;
         }
+        write!(formatter, "\n{}: ", self.scenario)?;
         match (self.holds, self.fails) {
-            (Some(holds), Some(fails)) => write!(
-                formatter,
-                "\n{}: {holds:.1}/s is the highest steady rate that held every threshold; {fails:.1}/s did not, so the limit is between.",
-                self.scenario
-            ),
-            (Some(holds), None) => write!(
-                formatter,
-                "\n{}: {holds:.1}/s held every threshold, and nothing higher was tried; give it more --steps or begin higher, --from.",
-                self.scenario
-            ),
-            (None, _) => write!(formatter, "\n{}: no rate held every threshold.", self.scenario),
+            (Some(holds), Some(fails)) => {
+                write!(formatter, "{holds:.1}/s is the highest steady rate that passes; {fails:.1}/s fails.")
+            }
+            (Some(holds), None) => {
+                write!(
+                    formatter,
+                    "{holds:.1}/s passes, and no higher rate was tried: use more --steps or a higher --from."
+                )
+            }
+            (None, _) => formatter.write_str("no rate passes."),
         }
     }
 }
@@ -180,7 +158,7 @@ impl fmt::Display for Found {
 mod tests {
     use super::*;
 
-    /// The rates that are tried when everything up to `limit` holds.
+    /// The rates of a search in which every rate up to `limit` passes.
     fn tried(from: f64, limit: f64) -> (Bounds, Vec<f64>) {
         let (mut bounds, mut rates) = (Bounds::default(), Vec::new());
         let mut rate = Some(from);
@@ -193,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_ends_up_between_two_close_rates_from_wherever_the_search_begins() {
+    fn the_search_ends_with_two_close_rates_around_the_limit() {
         for from in [1.0, 40.0, 287.0, 5000.0] {
             let (bounds, rates) = tried(from, 287.0);
             let (holds, fails) = (bounds.holds.unwrap(), bounds.fails.unwrap());
@@ -203,13 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn a_search_in_which_nothing_holds_ends() {
+    fn a_search_without_a_passing_rate_ends() {
         let (bounds, rates) = tried(100.0, 0.0);
         assert!(bounds.holds.is_none() && rates.len() < 12, "{rates:?}");
     }
 
     #[test]
-    fn the_result_says_between_which_rates_the_limit_is_and_why_the_higher_one_failed() {
+    fn the_result_has_both_rates_and_the_failed_condition() {
         let failures = vec!["place_order: p99 ≤ 250.00 ms: 400.00 ms".to_owned()];
         let found = Found {
             scenario: "orders".to_owned(),
@@ -220,8 +198,8 @@ mod tests {
                 Step { rate: 300.0, passed: false, failures },
             ],
         };
-        let said = found.to_string();
-        assert!(said.contains("280.0/s is the highest steady rate"), "{said}");
-        assert!(said.contains("300.0/s  FAILS  place_order: p99 ≤ 250.00 ms: 400.00 ms"), "{said}");
+        let text = found.to_string();
+        assert!(text.contains("280.0/s is the highest steady rate"), "{text}");
+        assert!(text.contains("300.0/s  FAILS  place_order: p99 ≤ 250.00 ms: 400.00 ms"), "{text}");
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 use auth::{SigningKey, TokenRequest};
 use serde::{Deserialize, Serialize};
 
-use crate::observe::purge;
+use crate::mailbox::Mailbox as MailboxApi;
 
 /// A running system, as a TOML file. `muster target` prints the one of the local stack.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ impl Target {
     pub async fn purge_mailbox(&self) -> anyhow::Result<()> {
         let api_url = self.mailbox.as_ref().and_then(|mailbox| mailbox.api_url.as_deref());
         let api_url = api_url.context("the target names no api_url of a mailbox that could be emptied")?;
-        purge(api_url).await
+        MailboxApi::new(api_url)?.purge().await
     }
 
     fn check(&self) -> anyhow::Result<()> {

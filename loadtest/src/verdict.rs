@@ -1,11 +1,9 @@
 //! Whether a run passed, condition by condition.
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::real::{ms, real};
 use crate::reconcile;
-use crate::recording::{Figures, Recording};
+use crate::recording::{Figures, Recording, quantile_ms, real};
 use crate::scenario::{Measure, Scenario, Threshold};
 
 /// One condition and what was measured.
@@ -45,8 +43,8 @@ fn of_kind(scenario: &Scenario, recording: &Recording, kind: crate::scenario::Ki
 }
 
 fn generator(scenario: &Scenario, recording: &Recording) -> Verdict {
-    let limit_ms = ms_of(scenario.lateness_p99);
-    let measured_ms = quantile_ms(&recording.lateness, 0.99);
+    let limit_ms = ms_of(scenario.scheduling_lag_p99);
+    let measured_ms = quantile_ms(&recording.scheduling_lag, 0.99);
     let gave_up = if recording.gave_up { "; it gave up: use a faster machine, or a lower rate" } else { "" };
     Verdict {
         condition: format!("the generator keeps up: its own lateness has p99 ≤ {limit_ms:.0} ms"),
@@ -80,11 +78,6 @@ fn value(measure: Measure, figures: &Figures, reconciled: &reconcile::Report) ->
     }
 }
 
-/// A quantile of a histogram of microseconds, in milliseconds.
-pub(crate) fn quantile_ms(histogram: &Histogram<u64>, quantile: f64) -> f64 {
-    ms(histogram.value_at_quantile(quantile))
-}
-
 fn ms_of(duration: std::time::Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
@@ -94,8 +87,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::reconcile::{Fault, FaultKind, Held, Told, reconcile};
-    use crate::recording::Ending;
+    use crate::reconcile::{ClientLog, Fault, FaultKind, Observed, reconcile};
+    use crate::recording::Outcome;
     use crate::schedule::Arrival;
 
     const SCENARIO: &str = r#"
@@ -122,23 +115,23 @@ mod tests {
     "#;
 
     /// A hundred requests that end well, some after `slow`, and then some that do not.
-    fn recording(slow: (u64, Duration), endings: &[Ending]) -> Recording {
+    fn recording(slow: (u64, Duration), outcomes: &[Outcome]) -> Recording {
         let mut recording = Recording::new(1);
         let arrival = Arrival { at: Duration::ZERO, counted: true };
         for number in 0..100 {
             let latency = if number < slow.0 { slow.1 } else { Duration::from_millis(1) };
-            recording.note(0, arrival, latency, &Ending::Expected);
-            recording.note_lateness(Duration::from_micros(20));
+            recording.record(0, arrival, latency, &Outcome::Expected);
+            recording.record_lag(Duration::from_micros(20));
         }
-        for ending in endings {
-            recording.note(0, arrival, Duration::from_millis(1), ending);
+        for outcome in outcomes {
+            recording.record(0, arrival, Duration::from_millis(1), outcome);
         }
         recording
     }
 
     fn failed(recording: &Recording) -> Vec<String> {
         let scenario = Scenario::parse("t", SCENARIO).unwrap();
-        let reconciled = reconcile(&Told::default(), &Held::default());
+        let reconciled = reconcile(&ClientLog::default(), &Observed::default());
         let verdicts = judge(&scenario, recording, &reconciled).into_iter();
         verdicts.filter(|verdict| !verdict.passed).map(|verdict| verdict.condition).collect()
     }
@@ -155,13 +148,13 @@ mod tests {
 
     #[test]
     fn errors_and_dropped_arrivals_fail_apart() {
-        let error = Ending::Failed("HTTP 503".to_owned());
+        let error = Outcome::Failed("HTTP 503".to_owned());
         assert_eq!(
             failed(&recording((0, Duration::ZERO), &[error.clone(), error])),
             ["all: error ratio ≤ 1.000 %"]
         );
         assert_eq!(
-            failed(&recording((0, Duration::ZERO), &[Ending::Dropped])),
+            failed(&recording((0, Duration::ZERO), &[Outcome::Dropped])),
             ["all: dropped arrivals ≤ 0.000 %"]
         );
     }
@@ -175,7 +168,7 @@ mod tests {
     fn a_generator_that_fell_behind_fails_whatever_it_measured() {
         let mut late = recording((0, Duration::ZERO), &[]);
         for _ in 0..10 {
-            late.note_lateness(Duration::from_millis(200));
+            late.record_lag(Duration::from_millis(200));
         }
         assert!(failed(&late)[0].starts_with("the generator keeps up"), "{:?}", failed(&late));
         let mut gave_up = recording((0, Duration::ZERO), &[]);
@@ -191,7 +184,7 @@ mod tests {
             at_most: 1000.0,
         };
         let judged = |latencies: &[u64]| {
-            let mut reconciled = reconcile(&Told::default(), &Held::default());
+            let mut reconciled = reconcile(&ClientLog::default(), &Observed::default());
             reconciled.latencies = latencies.iter().copied().map(Duration::from_millis).collect();
             judge_threshold(&threshold, &Recording::new(1).total(), &reconciled)
         };
@@ -204,8 +197,8 @@ mod tests {
     #[test]
     fn a_fault_found_by_the_reconciler_fails() {
         let scenario = Scenario::parse("t", SCENARIO).unwrap();
-        let seen = vec![Fault::new(FaultKind::Different, "x")];
-        let reconciled = reconcile(&Told { seen, ..Told::default() }, &Held::default());
+        let faults = vec![Fault::new(FaultKind::Different, "x")];
+        let reconciled = reconcile(&ClientLog { faults, ..ClientLog::default() }, &Observed::default());
         let verdicts = judge(&scenario, &recording((0, Duration::ZERO), &[]), &reconciled);
         assert!(!verdicts.last().unwrap().passed);
     }

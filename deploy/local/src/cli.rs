@@ -104,7 +104,7 @@ enum Command {
     #[command(hide = true)]
     PagerReceiver(pager::Settings),
     /// Start a separate stack, measure, and print each figure beside its baseline.
-    Bench(bench::Args),
+    Bench(loadtest::bench::Args),
     /// Deploy to the cluster of KUBECONFIG, and test it under failures.
     ClusterCheck(cluster_check::Args),
     /// Print the Secrets of a Kubernetes cluster as a manifest.

@@ -1,39 +1,38 @@
-//! What consumers gave up on: looked at, replayed or discarded by a person.
+//! Dead letters: events that a consumer could not handle; a person reads, replays or discards them.
 //!
-//! A letter that is replayed goes unchanged, without the headers that made it a letter and with a count of its replays, to the topic it came from; consumers
-//! recognise an event that they have handled by its id. Only when the broker has all of them are the letters deleted, so that
-//! a replay that is cut off can be repeated. Payloads hold personal data and are not shown.
+//! A replay sends each event unchanged to the topic that it came from, without the headers of the dead letter and with a count of its
+//! replays; consumers recognise an event that they have handled by its id. The letters are deleted after the broker has accepted all
+//! events, so an interrupted replay can be repeated. Payloads contain personal data and are not shown.
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
+use loadtest::kafka::{Start, TopicReader, header};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Header, Headers as _, OwnedHeaders, OwnedMessage};
-use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 
-/// How long the broker may take for one answer.
+/// Limit for one answer of the broker.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long reading all letters may take.
+/// Time limit for reading all letters.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// More letters than that are no case for a person with a terminal.
+/// Maximum number of letters for this command.
 const LIMIT: i64 = 10_000;
 
-/// What begins the names of the headers that a letter has and its event had not.
+/// The prefix of the headers that consumers add to a dead letter.
 const PREFIX: &str = "dead-letter-";
 
-/// The header that counts how often an event was replayed (`events::header::REPLAYS`).
+/// The header that counts the replays of an event (`events::header::REPLAYS`).
 const REPLAYS: &str = "replays";
 
-/// One letter; its `Display` is what may be shown of it.
+/// One letter. Its `Display` shows no payload.
 pub(crate) struct Letter(OwnedMessage);
 
-/// A dead-letter topic of one cluster.
+/// A dead-letter topic of one Kafka cluster.
 pub(crate) struct DeadLetters {
     servers: String,
     topic: String,
@@ -44,35 +43,44 @@ impl DeadLetters {
         Self { servers, topic }
     }
 
-    /// Reads every letter there is now.
+    /// Reads all letters.
     pub(crate) async fn read(&self) -> anyhow::Result<Vec<Letter>> {
-        let (config, topic) = (self.config(), self.topic.clone());
-        // librdkafka's consumer blocks its thread.
-        tokio::task::spawn_blocking(move || read(config, &topic)).await.context("reading panicked")?
+        let mut reader = TopicReader::open(&self.servers, &self.topic, Start::Beginning).await?;
+        let offsets = reader.offsets().await?;
+        let expected: i64 = offsets.values().map(|(first, end)| end - first).sum();
+        ensure!(expected <= LIMIT, "{expected} letters are more than {LIMIT}: find the cause first");
+        let end = Instant::now() + READ_TIMEOUT;
+        let mut letters = Vec::new();
+        while !reader.has_read(&offsets) {
+            ensure!(Instant::now() < end, "only {} of {expected} letters arrived", letters.len());
+            letters.extend(reader.next(Duration::from_millis(100)).await?.map(Letter));
+        }
+        Ok(letters)
     }
 
-    /// Sends the letters where they came from, in order, and then deletes them.
+    /// Sends the events of the letters to their topics, in order, and then deletes the letters.
     pub(crate) async fn replay(&self, letters: &[Letter]) -> anyhow::Result<()> {
         let producer: FutureProducer = self
             .config()
+            .set("message.max.bytes", "2000000")
             .set("acks", "all")
             .set("enable.idempotence", "true")
             .create()
             .context("producer")?;
         for letter in letters {
-            let topic =
-                letter.header("topic").with_context(|| format!("{letter}: it says not from where"))?;
+            let topic = letter.header("topic").with_context(|| format!("{letter}: it names no topic"))?;
             let headers = letter.original_headers();
             let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(topic).headers(headers);
             record.key = letter.0.key();
             record.payload = letter.0.payload();
             let sent = producer.send(record, TIMEOUT).await;
-            sent.map_err(|(error, _)| error).with_context(|| format!("{letter}: {topic} did not take it"))?;
+            sent.map_err(|(error, _)| error)
+                .with_context(|| format!("{letter}: {topic} did not accept it"))?;
         }
         self.delete(letters).await
     }
 
-    /// Deletes the letters, and with them whatever is older in their partitions.
+    /// Deletes the letters, and everything older in their partitions.
     pub(crate) async fn delete(&self, letters: &[Letter]) -> anyhow::Result<()> {
         let mut ends = TopicPartitionList::new();
         for Letter(message) in letters {
@@ -81,94 +89,59 @@ impl DeadLetters {
                 Some(mut known) => known.set_offset(end),
                 None => ends.add_partition_offset(&self.topic, message.partition(), end),
             }
-            .context("an offset of the broker's own")?;
+            .context("an offset from the broker")?;
         }
         let admin: AdminClient<DefaultClientContext> = self.config().create().context("admin client")?;
         let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
-        let deleted = admin.delete_records(&ends, &options).await.context("the letters are not deleted")?;
+        let deleted = admin.delete_records(&ends, &options).await.context("the letters were not deleted")?;
         for partition in deleted.elements() {
-            partition.error().context("a partition's letters are not deleted")?;
+            partition.error().context("the letters of a partition were not deleted")?;
         }
         Ok(())
     }
 
     fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.servers).set("message.max.bytes", "2000000");
+        config.set("bootstrap.servers", &self.servers);
         config
     }
 }
 
-fn read(mut config: ClientConfig, topic: &str) -> anyhow::Result<Vec<Letter>> {
-    let consumer: BaseConsumer =
-        config.set("group.id", "muster").set("enable.auto.commit", "false").create().context("consumer")?;
-    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).context("the broker does not answer")?;
-    let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
-    let mut assignment = TopicPartitionList::new();
-    let mut expected = 0;
-    for partition in partitions {
-        let (low, high) =
-            consumer.fetch_watermarks(topic, partition.id(), TIMEOUT).context("the topic's offsets")?;
-        if high > low {
-            expected += high - low;
-            assignment.add_partition_offset(topic, partition.id(), Offset::Offset(low)).context("offset")?;
-        }
-    }
-    ensure!(expected <= LIMIT, "{expected} letters are more than {LIMIT}: find out what is wrong first");
-    consumer.assign(&assignment).context("assignment")?;
-    let end = Instant::now() + READ_TIMEOUT;
-    let mut letters = Vec::new();
-    while i64::try_from(letters.len()).unwrap_or(i64::MAX) < expected {
-        match consumer.poll(Duration::from_millis(100)) {
-            Some(message) => letters.push(Letter(message.context("a letter cannot be read")?.detach())),
-            None if Instant::now() > end => bail!("only {} of {expected} letters came", letters.len()),
-            None => {}
-        }
-    }
-    Ok(letters)
-}
-
 impl Letter {
-    /// A header that made it a letter.
+    /// A header that the consumer added.
     fn header(&self, name: &str) -> Option<&str> {
-        self.text(&format!("{PREFIX}{name}"))
+        header(&self.0, &format!("{PREFIX}{name}"))
     }
 
-    fn text(&self, name: &str) -> Option<&str> {
-        let header = self.0.headers()?.iter().find(|header| header.key == name)?;
-        std::str::from_utf8(header.value?).ok()
-    }
-
+    /// The headers of the event, with one more replay. A consumer that has given the event up handles it again because of the count.
     fn original_headers(&self) -> OwnedHeaders {
         let headers = self.0.headers().into_iter().flat_map(|headers| headers.iter());
-        let original = headers
-            .filter(|header| !header.key.starts_with(PREFIX) && header.key != REPLAYS)
-            .fold(OwnedHeaders::new(), |headers, header| {
-                headers.insert(Header { key: header.key, value: header.value })
-            });
-        // A consumer that has given an event up takes this for a reason to try again.
-        let replays =
-            self.text(REPLAYS).and_then(|count| count.parse().ok()).unwrap_or(0_u32).saturating_add(1);
-        original.insert(Header { key: REPLAYS, value: Some(&replays.to_string()) })
+        let original = headers.filter(|header| !header.key.starts_with(PREFIX) && header.key != REPLAYS);
+        let original = original.fold(OwnedHeaders::new(), |headers, header| {
+            headers.insert(Header { key: header.key, value: header.value })
+        });
+        let replays: u32 = header(&self.0, REPLAYS).and_then(|count| count.parse().ok()).unwrap_or(0);
+        original.insert(Header { key: REPLAYS, value: Some(&replays.saturating_add(1).to_string()) })
     }
 }
 
 impl std::fmt::Display for Letter {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let of = |value: Option<&str>| value.unwrap_or("-").to_owned();
+        let added = |name| self.header(name).unwrap_or("-");
+        let event = |name| header(&self.0, name).unwrap_or("-");
         write!(
             formatter,
             "{}/{}  {}  {}  event {} {}  from {}/{}/{}  attempts {}",
             self.0.partition(),
             self.0.offset(),
-            of(self.header("at")),
-            of(self.header("reason")),
-            of(self.text("event-type")),
-            of(self.text("event-id")),
-            of(self.header("topic")),
-            of(self.header("partition")),
-            of(self.header("offset")),
-            of(self.header("attempts")),
+            added("at"),
+            added("reason"),
+            event("event-type"),
+            event("event-id"),
+            added("topic"),
+            added("partition"),
+            added("offset"),
+            added("attempts"),
         )
     }
 }

@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod bench;
 mod checkout;
 pub mod cli;
 mod cluster;
@@ -20,7 +19,6 @@ mod profile;
 mod readiness;
 mod secrets;
 mod signals;
-mod smtp;
 mod stack;
 mod state;
 mod target;

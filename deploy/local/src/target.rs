@@ -3,7 +3,7 @@
 use anyhow::Context;
 use loadtest::target::{Events, Mailbox, Target};
 
-use crate::demo::catalogue;
+use crate::demo::well_stocked;
 use crate::parts::kafka;
 use crate::ports::{authority, url};
 use crate::stack::StackConfig;
@@ -18,7 +18,7 @@ pub(crate) fn target(config: &StackConfig) -> anyhow::Result<Target> {
         orders_url: url(config.ports.orders()),
         links_url: url(config.ports.url_shortener()),
         tenant: TENANT.to_owned(),
-        skus: catalogue::plentiful(config.checkout.root(), TENANT)?,
+        skus: well_stocked(config.checkout.root(), TENANT)?,
         token_file: None,
         signing_key_file: Some(config.secrets.development_key_file()?),
         mailbox: Some(Mailbox {

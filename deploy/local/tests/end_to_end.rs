@@ -128,7 +128,7 @@ async fn an_order_becomes_one_mail_one_page_and_one_trace() {
         let mails = Mailbox::wait_for(&customer, 1).await;
         assert_eq!(mails.len(), 1);
         assert!(mails[0].text().contains(&order_id));
-        let page = shop.page_behind(&mails[0].text()).await;
+        let page = shop.page_behind(mails[0].text()).await;
         assert!(page.contains(&format!("Order {outcome}")) && page.contains(&order_id), "{page}");
         assert_one_trace(&trace_id).await;
     }

@@ -1,28 +1,30 @@
-//! Reading a topic as it is, without a consumer group.
+//! The records of a topic, and topics for one test.
 
 use std::{collections::BTreeMap, time::Duration};
 
+use loadtest::kafka::{Start, TopicReader};
 use rdkafka::{
-    ClientConfig, Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-    message::{BorrowedMessage, Headers},
-    metadata::{MetadataPartition, MetadataTopic},
+    ClientConfig, Message,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    message::{Headers, OwnedMessage},
 };
 
-use crate::{endpoints, wait_for};
+use crate::parts::{endpoints, unique};
+use crate::wait_for;
 
-/// How long messages may take to be there.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// Time limit for messages to arrive.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long the broker may take to answer a question about a topic.
-const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit for the creation of topics.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A message as it is in the log.
+/// A message of a topic.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// The partition it is in.
+    /// The partition.
     pub partition: i32,
-    /// Its place there.
+    /// The offset in the partition.
     pub offset: i64,
     /// The key, as text.
     pub key: Option<String>,
@@ -32,99 +34,102 @@ pub struct Record {
     pub headers: BTreeMap<String, String>,
 }
 
-/// The broker of this run, as a reader sees it.
+/// The broker of this run.
 #[derive(Debug)]
 pub struct Kafka;
 
 impl Kafka {
-    /// Reads a topic from its beginning to its end, once there are `at_least` that many messages.
+    /// Reads a topic from its beginning to its end, once it has `at_least` that many messages.
     ///
-    /// Messages come in the order of their partition; those of different partitions as they happen to arrive. What is
-    /// there at that moment is all returned, so a message too many does not hide.
+    /// Messages of one partition are in order. It returns all messages up to the end, so a test sees a message too many.
     pub async fn read(topic: &str, at_least: usize) -> Vec<Record> {
         Self::read_at(&endpoints().kafka_bootstrap_servers, topic, at_least).await
     }
 
     /// The same, at another broker.
     pub async fn read_at(bootstrap_servers: &str, topic: &str, at_least: usize) -> Vec<Record> {
-        let reader = Reader::open(bootstrap_servers, topic);
+        let fail = |error: anyhow::Error| -> TopicReader { panic!("cannot read topic {topic}: {error:#}") };
+        let mut reader =
+            TopicReader::open(bootstrap_servers, topic, Start::Beginning).await.unwrap_or_else(fail);
         let mut records = Vec::new();
         let what = format!("{at_least} messages in {topic}");
-        wait_for(&what, TIMEOUT, async || {
-            reader.drain(&mut records);
-            (records.len() >= at_least && reader.is_at_end(&records)).then_some(())
+        wait_for(&what, READ_TIMEOUT, async || {
+            while let Ok(Some(message)) = reader.next(Duration::from_millis(10)).await {
+                records.push(record(&message));
+            }
+            let offsets = reader.offsets().await.ok()?;
+            (records.len() >= at_least && reader.has_read(&offsets)).then_some(())
         })
         .await;
         records
     }
 }
 
-struct Reader {
-    consumer: BaseConsumer,
-    topic: String,
-    partitions: Vec<i32>,
-}
-
-impl Reader {
-    fn open(bootstrap_servers: &str, topic: &str) -> Self {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap_servers)
-            .set("group.id", "testkit")
-            .set("enable.auto.commit", "false")
-            .create()
-            .expect("this configuration is valid");
-        let metadata = consumer
-            .fetch_metadata(Some(topic), METADATA_TIMEOUT)
-            .unwrap_or_else(|error| panic!("the broker does not describe topic {topic}: {error}"));
-        let partitions: Vec<i32> =
-            metadata.topics().iter().flat_map(MetadataTopic::partitions).map(MetadataPartition::id).collect();
-        let mut assignment = TopicPartitionList::new();
-        for partition in &partitions {
-            assignment
-                .add_partition_offset(topic, *partition, Offset::Beginning)
-                .expect("the beginning is a valid offset");
-        }
-        consumer.assign(&assignment).expect("a fresh consumer takes any assignment");
-        Self { consumer, topic: topic.to_owned(), partitions }
-    }
-
-    /// Takes what has been fetched so far; errors of the transport are the client's to repair.
-    fn drain(&self, records: &mut Vec<Record>) {
-        while let Some(message) = self.consumer.poll(Duration::from_millis(1)) {
-            if let Ok(message) = message {
-                records.push(record(&message));
-            }
-        }
-    }
-
-    fn is_at_end(&self, records: &[Record]) -> bool {
-        self.partitions.iter().all(|partition| {
-            let (first, end) = self
-                .consumer
-                .fetch_watermarks(&self.topic, *partition, METADATA_TIMEOUT)
-                .unwrap_or_else(|error| panic!("the broker does not say where {} ends: {error}", self.topic));
-            let read = records
-                .iter()
-                .filter(|record| record.partition == *partition)
-                .map(|record| record.offset + 1);
-            read.max().unwrap_or(first) >= end
-        })
-    }
-}
-
-fn record(message: &BorrowedMessage<'_>) -> Record {
+fn record(message: &OwnedMessage) -> Record {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let headers = message.headers().into_iter().flat_map(Headers::iter);
+    let headers = headers.map(|header| (header.key.to_owned(), header.value.map(text).unwrap_or_default()));
     Record {
         partition: message.partition(),
         offset: message.offset(),
         key: message.key().map(text),
         payload: message.payload().map(<[u8]>::to_vec),
-        headers: headers
-            .map(|header| (header.key.to_owned(), header.value.map(text).unwrap_or_default()))
-            .collect(),
+        headers: headers.collect(),
     }
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+/// Topics of one test, by their names in production.
+#[derive(Debug)]
+pub struct Topics {
+    names: BTreeMap<String, String>,
+}
+
+impl Topics {
+    /// Creates a topic for each pair of name and number of partitions.
+    pub async fn create(topics: &[(&str, i32)]) -> Self {
+        let names: BTreeMap<_, _> =
+            topics.iter().map(|(name, _)| ((*name).to_owned(), unique(name, '-'))).collect();
+        let exact: Vec<_> =
+            topics.iter().map(|(name, partitions)| (names[*name].as_str(), *partitions)).collect();
+        Self::create_exactly(&endpoints().kafka_bootstrap_servers, &exact).await;
+        Self { names }
+    }
+
+    /// Creates topics with exactly these names.
+    pub(crate) async fn create_exactly(bootstrap_servers: &str, topics: &[(&str, i32)]) {
+        let new: Vec<_> = topics
+            .iter()
+            .map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(1)))
+            .collect();
+        create(bootstrap_servers, &new).await;
+    }
+
+    /// Creates a topic with exactly this name, each partition on the broker with this number.
+    pub(crate) async fn create_on(bootstrap_servers: &str, name: &str, brokers: &[i32]) {
+        let replicas: Vec<[i32; 1]> = brokers.iter().map(|broker| [*broker]).collect();
+        let replicas: Vec<&[i32]> = replicas.iter().map(<[i32; 1]>::as_slice).collect();
+        let partitions = i32::try_from(brokers.len()).expect("a topic has few partitions");
+        create(bootstrap_servers, &[NewTopic::new(name, partitions, TopicReplication::Variable(&replicas))])
+            .await;
+    }
+
+    /// Returns the name of a topic in this test.
+    pub fn name(&self, topic: &str) -> &str {
+        self.names.get(topic).unwrap_or_else(|| panic!("this test has no topic {topic}"))
+    }
+}
+
+async fn create(bootstrap_servers: &str, topics: &[NewTopic<'_>]) {
+    if topics.is_empty() {
+        return;
+    }
+    let options =
+        AdminOptions::new().operation_timeout(Some(CREATE_TIMEOUT)).request_timeout(Some(CREATE_TIMEOUT));
+    let mut config = ClientConfig::new();
+    let admin: AdminClient<DefaultClientContext> =
+        config.set("bootstrap.servers", bootstrap_servers).create().expect("the configuration is valid");
+    let outcomes = admin.create_topics(topics, &options).await.expect("the broker answers");
+    for outcome in outcomes {
+        outcome.unwrap_or_else(|(topic, error)| panic!("cannot create topic {topic}: {error}"));
+    }
 }

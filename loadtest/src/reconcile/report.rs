@@ -5,69 +5,74 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Fault, FaultKind, Held, Told};
+use super::{ClientLog, Fault, FaultKind, Observed};
 
-/// How many faults are shown one by one.
-const SHOWN: usize = 20;
+/// Maximum number of faults in the text of a report.
+const MAX_SHOWN: usize = 20;
 
-/// What was found.
+/// The result of a reconciliation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Requests for orders, each with a key of its own.
+    /// Orders that clients asked for, each with its own idempotency key.
     pub n_sent: usize,
-    /// Those that were sent more than once, on purpose or for want of an answer.
+    /// Of those, sent more than once: on purpose, or because an answer was missing.
     pub n_repeated: usize,
     /// Requests that were refused.
     pub n_refused: usize,
-    /// Why the first of them was.
+    /// The reason of the first refusal.
     pub refusal: Option<String>,
-    /// Orders that clients were told they have.
+    /// Orders that clients have an id of.
     pub n_acknowledged: usize,
     /// Of those, confirmed.
     pub n_confirmed: usize,
     /// Of those, rejected.
     pub n_rejected: usize,
-    /// Whether somebody looked for mails.
+    /// Whether mails were compared.
     pub saw_mails: bool,
     /// Final orders with their mail.
     pub n_with_mail: usize,
-    /// Mails that came again with the same id.
+    /// Mails that arrived again with the same id.
     pub n_copies: usize,
-    /// Whether somebody looked for events.
+    /// Whether events were compared.
     pub saw_events: bool,
     /// Events of those orders, each counted once.
     pub n_events: usize,
-    /// Events that are there again with the same id.
+    /// Events that were published again with the same id.
     pub n_event_copies: usize,
-    /// Links that clients were told of.
+    /// Links that clients put.
     pub n_links: usize,
-    /// From when a request was due to its mail, shortest first; of those that count.
+    /// Time from the intended start of a request to its mail, in ascending order; of counted orders.
     #[serde(skip)]
     pub latencies: Vec<Duration>,
-    /// Everything on which both sides disagree.
+    /// All differences.
     pub faults: Vec<Fault>,
 }
 
 impl Report {
-    pub(super) fn new(told: &Told, held: &Held) -> Self {
-        let refused = || told.orders.values().filter(|p| p.ids.is_empty()).filter_map(|p| p.refusal.as_ref());
+    pub(super) fn new(log: &ClientLog, observed: &Observed) -> Self {
+        let refusals = || {
+            log.orders
+                .values()
+                .filter(|order| order.ids.is_empty())
+                .filter_map(|order| order.refusal.as_ref())
+        };
         Self {
-            n_sent: told.orders.len(),
-            n_repeated: told.orders.values().filter(|promise| promise.n_sends > 1).count(),
-            n_refused: refused().count(),
-            refusal: refused().next().cloned(),
-            n_acknowledged: told.acknowledged().len(),
+            n_sent: log.orders.len(),
+            n_repeated: log.orders.values().filter(|order| order.n_sends > 1).count(),
+            n_refused: refusals().count(),
+            refusal: refusals().next().cloned(),
+            n_acknowledged: log.acknowledged().len(),
             n_confirmed: 0,
             n_rejected: 0,
-            saw_mails: held.mails.is_some(),
+            saw_mails: observed.mails.is_some(),
             n_with_mail: 0,
             n_copies: 0,
-            saw_events: held.events.is_some(),
+            saw_events: observed.events.is_some(),
             n_events: 0,
             n_event_copies: 0,
-            n_links: told.links.len(),
+            n_links: log.links.len(),
             latencies: Vec::new(),
-            faults: told.seen.clone(),
+            faults: log.faults.clone(),
         }
     }
 
@@ -75,11 +80,7 @@ impl Report {
         self.faults.push(Fault { kind, what });
     }
 
-    pub(super) fn faults_of(&mut self, kind: FaultKind, whats: impl Iterator<Item = String>) {
-        self.faults.extend(whats.map(|what| Fault { kind, what }));
-    }
-
-    /// The latency that `percent` of the mails did not exceed (nearest rank).
+    /// Returns the time to mail that `percent` of the orders did not exceed (nearest rank).
     pub fn mail_percentile(&self, percent: usize) -> Option<Duration> {
         let rank = (self.latencies.len() * percent).div_ceil(100);
         self.latencies.get(rank.checked_sub(1)?).copied()
@@ -99,16 +100,16 @@ impl fmt::Display for Report {
             formatter,
             "orders final          {n_final} ({n_confirmed} confirmed, {n_rejected} rejected)"
         )?;
-        let copies = |n: usize| format!("{n} came again with the same id");
+        let copies = |n: usize| format!("{n} copies with the same id");
         if self.saw_mails {
             writeln!(formatter, "orders with one mail  {} ({})", self.n_with_mail, copies(self.n_copies))?;
         } else {
-            writeln!(formatter, "orders with one mail  not looked at: the target names no mailbox")?;
+            writeln!(formatter, "orders with one mail  not compared: the target names no mailbox")?;
         }
         if self.saw_events {
             writeln!(formatter, "events                {} ({})", self.n_events, copies(self.n_event_copies))?;
         } else {
-            writeln!(formatter, "events                not looked at: the target names no topic")?;
+            writeln!(formatter, "events                not compared: the target names no topic")?;
         }
         writeln!(formatter, "links                 {}", self.n_links)?;
         if let (Some(p50), Some(p99)) = (self.mail_percentile(50), self.mail_percentile(99)) {
@@ -116,10 +117,10 @@ impl fmt::Display for Report {
             writeln!(formatter, "order to mail         p50 {p50} ms, p99 {p99} ms")?;
         }
         write!(formatter, "faults                {}", self.faults.len())?;
-        for Fault { kind, what } in self.faults.iter().take(SHOWN) {
+        for Fault { kind, what } in self.faults.iter().take(MAX_SHOWN) {
             write!(formatter, "\n  {kind}: {what}")?;
         }
-        let n_hidden = self.faults.len().saturating_sub(SHOWN);
+        let n_hidden = self.faults.len().saturating_sub(MAX_SHOWN);
         if n_hidden > 0 { write!(formatter, "\n  and {n_hidden} more") } else { Ok(()) }
     }
 }

@@ -6,19 +6,19 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::{Ending, histogram};
+use super::{Outcome, histogram};
 
-/// Seconds whose requests may still be under way. What ends later than that is noted in the oldest of them.
+/// Seconds whose requests may still be in flight. A request that ends later is recorded in the oldest of them.
 const OPEN: usize = 32;
 
-/// The requests that were to leave in one second.
+/// The requests whose intended start is in one second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Second {
     /// Answered as expected.
     pub n_expected: u64,
     /// Failed, timeouts included.
     pub n_errors: u64,
-    /// Dropped for want of a connection.
+    /// Dropped because no connection was free.
     pub n_dropped: u64,
     /// Median latency in microseconds.
     pub p50_us: u64,
@@ -42,27 +42,27 @@ struct Open {
 }
 
 impl Timeline {
-    pub(super) fn note(&mut self, at: Duration, latency_us: u64, ending: &Ending) {
+    pub(super) fn record(&mut self, at: Duration, latency_us: u64, outcome: &Outcome) {
         let index = usize::try_from(at.as_secs()).unwrap_or(usize::MAX).saturating_sub(self.closed.len());
         while self.open.len() <= index {
             if self.open.len() == OPEN {
                 self.close_oldest();
-                return self.note(at, latency_us, ending);
+                return self.record(at, latency_us, outcome);
             }
             self.open.push_back(Open { latency: histogram(2), second: Second::default() });
         }
         let open = &mut self.open[index];
-        match ending {
-            Ending::Expected => {
+        match outcome {
+            Outcome::Expected => {
                 open.second.n_expected += 1;
                 open.latency.saturating_record(latency_us);
             }
-            Ending::Timeout => {
+            Outcome::Timeout => {
                 open.second.n_errors += 1;
                 open.latency.saturating_record(latency_us);
             }
-            Ending::Failed(_) => open.second.n_errors += 1,
-            Ending::Dropped => open.second.n_dropped += 1,
+            Outcome::Failed(_) => open.second.n_errors += 1,
+            Outcome::Dropped => open.second.n_dropped += 1,
         }
     }
 
@@ -101,8 +101,8 @@ mod tests {
     #[test]
     fn a_request_belongs_to_the_second_it_was_to_leave_in() {
         let mut timeline = Timeline::default();
-        timeline.note(Duration::from_millis(2500), 700, &Ending::Expected);
-        timeline.note(Duration::from_millis(100), 9_000_000, &Ending::Timeout);
+        timeline.record(Duration::from_millis(2500), 700, &Outcome::Expected);
+        timeline.record(Duration::from_millis(100), 9_000_000, &Outcome::Timeout);
         let seconds = timeline.seconds();
         assert_eq!((seconds[0].n_errors, seconds[1].n_expected, seconds[2].n_expected), (1, 0, 1));
         assert!(seconds[0].max_us >= 9_000_000);
@@ -112,7 +112,7 @@ mod tests {
     fn seconds_that_are_long_over_keep_their_numbers_and_no_histogram() {
         let mut timeline = Timeline::default();
         for second in 0..1000 {
-            timeline.note(Duration::from_secs(second), 100, &Ending::Expected);
+            timeline.record(Duration::from_secs(second), 100, &Outcome::Expected);
         }
         assert_eq!(timeline.open.len(), OPEN);
         assert_eq!(timeline.seconds().len(), 1000);

@@ -4,8 +4,7 @@ use askama::Template;
 
 use super::chart::{Axis, Chart, Line};
 use super::{Operation, Report};
-use crate::real::{ms, real};
-use crate::recording::Second;
+use crate::recording::{Second, ms, real};
 use crate::verdict::Verdict;
 
 /// The page of a report.

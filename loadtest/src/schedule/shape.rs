@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::{Rng, RngExt as _};
 use serde::{Deserialize, Serialize};
 
-use crate::real::real;
+use crate::recording::real;
 
 /// Rates are requests per second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,14 +1,16 @@
-//! The reconciler, handed observations into which one fault was planted.
+//! The reconciler, with observations that contain one fault.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use loadtest::reconcile::{EventType, FaultKind, Held, Line, Order, Promise, Report, State, Told, reconcile};
+use loadtest::reconcile::{
+    ClientLog, EventType, FaultKind, Line, Observed, Order, OrderRecord, Report, State, reconcile,
+};
 use uuid::Uuid;
 
 struct World {
-    told: Told,
-    held: Held,
+    log: ClientLog,
+    observed: Observed,
     key: Uuid,
     id: Uuid,
 }
@@ -22,21 +24,21 @@ fn mail(id: Uuid, state: State, domain: &str) -> String {
 }
 
 impl World {
-    /// One confirmed order with its mail and its events, and one link, all as they should be.
+    /// One confirmed order with its mail and its events, and one link, without a fault.
     fn good() -> Self {
         let (key, id) = (Uuid::new_v4(), Uuid::new_v4());
         let due_at = Instant::now();
         let ids = BTreeSet::from([id]);
-        let promise = Promise { due_at, counted: true, n_sends: 1, lines: lines(), ids, refusal: None };
+        let record = OrderRecord { ids, ..OrderRecord::new(due_at, true, lines()) };
         let mut stored = lines();
         stored.reverse();
-        let order = Order { id, state: State::Confirmed, lines: stored };
+        let order = Order { id, state: State::Confirmed, rejection_reason: None, lines: stored };
         let events = [EventType::Placed, EventType::Confirmed].map(|kind| (Uuid::new_v4(), (kind, 1)));
         let link = || BTreeMap::from([("abcdef".to_owned(), "https://example.com/".to_owned())]);
         let arrived_at = due_at + Duration::from_millis(40);
         Self {
-            told: Told { orders: BTreeMap::from([(key, promise)]), links: link(), seen: Vec::new() },
-            held: Held {
+            log: ClientLog { orders: BTreeMap::from([(key, record)]), links: link(), faults: Vec::new() },
+            observed: Observed {
                 orders: BTreeMap::from([(id, order)]),
                 mails: Some(BTreeMap::from([(mail(id, State::Confirmed, "muster.local"), vec![arrived_at])])),
                 events: Some(BTreeMap::from([(id, BTreeMap::from(events))])),
@@ -47,28 +49,28 @@ impl World {
         }
     }
 
-    fn promise(&mut self) -> &mut Promise {
-        self.told.orders.get_mut(&self.key).unwrap()
+    fn record(&mut self) -> &mut OrderRecord {
+        self.log.orders.get_mut(&self.key).unwrap()
     }
 
     fn order(&mut self) -> &mut Order {
-        self.held.orders.get_mut(&self.id).unwrap()
+        self.observed.orders.get_mut(&self.id).unwrap()
     }
 
     fn mails(&mut self) -> &mut BTreeMap<String, Vec<Instant>> {
-        self.held.mails.as_mut().unwrap()
+        self.observed.mails.as_mut().unwrap()
     }
 
     fn events(&mut self) -> &mut BTreeMap<Uuid, (EventType, u32)> {
-        self.held.events.as_mut().unwrap().get_mut(&self.id).unwrap()
+        self.observed.events.as_mut().unwrap().get_mut(&self.id).unwrap()
     }
 
     fn report(&self) -> Report {
-        reconcile(&self.told, &self.held)
+        reconcile(&self.log, &self.observed)
     }
 }
 
-/// The kinds of what is found after `plant`.
+/// The kinds of the faults that are found after `plant`.
 fn found(plant: impl FnOnce(&mut World)) -> Vec<FaultKind> {
     let mut world = World::good();
     plant(&mut world);
@@ -76,7 +78,7 @@ fn found(plant: impl FnOnce(&mut World)) -> Vec<FaultKind> {
 }
 
 #[test]
-fn when_all_is_well_nothing_is_found() {
+fn a_correct_system_has_no_faults() {
     let report = World::good().report();
     assert!(report.faults.is_empty(), "{report}");
     assert_eq!(
@@ -87,25 +89,25 @@ fn when_all_is_well_nothing_is_found() {
 }
 
 #[test]
-fn the_time_to_a_mail_counts_for_orders_of_the_counted_phases_only() {
+fn the_time_to_mail_counts_for_counted_orders_only() {
     let mut world = World::good();
-    world.promise().counted = false;
+    world.record().counted = false;
     let report = world.report();
     assert_eq!((report.n_with_mail, report.mail_percentile(99)), (1, None));
 }
 
 #[test]
-fn what_is_missing_is_found() {
+fn a_missing_order_mail_event_or_link_is_a_fault() {
     let missing = [FaultKind::Missing];
     assert_eq!(found(|world| world.mails().clear()), missing);
     assert_eq!(found(|world| world.events().retain(|_, (kind, _)| *kind == EventType::Placed)), missing);
-    assert_eq!(found(|world| world.held.links.clear()), missing);
-    // The order itself; its mail and its events are about an order that was told of.
-    assert_eq!(found(|world| world.held.orders.clear()), missing);
+    assert_eq!(found(|world| world.observed.links.clear()), missing);
+    // The order; its mail and its events belong to an acknowledged order.
+    assert_eq!(found(|world| world.observed.orders.clear()), missing);
 }
 
 #[test]
-fn what_is_there_twice_is_found() {
+fn a_duplicate_order_mail_or_event_is_a_fault() {
     let duplicate = [FaultKind::Duplicate];
     let second = |world: &mut World| {
         let mail = mail(world.id, State::Confirmed, "elsewhere.local");
@@ -116,41 +118,42 @@ fn what_is_there_twice_is_found() {
         let mail = mail(Uuid::new_v4(), State::Confirmed, "muster.local");
         world.mails().insert(mail, vec![Instant::now()]);
     };
-    assert_eq!(found(other), duplicate, "a mail about an order that nobody was told of");
+    assert_eq!(found(other), duplicate, "a mail about an order that no client has");
     let event = |world: &mut World| {
         world.events().insert(Uuid::new_v4(), (EventType::Placed, 1));
     };
     assert_eq!(found(event), duplicate, "an event under two ids");
     let two_orders = |world: &mut World| {
         let id = Uuid::new_v4();
-        world.promise().ids.insert(id);
+        world.record().ids.insert(id);
         let order = Order { id, ..world.order().clone() };
-        world.held.orders.insert(id, order);
-        (world.held.mails, world.held.events) = (None, None);
+        world.observed.orders.insert(id, order);
+        (world.observed.mails, world.observed.events) = (None, None);
     };
     assert_eq!(found(two_orders), duplicate, "one key with two orders");
 }
 
 #[test]
-fn what_is_different_is_found() {
+fn a_different_order_mail_event_or_link_is_a_fault() {
     let different = FaultKind::Different;
     assert_eq!(found(|world| world.order().lines[0].quantity = 2), [different]);
-    let moved =
-        |world: &mut World| drop(world.held.links.insert("abcdef".to_owned(), "https://x.test/".to_owned()));
+    let moved = |world: &mut World| {
+        drop(world.observed.links.insert("abcdef".to_owned(), "https://x.test/".to_owned()))
+    };
     assert_eq!(found(moved), [different]);
     let shared = |world: &mut World| {
-        let promise = world.promise().clone();
-        world.told.orders.insert(Uuid::new_v4(), promise);
+        let record = world.record().clone();
+        world.log.orders.insert(Uuid::new_v4(), record);
     };
     assert_eq!(found(shared), [different], "one order for two keys");
-    // Mail and event say confirmed, and there are none that say rejected.
+    // Mail and event are those of a confirmed order, and those of a rejected order are missing.
     let kinds = found(|world| world.order().state = State::Rejected);
     assert_eq!(kinds.iter().filter(|kind| **kind == different).count(), 2);
     assert_eq!(kinds.iter().filter(|kind| **kind == FaultKind::Missing).count(), 2);
 }
 
 #[test]
-fn what_is_unfinished_is_found() {
+fn a_pending_order_or_an_unanswered_key_is_a_fault() {
     let pending = |world: &mut World| {
         world.order().state = State::Pending;
         world.mails().clear();
@@ -158,24 +161,24 @@ fn what_is_unfinished_is_found() {
     };
     assert_eq!(found(pending), [FaultKind::Unfinished]);
     let unsettled = |world: &mut World| {
-        let promise = Promise { ids: BTreeSet::new(), ..world.promise().clone() };
-        world.told.orders.insert(Uuid::new_v4(), promise);
+        let record = OrderRecord { ids: BTreeSet::new(), ..world.record().clone() };
+        world.log.orders.insert(Uuid::new_v4(), record);
     };
     assert_eq!(found(unsettled), [FaultKind::Unfinished]);
 }
 
 #[test]
-fn a_refused_request_promises_nothing() {
+fn a_refused_request_needs_no_order() {
     let mut world = World::good();
     let refusal = Some("HTTP 422".to_owned());
-    let promise = Promise { ids: BTreeSet::new(), refusal, ..world.promise().clone() };
-    world.told.orders.insert(Uuid::new_v4(), promise);
+    let record = OrderRecord { ids: BTreeSet::new(), refusal, ..world.record().clone() };
+    world.log.orders.insert(Uuid::new_v4(), record);
     let report = world.report();
     assert_eq!((report.faults.len(), report.n_refused), (0, 1), "{report}");
 }
 
 #[test]
-fn copies_with_the_same_id_are_counted_apart() {
+fn copies_with_the_same_id_are_counted_and_are_no_fault() {
     let mut world = World::good();
     for times in world.mails().values_mut() {
         times.push(Instant::now());
@@ -188,7 +191,7 @@ fn copies_with_the_same_id_are_counted_apart() {
 }
 
 #[test]
-fn where_nobody_looked_nothing_is_missed() {
-    let nobody_looked = |world: &mut World| (world.held.mails, world.held.events) = (None, None);
-    assert_eq!(found(nobody_looked), []);
+fn without_mailbox_and_topic_nothing_is_missing() {
+    let not_observed = |world: &mut World| (world.observed.mails, world.observed.events) = (None, None);
+    assert_eq!(found(not_observed), []);
 }

@@ -1,4 +1,4 @@
-//! What the generator makes of servers, and of itself, when they do not keep up.
+//! The generator with servers that stall, and when it falls behind itself.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -7,12 +7,12 @@ use bytes::Bytes;
 use http_body_util::Full;
 use loadtest::connections::{Answer, Connections, Failure, Limits, Request};
 use loadtest::engine::{self, Judgement, Outgoing, Workload};
-use loadtest::recording::{Ending, Recording};
+use loadtest::recording::{Outcome, Recording};
 use loadtest::schedule::{Phase, Schedule, Shape};
 
 use crate::server::{self, Behaviour};
 
-/// Many GET requests, each made in `effort`.
+/// GET requests; making one takes `effort`.
 struct Gets {
     effort: Duration,
 }
@@ -29,13 +29,11 @@ impl Workload for Gets {
     }
 
     fn judge(&mut self, (): &(), answer: &Result<Answer, Failure>, _: u32) -> Judgement {
-        let ending = match answer {
-            Ok(_) => Ending::Expected,
-            Err(Failure::Timeout) => Ending::Timeout,
-            Err(Failure::Dropped) => Ending::Dropped,
-            Err(failure) => Ending::Failed(failure.label().to_owned()),
+        let outcome = match answer {
+            Ok(_) => Outcome::Expected,
+            Err(failure) => Outcome::from(*failure),
         };
-        Judgement { ending, retry_after: None }
+        Judgement { outcome, retry_after: None }
     }
 }
 
@@ -59,10 +57,9 @@ async fn run(address: &str, rate: f64, limits: Limits, effort: Duration) -> Reco
     recording
 }
 
-/// A loop that sends its next request after the last answer would see four slow answers, one per connection, and a fine 99th
-/// percentile.
+/// A closed loop would measure four slow answers, one per connection, and a good 99th percentile.
 #[tokio::test]
-async fn a_stall_is_seen_by_every_request_that_was_to_leave_meanwhile() {
+async fn a_server_stall_shows_in_the_latency_of_every_scheduled_request() {
     let stall = Duration::from_millis(600);
     let (address, _) = server::start(Behaviour::StallsAfter(50, stall)).await;
 
@@ -70,13 +67,13 @@ async fn a_stall_is_seen_by_every_request_that_was_to_leave_meanwhile() {
 
     let latency = &recording.operations[0].latency;
     let n_slow = latency.len() - latency.count_between(0, 200_000);
-    // 120 requests were to leave during the stall; those of its first 400 ms waited for more than 200 ms.
+    // 120 requests are due during the stall; those of its first 400 ms wait for more than 200 ms.
     assert!(n_slow >= 70, "only {n_slow} of {} requests saw the stall", latency.len());
     assert!(latency.value_at_quantile(0.99) >= 500_000, "{} µs", latency.value_at_quantile(0.99));
 }
 
 #[tokio::test]
-async fn requests_leave_on_time_whether_or_not_answers_come() {
+async fn requests_start_on_schedule_without_answers() {
     let (address, n_connections) = server::start(Behaviour::Silent).await;
     let limits = Limits {
         waiting: 20,
@@ -88,11 +85,11 @@ async fn requests_leave_on_time_whether_or_not_answers_come() {
     let recording = run(&address, 200.0, limits, Duration::ZERO).await;
 
     let figures = &recording.operations[0];
-    assert_eq!(recording.lateness.len(), 200, "every arrival was handed over");
+    assert_eq!(recording.scheduling_lag.len(), 200, "every request was started");
     assert_eq!(figures.n_arrivals, 200);
     assert_eq!(figures.n_dropped + figures.n_errors(), 200);
     assert!(figures.n_dropped > 100, "only {} were dropped", figures.n_dropped);
-    // Each timeout ends its connection, and another takes its place.
+    // Each timeout closes its connection, and a new one replaces it.
     assert!(n_connections.load(Ordering::Relaxed) as u64 <= figures.errors["timeout"]);
 }
 
@@ -105,10 +102,10 @@ async fn a_prompt_server_is_reached_over_few_connections() {
 }
 
 #[tokio::test]
-async fn a_generator_that_cannot_keep_up_says_so_and_gives_up() {
+async fn a_generator_that_falls_behind_stops_the_run() {
     let (address, _) = server::start(Behaviour::Prompt).await;
     let recording = run(&address, 1000.0, LIMITS, Duration::from_millis(50)).await;
     assert!(recording.gave_up);
-    assert!(recording.lateness.value_at_quantile(0.99) > 4_000_000);
-    assert!(recording.lateness.len() < 1000);
+    assert!(recording.scheduling_lag.value_at_quantile(0.99) > 4_000_000);
+    assert!(recording.scheduling_lag.len() < 1000);
 }

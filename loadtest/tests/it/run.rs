@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use loadtest::reconcile::FaultKind;
 use loadtest::report::{Page, Report};
-use loadtest::run::drive;
+use loadtest::run::generate_load;
 use loadtest::scenario::Scenario;
 use loadtest::target::{Events, Mailbox, Target};
 use testkit::{Database, Keys, Process, Topics, endpoints, scratch_dir};
@@ -123,7 +123,7 @@ async fn a_run_against_healthy_services_passes_and_makes_a_page() {
     let system = System::start().await;
     let scenario = scenario();
 
-    let report = drive(&scenario, &system.target).await.unwrap().conclude(&scenario).await.unwrap();
+    let report = generate_load(&scenario, &system.target).await.unwrap().reconcile(&scenario).await.unwrap();
 
     assert!(report.passed, "{report}");
     let found = &report.reconciliation;
@@ -140,7 +140,7 @@ async fn faults_planted_in_the_services_data_are_found() {
     let mut scenario = scenario();
     scenario.settling = Duration::from_secs(3);
 
-    let driven = drive(&scenario, &system.target).await.unwrap();
+    let load = generate_load(&scenario, &system.target).await.unwrap();
     // Their mails are there, and nothing changes any more, before anything is broken.
     let orders = system.orders.connect().await;
     testkit::wait_for("every order to be final", Duration::from_secs(30), async || {
@@ -150,7 +150,7 @@ async fn faults_planted_in_the_services_data_are_found() {
     })
     .await;
     let links = system.links.connect().await;
-    let code = |n: usize| driven.told.links.keys().nth(n).unwrap().clone();
+    let code = |n: usize| load.log.links.keys().nth(n).unwrap().clone();
     links.execute("DELETE FROM links WHERE code = $1", &[&code(0)]).await.unwrap();
     links
         .execute("UPDATE links SET target = 'https://example.org/' WHERE code = $1", &[&code(1)])
@@ -160,7 +160,7 @@ async fn faults_planted_in_the_services_data_are_found() {
     let undo = "ALTER TABLE orders DISABLE TRIGGER USER; \
                 UPDATE orders SET state = 'pending' WHERE id = (SELECT id FROM orders ORDER BY id LIMIT 1)";
     orders.batch_execute(undo).await.unwrap();
-    let report = driven.conclude(&scenario).await.unwrap();
+    let report = load.reconcile(&scenario).await.unwrap();
 
     assert!(!report.passed);
     assert_eq!(count(&report, FaultKind::Missing), 1, "{report}");

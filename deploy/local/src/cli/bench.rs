@@ -1,36 +1,58 @@
-//! `muster bench`: starts a stack of its own, measures, prints the figures, stops it.
+//! `muster bench`: starts a separate stack, runs the benchmarks of `loadtest` on it, and stops it.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::ensure;
+use loadtest::bench::{self, Args, DEAD_LETTER_TOPIC, EVENTS_TOPIC, Postgres};
 
 use super::run::TemporaryStack;
-use crate::bench::{Figure, bench};
+use crate::console::print;
+use crate::endpoints::PostgresEndpoint;
+use crate::parts::kafka::{Topic, create_topics};
+use crate::parts::{postgres, services};
+use crate::ports::authority;
 use crate::signals::Interrupts;
-use crate::stack::Stack;
+use crate::stack::{Stack, StackConfig};
+use crate::target::target;
 
-/// What to measure.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// A directory with the programs of an earlier commit, whose email-consumer is measured beside ours.
-    #[arg(long, value_name = "DIR")]
-    baseline: Option<PathBuf>,
-    /// Measure only these; everything if left out.
-    #[arg(long, value_enum)]
-    only: Vec<Figure>,
-}
+/// As many partitions as the topics of the product have.
+const TOPICS: &[Topic] = &[
+    Topic { name: EVENTS_TOPIC, partitions: 6, retention_ms: "604800000" },
+    Topic { name: DEAD_LETTER_TOPIC, partitions: 1, retention_ms: "604800000" },
+];
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let earlier = args.baseline.map(|directory| directory.join("email-consumer"));
-    if let Some(program) = &earlier {
-        ensure!(program.is_file(), "{}: there is no such program", program.display());
+    if let Some(directory) = &args.baseline {
+        let program = directory.join("email-consumer");
+        ensure!(program.is_file(), "{}: the program does not exist", program.display());
     }
     let mut interrupts = Interrupts::listen()?;
     let temporary = TemporaryStack::start("bench", Stack::for_bench, &mut interrupts).await?;
     let outcome = tokio::select! {
-        outcome = bench(&temporary.stack, &args.only, earlier.as_deref()) => outcome,
+        outcome = measure(&temporary.stack.config, &args) => outcome,
         _ = interrupts.next() => Err(anyhow::anyhow!("interrupted")),
     };
     temporary.stop().await?;
     outcome
+}
+
+async fn measure(config: &Arc<StackConfig>, args: &Args) -> anyhow::Result<()> {
+    create_topics(&authority(config.ports.kafka()), TOPICS).await?;
+    let PostgresEndpoint { host, port, user, password } = PostgresEndpoint::of(config)?;
+    let stack = bench::Stack {
+        target: target(config)?,
+        postgres: Postgres { programs: postgres::PROGRAMS.into(), host, port, user, password },
+        smtp: authority(config.ports.smtp()),
+        start_email_consumer: &|name, program, env| {
+            let launch = (services::EMAIL_CONSUMER.launch)(config)?;
+            let launch = env.into_iter().fold(launch, |launch, (name, value)| launch.env(name, value));
+            let launch = match program {
+                Some(program) => launch.program(program),
+                None => launch,
+            };
+            launch.start_child(&config.log(&format!("email-consumer-{name}")))
+        },
+    };
+    print(bench::bench(&stack, args).await?);
+    Ok(())
 }

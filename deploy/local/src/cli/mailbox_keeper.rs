@@ -1,14 +1,16 @@
 //! `muster mailbox-keeper`: the process that `muster up` runs beside the mail server.
 
+use loadtest::mailbox::Mailbox;
+
 use crate::mailbox_keeper::{Bounds, keep};
 
-/// Where the mail server is, and how many mails it may have.
+/// The addresses of the mail server, and its limits.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Its IMAP server.
+    /// The IMAP server.
     #[arg(long, value_name = "HOST:PORT")]
     imap: String,
-    /// Its API.
+    /// The HTTP API.
     #[arg(long)]
     api_url: String,
     #[command(flatten)]
@@ -16,6 +18,6 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    keep(&args.imap, &args.api_url, args.bounds).await;
+    keep(&args.imap, &Mailbox::new(&args.api_url)?, args.bounds).await;
     Ok(())
 }

@@ -2,196 +2,252 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail, ensure};
-use loadtest::reconcile::State;
-use tokio::time::Instant;
+use anyhow::{Context, bail, ensure};
+use loadtest::api::{Api, order_body};
+use loadtest::connections::{Answer, Connections, Limits, Request, get};
+use loadtest::mailbox::{Mail, Mailbox};
+use loadtest::reconcile::{Line, Order, State};
+use loadtest::target::authority;
+use loadtest::traces::{Span, Zipkin, services};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
-use super::mail::{Mail, mails_to};
-use super::page::visible_text;
-use super::shop::{Order, Placement};
-use super::trace::{self, Span};
-use super::{SCOPES, Scene, fresh_address};
+use super::render::{tree, visible_text};
+use super::{Product, new_address};
 use crate::console::{print, print_indented};
-use crate::readiness::{http_client, until_ok};
+use crate::readiness::until_ok;
 
-/// How long each thing may take to happen.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The scopes of the token that the shown commands need.
+const SCOPES: [&str; 2] = ["orders:write", "orders:read"];
 
-/// How often the same number of spans means that no more are coming: exporters send every second.
-const QUIET_ROUNDS: u32 = 20;
+/// Time limit of each step.
+const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The services that a confirmed order passes through.
+/// The lifetime of the token.
+const DURATION: Duration = Duration::from_hours(1);
+
+/// After this time without a new span a trace is complete: services export spans once a second.
+const TRACE_QUIET: Duration = Duration::from_secs(2);
+
+/// The services in the trace of a confirmed order.
 const SERVICES: [&str; 3] = ["orders", "email-consumer", "url-shortener"];
 
-/// Tells the story; fails at the first claim that does not hold.
-pub(crate) async fn walkthrough(scene: &Scene) -> anyhow::Result<()> {
-    let parent = trace::Parent::random();
-    let customer = fresh_address("ada");
-    let lines = [(scene.skus()[0].as_str(), 2), (scene.skus()[1].as_str(), 1)];
-    let placement =
-        Placement { traceparent: Some(parent.traceparent()), ..Placement::new(&customer, &lines) };
-
-    let (order, first_answer) = place(scene, &placement).await?;
-    follow(scene, &order).await?;
-    replay(scene, &placement, &first_answer).await?;
-    let mail = read_mail(scene, &order, &customer).await?;
-    let page = follow_link(scene, &mail, &order).await?;
-    show_trace(scene, &parent.trace_id).await?;
-    show_where_to_look_next(scene, &parent.trace_id, &page);
+/// Shows each step; fails at the first unexpected result.
+pub(crate) async fn walkthrough(product: &Product) -> anyhow::Result<()> {
+    let demo = Demo::new(product)?;
+    let order = demo.place().await?;
+    demo.follow(order.id).await?;
+    demo.replay(&order).await?;
+    let mail = demo.read_mail(order.id).await?;
+    let page = demo.follow_link(&mail, order.id).await?;
+    demo.show_trace().await?;
+    demo.show_where_to_look_next(&page);
     Ok(())
 }
 
-async fn place(scene: &Scene, placement: &Placement) -> anyhow::Result<(Order, String)> {
-    let scopes = SCOPES.map(|scope| format!("--scope {scope}")).join(" ");
-    print("1. Place an order\n");
-    let tenant = &scene.doors.target.tenant;
-    print(format_args!("$ TOKEN=$(target/debug/muster token --tenant {tenant} {scopes})"));
-    show_post(scene, placement);
-    let answer = scene.shop.place(placement).await?;
-    print(format_args!("HTTP {}\nLocation: {}\n{}", answer.status, answer.location, pretty(&answer.body)));
-    ensure!(answer.status == 202, "the order was not accepted");
-    let order = answer.order()?;
-    let location = format!("/v1/orders/{}", order.id);
-    ensure!(answer.location.ends_with(&location), "Location does not lead to {location}");
-    ensure!(order.state == State::Pending, "a new order is {}, not pending", order.state);
-    Ok((order, answer.body))
+/// A client, and the order that it places.
+struct Demo<'a> {
+    product: &'a Product,
+    orders: Connections,
+    api: Api,
+    key: Uuid,
+    customer: String,
+    lines: [Line; 2],
+    trace_id: String,
+    span_id: String,
 }
 
-async fn follow(scene: &Scene, order: &Order) -> anyhow::Result<()> {
-    print("\n2. Follow it\n");
-    print(format_args!(
-        "$ curl {}/v2/orders/{} -H \"Authorization: Bearer $TOKEN\"",
-        scene.shop.url, order.id
-    ));
-    let begun = Instant::now();
-    let found = until_ok(PATIENCE, async || {
-        let found = scene.shop.find(order.id).await?;
-        ensure!(found.state.is_final(), "the order is still {}", found.state);
-        Ok(found)
-    })
-    .await?;
-    print(format_args!("{} after {} ms", found.state, begun.elapsed().as_millis()));
-    if found.state != State::Confirmed {
-        bail!("the order is {}: {}", found.state, found.rejection_reason.unwrap_or_default());
+/// An accepted order.
+struct Placed {
+    id: Uuid,
+    body: String,
+}
+
+impl<'a> Demo<'a> {
+    fn new(product: &'a Product) -> anyhow::Result<Self> {
+        let token = product.target.token(DURATION).context("the token of the demonstration")?;
+        let line = |product_number: usize, quantity| Line {
+            sku: product.target.skus[product_number].clone(),
+            quantity,
+        };
+        Ok(Self {
+            product,
+            orders: Connections::new(authority(&product.target.orders_url)?, Limits::FEW)?,
+            api: Api::new(&token)?,
+            key: Uuid::new_v4(),
+            customer: new_address("ada"),
+            lines: [line(0, 2), line(1, 1)],
+            trace_id: hex::encode(rand::random::<[u8; 16]>()),
+            span_id: hex::encode(rand::random::<[u8; 8]>()),
+        })
     }
-    Ok(())
-}
 
-async fn replay(scene: &Scene, placement: &Placement, first_answer: &str) -> anyhow::Result<()> {
-    print("\n3. Send the same request again, as a client does that saw no answer\n");
-    let again = Placement { traceparent: None, ..placement.clone() };
-    show_post(scene, &again);
-    let answer = scene.shop.place(&again).await?;
-    print(format_args!("HTTP {}\nIdempotent-Replayed: {}", answer.status, answer.is_replay));
-    ensure!(answer.status == 202, "the replay was not answered like the first request");
-    ensure!(answer.is_replay, "the answer does not say that it is a replay");
-    ensure!(answer.body == first_answer, "the replay has another body:\n{}", pretty(&answer.body));
-    print("The body is the same to the byte; no second order was made.");
-    Ok(())
-}
-
-async fn read_mail(scene: &Scene, order: &Order, customer: &str) -> anyhow::Result<Mail> {
-    print("\n4. Read the mail that arrived\n");
-    let mailbox_url = &scene.doors.mailbox_url;
-    print(format_args!("$ curl {mailbox_url}/api/user/{customer}/messages"));
-    let mails = until_ok(PATIENCE, async || {
-        let mails = mails_to(customer, mailbox_url).await?;
-        ensure!(!mails.is_empty(), "no mail has arrived");
-        Ok(mails)
-    })
-    .await?;
-    let n_mails = mails.len();
-    let mail = mails.into_iter().next().context("no mail has arrived")?;
-    let Mail { from, to, subject, message_id, text, .. } = &mail;
-    print(format_args!("From: {from}\nTo: {to}\nSubject: {subject}\nMessage-ID: {message_id}\n"));
-    print_indented(text.lines());
-    ensure!(n_mails == 1, "{n_mails} mails arrived instead of one");
-    let expected = format!("<order-{}-confirmed@", order.id);
-    ensure!(message_id.starts_with(&expected), "the Message-ID does not begin with {expected}");
-    ensure!(mail.has_html, "the mail has no HTML part");
-    Ok(mail)
-}
-
-/// Returns the address of the tracking page.
-async fn follow_link(scene: &Scene, mail: &Mail, order: &Order) -> anyhow::Result<String> {
-    print("\n5. Follow its short link to the tracking page\n");
-    let links_url = format!("{}/", scene.doors.links_public_url);
-    let link = mail.link(&links_url).with_context(|| format!("no link to {links_url} in the mail"))?;
-    print(format_args!("$ curl -i {link}"));
-    let link = scene.doors.way_to(link);
-    let redirect = http_client().get(link).send().await.context("the short link: no answer")?;
-    let target = redirect.headers().get("location").and_then(|value| value.to_str().ok());
-    let target = target.unwrap_or_default().to_owned();
-    print(format_args!("HTTP {}\nLocation: {target}\n", redirect.status()));
-    ensure!(redirect.status() == 302, "the short link does not redirect");
-    let pages = format!("{}/track/", scene.doors.orders_public_url);
-    ensure!(target.starts_with(&pages), "the short link does not lead to {pages}");
-
-    print("$ curl -L, as a person reads it:\n");
-    let page = http_client()
-        .get(scene.doors.way_to(&target))
-        .send()
-        .await
-        .context("the tracking page: no answer")?;
-    let status = page.status();
-    let text = visible_text(&page.text().await.context("the tracking page broke off")?);
-    print_indented(&text);
-    ensure!(status == 200, "the tracking page answers {status}");
-    let text = text.join("\n").to_lowercase();
-    ensure!(text.contains("confirmed"), "the tracking page does not show that the order is confirmed");
-    ensure!(text.contains(&order.id.to_string()), "the tracking page does not show the order's number");
-    Ok(target)
-}
-
-async fn show_trace(scene: &Scene, trace_id: &str) -> anyhow::Result<()> {
-    print("\n6. See what happened, as one trace\n");
-    let spans = complete_trace(trace_id, &scene.doors.zipkin_url).await?;
-    print(trace::tree(&spans).join("\n"));
-    let seen = trace::services(&spans);
-    for service in SERVICES {
-        ensure!(seen.contains(service), "the trace {trace_id} has no span of {service}");
+    async fn place(&self) -> anyhow::Result<Placed> {
+        let scopes = SCOPES.map(|scope| format!("--scope {scope}")).join(" ");
+        print("1. Place an order\n");
+        let tenant = &self.product.target.tenant;
+        print(format_args!("$ TOKEN=$(target/debug/muster token --tenant {tenant} {scopes})"));
+        // W3C Trace Context: the client's span is the parent of the trace's first span.
+        let traceparent = format!("00-{}-{}-01", self.trace_id, self.span_id);
+        self.show_post(Some(&traceparent));
+        let mut request = self.order_request();
+        request.headers_mut().insert("traceparent", traceparent.parse()?);
+        let answer = self.orders.call(request).await?;
+        let (body, location) = (text(&answer), answer.header("location"));
+        print(format_args!("HTTP {}\nLocation: {location}\n{}", answer.status, pretty(&body)));
+        ensure!(answer.status == 202, "the order was not accepted");
+        let Order { id, state, .. } = answer.json()?;
+        let expected = format!("/v1/orders/{id}");
+        ensure!(location.ends_with(&expected), "Location does not end with {expected}");
+        ensure!(state == State::Pending, "a new order is {state}, not pending");
+        Ok(Placed { id, body })
     }
-    Ok(())
+
+    async fn follow(&self, id: Uuid) -> anyhow::Result<()> {
+        print("\n2. Follow it\n");
+        let path = format!("/v2/orders/{id}");
+        let url = &self.product.target.orders_url;
+        print(format_args!("$ curl {url}{path} -H \"Authorization: Bearer $TOKEN\""));
+        let begun = Instant::now();
+        let order = until_ok(STEP_TIMEOUT, async || {
+            let order: Order = self.orders.call(self.api.get(&path)?).await?.expect(200)?.json()?;
+            ensure!(order.state.is_final(), "the order is still {}", order.state);
+            Ok(order)
+        })
+        .await?;
+        print(format_args!("{} after {} ms", order.state, begun.elapsed().as_millis()));
+        if order.state != State::Confirmed {
+            bail!("the order is {}: {}", order.state, order.rejection_reason.unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    async fn replay(&self, order: &Placed) -> anyhow::Result<()> {
+        print("\n3. Repeat the request, as a client does that received no answer\n");
+        self.show_post(None);
+        let answer = self.orders.call(self.order_request()).await?;
+        let is_replay = answer.header("idempotent-replayed") == "true";
+        print(format_args!("HTTP {}\nIdempotent-Replayed: {is_replay}", answer.status));
+        ensure!(answer.status == 202, "the replay has another status than the first answer");
+        ensure!(is_replay, "the answer has no header Idempotent-Replayed: true");
+        ensure!(text(&answer) == order.body, "the replay has another body:\n{}", pretty(&text(&answer)));
+        print("The body is identical; no second order exists.");
+        Ok(())
+    }
+
+    async fn read_mail(&self, order: Uuid) -> anyhow::Result<Mail> {
+        print("\n4. Read the mail\n");
+        let (url, customer) = (&self.product.mailbox_url, &self.customer);
+        print(format_args!("$ curl {url}/api/user/{customer}/messages"));
+        let mailbox = Mailbox::new(url)?;
+        let mut mails = until_ok(STEP_TIMEOUT, async || {
+            let mails = mailbox.mails_to(customer).await?;
+            ensure!(!mails.is_empty(), "no mail has arrived");
+            Ok(mails)
+        })
+        .await?;
+        let n_mails = mails.len();
+        let mail = mails.swap_remove(0);
+        for name in ["From", "To", "Subject", "Message-ID"] {
+            print(format_args!("{name}: {}", mail.header(name)));
+        }
+        print("");
+        print_indented(mail.text().lines());
+        ensure!(n_mails == 1, "{n_mails} mails arrived instead of one");
+        let expected = format!("<order-{order}-confirmed@");
+        ensure!(mail.message_id().starts_with(&expected), "the Message-ID does not start with {expected}");
+        ensure!(!mail.html().is_empty(), "the mail has no HTML part");
+        Ok(mail)
+    }
+
+    /// Returns the address of the tracking page.
+    async fn follow_link(&self, mail: &Mail, order: Uuid) -> anyhow::Result<String> {
+        print("\n5. Follow its short link to the tracking page\n");
+        let links_url = format!("{}/", self.product.links_public_url);
+        let link = mail.link(&links_url).with_context(|| format!("the mail has no link to {links_url}"))?;
+        print(format_args!("$ curl -i {link}"));
+        let redirect = self.get(link).await?;
+        let target = redirect.header("location").to_owned();
+        print(format_args!("HTTP {}\nLocation: {target}\n", redirect.status));
+        ensure!(redirect.status == 302, "the short link does not redirect");
+        let pages = format!("{}/track/", self.product.orders_public_url);
+        ensure!(target.starts_with(&pages), "the short link does not lead to {pages}");
+
+        print("$ curl -L, as text:\n");
+        let lines = visible_text(&text(&self.get(&target).await?.expect(200)?));
+        print_indented(&lines);
+        let page = lines.join("\n").to_lowercase();
+        ensure!(page.contains("confirmed"), "the tracking page does not show that the order is confirmed");
+        ensure!(page.contains(&order.to_string()), "the tracking page does not show the order's number");
+        Ok(target)
+    }
+
+    async fn show_trace(&self) -> anyhow::Result<()> {
+        print("\n6. See the trace through all services\n");
+        let zipkin = Zipkin::new(&self.product.zipkin_url)?;
+        print(tree(&complete_trace(&zipkin, &self.trace_id).await?).join("\n"));
+        Ok(())
+    }
+
+    fn show_where_to_look_next(&self, page: &str) {
+        let Product { zipkin_url, prometheus_url, mailbox_url, .. } = self.product;
+        print("\nWhere to look next\n");
+        print(format_args!("  tracking page   {page}"));
+        print(format_args!("  this trace      {zipkin_url}/zipkin/traces/{}", self.trace_id));
+        print(format_args!("  all traces      {zipkin_url}/zipkin/"));
+        print(format_args!("  metrics         {prometheus_url}/classic/graph"));
+        print(format_args!("  mailbox         {mailbox_url}"));
+    }
+
+    fn show_post(&self, traceparent: Option<&str>) {
+        let url = &self.product.target.orders_url;
+        print(format_args!("$ curl -i {url}/v1/orders -H \"Authorization: Bearer $TOKEN\" \\"));
+        print(format_args!("    -H 'Idempotency-Key: {}' \\", self.key));
+        if let Some(traceparent) = traceparent {
+            print(format_args!("    -H 'traceparent: {traceparent}' \\"));
+        }
+        print(format_args!(
+            "    -H 'Content-Type: application/json' -d '{}'",
+            order_body(&self.customer, &self.lines)
+        ));
+    }
+
+    fn order_request(&self) -> Request {
+        self.api.place_order(self.key, &self.customer, &self.lines)
+    }
+
+    /// Gets a public URL of the product.
+    async fn get(&self, public_url: &str) -> anyhow::Result<Answer> {
+        let url = self.product.service_url(public_url);
+        let (server, path) = url.split_at(url.match_indices('/').nth(2).context("a URL without a path")?.0);
+        Connections::new(authority(server)?, Limits::FEW)?.call(get(path)?).await
+    }
 }
 
-/// Waits until every service has reported and nothing more comes.
-async fn complete_trace(trace_id: &str, zipkin_url: &str) -> anyhow::Result<Vec<Span>> {
-    let mut n_spans = 0;
-    let mut quiet_rounds = 0;
-    let end = Instant::now() + PATIENCE;
-    while Instant::now() < end {
-        let spans = trace::fetch(trace_id, zipkin_url).await?;
-        quiet_rounds = if spans.len() == n_spans { quiet_rounds + 1 } else { 0 };
-        n_spans = spans.len();
-        let seen = trace::services(&spans);
-        if quiet_rounds >= QUIET_ROUNDS && SERVICES.iter().all(|service| seen.contains(service)) {
+/// Waits until every service has reported spans and no new span arrives.
+async fn complete_trace(zipkin: &Zipkin, trace_id: &str) -> anyhow::Result<Vec<Span>> {
+    let (mut n_spans, mut changed_at) = (0, Instant::now());
+    let end = Instant::now() + STEP_TIMEOUT;
+    loop {
+        let spans = zipkin.trace(trace_id).await?;
+        if spans.len() != n_spans {
+            (n_spans, changed_at) = (spans.len(), Instant::now());
+        }
+        let found = services(&spans);
+        let is_complete = SERVICES.iter().all(|service| found.contains(service));
+        if is_complete && changed_at.elapsed() >= TRACE_QUIET {
             return Ok(spans);
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        ensure!(
+            Instant::now() < end,
+            "the trace {trace_id} has spans of {found:?} only, not of {SERVICES:?}"
+        );
+        sleep(Duration::from_millis(100)).await;
     }
-    let spans = trace::fetch(trace_id, zipkin_url).await?;
-    let seen = trace::services(&spans);
-    Err(anyhow!("the trace {trace_id} is not complete: spans of {seen:?} only, of {SERVICES:?} expected"))
 }
 
-fn show_where_to_look_next(scene: &Scene, trace_id: &str, page: &str) {
-    let zipkin = &scene.doors.zipkin_url;
-    print("\nWhere to look next\n");
-    print(format_args!("  tracking page   {page}"));
-    print(format_args!("  this trace      {zipkin}/zipkin/traces/{trace_id}"));
-    print(format_args!("  all traces      {zipkin}/zipkin/"));
-    print(format_args!("  metrics         {}/classic/graph", scene.doors.prometheus_url));
-    print(format_args!("  mailbox         {}", scene.doors.mailbox_url));
-}
-
-fn show_post(scene: &Scene, placement: &Placement) {
-    let Placement { idempotency_key, traceparent, body } = placement;
-    print(format_args!("$ curl -i {}/v1/orders -H \"Authorization: Bearer $TOKEN\" \\", scene.shop.url));
-    print(format_args!("    -H 'Idempotency-Key: {idempotency_key}' \\"));
-    if let Some(traceparent) = traceparent {
-        print(format_args!("    -H 'traceparent: {traceparent}' \\"));
-    }
-    print(format_args!("    -H 'Content-Type: application/json' -d '{body}'"));
+fn text(answer: &Answer) -> String {
+    String::from_utf8_lossy(&answer.body).into_owned()
 }
 
 fn pretty(json: &str) -> String {

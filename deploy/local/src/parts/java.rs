@@ -146,14 +146,14 @@ pub(super) const OTLP_RECEIVER: Part = Part {
 mod tests {
     use std::time::Duration;
 
-    use loadtest::observe::standing;
+    use loadtest::imap::mailbox_status;
+    use loadtest::smtp::Smtp;
 
     use super::*;
     use crate::checkout::Checkout;
     use crate::mailbox_keeper::{Bounds, keep};
     use crate::ports::ReservedPorts;
     use crate::readiness::until_ok;
-    use crate::smtp::Smtp;
 
     /// Together 170 MB, as much as some 38,000 of our mails take.
     const MAILS: u32 = 900;
@@ -167,18 +167,19 @@ mod tests {
         let _server = mailbox(&config).start_child(&config.state_dir.join("mailbox.log")).unwrap();
         until_ok(Duration::from_mins(1), || MAILBOX.probe(&config)).await.unwrap();
         let (imap, api) = (authority(config.ports.imap()), url(config.ports.mailbox_api()));
-        let left = async || Ok::<_, anyhow::Error>(standing("ada@example.com", &imap).await?.n_mails);
+        let left = async || Ok::<_, anyhow::Error>(mailbox_status("ada@example.com", &imap).await?.n_mails);
 
         let line = "x".repeat(78) + "\r\n";
         let mail = format!("Subject: long\r\n\r\n{}", line.repeat(LINES_OF_EACH));
-        let mut smtp = Smtp::connect(config.ports.smtp()).await.unwrap();
+        let mut smtp = Smtp::connect(&authority(config.ports.smtp())).await.unwrap();
         for _ in 0..MAILS {
             smtp.send("muster@example.com", "ada@example.com", &mail).await.unwrap();
         }
         assert_eq!(left().await.unwrap(), MAILS);
 
         let bounds = Bounds { bound: MAILS - 1, most: u32::MAX, quiet_s: 1, every_s: 1 };
-        let keeper = keep(&imap, &api, bounds);
+        let mailbox = loadtest::mailbox::Mailbox::new(&api).unwrap();
+        let keeper = keep(&imap, &mailbox, bounds);
         let purged = until_ok(Duration::from_secs(30), async || {
             anyhow::ensure!(left().await? == 0, "nothing is purged");
             Ok(())

@@ -29,7 +29,7 @@ async fn a_confirmed_order_gets_one_mail_with_a_working_link() {
     assert!(mail.text().contains("Darjeeling <First Flush>"));
     assert!(!mail.html().contains("<First Flush>"));
 
-    let link = short_link(&mail.text());
+    let link = short_link(mail.text());
     assert!(mail.html().contains(&format!("href=\"{link}\"")));
     assert_eq!(world.follow(&link).await, order.tracking_url);
 
@@ -58,7 +58,7 @@ async fn a_rejected_order_gets_one_mail_that_says_why() {
     for part in [mail.text(), mail.html()] {
         assert!(part.contains("Only 1 teapot is left."), "{part}");
     }
-    assert_eq!(world.follow(&short_link(&mail.text())).await, order.tracking_url);
+    assert_eq!(world.follow(&short_link(mail.text())).await, order.tracking_url);
 }
 
 #[tokio::test(flavor = "multi_thread")]

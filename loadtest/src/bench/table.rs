@@ -9,23 +9,22 @@ pub(super) struct Row {
     pub(super) ours: Figures,
     pub(super) baseline_of: &'static str,
     pub(super) baseline: Figures,
-    /// What the ratio is of, and what it should be.
     pub(super) ratio: Ratio,
 }
 
 #[derive(Clone)]
 pub(super) enum Ratio {
-    /// Our rate over the baseline's, at least this.
+    /// Our rate over that of the baseline; goal: at least this.
     Rate { at_least: f64 },
-    /// Our 99th percentile over the baseline's, at most this.
+    /// Our 99th percentile over that of the baseline; goal: below this.
     P99 { at_most: f64 },
-    /// Our 99th percentile over the baseline's, for comparison.
+    /// Our 99th percentile over that of the baseline, without a goal.
     P99Shown,
-    /// Our rate over the baseline's, for comparison.
+    /// Our rate over that of the baseline, without a goal.
     RateShown,
 }
 
-/// Lines of equal columns.
+/// Renders the rows with aligned columns.
 pub(super) fn render(rows: &[Row]) -> String {
     let head = format!(
         "{:<46} {:>9} {:>9} {:>9}  {:<34} {:>9} {:>9} {:>9}  {}",

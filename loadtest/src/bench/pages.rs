@@ -1,17 +1,17 @@
-//! The first page of a million orders against the ten-thousandth: over HTTP, and in SQL by keyset and by offset.
+//! The first page of a million orders beside the 10,000th page: over HTTP, and in SQL by keyset and by offset.
 
 use anyhow::Context;
 use serde::Deserialize;
 
-use super::Figures;
-use super::database::{BenchDatabase, ORDERS};
-use super::http::{Clients, connect, exchange};
-use super::pgbench;
+use super::postgres::ORDERS;
 use super::table::{Ratio, Row};
-use crate::console::print;
-use crate::demo::Scene;
+use super::{Figures, Postgres, Stack, closed_loop, pgbench};
+use crate::api::Api;
+use crate::connections::{Connections, Limits};
+use crate::run::log;
+use crate::target::authority;
 
-/// A million orders of the client's tenant, a tenth of a second apart. They have no process, so nobody works on them.
+/// A million orders of the client's tenant, a tenth of a second apart. They have no process, so the service does not process them.
 const FILL: &str = "\
 INSERT INTO orders (id, tenant, customer_email, state, total_minor, currency, version, placed_at, updated_at)
 SELECT ('00000000-0000-7000-9000-' || lpad(to_hex(n), 12, '0'))::uuid, 'acme', 'bench@example.com', 'pending', 890, 'EUR', 1,
@@ -29,33 +29,34 @@ const NEWEST_FIRST: &str = "ORDER BY placed_at DESC, id DESC LIMIT 51";
 /// Rows before the 10,000th page of 50.
 const BEFORE: u32 = 9_999 * 50;
 
-/// The most that a page can have, to get there sooner.
+/// The largest page size.
 const STEP: u32 = 200;
 
-/// One client: the price of a page, not of a queue.
+/// One client, so that no request waits for another.
 const CLIENTS: usize = 1;
 
-/// The part of a page that leads on.
+/// The link to the next page.
 #[derive(Deserialize)]
 struct Page {
     next: Option<String>,
 }
 
-pub(super) async fn measure(scene: &Scene, database: &BenchDatabase) -> anyhow::Result<Vec<Row>> {
-    print("Filling a million orders");
-    let client = database.connect(ORDERS).await?;
+pub(super) async fn measure(stack: &Stack<'_>, api: &Api) -> anyhow::Result<Vec<Row>> {
+    log(format_args!("Inserting a million orders"));
+    let client = stack.postgres.connect(ORDERS).await?;
     client.batch_execute(FILL).await.context("a million orders")?;
     for statement in SETTLE {
         client.batch_execute(statement).await.context(statement)?;
     }
-    Ok([over_http(scene).await?, in_sql(&client, database).await?].concat())
+    let orders = authority(&stack.target.orders_url)?;
+    Ok([over_http(orders, api).await?, in_sql(&client, &stack.postgres).await?].concat())
 }
 
-async fn over_http(scene: &Scene) -> anyhow::Result<Vec<Row>> {
-    print("Walking to the 10,000th page over HTTP");
-    let far = cursor_after(scene, BEFORE).await?;
-    let first = page(scene, "/v1/orders?limit=50").await?;
-    let far = page(scene, &format!("/v1/orders?limit=50&cursor={far}")).await?;
+async fn over_http(orders: &str, api: &Api) -> anyhow::Result<Vec<Row>> {
+    log(format_args!("Reading up to the 10,000th page over HTTP"));
+    let far = cursor_after(orders, api, BEFORE).await?;
+    let first = page(orders, api, "/v1/orders?limit=50").await?;
+    let far = page(orders, api, &format!("/v1/orders?limit=50&cursor={far}")).await?;
     Ok(vec![Row {
         what: "GET /v1/orders, 10,000th page".to_owned(),
         ours: far,
@@ -65,29 +66,28 @@ async fn over_http(scene: &Scene) -> anyhow::Result<Vec<Row>> {
     }])
 }
 
-async fn page(scene: &Scene, path_and_query: &str) -> anyhow::Result<Figures> {
-    let request = || scene.page_request(path_and_query);
-    Clients { authority: scene.orders_authority()?, number: CLIENTS, request, status: 200 }.run().await
+async fn page(orders: &str, api: &Api, path_and_query: &str) -> anyhow::Result<Figures> {
+    let request = api.get(path_and_query)?;
+    closed_loop::measure(orders, CLIENTS, 200, move || request.clone()).await
 }
 
-/// Follows `next` over so many rows.
-async fn cursor_after(scene: &Scene, rows: u32) -> anyhow::Result<String> {
-    let server = connect(scene.orders_authority()?, CLIENTS)?;
+/// Returns the cursor after this number of rows.
+async fn cursor_after(orders: &str, api: &Api, rows: u32) -> anyhow::Result<String> {
+    let server = Connections::new(orders, Limits::FEW)?;
     let mut cursor = None;
     let mut left = rows;
     while left > 0 {
         let limit = left.min(STEP);
         let cursor_parameter = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-        let request = scene.page_request(&format!("/v1/orders?limit={limit}{cursor_parameter}"))?;
-        let answer = exchange(&server, request, 200).await?;
-        let page: Page = serde_json::from_slice(&answer.body).context("a page of orders")?;
-        cursor = Some(page.next.context("the orders ended before the 10,000th page")?);
+        let request = api.get(&format!("/v1/orders?limit={limit}{cursor_parameter}"))?;
+        let page: Page = server.call(request).await?.expect(200)?.json()?;
+        cursor = Some(page.next.context("the orders end before the 10,000th page")?);
         left -= limit;
     }
-    cursor.context("no page was asked for")
+    cursor.context("no page was read")
 }
 
-async fn in_sql(client: &tokio_postgres::Client, database: &BenchDatabase) -> anyhow::Result<Vec<Row>> {
+async fn in_sql(client: &tokio_postgres::Client, server: &Postgres) -> anyhow::Result<Vec<Row>> {
     let last = client
         .query_one(
             "SELECT placed_at::text, id::text FROM orders WHERE tenant = 'acme' ORDER BY placed_at DESC, id DESC OFFSET $1 LIMIT 1",
@@ -99,8 +99,8 @@ async fn in_sql(client: &tokio_postgres::Client, database: &BenchDatabase) -> an
     let first = format!("{PAGE} {NEWEST_FIRST};\n");
     let keyset = format!("{PAGE} AND (placed_at, id) < (timestamptz '{at}', uuid '{id}') {NEWEST_FIRST};\n");
     let offset = format!("{PAGE} {NEWEST_FIRST} OFFSET {BEFORE};\n");
-    print("The same in SQL, by keyset and by offset");
-    let first = pgbench::run(database, ORDERS, &first, CLIENTS).await?;
+    log(format_args!("The same pages in SQL, by keyset and by offset"));
+    let first = pgbench::run(server, ORDERS, &first, CLIENTS).await?;
     let row = |what: &str, ours, ratio| Row {
         what: what.to_owned(),
         ours,
@@ -111,12 +111,12 @@ async fn in_sql(client: &tokio_postgres::Client, database: &BenchDatabase) -> an
     Ok(vec![
         row(
             "SQL alone, 10,000th page by keyset",
-            pgbench::run(database, ORDERS, &keyset, CLIENTS).await?,
+            pgbench::run(server, ORDERS, &keyset, CLIENTS).await?,
             Ratio::P99 { at_most: 1.2 },
         ),
         row(
             "SQL alone, 10,000th page by offset",
-            pgbench::run(database, ORDERS, &offset, CLIENTS).await?,
+            pgbench::run(server, ORDERS, &offset, CLIENTS).await?,
             Ratio::P99Shown,
         ),
     ])

@@ -1,47 +1,51 @@
-//! `POST /v1/orders` against its own statements, and what idempotency costs of them.
+//! `POST /v1/orders` beside its own SQL statements, and the price of idempotency in SQL.
 
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
+use uuid::Uuid;
 
-use super::database::{BenchDatabase, NAME, ORDERS};
-use super::http::Clients;
 use super::pgbench::{self, Section};
+use super::postgres::{BENCH, ORDERS};
 use super::table::{Ratio, Row};
-use crate::console::print;
-use crate::demo::Scene;
+use super::{CUSTOMER, Stack, closed_loop};
+use crate::api::Api;
+use crate::reconcile::Line;
+use crate::run::log;
+use crate::target::authority;
 
-/// Clients at once.
+/// Numbers of concurrent clients.
 const CLIENTS: [usize; 2] = [8, 32];
 
-/// Whether an order is not final, or an event not published.
+/// Whether an order is not final, or an event is not published.
 const HAS_WORK: &str =
     "SELECT EXISTS (SELECT FROM order_process WHERE step <> 'done') OR EXISTS (SELECT FROM outbox)";
 
 const SETTLE_POLL: Duration = Duration::from_millis(200);
 const SETTLE_TIMEOUT: Duration = Duration::from_mins(5);
 
-pub(super) async fn measure(scene: &Scene, database: &BenchDatabase) -> anyhow::Result<Vec<Row>> {
+pub(super) async fn measure(stack: &Stack<'_>, api: &Api) -> anyhow::Result<Vec<Row>> {
     let one_by_one = pgbench::create_order(&[Section::Process, Section::Pipelines]);
     let request = pgbench::create_order(&[Section::Process]);
     let bare = pgbench::create_order(&[Section::Process, Section::Idempotency]);
     let whole = pgbench::create_order(&[]);
-    let service = database.connect(ORDERS).await?;
+    let service = stack.postgres.connect(ORDERS).await?;
     let mut rows = Vec::new();
     for n_clients in CLIENTS {
-        print(format_args!("pgbench with {n_clients} clients, then POST /v1/orders"));
-        let baseline = async |script: &str| pgbench::run(database, NAME, script, n_clients).await;
+        log(format_args!("pgbench with {n_clients} clients, then POST /v1/orders"));
+        let baseline = async |script: &str| pgbench::run(&stack.postgres, BENCH, script, n_clients).await;
         let (one_by_one, bare) = (baseline(&one_by_one).await?, baseline(&bare).await?);
         let (request, whole) = (baseline(&request).await?, baseline(&whole).await?);
-        let clients = Clients {
-            authority: scene.orders_authority()?,
-            number: n_clients,
-            request: || scene.new_order_request(),
-            status: 202,
+        let (api, skus) = (api.clone(), stack.target.skus.clone());
+        let new_order = move || {
+            let lines: Vec<_> =
+                skus.iter().take(2).map(|sku| Line { sku: sku.clone(), quantity: 1 }).collect();
+            api.place_order(Uuid::new_v4(), CUSTOMER, &lines)
         };
-        let ours = clients.run().await?;
+        let ours =
+            closed_loop::measure(authority(&stack.target.orders_url)?, n_clients, 202, new_order).await?;
         settle(&service).await?;
         let row = |baseline_of, baseline, ratio| Row {
             what: format!("POST /v1/orders, {n_clients} clients"),
@@ -64,7 +68,7 @@ pub(super) async fn measure(scene: &Scene, database: &BenchDatabase) -> anyhow::
     Ok(rows)
 }
 
-/// Waits until the service is done with every order, so that it has no part in what is measured next.
+/// Waits until the service has processed every order, so that it does not disturb the next measurement.
 async fn settle(service: &Client) -> anyhow::Result<()> {
     let settled = async {
         while service.query_one(HAS_WORK, &[]).await?.try_get(0)? {
@@ -72,5 +76,5 @@ async fn settle(service: &Client) -> anyhow::Result<()> {
         }
         Ok::<_, tokio_postgres::Error>(())
     };
-    timeout(SETTLE_TIMEOUT, settled).await.context("orders are still worked on")?.context("the orders")
+    timeout(SETTLE_TIMEOUT, settled).await.context("orders are still not final")?.context("the orders")
 }

@@ -3,61 +3,60 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::recording::{histogram, quantile_ms, real};
 use anyhow::{Context, ensure};
 use hdrhistogram::Histogram;
-use loadtest::recording::histogram;
 
-use super::database::BenchDatabase;
-use super::{DIGITS, Figures, MEASURING, WARMING};
+use super::{DIGITS, Figures, MEASURED, Postgres, WARM_UP};
 
-/// The order transaction as a script of pgbench's.
+/// The transactions of one order, as a script for pgbench.
 const CREATE_ORDER: &str = include_str!("sql/create_order.sql");
 
-/// The id of the order, made by pgbench's variables: a counter in front, then the client and the run, in the form of a UUID.
+/// The id of the order as a UUID: a counter, the client and the run, which are variables of pgbench.
 const ID: &str = "lpad(to_hex(:seq::bigint), 8, '0') || '-0000-7000-8' || lpad(to_hex(:client_id::bigint), 3, '0') || \
                   '-' || lpad(to_hex(:run::bigint), 12, '0')";
 
-/// What can be left out of it.
+/// Parts of the script that a run can omit.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Section {
-    /// What makes the request idempotent: lock and look before, a stored answer after.
+    /// The idempotency key: lock and query before, the stored answer after.
     Idempotency,
-    /// The transaction that confirms the order, after the request was answered; the service's confirms several.
+    /// The transaction that confirms the order after the answer. The service confirms several orders in one.
     Process,
-    /// The commands that put several statements on their way together.
+    /// The commands that send several statements together.
     Pipelines,
 }
 
-/// The script without the named sections.
+/// Returns the script without these sections.
 pub(super) fn create_order(without: &[Section]) -> String {
     let mut script = String::new();
-    let mut is_left_out = false;
+    let mut is_omitted = false;
     for line in CREATE_ORDER.lines() {
         match line {
-            "--IDEMPOTENCY" => is_left_out = without.contains(&Section::Idempotency),
-            "--PROCESS" => is_left_out = without.contains(&Section::Process),
-            "--END" => is_left_out = false,
+            "--IDEMPOTENCY" => is_omitted = without.contains(&Section::Idempotency),
+            "--PROCESS" => is_omitted = without.contains(&Section::Process),
+            "--END" => is_omitted = false,
             r"\startpipeline" | r"\endpipeline" if without.contains(&Section::Pipelines) => {}
-            line if !is_left_out => script.extend([line, "\n"]),
+            line if !is_omitted => script.extend([line, "\n"]),
             _ => {}
         }
     }
     script.replace("(:id)", &format!("({ID})")).replace(":id,", &format!("{ID},"))
 }
 
-/// Runs a script on the named database with so many clients: first to warm up, then to measure.
+/// Runs a script on a database with this number of clients, first as a warm-up and then to measure.
 pub(super) async fn run(
-    cluster: &BenchDatabase,
+    server: &Postgres,
     database: &str,
     script: &str,
     n_clients: usize,
 ) -> anyhow::Result<Figures> {
-    run_for(cluster, database, script, n_clients, WARMING).await?;
-    run_for(cluster, database, script, n_clients, MEASURING).await
+    run_for(server, database, script, n_clients, WARM_UP).await?;
+    run_for(server, database, script, n_clients, MEASURED).await
 }
 
 async fn run_for(
-    cluster: &BenchDatabase,
+    server: &Postgres,
     database: &str,
     script: &str,
     n_clients: usize,
@@ -66,7 +65,7 @@ async fn run_for(
     let directory = tempdir()?;
     let file = directory.path.join("script.sql");
     std::fs::write(&file, script).with_context(|| format!("{}", file.display()))?;
-    let output = cluster
+    let output = server
         .program("pgbench")
         .current_dir(&directory.path)
         .args(["--no-vacuum", "--protocol=prepared", "--log", "--log-prefix=latency", "--jobs=1"])
@@ -80,9 +79,9 @@ async fn run_for(
         .await
         .context("pgbench")?;
     ensure!(output.status.success(), "pgbench:\n{}", String::from_utf8_lossy(&output.stderr));
-    let said = String::from_utf8_lossy(&output.stdout);
-    ensure!(said.contains("number of failed transactions: 0"), "pgbench:\n{said}");
-    figures(&latencies(&directory.path)?, duration)
+    let text = String::from_utf8_lossy(&output.stdout);
+    ensure!(text.contains("number of failed transactions: 0"), "pgbench:\n{text}");
+    Figures::of(&latencies(&directory.path)?, duration)
 }
 
 /// The third column of each log is the latency in microseconds.
@@ -102,12 +101,16 @@ fn latencies(directory: &Path) -> anyhow::Result<Histogram<u64>> {
     Ok(histogram)
 }
 
-pub(super) fn figures(histogram: &Histogram<u64>, duration: Duration) -> anyhow::Result<Figures> {
-    ensure!(!histogram.is_empty(), "nothing was measured");
-    let micros = |quantile| Duration::from_micros(histogram.value_at_quantile(quantile));
-    let ms = |quantile| micros(quantile).as_secs_f64() * 1e3;
-    let count = u32::try_from(histogram.len()).context("more than can be counted")?;
-    Ok(Figures { per_second: f64::from(count) / duration.as_secs_f64(), p50_ms: ms(0.5), p99_ms: ms(0.99) })
+impl Figures {
+    /// The figures of a histogram of latencies that were measured for `duration`.
+    pub(super) fn of(histogram: &Histogram<u64>, duration: Duration) -> anyhow::Result<Self> {
+        ensure!(!histogram.is_empty(), "nothing was measured");
+        Ok(Self {
+            per_second: real(histogram.len()) / duration.as_secs_f64(),
+            p50_ms: quantile_ms(histogram, 0.5),
+            p99_ms: quantile_ms(histogram, 0.99),
+        })
+    }
 }
 
 /// A directory that is removed with its handle.
@@ -132,14 +135,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_latency_of_seconds_is_not_cut_off() {
+    fn a_latency_of_seconds_is_not_truncated() {
         let mut latencies = histogram(DIGITS);
         latencies.saturating_record(3_000_000);
-        let figures = figures(&latencies, Duration::from_secs(2)).unwrap();
+        let figures = Figures::of(&latencies, Duration::from_secs(2)).unwrap();
         assert!((2_999.0..=3_001.0).contains(&figures.p99_ms), "{figures:?}");
     }
 
-    /// Files with the statements of the service, and the beginnings of those that belong to other requests or to rarer cases.
+    /// Files with the statements of the service, and the beginnings of statements that the script omits: those of other requests and
+    /// of rare cases.
     const SENT_BY_SERVICE: [(&str, &[&str]); 6] = [
         ("services/orders/src/store/orders.rs", &["SELECT id, tenant, customer_email, state"]),
         (
@@ -155,7 +159,7 @@ mod tests {
         ("libs/idempotency/src/http/store.rs", &["SELECT sku"]),
     ];
 
-    /// Text with single blanks, cut at the parameters of a statement.
+    /// A statement with single spaces, split at its parameters.
     fn pieces(statement: &str) -> Vec<String> {
         let text = statement.split_whitespace().collect::<Vec<_>>().join(" ");
         let mut pieces = text.split('$').map(str::to_owned).collect::<Vec<_>>();
@@ -165,7 +169,7 @@ mod tests {
         pieces
     }
 
-    /// Whether a text has these pieces one after the other, from some place on.
+    /// Whether one statement of a text has these pieces in this order.
     fn has(text: &str, pieces: &[String]) -> bool {
         text.match_indices(&pieces[0]).any(|(start, first)| {
             let statement = text.get(start..).and_then(|rest| rest.split(';').next()).unwrap_or_default();
@@ -183,11 +187,11 @@ mod tests {
         let script = CREATE_ORDER.lines().filter(|line| !line.starts_with("--") && !line.starts_with('\\'));
         let script = script.collect::<Vec<_>>().join("\n");
         let script = script.split_whitespace().collect::<Vec<_>>().join(" ");
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut n_compared = 0;
         for (file, others) in SENT_BY_SERVICE {
             for statement in testkit::statements(&root.join(file)) {
-                // The script takes its own order, and not what is due.
+                // The script processes its own order, not the due orders.
                 let is_other = others.iter().any(|start| statement.starts_with(start))
                     || statement.contains("ORDER BY p.due_at");
                 assert!(is_other || has(&script, &pieces(&statement)), "{file}:\n{statement}");
@@ -198,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_is_left_out_whole_and_nothing_else_is() {
+    fn a_section_is_omitted_whole_and_nothing_else_is() {
         let whole = create_order(&[]);
         let request = create_order(&[Section::Process]);
         let bare = create_order(&[Section::Process, Section::Idempotency]);

@@ -1,0 +1,111 @@
+//! Where a client finds the product.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use loadtest::target::Target;
+use serde::Deserialize;
+
+use crate::ports::url;
+use crate::stack::StackConfig;
+use crate::target::target;
+
+/// The addresses of a running product. A TOML file describes one that is not the local stack.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Product {
+    /// The prefix of the links to tracking pages, as customers receive them.
+    pub(super) orders_public_url: String,
+    /// The prefix of the short links, as customers receive them.
+    pub(super) links_public_url: String,
+    pub(super) mailbox_url: String,
+    pub(super) zipkin_url: String,
+    pub(super) prometheus_url: String,
+    /// The addresses that this program connects to.
+    pub(super) target: Target,
+}
+
+impl Product {
+    pub(crate) fn local(config: &StackConfig) -> anyhow::Result<Self> {
+        let target = target(config)?;
+        Ok(Self {
+            orders_public_url: target.orders_url.clone(),
+            links_public_url: target.links_url.clone(),
+            mailbox_url: url(config.ports.mailbox_api()),
+            zipkin_url: url(config.ports.zipkin()),
+            prometheus_url: url(config.ports.prometheus()),
+            target,
+        })
+    }
+
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
+        let product: Self = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
+        ensure!(product.target.skus.len() >= 2, "{}: skus must name at least two products", path.display());
+        Ok(product)
+    }
+
+    /// Translates the public URL of a link to the address of the service.
+    pub(super) fn service_url(&self, link: &str) -> String {
+        let prefixes = [
+            (&self.orders_public_url, &self.target.orders_url),
+            (&self.links_public_url, &self.target.links_url),
+        ];
+        let service_url = prefixes.into_iter().find_map(|(public_url, url)| {
+            link.strip_prefix(public_url.as_str()).map(|rest| format!("{url}{rest}"))
+        });
+        service_url.unwrap_or_else(|| link.to_owned())
+    }
+}
+
+/// The stock of a product that no demonstration exhausts.
+const WELL_STOCKED: u64 = 100_000;
+
+#[derive(Deserialize)]
+struct CatalogueEntry {
+    sku: String,
+    stock: u64,
+}
+
+/// Returns the well-stocked products of a tenant, at least two, from the catalogue of the order service.
+pub(crate) fn well_stocked(checkout: &Path, tenant: &str) -> anyhow::Result<Vec<String>> {
+    let path = checkout.join("services/orders/catalogue.json");
+    let text = std::fs::read(&path).with_context(|| format!("{}", path.display()))?;
+    let mut catalogue: BTreeMap<String, Vec<CatalogueEntry>> =
+        serde_json::from_slice(&text).with_context(|| format!("{}", path.display()))?;
+    let products = catalogue.remove(tenant).unwrap_or_default().into_iter();
+    let skus: Vec<_> = products.filter(|entry| entry.stock >= WELL_STOCKED).map(|entry| entry.sku).collect();
+    ensure!(skus.len() >= 2, "{}: tenant {tenant} has fewer than two well-stocked products", path.display());
+    Ok(skus)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn checkout() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    }
+
+    /// The product of the overlays `kind` and `airgapped`.
+    fn cluster_product() -> Product {
+        Product::read(&checkout().join("deploy/k8s/components/parts/product.toml")).unwrap()
+    }
+
+    #[test]
+    fn a_public_link_is_translated_to_the_address_of_its_service() {
+        let product = cluster_product();
+        assert_eq!(product.service_url("https://links.muster.test/abc"), "http://url-shortener:80/abc");
+        assert_eq!(product.service_url("https://orders.muster.test/track/abc"), "http://orders:80/track/abc");
+        assert_eq!(product.service_url("https://elsewhere.example/abc"), "https://elsewhere.example/abc");
+    }
+
+    #[test]
+    fn the_products_of_a_cluster_are_well_stocked() {
+        let Target { tenant, skus, .. } = cluster_product().target;
+        assert_eq!(skus, well_stocked(&checkout(), &tenant).unwrap());
+    }
+}

@@ -1,0 +1,110 @@
+//! Benchmarks: figures of the services, each beside a baseline from the same run on the same machine.
+//!
+//! The baseline of orders is pgbench, which executes the statements of the service in a database with the service's schema. The
+//! baseline of mails is a bare SMTP client.
+
+mod closed_loop;
+mod mails;
+mod orders;
+mod pages;
+mod pgbench;
+mod postgres;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::process::Child;
+
+use crate::api::Api;
+use crate::target::Target;
+
+pub use mails::{DEAD_LETTER_TOPIC, EVENTS_TOPIC};
+pub use postgres::Postgres;
+
+/// Duration of one measurement.
+const MEASURED: Duration = Duration::from_secs(20);
+
+/// The time before a measurement: fills caches and prepares statements.
+const WARM_UP: Duration = Duration::from_secs(3);
+
+/// Significant digits of a histogram.
+const DIGITS: u8 = 3;
+
+/// The lifetime of the token.
+const DURATION: Duration = Duration::from_hours(1);
+
+/// The mail address of the orders.
+const CUSTOMER: &str = "bench@example.com";
+
+/// Starts an email-consumer with these environment variables, which replace those of the stack. The arguments are a name for its log,
+/// and its program if it is not that of this build.
+pub type StartEmailConsumer<'a> =
+    dyn Fn(&str, Option<&Path>, Vec<(&'static str, String)>) -> anyhow::Result<Child> + 'a;
+
+/// The stack to measure. It must have no other load.
+pub struct Stack<'a> {
+    /// The services, with mailbox and events.
+    pub target: Target,
+    /// The database server.
+    pub postgres: Postgres,
+    /// The mail server: `host:port`.
+    pub smtp: String,
+    /// See [`StartEmailConsumer`].
+    pub start_email_consumer: &'a StartEmailConsumer<'a>,
+}
+
+/// A group of figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Group {
+    /// `POST /v1/orders`.
+    Orders,
+    /// `GET /v1/orders`.
+    Pages,
+    /// Mails of email-consumer.
+    Mails,
+}
+
+/// What to measure.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A directory with the programs of an earlier commit, whose email-consumer is measured too.
+    #[arg(long, value_name = "DIR")]
+    pub baseline: Option<PathBuf>,
+    /// Measure only these groups; default: all.
+    #[arg(long, value_enum)]
+    pub only: Vec<Group>,
+}
+
+/// The result of one closed loop.
+#[derive(Clone, Copy, Debug)]
+struct Figures {
+    per_second: f64,
+    /// Not a number where only a rate was measured.
+    p50_ms: f64,
+    /// Not a number where only a rate was measured.
+    p99_ms: f64,
+}
+
+/// Measures, and returns the figures as a table.
+pub async fn bench(stack: &Stack<'_>, args: &Args) -> anyhow::Result<String> {
+    let api = Api::new(&stack.target.token(DURATION)?)?;
+    stack.postgres.create_database().await.context("the database of pgbench")?;
+    let wanted = |group| args.only.is_empty() || args.only.contains(&group);
+    let mut rows = Vec::new();
+    if wanted(Group::Orders) {
+        rows.extend(orders::measure(stack, &api).await.context("orders")?);
+    }
+    // Before the pages, whose million orders would be vacuumed at the same time.
+    if wanted(Group::Mails) {
+        let earlier = args.baseline.as_ref().map(|directory| directory.join("email-consumer"));
+        rows.extend(mails::measure(stack, earlier.as_deref()).await.context("mails")?);
+    }
+    if wanted(Group::Pages) {
+        rows.extend(pages::measure(stack, &api).await.context("pages")?);
+    }
+    let build = if cfg!(debug_assertions) { "debug, not for comparison" } else { "release" };
+    let (seconds, mails, table) = (MEASURED.as_secs(), mails::MAILS, table::render(&rows));
+    Ok(format!("\nBuild: {build}. Each figure: {seconds} s; mails: {mails}.\n\n{table}"))
+}

@@ -1,0 +1,201 @@
+//! Watches mailboxes over IMAP, which can list and remove single mails; the HTTP API of GreenMail cannot.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use async_imap::types::Fetch;
+use futures::TryStreamExt as _;
+use mailparse::MailHeaderMap as _;
+use rustix::net::sockopt::set_tcp_quickack;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::reconcile::MailTimes;
+
+/// Limit for one exchange with the mail server.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Interval between two queries for new mails, and so the precision of the measured times.
+const POLL: Duration = Duration::from_millis(25);
+
+/// Recorded mails that stay in the mailbox, so that one removal covers many mails.
+const MAX_KEPT: u32 = 64;
+
+/// Mails per removal. A longer removal blocks deliveries.
+const MAX_REMOVED: u32 = 500;
+
+type Session = async_imap::Session<QuickAck>;
+
+/// The state of a mailbox, from IMAP's STATUS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MailboxStatus {
+    /// Mails in it.
+    pub n_mails: u32,
+    /// The UID of its next mail: grows with each mail and never decreases.
+    pub next_uid: u32,
+}
+
+/// Returns the state of the inbox of `address`, without reading mails. `imap` is the server's `host:port`.
+pub async fn mailbox_status(address: &str, imap: &str) -> anyhow::Result<MailboxStatus> {
+    let mut session = log_in(address, imap).await?;
+    let status = timeout(TIMEOUT, session.status("INBOX", "(MESSAGES UIDNEXT)")).await??;
+    let next_uid = status.uid_next.context("the mail server's STATUS has no UIDNEXT")?;
+    Ok(MailboxStatus { n_mails: status.exists, next_uid })
+}
+
+/// Records when each mail of one mailbox arrives, and removes recorded mails: GreenMail needs time that grows with the square of the
+/// mailbox's size for each command, and keeps all mails in memory (ADR 0030). Stops when it is dropped.
+#[derive(Debug)]
+pub struct InboxWatch {
+    times: Arc<Mutex<MailTimes>>,
+    task: JoinHandle<anyhow::Error>,
+}
+
+impl InboxWatch {
+    /// Starts to watch the mailbox of `address`, which must have no other reader. `imap` is the server's `host:port`.
+    pub async fn start(address: &str, imap: &str) -> anyhow::Result<Self> {
+        let times = Arc::<Mutex<MailTimes>>::default();
+        let inbox =
+            Inbox { address: address.to_owned(), imap: imap.to_owned(), last_recorded: 0, last_removed: 0 };
+        let session = inbox.open().await?;
+        let task = tokio::spawn(inbox.watch(session, Arc::clone(&times)));
+        Ok(Self { times, task })
+    }
+
+    /// Returns the arrivals so far. Fails when the watch has failed.
+    pub async fn times(&mut self) -> anyhow::Result<MailTimes> {
+        if self.task.is_finished() {
+            return Err((&mut self.task).await.context("the watch of the mailbox panicked")?);
+        }
+        Ok(self.times.lock().expect("no panic while locked").clone())
+    }
+}
+
+impl Drop for InboxWatch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A mailbox and the UIDs up to which its mails are recorded and removed.
+struct Inbox {
+    address: String,
+    imap: String,
+    last_recorded: u32,
+    last_removed: u32,
+}
+
+impl Inbox {
+    async fn open(&self) -> anyhow::Result<Session> {
+        let mut session = log_in(&self.address, &self.imap).await?;
+        timeout(TIMEOUT, session.select("INBOX")).await??;
+        Ok(session)
+    }
+
+    async fn watch(mut self, mut session: Session, times: Arc<Mutex<MailTimes>>) -> anyhow::Error {
+        loop {
+            let polled = timeout(TIMEOUT, self.poll(&mut session, &times)).await;
+            // GreenMail closes a session in which a mail arrives while it looks for changes.
+            if !matches!(polled, Ok(Ok(()))) {
+                match self.open().await {
+                    Ok(next) => session = next,
+                    Err(error) => return error.context("the mailbox cannot be watched"),
+                }
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// Records the mails that arrived since the last call, and removes some of the recorded ones.
+    async fn poll(&mut self, session: &mut Session, times: &Mutex<MailTimes>) -> anyhow::Result<()> {
+        // Only after this command does the server report mails that arrived after SELECT.
+        session.noop().await?;
+        while session.unsolicited_responses.try_recv().is_ok() {}
+        let next = self.last_recorded + 1;
+        let query = "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])";
+        let mails: Vec<Fetch> = session.uid_fetch(format!("{next}:*"), query).await?.try_collect().await?;
+        // For a range beyond the end the server returns the last mail again.
+        let new =
+            mails.iter().filter_map(|mail| Some((mail.uid.filter(|uid| *uid >= next)?, message_id(mail)?)));
+        for (uid, id) in new {
+            self.last_recorded = self.last_recorded.max(uid);
+            times.lock().expect("no panic while locked").entry(id).or_default().push(Instant::now());
+        }
+        if self.last_recorded - self.last_removed > MAX_KEPT {
+            self.remove(session).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the oldest recorded mails. A repetition after a broken session has no effect.
+    async fn remove(&mut self, session: &mut Session) -> anyhow::Result<()> {
+        let first = self.last_removed + 1;
+        let last = self.last_recorded.min(self.last_removed + MAX_REMOVED);
+        let store = format!("UID STORE {first}:{last} +FLAGS.SILENT (\\Deleted)");
+        session.run_command_and_check_ok(store).await?;
+        // EXPUNGE would report each mail, which GreenMail cannot do while mails arrive.
+        session.close().await?;
+        self.last_removed = last;
+        session.select("INBOX").await?;
+        Ok(())
+    }
+}
+
+fn message_id(mail: &Fetch) -> Option<String> {
+    let (headers, _) = mailparse::parse_headers(mail.header()?).ok()?;
+    headers.get_first_value("Message-ID")
+}
+
+async fn log_in(address: &str, imap: &str) -> anyhow::Result<Session> {
+    let log_in = async {
+        let stream = TcpStream::connect(imap).await.context("no connection")?;
+        let mut client = async_imap::Client::new(QuickAck(stream));
+        client.read_response().await?.context("no IMAP greeting")?;
+        client.login(address, "any").await.map_err(|(error, _)| anyhow::Error::new(error))
+    };
+    timeout(TIMEOUT, log_in)
+        .await
+        .context("timeout")
+        .flatten()
+        .with_context(|| format!("IMAP login at {imap}"))
+}
+
+/// A connection that acknowledges each segment at once. GreenMail writes an answer in pieces, with Nagle's algorithm: each piece
+/// waits for the acknowledgement of the one before, which the kernel delays by 40 ms.
+#[derive(Debug)]
+struct QuickAck(TcpStream);
+
+impl AsyncRead for QuickAck {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        task: &mut TaskContext<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        // Before each read: the kernel returns to delayed acknowledgement by itself.
+        set_tcp_quickack(&self.0, true)?;
+        Pin::new(&mut self.0).poll_read(task, buffer)
+    }
+}
+
+impl AsyncWrite for QuickAck {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        task: &mut TaskContext<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(task, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(task)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(task)
+    }
+}
