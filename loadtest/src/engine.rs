@@ -18,7 +18,7 @@ use crate::schedule::Arrival;
 /// A scheduling lag at which the generator stops the run.
 const MAX_SCHEDULING_LAG: Duration = Duration::from_secs(5);
 
-/// Maximum number of requests that wait for their next try; there are no further retries.
+/// Maximum number of requests that wait for their next try; further retries are skipped.
 const MAX_RETRYING: usize = 2_000;
 
 /// One request of a workload.

@@ -1,4 +1,4 @@
-//! Watches mailboxes over IMAP, which can list and remove single mails; the HTTP API of GreenMail cannot.
+//! Watches mailboxes over IMAP, which can list and remove single mails; the HTTP API of `GreenMail` cannot.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -48,8 +48,10 @@ pub async fn mailbox_status(address: &str, imap: &str) -> anyhow::Result<Mailbox
     Ok(MailboxStatus { n_mails: status.exists, next_uid })
 }
 
-/// Records when each mail of one mailbox arrives, and removes recorded mails: GreenMail needs time that grows with the square of the
-/// mailbox's size for each command, and keeps all mails in memory (ADR 0030). Stops when it is dropped.
+/// Records when each mail of one mailbox arrives, and removes recorded mails. Stops when it is dropped.
+///
+/// The mailbox must stay small: `GreenMail` needs time that grows with the square of its size for each command, and keeps all mails in
+/// memory (ADR 0030).
 #[derive(Debug)]
 pub struct InboxWatch {
     times: Arc<Mutex<MailTimes>>,
@@ -165,7 +167,7 @@ async fn log_in(address: &str, imap: &str) -> anyhow::Result<Session> {
         .with_context(|| format!("IMAP login at {imap}"))
 }
 
-/// A connection that acknowledges each segment at once. GreenMail writes an answer in pieces, with Nagle's algorithm: each piece
+/// A connection that acknowledges each segment at once. `GreenMail` writes an answer in pieces, with Nagle's algorithm: each piece
 /// waits for the acknowledgement of the one before, which the kernel delays by 40 ms.
 #[derive(Debug)]
 struct QuickAck(TcpStream);

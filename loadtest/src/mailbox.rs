@@ -1,4 +1,4 @@
-//! Client of GreenMail's HTTP API: reads the mails of an address, purges all mailboxes.
+//! Client of `GreenMail`'s HTTP API: reads the mails of an address, purges all mailboxes.
 
 use anyhow::{Context as _, ensure};
 use hyper::Method;
@@ -17,11 +17,11 @@ pub struct Mailbox {
 /// A mail, decoded.
 #[derive(Clone, Debug)]
 pub struct Mail {
-    /// The source.
-    pub mime: String,
     headers: Vec<(String, String)>,
     text: String,
     html: String,
+    /// The source.
+    pub mime: String,
 }
 
 #[derive(Deserialize)]

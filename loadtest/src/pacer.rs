@@ -1,7 +1,6 @@
-//! Sleeps to within tens of microseconds.
+//! Timer with a precision of tens of microseconds, from the kernel's timerfd.
 //!
-//! The runtime's own timer has a resolution of a millisecond, which is more than a redirect takes. A timer of the kernel, read
-//! through a file descriptor, is exact, and leaves the core to others meanwhile.
+//! The timer of tokio has a resolution of a millisecond, which is longer than a redirect takes.
 
 use std::time::Instant;
 
@@ -10,7 +9,7 @@ use rustix::time::{
 };
 use tokio::io::unix::AsyncFd;
 
-/// A timer for one waiter.
+/// A timer for one task.
 #[derive(Debug)]
 pub(crate) struct Pacer {
     timer: AsyncFd<std::os::fd::OwnedFd>,
@@ -24,7 +23,7 @@ impl Pacer {
         Ok(Self { timer: AsyncFd::new(timerfd_create(TimerfdClockId::Monotonic, flags)?)? })
     }
 
-    /// Waits until `at`; returns at once when that is over.
+    /// Waits until `at`; returns at once when `at` is in the past.
     pub(crate) async fn sleep_until(&self, at: Instant) -> std::io::Result<()> {
         let left = at.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -44,7 +43,7 @@ impl Pacer {
                 let mut expirations = [0_u8; 8];
                 Ok(rustix::io::read(timer.get_ref(), &mut expirations)?)
             });
-            // Readable without an expiration is a leftover of an earlier wait.
+            // An earlier wait can leave the timer readable without an expiration.
             if let Ok(expired) = read {
                 return expired.map(drop);
             }
@@ -59,7 +58,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_never_wakes_early_and_does_not_wait_for_the_past() {
+    async fn the_timer_does_not_fire_early_and_does_not_wait_for_the_past() {
         let pacer = Pacer::new().unwrap();
         for micros in [50, 300, 2500] {
             let at = Instant::now() + Duration::from_micros(micros);

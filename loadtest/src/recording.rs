@@ -44,11 +44,11 @@ impl From<Failure> for Outcome {
 pub struct Figures {
     /// Latencies in microseconds of expected answers and of timeouts.
     pub latency: Histogram<u64>,
-    /// MailTimes.
+    /// Arrivals.
     pub n_arrivals: u64,
-    /// MailTimes that were dropped.
+    /// Dropped arrivals.
     pub n_dropped: u64,
-    /// MailTimes that failed, by reason; timeouts are among them, dropped ones are not.
+    /// Failed arrivals by reason, with timeouts and without dropped arrivals.
     pub errors: BTreeMap<String, u64>,
 }
 
@@ -82,7 +82,7 @@ impl Figures {
         }
     }
 
-    /// MailTimes that failed.
+    /// Returns the number of failed arrivals.
     pub fn n_errors(&self) -> u64 {
         self.errors.values().sum()
     }

@@ -1,4 +1,4 @@
-//! A run as text, as JSON and as a page.
+//! Report of a run as text, JSON and HTML.
 
 mod chart;
 mod html;
@@ -15,72 +15,75 @@ use crate::verdict::{Verdict, judge};
 
 pub use html::Page;
 
-/// Quantiles that reports show.
+/// The quantiles of a report.
 const QUANTILES: [(&str, f64); 6] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999), ("max", 1.0)];
 
-/// Everything there is to say about a run.
+/// The result of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The scenario's name.
     pub scenario: String,
-    /// What it is for.
+    /// The scenario's purpose.
     pub about: String,
-    /// When it began, RFC 3339.
+    /// Start time, RFC 3339.
     pub began_at: String,
-    /// Whether every verdict is good.
+    /// Whether every condition holds.
     pub passed: bool,
-    /// Condition by condition.
+    /// The conditions and their measurements.
     pub verdicts: Vec<Verdict>,
-    /// What was sent, operation by operation.
+    /// The operations.
     pub operations: Vec<Operation>,
-    /// The generator itself.
+    /// The generator.
     pub generator: Generator,
-    /// What clients were told against what there is.
+    /// The reconciliation.
     pub reconciliation: reconcile::Report,
 }
 
 /// The figures of an operation.
 #[derive(Clone, Debug, Serialize)]
 pub struct Operation {
-    /// Its name.
+    /// The name.
     pub name: String,
     /// Counted arrivals.
     pub n_arrivals: u64,
     /// Counted arrivals per second.
     pub rate: f64,
-    /// MailTimes that failed, timeouts included.
+    /// Failed arrivals, with timeouts.
     pub n_errors: u64,
-    /// MailTimes that were dropped for want of a connection.
+    /// Arrivals that were dropped because no connection was free.
     pub n_dropped: u64,
     /// Errors by reason.
     pub errors: BTreeMap<String, u64>,
     /// Latency from the intended start in milliseconds, by quantile.
     pub latency_ms: Vec<(&'static str, f64)>,
-    /// Second by second, the warm-up included.
+    /// Each second, with the warm-up.
     pub seconds: Vec<Second>,
-    /// Pairs of quantile and latency in milliseconds, fine enough to draw.
+    /// Quantiles and their latencies in milliseconds, for the chart.
     #[serde(skip)]
     distribution: Vec<(f64, f64)>,
 }
 
-/// How the generator did.
+/// The measurements of the generator itself.
 #[derive(Clone, Debug, Serialize)]
 pub struct Generator {
-    /// Median of its own lateness in milliseconds.
-    pub lateness_p50_ms: f64,
-    /// 99th percentile of its own lateness in milliseconds.
-    pub lateness_p99_ms: f64,
-    /// Its worst lateness in milliseconds.
-    pub lateness_max_ms: f64,
-    /// Requests that were repeated because an answer settled nothing.
+    /// Median of the scheduling lag in milliseconds.
+    #[serde(rename = "lateness_p50_ms")]
+    pub lag_p50_ms: f64,
+    /// 99th percentile of the scheduling lag in milliseconds.
+    #[serde(rename = "lateness_p99_ms")]
+    pub lag_p99_ms: f64,
+    /// Maximum of the scheduling lag in milliseconds.
+    #[serde(rename = "lateness_max_ms")]
+    pub lag_max_ms: f64,
+    /// Retries.
     pub n_retries: u64,
-    /// Its processor time, as part of one core, over the run.
+    /// Processor time per second of the run, in cores.
     pub cpu_cores: f64,
 }
 
 impl Report {
-    /// Puts a run together. `cpu_seconds` is the processor time that the generator used for it.
+    /// Makes the report of a run. `cpu_seconds`: the processor time of the generator.
     pub fn new(
         scenario: &Scenario,
         began_at: chrono::DateTime<chrono::Utc>,
@@ -104,9 +107,9 @@ impl Report {
             verdicts,
             operations: operations.collect(),
             generator: Generator {
-                lateness_p50_ms: quantile_ms(&recording.scheduling_lag, 0.5),
-                lateness_p99_ms: quantile_ms(&recording.scheduling_lag, 0.99),
-                lateness_max_ms: quantile_ms(&recording.scheduling_lag, 1.0),
+                lag_p50_ms: quantile_ms(&recording.scheduling_lag, 0.5),
+                lag_p99_ms: quantile_ms(&recording.scheduling_lag, 0.99),
+                lag_max_ms: quantile_ms(&recording.scheduling_lag, 1.0),
                 n_retries: recording.n_retries,
                 cpu_cores: cpu_seconds / whole,
             },
@@ -118,7 +121,7 @@ impl Report {
 impl Operation {
     fn new(name: String, figures: &Figures, counted_s: f64, seconds: Vec<Second>) -> Self {
         let latency = &figures.latency;
-        // Every tenfold of what is left over gets as many points: 90, 99, 99.9 % and so on are equally far apart.
+        // Ten points from 90 to 99 %, ten from 99 to 99.9 %, and so on.
         let fine = (0..=50).map(|step| 1.0 - 10_f64.powf(-f64::from(step) / 10.0));
         Self {
             name,
@@ -157,12 +160,11 @@ impl fmt::Display for Report {
                 writeln!(formatter, "             {count} × {reason}")?;
             }
         }
-        let Generator { lateness_p50_ms, lateness_p99_ms, lateness_max_ms, n_retries, cpu_cores } =
-            &self.generator;
+        let Generator { lag_p50_ms, lag_p99_ms, lag_max_ms, n_retries, cpu_cores } = &self.generator;
         writeln!(
             formatter,
-            "\ngenerator: late by p50 {lateness_p50_ms:.2} ms, p99 {lateness_p99_ms:.2} ms, at most \
-             {lateness_max_ms:.2} ms; {cpu_cores:.2} cores; {n_retries} retries\n"
+            "\ngenerator: scheduling lag p50 {lag_p50_ms:.2} ms, p99 {lag_p99_ms:.2} ms, max {lag_max_ms:.2} ms; \
+             {cpu_cores:.2} cores; {n_retries} retries\n"
         )?;
         writeln!(formatter, "{}\n", self.reconciliation)?;
         for Verdict { condition, measured, passed } in &self.verdicts {

@@ -1,4 +1,4 @@
-//! What to send, how fast, and what counts as good enough: a TOML file.
+//! Scenario of a load test, from a TOML file: phases, operations, thresholds.
 
 mod check;
 
@@ -18,45 +18,45 @@ pub use check::InvalidScenario;
 /// A checked scenario.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// The file's name, without its outcome.
+    /// The file's name without its extension.
     pub name: String,
-    /// What it is for.
+    /// The purpose.
     pub about: String,
-    /// What the random choices begin with: the same seed gives the same requests at the same times.
+    /// The seed of all random choices: the same seed gives the same requests at the same times.
     pub seed: u64,
-    /// Made before the first phase.
+    /// What to create before the first phase.
     pub prepare: Prepare,
-    /// The bounds of the generator.
+    /// The limits of the generator, for each service.
     pub limits: Limits,
-    /// Above this 99th percentile of its own lateness, the generator has fallen behind and the run fails.
+    /// The run fails when the 99th percentile of the generator's scheduling lag is above this.
     pub scheduling_lag_p99: Duration,
-    /// What was promised counts as missing once there was no progress for so long after the run.
+    /// An order, mail or event is missing after this time without progress.
     pub settling: Duration,
-    /// The run, phase by phase.
+    /// The phases, in order.
     pub phases: Vec<Phase>,
-    /// What is sent, each with its share of the arrivals.
+    /// The operations.
     pub operations: Vec<Operation>,
-    /// What has to hold at the end.
+    /// The conditions to pass.
     pub thresholds: Vec<Threshold>,
 }
 
-/// What has to be there before the run.
+/// What a run needs before its first request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Prepare {
-    /// Links to put, which redirects then follow.
+    /// Number of links, for redirects.
     pub links: u32,
-    /// Orders to place, which reads then ask for.
+    /// Number of orders, for reads.
     pub orders: u32,
 }
 
-/// A kind of request.
+/// The kinds of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// `GET /{code}` of a link that was put before.
+    /// `GET /{code}` of an existing link.
     Redirect,
-    /// `GET /v1/orders/{id}` of an order that was placed before.
+    /// `GET /v1/orders/{id}` of an existing order.
     ReadOrder,
     /// `POST /v1/orders`.
     PlaceOrder,
@@ -66,21 +66,21 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Operation {
-    /// What it does.
+    /// The kind.
     pub kind: Kind,
-    /// Its part of all arrivals, in relation to the other operations' shares.
+    /// Its share of the arrivals, relative to the shares of the other operations.
     pub share: f64,
-    /// The statuses that are right.
+    /// The expected statuses.
     pub expect: Vec<u16>,
-    /// Which part of its arrivals sends an earlier request again, with the same key: a client that saw no answer.
+    /// The share of its arrivals that repeat an earlier request with the same idempotency key.
     #[serde(default)]
     pub repeat: f64,
-    /// How often a request is tried again at most when its answer settles nothing.
+    /// Maximum number of retries of one request.
     #[serde(default)]
     pub retries: u32,
 }
 
-/// What a threshold looks at.
+/// What a threshold limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
@@ -94,23 +94,23 @@ pub enum Measure {
     ErrorRatio,
     /// Dropped arrivals over all arrivals.
     DroppedRatio,
-    /// 99th percentile of the time from when an order was to be placed until its mail is there, in milliseconds.
+    /// 99th percentile of the time from an order's intended start to its mail, in milliseconds.
     MailP99Ms,
 }
 
-/// One condition for the run to pass.
+/// A condition to pass.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Threshold {
-    /// Of which operation; of all of them together if left out.
+    /// The operation; default: all operations together.
     pub operation: Option<Kind>,
-    /// What is measured.
+    /// The measure.
     pub measure: Measure,
-    /// The largest value that passes.
+    /// The maximum.
     pub at_most: f64,
 }
 
-/// The file as it is written, each part with its place.
+/// The TOML file, with the position of each part.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -134,7 +134,8 @@ struct LimitsFile {
     waiting: usize,
     slot_timeout_ms: u64,
     request_timeout_ms: u64,
-    lateness_p99_ms: u64,
+    #[serde(rename = "lateness_p99_ms")]
+    scheduling_lag_p99_ms: u64,
     settling_s: u64,
 }
 
@@ -145,7 +146,7 @@ impl Default for LimitsFile {
             waiting: 10_000,
             slot_timeout_ms: 1_000,
             request_timeout_ms: 5_000,
-            lateness_p99_ms: 10,
+            scheduling_lag_p99_ms: 10,
             settling_s: 60,
         }
     }
@@ -166,7 +167,7 @@ fn yes() -> bool {
 }
 
 impl Scenario {
-    /// Reads and checks a file. The error says in which line what is wrong, and what to do.
+    /// Reads and validates a file. An error names the line, the problem and a correction.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("the scenario {} cannot be read", path.display()))?;
@@ -174,7 +175,7 @@ impl Scenario {
         Self::parse(&name, &text).with_context(|| format!("{}", path.display()))
     }
 
-    /// Reads and checks the text of a file.
+    /// Parses and validates the text of a file.
     pub fn parse(name: &str, text: &str) -> Result<Self, InvalidScenario> {
         let file: File = toml::from_str(text).map_err(|error| InvalidScenario::not_toml(text, &error))?;
         check::check(&file, text)?;
@@ -190,7 +191,7 @@ impl Scenario {
                 slot_timeout: Duration::from_millis(limits.slot_timeout_ms),
                 request_timeout: Duration::from_millis(limits.request_timeout_ms),
             },
-            scheduling_lag_p99: Duration::from_millis(limits.lateness_p99_ms),
+            scheduling_lag_p99: Duration::from_millis(limits.scheduling_lag_p99_ms),
             settling: Duration::from_secs(limits.settling_s),
             phases: file.phase.into_iter().map(|phase| phase.into_inner().into()).collect(),
             operations: file.operation.into_iter().map(Spanned::into_inner).collect(),
@@ -198,7 +199,7 @@ impl Scenario {
         })
     }
 
-    /// Makes the counted phases last this long together; what they are to each other stays.
+    /// Scales the counted phases to this total duration.
     pub fn set_duration(&mut self, duration: Duration) {
         let counted: Duration = self.phases.iter().filter(|phase| phase.counted).map(|p| p.duration).sum();
         let factor = duration.as_secs_f64() / counted.as_secs_f64();
@@ -207,13 +208,13 @@ impl Scenario {
         }
     }
 
-    /// Multiplies every rate, so that the counted phases have this rate in the mean. Bursts keep their size, so it fails for
-    /// a rate that they exceed alone.
+    /// Scales every rate, so that the counted phases have this mean rate. Bursts keep their size, so it fails when their rate alone is
+    /// higher.
     pub fn set_rate(&mut self, rate: f64) -> anyhow::Result<()> {
         let bursts = self.mean(Shape::burst_rate);
         ensure!(
             rate > bursts,
-            "a rate of {rate}/s is not possible: the bursts of {} alone make {bursts:.1}/s, and keep their size",
+            "a rate of {rate}/s is not possible: the bursts of {} alone make {bursts:.1}/s",
             self.name
         );
         let factor = (rate - bursts) / self.mean(Shape::regular_rate);
@@ -223,8 +224,7 @@ impl Scenario {
         Ok(())
     }
 
-    /// Takes the place of all phases: a warm-up and then requests at one rate, at random times as those of independent
-    /// people. Operations, limits and thresholds stay.
+    /// Replaces all phases by a warm-up and a Poisson process with one rate.
     pub fn set_steady(&mut self, rate: f64, warm_up: Duration, duration: Duration) {
         let phase =
             |name: &str, duration, shape, counted| Phase { name: name.to_owned(), duration, shape, counted };
@@ -234,12 +234,11 @@ impl Scenario {
         ];
     }
 
-    /// Requests per second of the counted phases, in the mean.
+    /// Returns the mean rate of the counted phases, in requests per second.
     pub fn mean_rate(&self) -> f64 {
         self.mean(Shape::mean_rate)
     }
 
-    /// A rate of the counted phases, in the mean.
     fn mean(&self, rate: fn(Shape) -> f64) -> f64 {
         let counted = || self.phases.iter().filter(|phase| phase.counted);
         let requests: f64 = counted().map(|p| rate(p.shape) * p.duration.as_secs_f64()).sum();
@@ -269,7 +268,7 @@ impl fmt::Display for Kind {
 }
 
 impl Measure {
-    /// The word for it in reports.
+    /// Its name in reports.
     pub fn label(self) -> &'static str {
         match self {
             Self::P50Ms => "p50",
@@ -281,7 +280,7 @@ impl Measure {
         }
     }
 
-    /// A value of this measure as a person reads it.
+    /// A value of this measure with its unit.
     pub fn show(self, value: f64) -> String {
         match self {
             Self::P50Ms | Self::P99Ms | Self::P999Ms | Self::MailP99Ms => format!("{value:.2} ms"),

@@ -1,7 +1,7 @@
-//! When requests are to leave: one absolute schedule, made before anything is sent.
+//! Schedule of an open loop: the intended start of every request, independent of answers.
 //!
-//! An arrival's time is worked out from the beginning of its phase, never from the arrival before it, so that no delay of the
-//! generator moves what comes later. The schedule is an iterator: it takes the same memory for a second and for a day.
+//! An arrival's time counts from the start of its phase and not from the previous arrival, so a delay of the generator does not move later
+//! arrivals. The schedule is an iterator, with constant memory.
 
 mod shape;
 
@@ -12,23 +12,23 @@ use rand::{SeedableRng as _, rngs::SmallRng};
 pub use shape::Shape;
 use shape::Times;
 
-/// A stretch of the run with one shape.
+/// A part of a run with one shape of arrivals.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Phase {
-    /// What reports call it.
+    /// The name in reports.
     pub name: String,
-    /// How long it lasts.
+    /// The duration.
     pub duration: Duration,
-    /// How arrivals are spread over it.
+    /// The distribution of its arrivals.
     pub shape: Shape,
-    /// Whether its requests count for thresholds. A warm-up's do not.
+    /// Whether its requests count for thresholds; those of a warm-up do not.
     pub counted: bool,
 }
 
-/// One request that is to leave.
+/// The intended start of one request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Arrival {
-    /// When, from the beginning of the run.
+    /// Time since the start of the run.
     pub at: Duration,
     /// Whether it counts for thresholds.
     pub counted: bool,
@@ -50,7 +50,7 @@ struct Current {
 }
 
 impl Schedule {
-    /// Makes the schedule; the same seed gives the same one.
+    /// Makes a schedule; the same seed gives the same schedule.
     pub fn new(phases: Vec<Phase>, seed: u64) -> Self {
         Self {
             phases: phases.into_iter(),
@@ -80,7 +80,7 @@ impl Iterator for Schedule {
     }
 }
 
-/// How long all phases take together.
+/// Returns the duration of all phases.
 pub fn total_duration(phases: &[Phase]) -> Duration {
     phases.iter().map(|phase| phase.duration).sum()
 }
@@ -115,7 +115,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn times_never_go_back_and_stay_inside_the_run(
+        fn times_are_monotonic_and_inside_the_run(
             parts in proptest::collection::vec((shapes(), 0.05..3.0_f64), 1..4),
             seed: u64,
         ) {
@@ -129,11 +129,11 @@ mod tests {
         }
 
         #[test]
-        fn the_rate_is_the_one_asked_for(shape in shapes(), seed: u64) {
+        fn the_mean_rate_is_the_configured_rate(shape in shapes(), seed: u64) {
             let seconds = 20.0;
             let arrivals = real(Schedule::new(vec![phase(shape, seconds)], seed).count() as u64);
             let expected = shape.mean_rate() * seconds;
-            // Six standard deviations of a Poisson count, and one burst that falls on the edge.
+            // Six standard deviations of a Poisson count, and one burst at the end of the run.
             let slack = 6.0 * expected.sqrt() + 2.0 + shape.largest_burst();
             prop_assert!((arrivals - expected).abs() <= slack, "{arrivals} instead of {expected}");
         }

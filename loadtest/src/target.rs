@@ -1,4 +1,4 @@
-//! Which system is put under load, and how it is looked at afterwards.
+//! Target of a load test, from a TOML file: the addresses of a running system, and a token.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mailbox::Mailbox as MailboxApi;
 
-/// A running system, as a TOML file. `muster target` prints the one of the local stack.
+/// A running system. `muster target` prints that of the local stack.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
@@ -18,31 +18,31 @@ pub struct Target {
     pub orders_url: String,
     /// The API of the link service: `http://host:port`.
     pub links_url: String,
-    /// The tenant to act for.
+    /// The tenant of all requests.
     pub tenant: String,
-    /// Products of that tenant that do not run out; at least one.
+    /// Well-stocked products of that tenant; at least one.
     pub skus: Vec<String>,
     /// A file with a bearer token of that tenant, scopes `orders:write orders:read links:write`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_file: Option<PathBuf>,
-    /// A file with a private JWK that the services trust, to make such a token with.
+    /// A file with a private JWK that the services trust, to sign such a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_key_file: Option<PathBuf>,
-    /// Where mails arrive, to be reconciled too.
+    /// The mail server, to reconcile mails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mailbox: Option<Mailbox>,
-    /// Where events are published, to be reconciled too.
+    /// The topic, to reconcile events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Events>,
 }
 
-/// A mail server that takes mail for any address, and lets anybody read it.
+/// A mail server that accepts mail for every address and does not check passwords.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mailbox {
     /// Its IMAP server: `host:port`.
     pub imap: String,
-    /// `GreenMail`'s own API, by which all mailboxes can be emptied: `http://host:port`.
+    /// `GreenMail`'s HTTP API, to purge all mailboxes: `http://host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_url: Option<String>,
 }
@@ -51,21 +51,21 @@ pub struct Mailbox {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Events {
-    /// What Kafka's clients take for `bootstrap.servers`.
+    /// Kafka's `bootstrap.servers`.
     pub bootstrap_servers: String,
     /// The topic of the order service's events.
     pub topic: String,
-    /// The schema registry, as clients of Confluent's API take it.
+    /// The schema registry: the URL of its Confluent-compatible API.
     pub registry_url: String,
 }
 
-/// What the client of a load test may do.
+/// The scopes of a token.
 const SCOPES: [&str; 3] = ["orders:write", "orders:read", "links:write"];
 
-/// The longest life of a token.
+/// Maximum lifetime of a token.
 const MAX_TTL: Duration = Duration::from_hours(24);
 
-/// A bearer token. Its `Debug` hides it.
+/// A bearer token. Its `Debug` hides the value.
 #[derive(Clone)]
 pub struct Token(String);
 
@@ -73,22 +73,25 @@ impl Target {
     /// Reads a file.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| {
-            format!("the target {} cannot be read; `muster target` prints the local one", path.display())
+            format!(
+                "the target {} cannot be read; `muster target` prints that of the local stack",
+                path.display()
+            )
         })?;
         let target: Self = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
         target.check().with_context(|| format!("{}", path.display()))?;
         Ok(target)
     }
 
-    /// Empties every mailbox of the mail server.
+    /// Purges every mailbox of the mail server.
     pub async fn purge_mailbox(&self) -> anyhow::Result<()> {
         let api_url = self.mailbox.as_ref().and_then(|mailbox| mailbox.api_url.as_deref());
-        let api_url = api_url.context("the target names no api_url of a mailbox that could be emptied")?;
+        let api_url = api_url.context("the target names no api_url of a mailbox")?;
         MailboxApi::new(api_url)?.purge().await
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        ensure!(!self.skus.is_empty(), "skus must name a product at least");
+        ensure!(!self.skus.is_empty(), "skus must name at least one product");
         authority(&self.orders_url).context("orders_url")?;
         authority(&self.links_url).context("links_url")?;
         if let Some(api_url) = self.mailbox.as_ref().and_then(|mailbox| mailbox.api_url.as_deref()) {
@@ -101,7 +104,7 @@ impl Target {
         Ok(())
     }
 
-    /// The token to call with; one that is made here is good for `run` and what comes after it.
+    /// Reads or signs a token. A signed one is valid for `run` and an hour after it.
     pub fn token(&self, run: Duration) -> anyhow::Result<Token> {
         let read = |path: &Path| {
             std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
@@ -121,9 +124,10 @@ impl Target {
     }
 }
 
-/// `host:port` of a URL that is that and no more.
+/// Returns `host:port` of a URL `http://host:port`.
 pub fn authority(url: &str) -> anyhow::Result<&str> {
-    let rest = url.strip_prefix("http://").context("expected http://host:port: this client speaks no TLS")?;
+    let rest =
+        url.strip_prefix("http://").context("expected http://host:port: the load test supports no TLS")?;
     let authority = rest.trim_end_matches('/');
     ensure!(
         authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()),
@@ -133,15 +137,10 @@ pub fn authority(url: &str) -> anyhow::Result<&str> {
 }
 
 impl Token {
-    /// The token itself, which only goes to the services.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
     /// The value of the header `authorization`.
     pub fn header(&self) -> anyhow::Result<hyper::header::HeaderValue> {
         let mut value = hyper::header::HeaderValue::from_str(&format!("Bearer {}", self.0))
-            .context("the token holds characters that no header can")?;
+            .context("the token has characters that a header cannot have")?;
         value.set_sensitive(true);
         Ok(value)
     }

@@ -1,4 +1,4 @@
-//! Whether a run passed, condition by condition.
+//! Verdicts: compares the measurements of a run with its conditions.
 
 use serde::Serialize;
 
@@ -6,19 +6,19 @@ use crate::reconcile;
 use crate::recording::{Figures, Recording, quantile_ms, real};
 use crate::scenario::{Measure, Scenario, Threshold};
 
-/// One condition and what was measured.
+/// One condition and its measurement.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
-    /// What has to hold.
+    /// The condition.
     pub condition: String,
-    /// What was measured, as a person reads it.
+    /// The measurement, with its unit.
     pub measured: String,
-    /// Whether it held.
+    /// Whether the condition holds.
     pub passed: bool,
 }
 
-/// Judges a run: the generator first, because if that failed nothing else means anything; then every threshold of the scenario;
-/// then the reconciliation.
+/// Judges a run: the generator first, because without it the other measurements are invalid; then every threshold of the scenario; then
+/// the reconciliation.
 pub fn judge(scenario: &Scenario, recording: &Recording, reconciled: &reconcile::Report) -> Vec<Verdict> {
     let mut verdicts = vec![generator(scenario, recording)];
     verdicts.extend(scenario.thresholds.iter().map(|threshold| {
@@ -30,7 +30,7 @@ pub fn judge(scenario: &Scenario, recording: &Recording, reconciled: &reconcile:
     }));
     let n_faults = reconciled.faults.len();
     verdicts.push(Verdict {
-        condition: "what clients were told is what there is".to_owned(),
+        condition: "the system holds what clients were answered".to_owned(),
         measured: format!("{n_faults} faults"),
         passed: n_faults == 0,
     });
@@ -45,9 +45,10 @@ fn of_kind(scenario: &Scenario, recording: &Recording, kind: crate::scenario::Ki
 fn generator(scenario: &Scenario, recording: &Recording) -> Verdict {
     let limit_ms = ms_of(scenario.scheduling_lag_p99);
     let measured_ms = quantile_ms(&recording.scheduling_lag, 0.99);
-    let gave_up = if recording.gave_up { "; it gave up: use a faster machine, or a lower rate" } else { "" };
+    let gave_up =
+        if recording.gave_up { "; the generator stopped: use a faster machine or a lower rate" } else { "" };
     Verdict {
-        condition: format!("the generator keeps up: its own lateness has p99 ≤ {limit_ms:.0} ms"),
+        condition: format!("generator: p99 of scheduling lag ≤ {limit_ms:.0} ms"),
         measured: format!("{measured_ms:.2} ms{gave_up}"),
         passed: measured_ms <= limit_ms && !recording.gave_up,
     }
@@ -57,9 +58,9 @@ fn judge_threshold(threshold: &Threshold, figures: &Figures, reconciled: &reconc
     let Threshold { operation, measure, at_most } = threshold;
     let of = operation.map_or_else(|| "all".to_owned(), |kind| kind.to_string());
     let condition = format!("{of}: {} ≤ {}", measure.label(), measure.show(*at_most));
-    // Nothing measured is nothing shown to hold.
+    // A condition without a measurement fails.
     match value(*measure, figures, reconciled) {
-        None => Verdict { condition, measured: "nothing".to_owned(), passed: false },
+        None => Verdict { condition, measured: "no measurement".to_owned(), passed: false },
         Some(value) => Verdict { condition, measured: measure.show(value), passed: value <= *at_most },
     }
 }
@@ -73,7 +74,7 @@ fn value(measure: Measure, figures: &Figures, reconciled: &reconcile::Report) ->
         Measure::P999Ms => latency(0.999),
         Measure::ErrorRatio => ratio(figures.n_errors()),
         Measure::DroppedRatio => ratio(figures.n_dropped),
-        // A mail that never comes is a fault of the reconciliation, which no percentile hides.
+        // A missing mail is a fault of the reconciliation.
         Measure::MailP99Ms => reconciled.mail_percentile(99).map(ms_of),
     }
 }
@@ -114,7 +115,7 @@ mod tests {
         at_most = 0
     "#;
 
-    /// A hundred requests that end well, some after `slow`, and then some that do not.
+    /// 100 expected answers, some of them after `slow`, and then other outcomes.
     fn recording(slow: (u64, Duration), outcomes: &[Outcome]) -> Recording {
         let mut recording = Recording::new(1);
         let arrival = Arrival { at: Duration::ZERO, counted: true };
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_and_dropped_arrivals_fail_apart() {
+    fn errors_and_dropped_arrivals_have_separate_thresholds() {
         let error = Outcome::Failed("HTTP 503".to_owned());
         assert_eq!(
             failed(&recording((0, Duration::ZERO), &[error.clone(), error])),
@@ -160,24 +161,24 @@ mod tests {
     }
 
     #[test]
-    fn a_run_without_requests_shows_nothing_and_fails() {
+    fn a_run_without_requests_fails() {
         assert_eq!(failed(&Recording::new(1)).len(), 3);
     }
 
     #[test]
-    fn a_generator_that_fell_behind_fails_whatever_it_measured() {
+    fn a_run_whose_generator_fell_behind_fails() {
         let mut late = recording((0, Duration::ZERO), &[]);
         for _ in 0..10 {
             late.record_lag(Duration::from_millis(200));
         }
-        assert!(failed(&late)[0].starts_with("the generator keeps up"), "{:?}", failed(&late));
+        assert!(failed(&late)[0].starts_with("generator: "), "{:?}", failed(&late));
         let mut gave_up = recording((0, Duration::ZERO), &[]);
         gave_up.gave_up = true;
         assert_eq!(failed(&gave_up).len(), 1);
     }
 
     #[test]
-    fn mails_that_come_late_or_are_not_looked_for_fail_their_threshold() {
+    fn late_or_unobserved_mails_fail_their_threshold() {
         let threshold = Threshold {
             operation: Some(crate::scenario::Kind::PlaceOrder),
             measure: Measure::MailP99Ms,
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_found_by_the_reconciler_fails() {
+    fn a_fault_of_the_reconciliation_fails() {
         let scenario = Scenario::parse("t", SCENARIO).unwrap();
         let faults = vec![Fault::new(FaultKind::Different, "x")];
         let reconciled = reconcile(&ClientLog { faults, ..ClientLog::default() }, &Observed::default());

@@ -1,4 +1,4 @@
-//! Latency and throughput over time, one entry per second of intended starts.
+//! Latency and throughput over time, by second of the intended starts.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const OPEN: usize = 32;
 pub struct Second {
     /// Answered as expected.
     pub n_expected: u64,
-    /// Failed, timeouts included.
+    /// Failed, with timeouts.
     pub n_errors: u64,
     /// Dropped because no connection was free.
     pub n_dropped: u64,
@@ -72,12 +72,12 @@ impl Timeline {
         }
     }
 
-    /// Every second up to the last that had a request.
+    /// Returns every second up to the last one with a request.
     pub fn seconds(&self) -> Vec<Second> {
         self.closed.iter().copied().chain(self.open.iter().map(Open::summary)).collect()
     }
 
-    /// The second that is `ago` before the last one begun.
+    /// Returns the second that is `ago` seconds before the last one.
     pub fn recent(&self, ago: usize) -> Option<Second> {
         self.open.len().checked_sub(ago + 1).and_then(|index| self.open.get(index)).map(Open::summary)
     }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_belongs_to_the_second_it_was_to_leave_in() {
+    fn a_request_belongs_to_the_second_of_its_intended_start() {
         let mut timeline = Timeline::default();
         timeline.record(Duration::from_millis(2500), 700, &Outcome::Expected);
         timeline.record(Duration::from_millis(100), 9_000_000, &Outcome::Timeout);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_that_are_long_over_keep_their_numbers_and_no_histogram() {
+    fn past_seconds_keep_their_numbers_without_a_histogram() {
         let mut timeline = Timeline::default();
         for second in 0..1000 {
             timeline.record(Duration::from_secs(second), 100, &Outcome::Expected);

@@ -1,4 +1,4 @@
-//! Line charts as SVG, small enough to read through.
+//! Line charts as SVG.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -16,10 +16,10 @@ const RIGHT: f64 = 34.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 40.0;
 
-/// The smallest value that a logarithmic axis shows: a hundredth of a millisecond.
+/// The smallest value of a logarithmic axis: a hundredth of a millisecond.
 const FLOOR: f64 = 0.01;
 
-/// How numbers lie along one side.
+/// The unit and the scale of one axis.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Axis {
     unit: &'static str,
@@ -30,18 +30,18 @@ pub(super) struct Axis {
 enum Scale {
     Linear,
     Logarithmic,
-    /// Values are counts of nines: 1 is 90 %, 2 is 99 %.
+    /// Values are numbers of nines: 1 is 90 %, 2 is 99 %.
     Nines,
 }
 
-/// A series of points in the order of x.
+/// Points in the order of x.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     name: &'static str,
     points: Vec<(f64, f64)>,
 }
 
-/// Some lines over the same axes.
+/// Lines with common axes.
 #[derive(Clone, Debug)]
 pub(super) struct Chart {
     x: Axis,
@@ -64,7 +64,7 @@ impl Axis {
         Self { unit: "", scale: Scale::Nines }
     }
 
-    /// Where to draw lines across, from zero or the floor to `end`.
+    /// The values of the grid lines from `begin` to `end`.
     fn ticks(self, begin: f64, end: f64) -> Vec<f64> {
         match self.scale {
             Scale::Logarithmic => {
@@ -164,7 +164,7 @@ impl Chart {
         writeln!(svg, r#"<text class="name{index}" x="{x}" y="{y}">{name}</text>"#)
     }
 
-    /// What the script needs to say under the pointer: the end of the x axis, and each line's points.
+    /// The data for the page's script: the end of the x axis, and the points of each line.
     fn data(&self) -> String {
         let lines = self.lines.iter().map(|line| {
             let points: Vec<String> = line.points.iter().map(|(x, y)| format!("[{x:.3},{y:.3}]")).collect();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_without_points_is_still_a_chart() {
+    fn a_chart_without_points_is_valid() {
         let chart = Chart::new(Axis::linear("s"), Axis::logarithmic("ms"), vec![Line::new("p50", vec![])]);
         let svg = chart.to_string();
         assert!(svg.starts_with("<svg") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");

@@ -1,4 +1,4 @@
-//! The report as one page that needs nothing else: styles, drawings and script are in it.
+//! The report as one HTML page, with its styles, charts and script.
 
 use askama::Template;
 
@@ -37,7 +37,7 @@ impl<'a> Page<'a> {
 impl<'a> Section<'a> {
     fn new(operation: &'a Operation) -> Self {
         let seconds = &operation.seconds;
-        // Where nothing was answered there is no latency.
+        // A second without answers has no latency.
         let latency_over_time = |value: fn(&Second) -> u64| {
             let answered = (0..).zip(seconds).filter(|(_, second)| second.max_us > 0);
             answered.map(|(at, second)| (real(at), ms(value(second)))).collect::<Vec<_>>()
@@ -62,7 +62,7 @@ impl<'a> Section<'a> {
                 Line::new("dropped", over_time(|second| real(second.n_dropped))),
             ],
         );
-        // One line per nine: the distance from the end, counted in tenfolds.
+        // The x axis counts nines.
         let nines = operation.distribution.iter().map(|(quantile, ms)| (-(1.0 - quantile).log10(), *ms));
         let distribution =
             Chart::new(Axis::nines(), Axis::logarithmic("ms"), vec![Line::new("latency", nines.collect())]);

@@ -1,4 +1,4 @@
-//! What a scenario must satisfy beyond being TOML of the right shape.
+//! Validation of a scenario.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,16 +6,16 @@ use std::ops::Range;
 
 use super::{File, Kind, LimitsFile, Measure, Operation, PhaseFile, Threshold};
 
-/// The longest run: a token lives for a day.
-const LONGEST_S: f64 = 23.0 * 3600.0;
+/// Maximum duration of a run in seconds: a token is valid for a day.
+const MAX_DURATION_S: f64 = 23.0 * 3600.0;
 
-/// The most orders of a run, because each is remembered until it is reconciled.
-const MOST_ORDERS: f64 = 1e6;
+/// Maximum number of orders of a run: each is kept in memory until its reconciliation.
+const MAX_ORDERS: f64 = 1e6;
 
-/// The most requests of a run.
-const MOST_REQUESTS: f64 = 1e9;
+/// Maximum number of requests of a run.
+const MAX_REQUESTS: f64 = 1e9;
 
-/// What is wrong with a scenario, where, and what to do about it.
+/// An invalid scenario: the line, the problem and a correction.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InvalidScenario {
     line: usize,
@@ -54,7 +54,7 @@ pub(super) fn check(file: &File, text: &str) -> Result<(), InvalidScenario> {
         operation(entry.as_ref(), file).map_err(|problem| at(entry.span(), problem))?;
         if !kinds.insert(entry.as_ref().kind) {
             let kind = entry.as_ref().kind;
-            return Err(at(entry.span(), format!("{kind} is there already; put the shares together")));
+            return Err(at(entry.span(), format!("{kind} appears twice; add the shares")));
         }
     }
     for entry in &file.threshold {
@@ -68,13 +68,13 @@ fn limits(limits: &LimitsFile) -> Result<(), String> {
     ensure(limits.waiting <= 1_000_000, "waiting must be at most 1000000")?;
     ensure((1..=60_000).contains(&limits.request_timeout_ms), "request_timeout_ms must be 1 to 60000")?;
     ensure((1..=60_000).contains(&limits.slot_timeout_ms), "slot_timeout_ms must be 1 to 60000")?;
-    ensure((1..=5_000).contains(&limits.lateness_p99_ms), "lateness_p99_ms must be 1 to 5000")?;
+    ensure((1..=5_000).contains(&limits.scheduling_lag_p99_ms), "lateness_p99_ms must be 1 to 5000")?;
     ensure((1..=600).contains(&limits.settling_s), "settling_s must be 1 to 600")
 }
 
 fn phase(phase: &PhaseFile) -> Result<(), String> {
     ensure(
-        phase.duration_s > 0.0 && phase.duration_s <= LONGEST_S,
+        phase.duration_s > 0.0 && phase.duration_s <= MAX_DURATION_S,
         "duration_s must be above 0, 82800 at most",
     )?;
     for (name, value) in phase.arrivals.positive_numbers() {
@@ -119,7 +119,7 @@ fn threshold(threshold: &Threshold, kinds: &BTreeSet<Kind>) -> Result<(), String
         "mail_p99_ms is of orders: set operation = \"place_order\"",
     )?;
     match threshold.operation {
-        Some(kind) if !kinds.contains(&kind) => Err(format!("there is no operation {kind} in this scenario")),
+        Some(kind) if !kinds.contains(&kind) => Err(format!("this scenario has no operation {kind}")),
         _ => Ok(()),
     }
 }
@@ -127,22 +127,22 @@ fn threshold(threshold: &Threshold, kinds: &BTreeSet<Kind>) -> Result<(), String
 fn whole(file: &File) -> Result<(), String> {
     let phases = || file.phase.iter().map(AsRef::as_ref);
     ensure(phases().any(|phase| phase.counted), "at least one phase must count: leave out counted = false")?;
-    ensure(!file.operation.is_empty(), "there is nothing to send: add an [[operation]]")?;
+    ensure(!file.operation.is_empty(), "the scenario sends no requests: add an [[operation]]")?;
     ensure(!file.threshold.is_empty(), "without a [[threshold]] every run passes: add one")?;
     ensure(
-        phases().map(|phase| phase.duration_s).sum::<f64>() <= LONGEST_S,
+        phases().map(|phase| phase.duration_s).sum::<f64>() <= MAX_DURATION_S,
         "all phases together last too long",
     )?;
     ensure(file.prepare.links <= 1_000_000, "[prepare] links must be 1000000 at most")?;
     ensure(file.prepare.orders <= 100_000, "[prepare] orders must be 100000 at most")?;
     let requests: f64 = phases().map(|phase| phase.arrivals.mean_rate() * phase.duration_s).sum();
-    ensure(requests <= MOST_REQUESTS, "more than 1000000000 requests: make the run shorter or slower")?;
+    ensure(requests <= MAX_REQUESTS, "more than 1000000000 requests: make the run shorter or slower")?;
     let shares = |of: Option<Kind>| {
         let operations = file.operation.iter().map(AsRef::as_ref);
         operations.filter(|op| of.is_none_or(|kind| op.kind == kind)).map(|op| op.share).sum::<f64>()
     };
     let orders = requests * shares(Some(Kind::PlaceOrder)) / shares(None);
-    ensure(orders <= MOST_ORDERS, "more than 1000000 orders, each of which is remembered: place fewer")
+    ensure(orders <= MAX_ORDERS, "more than 1000000 orders, each of which is kept in memory: place fewer")
 }
 
 fn ensure(holds: bool, problem: &str) -> Result<(), String> {

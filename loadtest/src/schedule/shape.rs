@@ -1,4 +1,4 @@
-//! How arrivals are spread over one phase.
+//! Distribution of the arrivals over one phase.
 
 use std::time::Duration;
 
@@ -7,47 +7,47 @@ use serde::{Deserialize, Serialize};
 
 use crate::recording::real;
 
-/// Rates are requests per second.
+/// A distribution of arrivals. Rates are in requests per second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "shape", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Shape {
-    /// Equal gaps.
+    /// Equal intervals.
     Constant {
         /// Requests per second.
         rate: f64,
     },
-    /// Independent clients: exponential gaps.
+    /// A Poisson process, like independent clients: exponential intervals.
     Poisson {
-        /// Requests per second in the mean.
+        /// Mean requests per second.
         rate: f64,
     },
-    /// Steps of equal length from one rate to another, with equal gaps in each.
+    /// Steps of equal length from one rate to another, with equal intervals in each.
     Staircase {
         /// Requests per second in the first step.
         from: f64,
         /// Requests per second in the last step.
         to: f64,
-        /// How many steps.
+        /// Number of steps.
         steps: u32,
     },
-    /// Equal gaps, and every so often many requests in the same instant.
+    /// Equal intervals, and periodic bursts of simultaneous requests.
     Burst {
         /// Requests per second between bursts.
         rate: f64,
-        /// How many requests leave together.
+        /// Requests per burst.
         size: u32,
-        /// Seconds from one burst to the next; the first comes after one such pause.
+        /// Seconds between bursts; the first burst comes after this time.
         every_s: f64,
     },
 }
 
 impl Shape {
-    /// Requests per second over the whole phase.
+    /// Mean rate over the whole phase.
     pub fn mean_rate(self) -> f64 {
         self.regular_rate() + self.burst_rate()
     }
 
-    /// Requests per second, bursts apart: what [`scaled`](Self::scaled) multiplies.
+    /// Mean rate without bursts, which [`scaled`](Self::scaled) multiplies.
     pub fn regular_rate(self) -> f64 {
         match self {
             Self::Constant { rate } | Self::Poisson { rate } | Self::Burst { rate, .. } => rate,
@@ -61,7 +61,7 @@ impl Shape {
         }
     }
 
-    /// Requests per second that come in bursts.
+    /// Mean rate of the bursts.
     pub fn burst_rate(self) -> f64 {
         match self {
             Self::Burst { size, every_s, .. } => f64::from(size) / every_s,
@@ -69,7 +69,7 @@ impl Shape {
         }
     }
 
-    /// Requests that leave in the same instant at most, beyond one.
+    /// Maximum number of simultaneous requests beyond one.
     pub fn largest_burst(self) -> f64 {
         match self {
             Self::Burst { size, .. } => f64::from(size),
@@ -77,8 +77,7 @@ impl Shape {
         }
     }
 
-    /// The same shape with every rate multiplied. A burst keeps its size: so many people at one instant are a question of
-    /// their own, whatever else goes on.
+    /// Multiplies every rate. A burst keeps its size, because the number of simultaneous requests does not depend on the mean rate.
     #[must_use]
     pub fn scaled(self, factor: f64) -> Self {
         match self {
@@ -105,20 +104,20 @@ impl Shape {
     }
 }
 
-/// The times of one phase, as seconds from its beginning.
+/// The times of one phase, in seconds since its start.
 #[derive(Debug)]
 pub(super) struct Times {
     shape: Shape,
-    /// The length of the phase.
+    /// The duration of the phase.
     seconds: f64,
-    /// How many arrivals there were, bursts apart.
+    /// Past arrivals without bursts.
     n_regular: u64,
-    /// The bursts that are over, and how much of the present one has left.
+    /// Past bursts, and past arrivals of the present burst.
     n_bursts: u64,
     n_in_burst: u32,
-    /// The last arrival of a shape whose gaps are drawn.
+    /// The last arrival of a shape with random intervals.
     drawn_s: f64,
-    /// The present step, and how many arrivals it had.
+    /// The present step.
     step: u32,
 }
 
@@ -128,19 +127,19 @@ impl Times {
         Self { shape, seconds, n_regular: 0, n_bursts: 0, n_in_burst: 0, drawn_s: 0.0, step: 0 }
     }
 
-    /// The next time, unless the phase is over by then.
+    /// Returns the next time, unless it is after the end of the phase.
     pub(super) fn next(&mut self, rng: &mut impl Rng) -> Option<Duration> {
         let at_s = match self.shape {
             Shape::Constant { rate } => self.regular(rate),
             Shape::Poisson { rate } => {
-                // 1 - u, because u can be 0 and its logarithm then has no end.
+                // 1 - u, because u can be 0, whose logarithm is infinite.
                 self.drawn_s -= (1.0 - rng.random::<f64>()).ln() / rate;
                 self.drawn_s
             }
             Shape::Staircase { from, to, steps } => self.staircase(from, to, steps)?,
             Shape::Burst { rate, size, every_s } => self.burst(rate, size, every_s),
         };
-        // The last moments of a phase may round up to its end, which belongs to the next.
+        // The last arrival may round up to the end, which belongs to the next phase.
         (at_s < self.seconds)
             .then(|| Duration::from_secs_f64(at_s))
             .filter(|at| at.as_secs_f64() < self.seconds)
@@ -166,7 +165,7 @@ impl Times {
         None
     }
 
-    /// Whichever comes first: the next regular arrival or the next of a burst.
+    /// The earlier one of the next regular arrival and the next arrival of a burst.
     fn burst(&mut self, rate: f64, size: u32, every_s: f64) -> f64 {
         let regular_s = real(self.n_regular) / rate;
         let burst_s = real(self.n_bursts + 1) * every_s;

@@ -1,4 +1,4 @@
-//! The generator against servers that misbehave, and a whole run against the services.
+//! The generator with servers that stall, the reconciler, and whole runs with the services.
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "test harness")]
 

@@ -1,4 +1,4 @@
-//! The files that come with the crate, and what is said about broken ones.
+//! The scenarios of the crate, and the errors of invalid ones.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,8 +15,8 @@ fn mix() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/mix.toml")).unwrap()
 }
 
-/// What is said about the mix with one line changed.
-fn complaint(old: &str, new: &str) -> String {
+/// The error of the mix with one changed line.
+fn error_of(old: &str, new: &str) -> String {
     assert!(mix().contains(old), "{old}");
     Scenario::parse("mix", &mix().replacen(old, new, 1)).unwrap_err().to_string()
 }
@@ -30,7 +30,7 @@ fn every_scenario_of_the_crate_is_valid() {
 }
 
 #[test]
-fn the_mix_is_what_its_name_says() {
+fn the_mix_has_the_documented_shares() {
     let mix = Scenario::parse("mix", &mix()).unwrap();
     let shares: Vec<_> = mix.operations.iter().map(|op| (op.kind.to_string(), op.share)).collect();
     let expected = [("redirect", 95.0), ("read_order", 4.0), ("place_order", 1.0)];
@@ -38,7 +38,7 @@ fn the_mix_is_what_its_name_says() {
 }
 
 #[test]
-fn rate_and_duration_can_be_set_from_outside() {
+fn rate_and_duration_can_be_overridden() {
     let mut mix = Scenario::parse("mix", &mix()).unwrap();
     mix.set_duration(Duration::from_secs(10));
     mix.set_rate(200.0).unwrap();
@@ -47,7 +47,7 @@ fn rate_and_duration_can_be_set_from_outside() {
     assert!((mix.mean_rate() - 200.0).abs() < 1e-6);
 }
 
-/// The orders, which come in bursts too.
+/// The scenario with bursts.
 fn orders() -> Scenario {
     Scenario::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/orders.toml")).unwrap()
 }
@@ -68,13 +68,13 @@ fn a_burst_keeps_its_size_at_every_rate() {
 }
 
 #[test]
-fn a_rate_that_the_bursts_alone_exceed_is_refused() {
-    let said = orders().set_rate(1.0).unwrap_err().to_string();
-    assert!(said.contains("the bursts of orders alone make"), "{said}");
+fn a_rate_below_that_of_the_bursts_is_rejected() {
+    let error = orders().set_rate(1.0).unwrap_err().to_string();
+    assert!(error.contains("the bursts of orders alone make"), "{error}");
 }
 
 #[test]
-fn a_steady_run_keeps_what_is_sent_and_what_has_to_hold() {
+fn a_steady_run_keeps_operations_and_thresholds() {
     let mut steady = orders();
     steady.set_steady(80.0, Duration::from_secs(5), Duration::from_secs(20));
     assert!((steady.mean_rate() - 80.0).abs() < 1e-6, "{}", steady.mean_rate());
@@ -83,7 +83,7 @@ fn a_steady_run_keeps_what_is_sent_and_what_has_to_hold() {
 }
 
 #[test]
-fn a_mistake_is_told_with_its_line_and_a_way_out() {
+fn an_error_has_the_line_and_a_correction() {
     let cases = [
         ("share = 4", "share = 0", "line 24: share must be above 0"),
         ("rate = 500", "rate = -1", "line 14: rate of the arrivals must be above 0"),
@@ -94,21 +94,21 @@ fn a_mistake_is_told_with_its_line_and_a_way_out() {
         ("duration_s = 60", "duration_s = 60\ncounted = false", "line 1: at least one phase must count"),
     ];
     for (old, new, expected) in cases {
-        let said = complaint(old, new);
-        assert!(said.contains(expected), "{new}: {said}");
+        let error = error_of(old, new);
+        assert!(error.contains(expected), "{new}: {error}");
     }
 }
 
 #[test]
-fn bad_input_has_an_exit_code_of_its_own() {
+fn bad_input_has_its_own_exit_code() {
     let loadtest = |args: &[&str]| {
         let output =
             Command::new(env!("CARGO_BIN_EXE_loadtest")).args(args).env_remove("LOADTEST_TARGET").output();
         let output = output.unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let (code, said) = loadtest(&["run", "no-such-file.toml", "--target", "none.toml"]);
+    let (code, error) = loadtest(&["run", "no-such-file.toml", "--target", "none.toml"]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("no-such-file.toml"), "{said}");
+    assert!(error.contains("no-such-file.toml"), "{error}");
     assert_eq!(loadtest(&["run", "x.toml", "--target", "y", "--rate", "fast"]).0, Some(2));
 }

@@ -1,4 +1,4 @@
-//! A small HTTP server that answers when it is told to.
+//! HTTP server that stalls, for tests of the generator.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,13 +15,13 @@ const ANSWER: &[u8] = b"HTTP/1.1 302 Found\r\nlocation: https://example.com/\r\n
 pub(crate) enum Behaviour {
     /// Answers at once.
     Prompt,
-    /// Answers nothing for so long, once so many requests have come.
+    /// Stalls for this time, after this number of requests.
     StallsAfter(usize, Duration),
-    /// Answers nothing, ever.
+    /// Never answers.
     Silent,
 }
 
-/// Starts it, on a free port; it ends with the test's runtime. Returns its address and the number of its connections.
+/// Starts it on a free port, until the test's runtime ends. Returns its address and the number of its connections.
 pub(crate) async fn start(behaviour: Behaviour) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -43,7 +43,7 @@ pub(crate) async fn start(behaviour: Behaviour) -> (String, Arc<AtomicUsize>) {
 struct Shared {
     behaviour: Behaviour,
     n_requests: AtomicUsize,
-    /// Whoever stalls holds up everybody.
+    /// A stall delays all requests.
     one_at_a_time: Semaphore,
 }
 

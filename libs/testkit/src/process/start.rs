@@ -1,89 +1,88 @@
-//! From a command to a process that answers.
+//! What a process is started with.
 
 use std::{
-    process::{Child, Stdio},
-    time::Duration,
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+    process::Command,
 };
 
-use tokio::time::{sleep, timeout};
+use super::{Process, log::Log, start};
+use crate::{endpoints, scratch_dir};
 
-use super::{Builder, Running, log::Log};
-use crate::client;
-
-/// How long a start may take, on a machine that compiles something else meanwhile.
-const TIMEOUT: Duration = Duration::from_secs(45);
-
-/// Pause between two looks.
-const POLL: Duration = Duration::from_millis(20);
-
-/// Starts the program, and waits until it listens and, unless told otherwise, is ready.
-pub(super) async fn start(settings: &Builder, log: &mut Log) -> Running {
-    let mut child = spawn(settings, log);
-    let outcome = timeout(TIMEOUT, come_up(&mut child, settings, log)).await;
-    let reason = match outcome {
-        Ok(Ok((http_addr, admin_addr))) => return Running { child, http_addr, admin_addr },
-        Ok(Err(reason)) => reason,
-        Err(_) => format!("it was not ready within {TIMEOUT:?}"),
-    };
-    end(&mut child);
-    panic!("{} did not start: {reason}\n{}", settings.name(), log.tail());
+/// Describes a process before it runs.
+///
+/// Its environment is what is stated here and nothing else: free ports on loopback, JSON logs, and the trace store of
+/// this run, unless a test says otherwise.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    program: PathBuf,
+    env: BTreeMap<String, OsString>,
+    pub(super) until_ready: bool,
 }
 
-/// Starts the program, and waits until it has ended by itself with a failure.
-pub(super) async fn refuse(settings: &Builder, log: &mut Log) {
-    let mut child = spawn(settings, log);
-    // What counts is whether the process is there afterwards.
-    drop(timeout(TIMEOUT, come_up(&mut child, settings, log)).await);
-    let ended = child.try_wait().expect("a child can be waited for");
-    end(&mut child);
-    let refused = ended.is_some_and(|status| !status.success());
-    assert!(refused, "{} did not refuse to start\n{}", settings.name(), log.tail());
-}
-
-fn spawn(settings: &Builder, log: &mut Log) -> Child {
-    let mut command = settings.command();
-    command.stdin(Stdio::null()).stdout(log.begin_run()).stderr(log.open());
-    command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
-}
-
-/// Kills a child, if it still runs, and takes its exit status, so that no zombie is left.
-pub(super) fn end(child: &mut Child) {
-    // It fails for a child that has ended and was waited for, which is what is wanted.
-    drop(child.kill());
-    drop(child.wait());
-}
-
-async fn come_up(
-    child: &mut Child,
-    settings: &Builder,
-    log: &Log,
-) -> Result<(Option<String>, String), String> {
-    let listening = loop {
-        if let Some(line) = log.find("listening") {
-            break line;
-        }
-        still_running(child)?;
-        sleep(POLL).await;
-    };
-    let addr = |field: &str| listening[field].as_str().map(str::to_owned);
-    let admin_addr = addr("admin_addr").ok_or("its line \"listening\" has no admin_addr")?;
-    if settings.until_ready {
-        let url = format!("http://{admin_addr}/ready");
-        while !answers_ok(&url).await {
-            still_running(child)?;
-            sleep(POLL).await;
-        }
+impl Builder {
+    pub(super) fn new(program: &Path) -> Self {
+        let any_port = "127.0.0.1:0";
+        let builder = Self { program: program.to_owned(), env: BTreeMap::new(), until_ready: true };
+        builder
+            .env("ENVIRONMENT", "local")
+            .env("HTTP_ADDR", any_port)
+            .env("ADMIN_ADDR", any_port)
+            .env("LOG_FORMAT", "json")
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoints().otlp_url)
     }
-    Ok((addr("http_addr"), admin_addr))
-}
 
-fn still_running(child: &mut Child) -> Result<(), String> {
-    match child.try_wait().expect("a child can be waited for") {
-        None => Ok(()),
-        Some(status) => Err(format!("it ended with {status}")),
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.set(name, value.as_ref());
+        self
     }
-}
 
-async fn answers_ok(url: &str) -> bool {
-    client().get(url).send().await.is_ok_and(|answer| answer.status().is_success())
+    /// Does not wait for readiness, because something the service depends on is down.
+    #[must_use]
+    pub fn without_readiness(mut self) -> Self {
+        self.until_ready = false;
+        self
+    }
+
+    /// Starts it, and waits until it listens and is ready.
+    ///
+    /// # Panics
+    /// It does not come up; the message has the end of its log.
+    pub async fn spawn(self) -> Process {
+        let mut log = Log::create(scratch_dir(self.name()).join("log"));
+        let running = start::start(&self, &mut log).await;
+        Process { settings: self, log, running }
+    }
+
+    /// Starts it, and waits until it has ended by itself with a failure; returns what it wrote.
+    ///
+    /// # Panics
+    /// It comes up all the same, or ends as if all were well.
+    pub async fn expect_refusal(self) -> String {
+        let mut log = Log::create(scratch_dir(self.name()).join("log"));
+        start::refuse(&self, &mut log).await;
+        log.all()
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: &OsStr) {
+        self.env.insert(name.to_owned(), value.to_owned());
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        self.env.remove(name);
+    }
+
+    /// The name of the program, for messages and files.
+    pub(super) fn name(&self) -> &str {
+        self.program.file_name().and_then(OsStr::to_str).unwrap_or("process")
+    }
+
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.env_clear().envs(&self.env);
+        command
+    }
 }
