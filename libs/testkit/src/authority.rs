@@ -1,4 +1,4 @@
-//! A certificate authority of one test, which nobody else trusts.
+//! TLS for tests: a private certificate authority, and a TLS proxy in front of a server without TLS.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::parts::scratch_dir;
 
-/// A private authority and the file with its certificate.
+/// A private certificate authority, and the file with its certificate.
 #[derive(Debug)]
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -56,7 +56,7 @@ impl Authority {
         &self.file
     }
 
-    /// Trusts this authority.
+    /// Returns a configuration that trusts this authority.
     pub fn trust(&self) -> Trust {
         let config = tls::Config { tls_extra_ca_file: vec![self.file.clone()] };
         Trust::load(&config).expect("the file is PEM")
@@ -73,7 +73,7 @@ impl Authority {
 }
 
 impl ServerCertificate {
-    /// Serves handshakes with it.
+    /// Returns an acceptor of TLS handshakes with this certificate.
     pub fn acceptor(&self) -> TlsAcceptor {
         let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("it is PEM");
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("it is PEM");
@@ -91,7 +91,7 @@ impl Default for Authority {
     }
 }
 
-/// Speaks TLS in front of a server that does not. Ends with this value.
+/// Accepts TLS connections and forwards them without TLS, until it is dropped.
 #[derive(Debug)]
 pub struct TlsProxy {
     addr: SocketAddr,
@@ -99,7 +99,7 @@ pub struct TlsProxy {
 }
 
 impl TlsProxy {
-    /// Starts to forward what arrives over TLS to `upstream`, `host:port`.
+    /// Starts to forward to `upstream`, `host:port`.
     pub async fn start(upstream: impl Into<String>, server: &ServerCertificate) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
         let addr = listener.local_addr().expect("a bound socket has an address");
@@ -107,7 +107,7 @@ impl TlsProxy {
         Self { addr, accepting }
     }
 
-    /// Returns where it listens.
+    /// Returns its address.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -122,7 +122,7 @@ impl Drop for TlsProxy {
 async fn accept(listener: TcpListener, acceptor: TlsAcceptor, upstream: String) {
     while let Ok((client, _)) = listener.accept().await {
         let (acceptor, upstream) = (acceptor.clone(), upstream.clone());
-        // Either side may break off, as the tests with another authority do.
+        // An error ends the connection: tests with another authority break it off.
         tokio::spawn(async move {
             let mut client = acceptor.accept(client).await?;
             let mut server = TcpStream::connect(upstream).await?;

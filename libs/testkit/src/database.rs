@@ -1,4 +1,4 @@
-//! A database and a role of its own for each test, as each service has them.
+//! A database and a role for one test.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use crate::parts::{endpoints, unique};
 
-/// An empty database that one role owns; the role has no other rights, as in production.
+/// An empty database and the role that owns it; the role has no other rights, as in production.
 #[derive(Debug)]
 pub struct Database {
     /// The name of the database, of its role, and the role's password.
@@ -14,14 +14,14 @@ pub struct Database {
 }
 
 impl Database {
-    /// Makes the database. `name`, of lower-case letters and underscores, is for whoever reads a log.
+    /// Creates the database. `name` is its prefix, of lower-case letters and underscores.
     pub async fn create(name: &str) -> Self {
         assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}: not a plain identifier");
         let name = unique(name, '_');
         let server = connect(&superuser()).await;
         for statement in [
             format!("CREATE ROLE {name} LOGIN PASSWORD '{name}'"),
-            // Nobody can be connected to template0, so that databases can be made side by side.
+            // template0 has no connections, which would prevent concurrent creations.
             format!("CREATE DATABASE {name} OWNER {name} TEMPLATE template0"),
         ] {
             server.batch_execute(&statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
@@ -29,12 +29,12 @@ impl Database {
         Self { name }
     }
 
-    /// Returns the URL with which the role reaches its database.
+    /// Returns the URL of the database, with its role.
     pub fn url(&self) -> String {
         self.url_at(&Self::server())
     }
 
-    /// Returns the URL of the same database by way of a [`FaultProxy`](crate::FaultProxy).
+    /// Returns the URL of the database through a [`FaultProxy`](crate::FaultProxy).
     pub fn url_through(&self, proxy: SocketAddr) -> String {
         self.url_at(&proxy.to_string())
     }
@@ -45,9 +45,9 @@ impl Database {
         format!("{}:{}", postgres.host, postgres.port)
     }
 
-    /// Connects to the database as its owner, to look at what a service wrote or to put something there.
+    /// Connects to the database as its owner.
     pub async fn connect(&self) -> Client {
-        connect(&self.url().parse().expect("the URL is made above")).await
+        connect(&self.url().parse().expect("the URL is valid")).await
     }
 
     fn url_at(&self, address: &str) -> String {

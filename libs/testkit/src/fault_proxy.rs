@@ -1,4 +1,4 @@
-//! A TCP proxy that fails on command, between a service and what it depends on.
+//! TCP proxy with fault injection, between a service and a dependency.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-/// What happens to connections.
+/// The state of the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Forward,
@@ -20,7 +20,7 @@ enum Mode {
     BlackHole,
 }
 
-/// A proxy to one upstream. Its address stays the same whatever it does; it ends with this value.
+/// A proxy to one upstream, with a fixed address. It ends when it is dropped.
 #[derive(Debug)]
 pub struct FaultProxy {
     addr: SocketAddr,
@@ -38,22 +38,22 @@ impl FaultProxy {
         Self { addr, mode, accepting }
     }
 
-    /// Returns where it listens.
+    /// Returns its address.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Resets every connection, and every new one right after it is made: the upstream is gone.
+    /// Resets every connection, and every new one: the upstream is down.
     pub fn cut(&self) {
         self.mode.send_replace(Mode::Cut);
     }
 
-    /// Swallows what is sent on every connection, old or new, and never answers: the upstream hangs.
+    /// Reads from every connection, old or new, and never answers: the upstream hangs.
     pub fn black_hole(&self) {
         self.mode.send_replace(Mode::BlackHole);
     }
 
-    /// Forwards new connections again. Those that were swallowed are reset, for what they sent is lost.
+    /// Forwards new connections again, and resets those of a black hole, whose data is lost.
     pub fn restore(&self) {
         self.mode.send_replace(Mode::Forward);
     }
@@ -65,7 +65,7 @@ impl Drop for FaultProxy {
     }
 }
 
-/// The connections end with the set, and the set with this task.
+/// The connections end with this task, which owns them.
 async fn accept(listener: TcpListener, upstream: String, mode: watch::Receiver<Mode>) {
     let mut connections = JoinSet::new();
     loop {
@@ -86,7 +86,7 @@ async fn serve(mut client: TcpStream, upstream: String, mut mode: watch::Receive
     }
     if *mode.borrow_and_update() == Mode::BlackHole {
         tokio::select! {
-            _ = swallow(&mut client) => {}
+            _ = discard(&mut client) => {}
             _ = mode.changed() => {}
         }
     }
@@ -99,13 +99,13 @@ async fn forward(client: &mut TcpStream, upstream: &str) -> io::Result<()> {
     Ok(())
 }
 
-async fn swallow(client: &mut TcpStream) -> io::Result<()> {
+async fn discard(client: &mut TcpStream) -> io::Result<()> {
     let mut buffer = [0; 4096];
     while client.read(&mut buffer).await? > 0 {}
     Ok(())
 }
 
-/// Closes with RST, as a host does that has lost the connection. After an orderly end it makes no difference.
+/// Closes with RST, like a host that has lost the connection. After a regular end it has no effect.
 fn reset(client: TcpStream) {
     // Fails only when the peer has closed already.
     drop(client.set_zero_linger());
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_black_hole_takes_everything_and_answers_nothing() {
+    async fn a_black_hole_accepts_data_and_never_answers() {
         let proxy = FaultProxy::start(echo_server().await).await;
         let mut old = TcpStream::connect(proxy.addr()).await.unwrap();
         assert_eq!(echo(&mut old).await.unwrap(), 7);
@@ -170,6 +170,6 @@ mod tests {
         }
 
         proxy.restore();
-        assert!(timeout(SOON, new.read_u8()).await.unwrap().is_err(), "what was swallowed is lost");
+        assert!(timeout(SOON, new.read_u8()).await.unwrap().is_err(), "discarded data is lost");
     }
 }

@@ -1,8 +1,9 @@
-//! The records of a topic, and topics for one test.
+//! The records of a topic, and topics and brokers for one test.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use loadtest::kafka::{Start, TopicReader};
+use muster::kafka::{PrivateBroker, start_private, start_private_with_tls};
 use rdkafka::{
     ClientConfig, Message,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -10,8 +11,10 @@ use rdkafka::{
     message::{Headers, OwnedMessage},
 };
 
-use crate::parts::{endpoints, unique};
-use crate::wait_for;
+use crate::{
+    ServerCertificate,
+    parts::{endpoints, scratch_dir, unique, wait_for},
+};
 
 /// Time limit for messages to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -131,5 +134,68 @@ async fn create(bootstrap_servers: &str, topics: &[NewTopic<'_>]) {
     let outcomes = admin.create_topics(topics, &options).await.expect("the broker answers");
     for outcome in outcomes {
         outcome.unwrap_or_else(|(topic, error)| panic!("cannot create topic {topic}: {error}"));
+    }
+}
+
+/// A broker for one test, which can be stopped. It ends when it is dropped.
+///
+/// A proxy in front of a shared broker would not work, because clients connect to the address that the broker returns.
+#[derive(Debug)]
+pub struct PrivateKafka(PrivateBroker);
+
+impl PrivateKafka {
+    /// Starts a broker on a free port and waits until it answers.
+    pub async fn start() -> Self {
+        let broker = start_private(&scratch_dir("kafka"), &endpoints().kafka_jars).await;
+        Self(broker.unwrap_or_else(|error| panic!("cannot start a broker: {error:?}")))
+    }
+
+    /// Starts a broker that also has two ports with TLS and this certificate: one without login, one for `user`, a name and a password.
+    pub async fn start_with_tls(server: &ServerCertificate, user: (&str, &str)) -> Self {
+        let keystore = format!("{}{}", server.key, server.certificate);
+        let broker =
+            start_private_with_tls(&scratch_dir("kafka"), &endpoints().kafka_jars, &keystore, user).await;
+        Self(broker.unwrap_or_else(|error| panic!("cannot start a broker: {error:?}")))
+    }
+
+    /// Starts broker number 2 of the cluster whose number 1 is this one. It ends when the returned value is dropped.
+    pub async fn start_second(&self) -> Self {
+        let broker = self.0.start_second(&scratch_dir("kafka")).await;
+        Self(broker.unwrap_or_else(|error| panic!("cannot start a second broker: {error:?}")))
+    }
+
+    /// Returns the `bootstrap.servers` for clients with TLS.
+    pub fn tls_bootstrap_servers(&self) -> String {
+        self.0.tls_bootstrap_servers().expect("the broker was started with TLS")
+    }
+
+    /// Returns the `bootstrap.servers` for clients with a login.
+    pub fn login_bootstrap_servers(&self) -> String {
+        self.0.login_bootstrap_servers().expect("the broker was started with TLS")
+    }
+
+    /// Creates a topic with exactly this name.
+    pub async fn create_topic(&self, name: &str, partitions: i32) {
+        Topics::create_exactly(&self.bootstrap_servers(), &[(name, partitions)]).await;
+    }
+
+    /// Creates a topic with exactly this name, each partition on the broker with this number.
+    pub async fn create_topic_on(&self, name: &str, brokers: &[i32]) {
+        Topics::create_on(&self.bootstrap_servers(), name, brokers).await;
+    }
+
+    /// Returns the `bootstrap.servers` for clients without TLS.
+    pub fn bootstrap_servers(&self) -> String {
+        self.0.bootstrap_servers()
+    }
+
+    /// Kills the broker; its data stays.
+    pub async fn kill(&mut self) {
+        self.0.kill().await.unwrap_or_else(|error| panic!("cannot kill the broker: {error:?}"));
+    }
+
+    /// Starts it again with the same data and port, and waits until it answers.
+    pub async fn restart(&mut self) {
+        self.0.start().await.unwrap_or_else(|error| panic!("cannot start the broker again: {error:?}"));
     }
 }

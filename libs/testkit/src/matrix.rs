@@ -1,8 +1,8 @@
-//! The authorisation matrix: every operation of a service against every kind of caller.
+//! The authorisation matrix: every operation of a service with every kind of caller.
 //!
-//! The operations come from the service's own OpenAPI document, which is made from its routes: a new one is in the matrix
-//! without anybody's doing. Which operations need no token is stated by the test, so that a new one needs a decision.
-//! `HEAD` is not in the document: it is tried wherever `GET` is, and compared with it.
+//! The operations come from the service's OpenAPI document, which is generated from its routes, so a new operation is in the matrix. The
+//! test lists the operations without a token, so each new one is a decision. `HEAD` is not in the document: it is sent for every `GET`, and
+//! compared with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,21 +15,21 @@ mod operation;
 
 use operation::{Answer, Operation};
 
-/// The tenant whose resource it is.
+/// The tenant that owns the resources.
 const OWNER: &str = "acme";
-/// Another one.
-const STRANGER: &str = "globex";
+/// Another tenant.
+const OTHER: &str = "globex";
 
-/// What has to be known about a service before its matrix can be checked.
+/// The authorisation matrix of a service.
 #[derive(Debug)]
 pub struct Matrix<'a> {
     base_url: String,
     keys: &'a Keys,
     document: Value,
     public: BTreeSet<(&'a str, &'a str)>,
-    /// By name of path parameter: the value for a resource of the owner, and one for none.
+    /// By path parameter: the value of a resource of the owner, and one of no resource.
     resources: BTreeMap<&'a str, (String, String)>,
-    /// Operations on names that all tenants share, and what a name of somebody else is answered with.
+    /// Operations on names that all tenants share, and the answer to a name of another tenant.
     shared: BTreeMap<(&'a str, &'a str), StatusCode>,
 }
 
@@ -44,14 +44,14 @@ impl<'a> Matrix<'a> {
         Self { base_url, keys, document, public, resources, shared }
     }
 
-    /// States every operation that needs no token, as method and path.
+    /// Lists the operations that need no token, as method and path.
     #[must_use]
     pub fn public(mut self, operations: &[(&'a str, &'a str)]) -> Self {
         self.public = operations.iter().copied().collect();
         self
     }
 
-    /// States what a path parameter names: a resource that tenant `acme` has, and one that nobody has.
+    /// Sets the values of a path parameter: a resource of tenant `acme`, and one that does not exist.
     #[must_use]
     pub fn resource(
         mut self,
@@ -63,25 +63,22 @@ impl<'a> Matrix<'a> {
         self
     }
 
-    /// States that all tenants share the names of an operation, so that it can only say that one is taken.
+    /// Marks an operation whose names all tenants share: for a name of another tenant it answers `taken`.
     #[must_use]
     pub fn shared_name(mut self, method: &'a str, path: &'a str, taken: StatusCode) -> Self {
         self.shared.insert((method, path), taken);
         self
     }
 
-    /// Tries every operation with every kind of caller; returns how many combinations there were.
+    /// Sends every operation as every kind of caller; returns the number of combinations.
     ///
     /// # Panics
-    /// Something was answered otherwise than it should have been; the message has all of it.
+    /// An answer is wrong; the message has all wrong answers.
     pub async fn check(&self) -> usize {
         let operations = Operation::all(&self.document);
         let public: BTreeSet<_> =
             operations.iter().filter(|operation| operation.scopes.is_empty()).map(Operation::name).collect();
-        assert_eq!(
-            public, self.public,
-            "operations without a token: those of the document, and those of the test"
-        );
+        assert_eq!(public, self.public, "operations without a token: in the document, and in the test");
         let mut report = Report::default();
         for operation in operations.iter().filter(|operation| !operation.scopes.is_empty()) {
             self.check_callers(operation, &operations, &mut report).await;
@@ -111,10 +108,10 @@ impl<'a> Matrix<'a> {
 
     async fn check_callers(&self, operation: &Operation, all: &[Operation], report: &mut Report) {
         let scopes = operation.scopes();
-        let good = Forgery::none(&self.keys.signing, OWNER, &scopes);
-        let answer = self.send(operation, Some(&good), true).await;
-        let fine = answer.status.is_success() || answer.status.is_redirection();
-        report.expect(operation, "a good token", fine, &answer);
+        let valid = self.keys.token_with(OWNER, &scopes, &Value::Null);
+        let answer = self.send(operation, Some(&valid), true).await;
+        let is_answered = answer.status.is_success() || answer.status.is_redirection();
+        report.expect(operation, "a valid token", is_answered, &answer);
 
         let answer = self.send(operation, None, true).await;
         report.expect(operation, "no token", answer.is_unauthenticated(), &answer);
@@ -132,11 +129,11 @@ impl<'a> Matrix<'a> {
         report.expect(operation, "every scope but the right one", forbidden, &answer);
     }
 
-    /// `HEAD` is `GET` without the body, for whoever may call and for whoever may not.
+    /// `HEAD` is answered like `GET` without the body, with and without a token.
     async fn check_head(&self, operation: &Operation, report: &mut Report) {
         let Some(head) = operation.head() else { return };
-        let good = Forgery::none(&self.keys.signing, OWNER, &operation.scopes());
-        for (caller, token) in [("a good token", Some(good.as_str())), ("no token", None)] {
+        let valid = self.keys.token_with(OWNER, &operation.scopes(), &Value::Null);
+        for (caller, token) in [("a valid token", Some(valid.as_str())), ("no token", None)] {
             let (get, head_answer) =
                 (self.send(operation, token, true).await, self.send(&head, token, true).await);
             let same = head_answer.is_the_head_of(&get);
@@ -144,26 +141,26 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// Another tenant's resource is as absent as one that never was.
+    /// A resource of another tenant is answered like one that does not exist.
     async fn check_tenants(&self, operation: &Operation, report: &mut Report) {
-        let token = self.keys.token(STRANGER, &operation.scopes());
+        let token = self.keys.token(OTHER, &operation.scopes());
         let foreign = self.send(operation, Some(&token), true).await;
         let names: Vec<_> = operation.path_parameters().collect();
-        let told =
-            names.iter().any(|name| foreign.says(&self.resources[name.as_str()].0)) || foreign.says(OWNER);
+        let leaks = names.iter().any(|name| foreign.contains(&self.resources[name.as_str()].0))
+            || foreign.contains(OWNER);
         if names.is_empty() {
-            let resources = self.resources.values().any(|(of_acme, _)| foreign.says(of_acme));
-            report.expect(operation, "another tenant sees its own", !resources, &foreign);
+            let resources = self.resources.values().any(|(of_acme, _)| foreign.contains(of_acme));
+            report.expect(operation, "another tenant, which sees its own resources", !resources, &foreign);
         } else if let Some(taken) = self.shared.get(&operation.name()) {
             report.expect(
                 operation,
                 "another tenant's name is taken",
-                foreign.status == *taken && !told,
+                foreign.status == *taken && !leaks,
                 &foreign,
             );
         } else {
             let absent = self.send(operation, Some(&token), false).await;
-            let same = foreign.status == StatusCode::NOT_FOUND && !told && foreign.is_the_same_as(&absent);
+            let same = foreign.status == StatusCode::NOT_FOUND && !leaks && foreign.is_the_same_as(&absent);
             report.expect(operation, "another tenant", same, &foreign);
         }
     }

@@ -1,4 +1,4 @@
-//! The parts of this test run: where they are, and where a test may leave its files.
+//! The parts of this test run, directories for tests, an HTTP client, and waiting for a condition.
 
 use std::{
     env, fs,
@@ -10,32 +10,33 @@ use std::{
 use muster::Endpoints;
 use reqwest::redirect;
 use tls::Trust;
+use tokio::time;
 use uuid::Uuid;
 
-/// Names the file in which `muster run` says where the parts are; tests leave their own files beside it.
+/// The variable with the path of the endpoints file of `muster run`; tests put their files beside it.
 const VARIABLE: &str = "MUSTER_TEST_PARTS";
 
 static ENDPOINTS: LazyLock<Endpoints> = LazyLock::new(|| match Endpoints::from_env() {
     Ok(endpoints) => endpoints,
     Err(error) => {
-        panic!("these tests need the parts of a test run, so start them with `make test`: {error:#}")
+        panic!("these tests need the parts of a test run: start them with `make test`: {error:#}")
     }
 });
 
-/// Returns where the parts of this run are.
+/// Returns the addresses of the parts of this run.
 pub fn endpoints() -> &'static Endpoints {
     &ENDPOINTS
 }
 
-/// Makes an empty directory that no other test uses.
+/// Creates an empty directory that no other test uses.
 pub fn scratch_dir(name: &str) -> PathBuf {
     let directory = run_dir().join(unique(name, '-'));
     fs::create_dir_all(&directory)
-        .unwrap_or_else(|error| panic!("cannot make {}: {error}", directory.display()));
+        .unwrap_or_else(|error| panic!("cannot create {}: {error}", directory.display()));
     directory
 }
 
-/// Makes an HTTP client as tests want it: every wait is bounded, and a redirect is an answer, not an order.
+/// Makes an HTTP client with time limits, which does not follow redirects.
 pub fn client() -> reqwest::Client {
     Trust::nobody()
         .http()
@@ -44,10 +45,30 @@ pub fn client() -> reqwest::Client {
         .redirect(redirect::Policy::none())
         .no_proxy()
         .build()
-        .expect("these settings need nothing from the machine")
+        .expect("the settings are valid")
 }
 
-/// Returns a name that no other test has.
+/// Interval between two checks of a condition.
+const POLL: Duration = Duration::from_millis(25);
+
+/// Repeats `check` until it returns a value.
+///
+/// # Panics
+/// The time is over; the message is "timeout after … while waiting for {what}".
+pub async fn wait_for<T>(what: &str, timeout: Duration, mut check: impl AsyncFnMut() -> Option<T>) -> T {
+    let poll = async {
+        loop {
+            if let Some(value) = check().await {
+                return value;
+            }
+            time::sleep(POLL).await;
+        }
+    };
+    let value = time::timeout(timeout, poll).await;
+    value.unwrap_or_else(|_| panic!("timeout after {timeout:?} while waiting for {what}"))
+}
+
+/// Returns a unique name.
 pub(crate) fn unique(name: &str, separator: char) -> String {
     let (random, ..) = Uuid::new_v4().as_fields();
     format!("{name}{separator}{random:08x}")
@@ -56,7 +77,6 @@ pub(crate) fn unique(name: &str, separator: char) -> String {
 fn run_dir() -> PathBuf {
     let parts = env::var_os(VARIABLE)
         .unwrap_or_else(|| panic!("{VARIABLE} is not set: start tests with `make test`"));
-    let directory =
-        Path::new(&parts).parent().expect("the variable names a file, and a file is in a directory");
+    let directory = Path::new(&parts).parent().expect("a file is in a directory");
     directory.join("tests")
 }

@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 
-/// Makes of a fuzzer's bytes either a text of its own, or the genuine text with some of its bytes replaced: random bytes
-/// alone would never come near a signature.
+/// Makes from a fuzzer's bytes either a new text, or the genuine text with some bytes replaced, because random bytes never resemble a
+/// signed text.
 ///
-/// The first byte says which; for the genuine text each further three are a position and the byte to put there.
+/// The first byte selects which; for the genuine text, each following three bytes are a position and the new byte.
 pub fn edited(genuine: &str, data: &[u8]) -> String {
     match data.split_first() {
         Some((first, edits)) if first % 2 == 0 => {

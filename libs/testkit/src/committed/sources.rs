@@ -1,4 +1,4 @@
-//! The SQL statements of a crate, as its sources have them: constants that are literals, or a macro of `concat!`.
+//! The SQL statements in the sources of a crate: constants that are literals, or a macro of `concat!`.
 
 use std::{fs, path::Path};
 
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn constants_and_macros_of_constants_are_found() {
+    fn statements_in_constants_and_macros_are_found() {
         let path = crate::scratch_dir("sources").join("store.rs");
         let source = r#"
             const LOCK: i64 = 1;

@@ -1,4 +1,4 @@
-//! One operation of an OpenAPI document, and a request for it that is made of the document's examples.
+//! One operation of an OpenAPI document, and its request, made from the examples of the document.
 
 use std::collections::BTreeSet;
 
@@ -16,16 +16,16 @@ pub(super) struct Operation {
     method: String,
     path: String,
     described: Value,
-    /// The scopes that its caller's token needs; none for an operation that needs no token.
+    /// The scopes that it requires; none for an operation without a token.
     pub(super) scopes: Vec<String>,
 }
 
-/// What was answered.
+/// An answer of the service.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    /// `null` when there was no JSON.
+    /// `null` when the body is not JSON.
     pub(super) body: Value,
     text: String,
 }
@@ -55,7 +55,7 @@ impl Operation {
         (&self.method, &self.path)
     }
 
-    /// The same with `HEAD`, if it is a `GET`.
+    /// The `HEAD` operation of a `GET`.
     pub(super) fn head(&self) -> Option<Self> {
         (self.method == "GET").then(|| Self { method: "HEAD".to_owned(), ..self.clone() })
     }
@@ -73,7 +73,7 @@ impl Operation {
         parameters.filter(move |parameter| parameter["in"] == place)
     }
 
-    /// Makes a request that would be fine, but for its caller. A path parameter is what the test says, else its example.
+    /// Makes a valid request, without a token. A path parameter has the value of the test, or else its example.
     pub(super) fn request(
         &self,
         document: &Value,
@@ -83,8 +83,8 @@ impl Operation {
         let mut path = self.path.clone();
         for parameter in self.parameters("path") {
             let name = parameter["name"].as_str().unwrap_or_default();
-            let stated = value(name);
-            let value = if stated.is_empty() { example(document, parameter) } else { stated };
+            let given = value(name);
+            let value = if given.is_empty() { example(document, parameter) } else { given };
             path = path.replace(&format!("{{{name}}}"), &value);
         }
         let method = Method::from_bytes(self.method.as_bytes()).expect("a method of the list above");
@@ -103,14 +103,14 @@ impl Operation {
 impl Answer {
     pub(super) async fn read(response: Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
-        let text = response.text().await.expect("the answer is whole");
+        let text = response.text().await.expect("the answer is complete");
         let body = serde_json::from_str(&text).unwrap_or_default();
         Self { status, headers, body, text }
     }
 
-    /// Whether this is what `GET` answered but for the body; each answer has its own id and date.
+    /// Whether this is the answer to `GET` without its body; request id and date may differ.
     pub(super) fn is_the_head_of(&self, get: &Self) -> bool {
-        let timeless = |headers: &HeaderMap| {
+        let comparable = |headers: &HeaderMap| {
             let mut headers = headers.clone();
             headers.remove("x-request-id");
             headers.remove("date");
@@ -120,17 +120,17 @@ impl Answer {
         self.status == get.status
             && self.text.is_empty()
             && length == Some(get.text.len())
-            && timeless(&self.headers) == timeless(&get.headers)
+            && comparable(&self.headers) == comparable(&get.headers)
     }
 
-    pub(super) fn says(&self, text: &str) -> bool {
+    pub(super) fn contains(&self, text: &str) -> bool {
         self.text.contains(text)
     }
 
-    /// Whether a caller could tell the two apart: by status, by which headers there are, or by the body.
+    /// Whether a caller cannot distinguish the two by status, names of headers, or body.
     pub(super) fn is_the_same_as(&self, other: &Self) -> bool {
         let names = |headers: &HeaderMap| headers.keys().map(ToString::to_string).collect::<BTreeSet<_>>();
-        let timeless = |body: &Value| {
+        let comparable = |body: &Value| {
             let mut body = body.clone();
             if let Some(members) = body.as_object_mut() {
                 members.remove("request_id");
@@ -139,7 +139,7 @@ impl Answer {
         };
         self.status == other.status
             && names(&self.headers) == names(&other.headers)
-            && timeless(&self.body) == timeless(&other.body)
+            && comparable(&self.body) == comparable(&other.body)
     }
 }
 
@@ -150,7 +150,7 @@ fn example(document: &Value, parameter: &Value) -> String {
     }
 }
 
-/// The example of a parameter or of a body: its own, or that of its schema; else the first value that its schema lists.
+/// The example of a parameter or of a body, or that of its schema, or the first value of its schema.
 fn example_value(document: &Value, described: &Value) -> Value {
     let schema = resolve(document, &described["schema"]);
     let candidates = [&described["example"], &schema["example"], &schema["examples"][0], &schema["enum"][0]];

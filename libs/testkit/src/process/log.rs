@@ -1,4 +1,4 @@
-//! The output of a process, kept in a file.
+//! The output of a process, in a file.
 
 use std::{
     fs::{self, File},
@@ -8,20 +8,20 @@ use std::{
 
 use serde_json::Value;
 
-/// Lines shown when something goes wrong.
+/// Lines that a failure shows.
 const TAIL_LINES: usize = 40;
 
-/// The file that takes standard output and error of every run of one process.
+/// The file with standard output and error of every run of one process.
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
-    /// Where the output of the present run begins.
+    /// The start of the output of the present run.
     run_begins_at: usize,
 }
 
 impl Log {
     pub(super) fn create(path: PathBuf) -> Self {
-        File::create(&path).unwrap_or_else(|error| panic!("cannot make {}: {error}", path.display()));
+        File::create(&path).unwrap_or_else(|error| panic!("cannot create {}: {error}", path.display()));
         Self { path, run_begins_at: 0 }
     }
 
@@ -29,13 +29,13 @@ impl Log {
         &self.path
     }
 
-    /// Opens the file for another run: what comes now is that run's.
+    /// Opens the file for the standard output of another run.
     pub(super) fn begin_run(&mut self) -> Stdio {
         self.run_begins_at = self.all().len();
         self.open()
     }
 
-    /// Opens the file for the other of the two outputs.
+    /// Opens the file for standard error.
     pub(super) fn open(&self) -> Stdio {
         let file = File::options().append(true).open(&self.path);
         file.unwrap_or_else(|error| panic!("cannot open {}: {error}", self.path.display())).into()
@@ -47,7 +47,7 @@ impl Log {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Returns the line of this run that has this message; lines that are not JSON (a panic, say) are passed over.
+    /// Returns the line of this run with this message. Lines that are not JSON, such as those of a panic, are skipped.
     pub(super) fn find(&self, message: &str) -> Option<Value> {
         let all = self.all();
         let run = all.get(self.run_begins_at..).unwrap_or_default();
@@ -56,11 +56,11 @@ impl Log {
             .find(|line| line["message"] == message)
     }
 
-    /// Returns the last lines, and where the others are.
+    /// Returns the last lines, and the path of the file.
     pub(super) fn tail(&self) -> String {
         let all = self.all();
         let lines: Vec<_> = all.lines().collect();
         let tail = &lines[lines.len().saturating_sub(TAIL_LINES)..];
-        format!("{}\n(all of it: {})", tail.join("\n"), self.path.display())
+        format!("{}\n(complete log: {})", tail.join("\n"), self.path.display())
     }
 }

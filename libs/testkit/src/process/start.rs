@@ -1,24 +1,33 @@
-//! What a process is started with.
+//! Starts a process and waits until it is ready.
 
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
 };
 
-use super::{Process, log::Log, start};
-use crate::{endpoints, scratch_dir};
+use tokio::time::{sleep, timeout};
 
-/// Describes a process before it runs.
+use super::{Process, log::Log};
+use crate::{client, endpoints, scratch_dir};
+
+/// Time limit for a start, on a machine that compiles at the same time.
+const TIMEOUT: Duration = Duration::from_secs(45);
+
+/// Interval between two checks.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Describes a process before its start.
 ///
-/// Its environment is what is stated here and nothing else: free ports on loopback, JSON logs, and the trace store of
-/// this run, unless a test says otherwise.
+/// Its environment has free ports on loopback, JSON logs, the trace store of this run, and the variables that a test sets; it inherits
+/// nothing.
 #[derive(Clone, Debug)]
 pub struct Builder {
     program: PathBuf,
     env: BTreeMap<String, OsString>,
-    pub(super) until_ready: bool,
+    until_ready: bool,
 }
 
 impl Builder {
@@ -40,7 +49,7 @@ impl Builder {
         self
     }
 
-    /// Does not wait for readiness, because something the service depends on is down.
+    /// Does not wait for readiness, because a dependency of the service is down.
     #[must_use]
     pub fn without_readiness(mut self) -> Self {
         self.until_ready = false;
@@ -50,20 +59,24 @@ impl Builder {
     /// Starts it, and waits until it listens and is ready.
     ///
     /// # Panics
-    /// It does not come up; the message has the end of its log.
+    /// It does not start; the message has the end of its log.
     pub async fn spawn(self) -> Process {
         let mut log = Log::create(scratch_dir(self.name()).join("log"));
-        let running = start::start(&self, &mut log).await;
+        let running = start(&self, &mut log).await;
         Process { settings: self, log, running }
     }
 
-    /// Starts it, and waits until it has ended by itself with a failure; returns what it wrote.
+    /// Starts it, waits until it has ended with a failure, and returns its output.
     ///
     /// # Panics
-    /// It comes up all the same, or ends as if all were well.
+    /// It starts, or ends with success.
     pub async fn expect_refusal(self) -> String {
         let mut log = Log::create(scratch_dir(self.name()).join("log"));
-        start::refuse(&self, &mut log).await;
+        let mut child = self.start_child(&mut log);
+        // Only whether the process has ended counts.
+        drop(timeout(TIMEOUT, ready(&mut child, &self, &log)).await);
+        let refused = child.exit_status().is_some_and(|status| !status.success());
+        assert!(refused, "{} did not refuse to start\n{}", self.name(), log.tail());
         log.all()
     }
 
@@ -80,9 +93,82 @@ impl Builder {
         self.program.file_name().and_then(OsStr::to_str).unwrap_or("process")
     }
 
-    pub(super) fn command(&self) -> Command {
+    fn start_child(&self, log: &mut Log) -> KilledOnDrop {
         let mut command = Command::new(&self.program);
         command.env_clear().envs(&self.env);
-        command
+        command.stdin(Stdio::null()).stdout(log.begin_run()).stderr(log.open());
+        KilledOnDrop(command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}")))
     }
+}
+
+/// A child process that is killed when this value is dropped: also when another future of a `join!` panics during its start.
+#[derive(Debug)]
+pub(super) struct KilledOnDrop(Child);
+
+impl KilledOnDrop {
+    pub(super) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// The exit status of a process that has ended.
+    pub(super) fn exit_status(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().expect("a child can be waited for")
+    }
+}
+
+impl Drop for KilledOnDrop {
+    fn drop(&mut self) {
+        // An error means that the process has ended and was waited for.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// One run of the program; a restart makes another.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) child: KilledOnDrop,
+    pub(super) http_addr: Option<String>,
+    pub(super) admin_addr: String,
+}
+
+/// Starts the program, and waits until it listens and, unless the settings say otherwise, is ready.
+pub(super) async fn start(settings: &Builder, log: &mut Log) -> Running {
+    let mut child = settings.start_child(log);
+    let reason = match timeout(TIMEOUT, ready(&mut child, settings, log)).await {
+        Ok(Ok((http_addr, admin_addr))) => return Running { child, http_addr, admin_addr },
+        Ok(Err(reason)) => reason,
+        Err(_) => format!("it was not ready within {TIMEOUT:?}"),
+    };
+    drop(child);
+    panic!("{} did not start: {reason}\n{}", settings.name(), log.tail());
+}
+
+/// Waits for the line "listening", whose addresses it returns, and for readiness.
+async fn ready(
+    child: &mut KilledOnDrop,
+    settings: &Builder,
+    log: &Log,
+) -> Result<(Option<String>, String), String> {
+    let listening = loop {
+        if let Some(line) = log.find("listening") {
+            break line;
+        }
+        still_running(child)?;
+        sleep(POLL).await;
+    };
+    let addr = |field: &str| listening[field].as_str().map(str::to_owned);
+    let admin_addr = addr("admin_addr").ok_or("its line \"listening\" has no admin_addr")?;
+    let url = format!("http://{admin_addr}/ready");
+    while settings.until_ready
+        && !client().get(&url).send().await.is_ok_and(|answer| answer.status().is_success())
+    {
+        still_running(child)?;
+        sleep(POLL).await;
+    }
+    Ok((addr("http_addr"), admin_addr))
+}
+
+fn still_running(child: &mut KilledOnDrop) -> Result<(), String> {
+    child.exit_status().map_or(Ok(()), |status| Err(format!("it ended with {status}")))
 }

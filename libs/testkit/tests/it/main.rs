@@ -1,22 +1,24 @@
-//! The harness itself, against the parts of a test run.
+//! The toolkit itself, with the parts of a test run.
 
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
-use std::time::Duration;
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use loadtest::smtp::Smtp;
 use rdkafka::{
     ClientConfig,
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
-use testkit::{Database, FaultProxy, Kafka, Mailbox, Topics, endpoints};
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
-    net::TcpStream,
-};
+use testkit::{Database, FaultProxy, Kafka, Mailbox, Process, Topics, endpoints, scratch_dir};
 
 #[tokio::test]
-async fn a_database_is_empty_and_its_own() {
+async fn a_database_is_empty_and_isolated() {
     let (one, other) = tokio::join!(Database::create("one"), Database::create("one"));
     one.connect().await.batch_execute("CREATE TABLE t (n int)").await.unwrap();
     assert!(other.connect().await.query("SELECT n FROM t", &[]).await.is_err());
@@ -73,29 +75,14 @@ Content-Type: text/html; charset=utf-8\r\n\
 <p>Total</p>\r\n\
 --b--\r\n";
 
-/// Speaks SMTP by hand, so that nothing is between the test and the server.
-async fn send_mail(to: &str) {
-    let server = (endpoints().smtp_host.as_str(), endpoints().smtp_port);
-    let mut server = BufReader::new(TcpStream::connect(server).await.unwrap());
-    let mail = format!("{MAIL}.");
-    let mut line = String::new();
-    server.read_line(&mut line).await.unwrap();
-    for command in
-        ["HELO test", "MAIL FROM:<shop@muster.local>", &format!("RCPT TO:<{to}>"), "DATA", &mail, "QUIT"]
-    {
-        server.write_all(format!("{command}\r\n").as_bytes()).await.unwrap();
-        line.clear();
-        server.read_line(&mut line).await.unwrap();
-        assert!(line.starts_with(['2', '3']), "{command}: {line}");
-    }
-}
-
 #[tokio::test]
-async fn a_mail_is_found_and_decoded() {
+async fn a_mail_is_read_and_decoded() {
     let address = format!("{}@example.com", uuid::Uuid::new_v4().simple());
     assert!(Mailbox::messages(&address).await.is_empty());
 
-    send_mail(&address).await;
+    let server = format!("{}:{}", endpoints().smtp_host, endpoints().smtp_port);
+    let mut smtp = Smtp::connect(&server).await.unwrap();
+    smtp.send("shop@muster.local", &address, MAIL).await.unwrap();
 
     let mails = Mailbox::wait_for(&address, 1).await;
     assert_eq!(mails.len(), 1);
@@ -103,4 +90,31 @@ async fn a_mail_is_found_and_decoded() {
     assert_eq!(mails[0].subject(), "Grüße");
     assert_eq!(mails[0].text().trim(), "Total: 9.98 €, a long line");
     assert_eq!(mails[0].html().trim(), "<p>Total</p>");
+}
+
+/// A script in place of a service, which is never ready.
+fn script(directory: &Path, name: &str, commands: &str) -> PathBuf {
+    let path = directory.join(name);
+    fs::write(&path, format!("#!/bin/sh\n{commands}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn a_panic_in_a_join_kills_a_process_that_is_starting() {
+    let directory = scratch_dir("join");
+    let pid_file = directory.join("pid");
+    let hangs =
+        script(&directory, "hangs", &format!("echo $$ > {}; exec /bin/sleep 600", pid_file.display()));
+    // It ends as soon as the other one runs.
+    let fails = format!("until [ -s {} ]; do /bin/sleep 0.1; done; exit 1", pid_file.display());
+    let fails = script(&directory, "fails", &fails);
+
+    let start = tokio::spawn(async move {
+        tokio::join!(Process::builder(hangs).spawn(), Process::builder(fails).spawn());
+    });
+
+    assert!(start.await.unwrap_err().is_panic());
+    let pid = fs::read_to_string(pid_file).unwrap();
+    assert!(!Path::new("/proc").join(pid.trim()).exists(), "process {pid} still runs");
 }

@@ -1,4 +1,4 @@
-//! List cursors: whatever is presented, only the very text that was sealed opens, and only for its own list.
+//! List cursors: only the sealed text is accepted, and only for its own list.
 
 #![no_main]
 
@@ -34,10 +34,13 @@ fuzz_target!(|data: &[u8]| {
     let open = |scope: &Scope| SEALED.cursors.decode::<Uuid>(scope, &presented, NOW);
     match open(&SEALED.scope) {
         Ok(position) => {
-            assert_eq!(presented, SEALED.text, "a cursor that nobody sealed was opened");
-            assert_eq!(position, SEALED.position, "it opened as another position");
+            assert_eq!(presented, SEALED.text, "a forged cursor was accepted");
+            assert_eq!(position, SEALED.position, "it has another position");
         }
-        Err(_) => assert_ne!(presented, SEALED.text, "a genuine cursor was refused"),
+        Err(_) => assert_ne!(presented, SEALED.text, "a genuine cursor was rejected"),
     }
-    assert!(open(&Scope::new("other", "/v1/orders", Sort::Newest)).is_err(), "it opened for another tenant");
+    assert!(
+        open(&Scope::new("other", "/v1/orders", Sort::Newest)).is_err(),
+        "it was accepted for another tenant"
+    );
 });

@@ -1,4 +1,4 @@
-//! `Idempotency-Key` values: what is taken is within the documented alphabet, and has one quoted and one bare form.
+//! `Idempotency-Key` values: an accepted key is within the documented alphabet, and has one quoted and one bare form.
 
 #![no_main]
 
