@@ -1,4 +1,4 @@
-//! The composition root: what this service is made of.
+//! Composition root: builds the parts of the service and connects them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,16 +21,16 @@ use crate::{
     store,
 };
 
-/// What preparing a mail may take beside its exchange: the schema, the link, and the wait for a connection.
+/// Maximum time to prepare a mail: read the schema, put the link, and wait for a connection.
 const PREPARE_TIME: Duration = Duration::from_mins(1);
 
-/// Age at which an event is late: the objective of the mails (`deploy/monitoring/slo/email-consumer.yaml`).
+/// Age at which an event is late: the objective in `deploy/monitoring/slo/email-consumer.yaml`.
 const DUE_AFTER: Duration = Duration::from_mins(1);
 
-/// How long Kafka may take to answer a readiness check.
+/// Timeout of Kafka in a readiness check.
 const KAFKA_PING_TIMEOUT: Duration = Duration::from_millis(900);
 
-/// Puts the service together. Nothing here needs the database, the broker or the registry to be up.
+/// Builds the service. It also starts while its dependencies are down; readiness names them.
 pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
     config.check()?;
     metrics::show();
@@ -40,7 +40,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     let mailer = Arc::new(Mailer::new(
         config.smtp_server.clone(),
         config.email_from.clone(),
-        config.smtp_limits.clone(),
+        config.smtp_timeouts.clone(),
         config.smtp_max_connections.get().into(),
         runtime.trust(),
     )?);
@@ -66,9 +66,10 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     watch_kafka(readiness, &consumer);
     watch_dependencies(readiness, pool.clone(), registry, links, Arc::clone(&mailer));
 
-    runtime.on_stop("database pool", close_pool(pool.clone()));
+    let closing = pool.clone();
+    runtime.on_stop("database pool", async move { closing.close() });
     runtime.on_stop("SMTP connections", async move { mailer.close().await });
-    // Resources are released in reverse, so this one ends before those that it uses.
+    // Resources are released in reverse order, so this one ends before those that it uses.
     runtime.on_stop("mails being handed over", async move { handovers.finish().await });
     let retention = config.email_dedup_retention;
     runtime.spawn_worker("mails", |stop| send_mails(consumer, pool, retention, stop));
@@ -80,14 +81,14 @@ fn consumer_settings(config: &Config) -> Settings {
         topic: config.orders_events_topic.clone(),
         group: config.email_group_id.clone(),
         dead_letter_topic: config.email_dead_letter_topic.clone(),
-        // Longer than the work can take by its own limits, so it ends nothing that could still succeed.
-        handler_timeout: PREPARE_TIME + config.smtp_limits.total(),
+        // Longer than all timeouts of the handler together, so it cancels only a handler that hangs.
+        handler_timeout: PREPARE_TIME + config.smtp_timeouts.total(),
         drain_timeout: DRAIN_TIMEOUT,
         due_after: DUE_AFTER,
     }
 }
 
-/// Waits for the schema, then consumes and purges until `stop`.
+/// Migrates the schema, then runs the consumer and retention until `stop`.
 async fn send_mails(
     consumer: Consumer<MailHandler>,
     pool: Pool,
@@ -144,8 +145,4 @@ fn watch_dependencies(
         let links = links.clone();
         async move { links.ping().await.map_err(|error| error.to_string()) }.boxed()
     });
-}
-
-async fn close_pool(pool: Pool) {
-    pool.close();
 }

@@ -1,5 +1,4 @@
-//! What is told to customers, and how. Knows neither Kafka nor SMTP nor the database.
+//! E-mails about orders. Independent of Kafka, SMTP and the database.
 
 pub(crate) mod link_code;
-pub(crate) mod mail;
-pub(crate) mod notice;
+pub(crate) mod order_email;

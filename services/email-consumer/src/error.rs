@@ -1,40 +1,34 @@
-//! Why a mail was not sent, and what that means for its event.
+//! Why a mail was not sent, and the outcome of its event.
 //!
-//! What a message here says ends up in logs and in dead letters, so it holds no address, no link and no text of a mail
-//! server.
+//! The messages go to logs and dead letters, so they contain no address, no link and no text of a mail server.
 
 use std::{error::Error as StdError, iter::successors};
 
 use consumer::Outcome;
 use events::DecodeError;
 
-use crate::{domain::notice::InvalidNotice, links, smtp};
-
-/// Why an event was not handled.
+use crate::{domain::order_email::InvalidOrder, links, smtp};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The payload was not read.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// The event makes no sense.
     #[error(transparent)]
-    Notice(#[from] InvalidNotice),
-    /// The mail was not written.
+    Order(#[from] InvalidOrder),
     #[error("the mail cannot be rendered")]
     Render(#[from] askama::Error),
-    /// What was done could not be recorded or looked up.
+
     #[error(transparent)]
     Store(#[from] pg::Error),
-    /// There is no link.
+
     #[error(transparent)]
     Link(#[from] links::Error),
-    /// The mail is not with the SMTP server, or nobody knows.
+
     #[error(transparent)]
     Smtp(#[from] smtp::Error),
-    /// Another claim is being worked on, or was until its process died.
+    /// Another process sends the mail, or did so until it died.
     #[error("another attempt holds the lease of the mail")]
     Held,
-    /// Every attempt that is allowed ended without an answer.
+    /// All allowed attempts ended without an answer.
     #[error("outcome unknown: {0} attempts to send the mail got no answer, so it may have arrived")]
     NoAnswers(i32),
     /// The task panicked.
@@ -43,9 +37,9 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// Decides what is to become of the event: a dead letter when it can never be handled, else another attempt.
+    /// Returns the outcome of the event: a dead letter if no attempt can succeed, otherwise a retry.
     pub(crate) fn outcome(&self) -> Outcome {
-        // A dead letter leaves the process, so it names what is wrong and not the causes, which can quote data.
+        // A dead letter leaves the process, so its reason omits the causes, which can quote data.
         if self.is_final() {
             Outcome::DeadLetter(self.to_string())
         } else {
@@ -61,9 +55,9 @@ impl Error {
     fn is_final(&self) -> bool {
         match self {
             Self::Decode(error) => !error.is_transient(),
-            Self::Notice(_) | Self::Render(_) | Self::NoAnswers(_) => true,
+            Self::Order(_) | Self::Render(_) | Self::NoAnswers(_) => true,
             Self::Held | Self::Interrupted => false,
-            // A constraint refuses this one event. Anything else that a database says can be mended without losing it.
+            // A constraint refuses this one event. Other errors of the database can be repaired, and the event can be retried.
             Self::Store(error) => error.constraint().is_some(),
             Self::Link(error) => error.is_final(),
             Self::Smtp(error) => error.is_final(),

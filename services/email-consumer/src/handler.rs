@@ -1,25 +1,30 @@
-//! One event, one mail.
+//! Handles one event: reads it, and sends its e-mail.
 //!
-//! What can be repeated without harm comes first: read the event, put the link, write the mail, connect. Then the mail is
-//! [handed over](crate::handover), once.
+//! The steps that can be repeated safely come first: decode the event, put the link, render the e-mail, connect. Then the e-mail is
+//! [sent once](crate::handover).
 
 use std::sync::Arc;
 
-use consumer::{Handler, Message, Outcome};
-use events::Decoder;
+use consumer::{Handler, Message, Outcome as EventOutcome};
+use events::{
+    Decoder, Event as _,
+    orders::{OrderConfirmed, OrderLine, OrderPlaced, OrderRejected},
+};
+use money::{Currency, Money};
 
 use crate::{
-    domain::{link_code::LinkCodeKey, mail::Mail, notice::Notice},
+    domain::{
+        link_code::LinkCodeKey,
+        order_email::{InvalidOrder, Line, OrderEmail, Outcome},
+    },
     error::Error,
     handover::{Handovers, ReadyMail},
-    inbound::{self, Inbound},
     links::Links,
     metrics,
     smtp::Mailer,
     store::NewMail,
 };
 
-/// Sends the mail that an event calls for.
 pub(crate) struct MailHandler {
     pub(crate) decoder: Decoder,
     pub(crate) link_codes: LinkCodeKey,
@@ -29,9 +34,9 @@ pub(crate) struct MailHandler {
 }
 
 impl Handler for MailHandler {
-    async fn handle(&self, message: &Message) -> Outcome {
+    async fn handle(&self, message: &Message) -> EventOutcome {
         match self.process(message).await {
-            Ok(()) => Outcome::Done,
+            Ok(()) => EventOutcome::Done,
             Err(error) => error.outcome(),
         }
     }
@@ -40,37 +45,77 @@ impl Handler for MailHandler {
 impl MailHandler {
     async fn process(&self, message: &Message) -> Result<(), Error> {
         let event_id = message.envelope.event_id;
-        let notice = match inbound::decode(&self.decoder, message).await? {
-            Inbound::Notice(notice) => notice,
-            Inbound::Ignored(reason) => {
+        let email = match decode(&self.decoder, message).await? {
+            Decoded::Email(email) => email,
+            Decoded::Ignored(reason) => {
                 metrics::IGNORED.with_label_values(&[reason]).inc();
                 return Ok(());
             }
         };
-        let link = self.put_link(&notice).await?;
+        let code = self.link_codes.code(email.order_id);
+        let link = self.links.put(&email.tenant, &code, &email.tracking_url).await?;
         fail_point::hit("email.link_put");
-        let mail = Mail::write(&notice, &link, self.mailer.domain())?;
+        let domain = self.mailer.domain();
+        let (order_id, kind) = (email.order_id, email.outcome.kind());
         let ready = ReadyMail {
-            message: self.mailer.compose(&notice.recipient, mail)?,
+            message: self.mailer.compose(&email.recipient, email.render(&link, domain)?)?,
             mail: NewMail {
                 event_id,
-                order_id: notice.order_id,
-                tenant: notice.tenant.as_str().to_owned(),
-                kind: notice.verdict.kind(),
-                message_id: notice.message_id(self.mailer.domain()),
+                order_id,
+                tenant: email.tenant.as_str().to_owned(),
+                kind,
+                message_id: email.message_id(domain),
             },
             occurred_at: message.envelope.occurred_at,
             replays: message.replays,
         };
         let connection = self.mailer.connect().await?;
         if self.handovers.run(ready, connection).await? {
-            tracing::info!(%event_id, order_id = %notice.order_id, kind = notice.verdict.kind(), "mail sent");
+            tracing::info!(%event_id, %order_id, kind, "mail sent");
         }
         Ok(())
     }
+}
 
-    async fn put_link(&self, notice: &Notice) -> Result<String, Error> {
-        let code = self.link_codes.code(notice.order_id);
-        Ok(self.links.put(&notice.tenant, &code, &notice.tracking_url).await?)
+enum Decoded {
+    Email(OrderEmail),
+    /// The event needs no e-mail, for this reason.
+    Ignored(&'static str),
+}
+
+/// Maps an event to the data of its e-mail. Both events have these fields.
+macro_rules! order_email {
+    ($event:ident, $outcome:expr) => {{
+        let currency = $event.currency.parse().map_err(InvalidOrder::from)?;
+        OrderEmail {
+            order_id: $event.order_id,
+            tenant: $event.tenant.try_into().map_err(InvalidOrder::from)?,
+            recipient: $event.customer_email,
+            outcome: $outcome,
+            lines: lines($event.lines, currency)?,
+            total: Money::new($event.total_minor, currency),
+            tracking_url: $event.tracking_url,
+        }
+    }};
+}
+
+/// Decodes an event. Ignores unknown types: producers add types before consumers know them.
+async fn decode(decoder: &Decoder, message: &Message) -> Result<Decoded, Error> {
+    let event_type = message.envelope.event_type.as_str();
+    if event_type == OrderConfirmed::event_type().name {
+        let event: OrderConfirmed = decoder.decode(&message.payload).await?;
+        return Ok(Decoded::Email(order_email!(event, Outcome::Confirmed)));
     }
+    if event_type == OrderRejected::event_type().name {
+        let event: OrderRejected = decoder.decode(&message.payload).await?;
+        return Ok(Decoded::Email(order_email!(event, Outcome::Rejected { reason: event.reason })));
+    }
+    let is_known = event_type == OrderPlaced::event_type().name;
+    Ok(Decoded::Ignored(if is_known { "no_mail" } else { "unknown_type" }))
+}
+
+fn lines(lines: Vec<OrderLine>, currency: Currency) -> Result<Vec<Line>, InvalidOrder> {
+    let line =
+        |line: OrderLine| Line::new(line.name, line.quantity, Money::new(line.unit_price_minor, currency));
+    lines.into_iter().map(line).collect()
 }

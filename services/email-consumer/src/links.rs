@@ -1,4 +1,4 @@
-//! The client of url-shortener: puts a short link in front of an order's page.
+//! Client of url-shortener: creates the short link to the page of an order.
 
 use std::{
     collections::HashMap,
@@ -14,20 +14,20 @@ use tls::Trust;
 use tracing::{Instrument, Span, field::Empty};
 use url::Url;
 
-/// How long one call may take, and how long its connection.
+/// Timeouts of a request and of its connection.
 const TIMEOUT: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a token is good for: longer than a call, shorter than anybody could make use of it.
+/// Lifetime of a token: longer than a request, and short in case a token leaks.
 const TOKEN_TTL: Duration = Duration::from_mins(1);
 
-/// How long a token is used again: it stays good for a call after that, and for a clock that differs.
+/// How long a token is reused. After that, it is still valid for one request and for a clock difference.
 const TOKEN_REUSE: Duration = Duration::from_secs(30);
 
-/// Tenants whose tokens are kept. With more of them in half a minute, tokens are made anew.
+/// Maximum number of cached tokens, one for each tenant.
 const MAX_TOKENS: usize = 1_000;
 
-/// Puts links. Clones share connections.
+/// Client of url-shortener. Clones share connections and tokens.
 #[derive(Clone)]
 pub(crate) struct Links {
     base: Url,
@@ -36,16 +36,14 @@ pub(crate) struct Links {
     tokens: Arc<Mutex<HashMap<Tenant, (String, Instant)>>>,
 }
 
-/// Why there is no link.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The token was not made.
     #[error("a token for url-shortener cannot be signed")]
     Token(#[source] AuthError),
-    /// No answer, or one that is not understood.
+    /// No answer, or a malformed one.
     #[error("url-shortener is unavailable: {0}")]
     Unavailable(&'static str),
-    /// It finds something wrong with this very link.
+    /// url-shortener refuses this link.
     #[error("url-shortener refuses the link with {status} {code}")]
     Refused {
         /// HTTP status.
@@ -53,7 +51,7 @@ pub(crate) enum Error {
         /// The code in the error's body.
         code: String,
     },
-    /// Any other answer, for which a setting on either side is to blame, or a passing state.
+    /// Any other answer, because of a wrong setting or a temporary state.
     #[error(
         "url-shortener answers {0}; if this continues, check LINKS_URL of email-consumer and AUTH_JWKS_FILE of url-shortener"
     )]
@@ -61,7 +59,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// Whether the same link will be refused again.
+    /// Returns whether another attempt would fail in the same way.
     pub(crate) fn is_final(&self) -> bool {
         match self {
             Self::Refused { .. } => true,
@@ -86,7 +84,7 @@ struct Refusal {
 }
 
 impl Links {
-    /// Makes a client; nothing is asked yet.
+    /// Makes a client, without connecting.
     pub(crate) fn new(base: Url, key: SigningKey, trust: &Trust) -> Result<Self, reqwest::Error> {
         let http = trust
             .http()
@@ -97,14 +95,13 @@ impl Links {
         Ok(Self { base, key, http, tokens: Arc::default() })
     }
 
-    /// Makes `code` lead to `target` and returns the short URL. The same call again changes nothing.
+    /// Creates or updates the link with this code, and returns its short URL. Idempotent.
     pub(crate) async fn put(&self, tenant: &Tenant, code: &str, target: &str) -> Result<String, Error> {
         let span = self.client_span();
         self.call(tenant, code, target).instrument(span).await
     }
 
-    /// The readiness check: whether anything answers in HTTP, be it that there is nothing at `/`. A connection alone
-    /// would prove no more than that something stands in front of the service.
+    /// Readiness check: url-shortener answers in HTTP, with any status. A TCP connection alone could be answered by a proxy.
     pub(crate) async fn ping(&self) -> Result<(), Error> {
         self.http.get(self.base.clone()).send().await.map(drop).map_err(|error| unavailable(&error))
     }
@@ -181,8 +178,8 @@ impl Links {
     }
 }
 
-/// Reads an answer. Only what judges the link itself is final: an order whose mail cannot be sent because a key or an
-/// address is configured wrongly would else be a dead letter, and so would every order after it.
+/// Reads an answer. Only answers about the link itself are final errors. Otherwise a wrong key or address would turn every event into a dead
+/// letter.
 async fn read(response: Response) -> Result<String, Error> {
     let status = response.status();
     if status.is_success() {
@@ -199,7 +196,7 @@ async fn read(response: Response) -> Result<String, Error> {
     }
 }
 
-/// Says what went wrong without the URL, which has the code of the link in it.
+/// Describes the error without the URL, which contains the code of the link.
 fn unavailable(error: &reqwest::Error) -> Error {
     if let Some(advice) = tls::explain(error) {
         return Error::Unavailable(advice);
@@ -207,9 +204,9 @@ fn unavailable(error: &reqwest::Error) -> Error {
     Error::Unavailable(if error.is_timeout() {
         "it does not answer in time"
     } else if error.is_connect() {
-        "it cannot be connected to"
+        "the connection fails"
     } else if error.is_decode() {
-        "its answer is not understood"
+        "its answer is malformed"
     } else {
         "the connection broke"
     })

@@ -1,7 +1,4 @@
-//! Tells customers by mail what became of their orders.
-//!
-//! Reads `orders.events`; for each confirmed or rejected order it puts a tracking link at url-shortener and sends one
-//! mail. README.md has what it promises and the one window in which a mail can go out twice.
+//! Sends e-mails about orders. See its README.
 
 mod app;
 mod config;
@@ -9,7 +6,7 @@ mod domain;
 mod error;
 mod handler;
 mod handover;
-mod inbound;
+mod lease;
 mod links;
 mod metrics;
 mod smtp;

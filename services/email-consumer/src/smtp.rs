@@ -1,32 +1,26 @@
-//! The way to the SMTP server.
+//! SMTP client with a connection pool: sends one mail per exchange, with a timeout for each phase.
 //!
-//! lettre speaks the protocol. Its connection pool is not used: it takes back a connection whose exchange was abandoned
-//! half way, on which the next mail would read the answers to the last one, and nothing in it bounds the wait for an
-//! answer. Here a connection is kept only after a complete exchange, and every phase has a limit.
+//! Uses the protocol implementation of lettre and not its pool: that pool reuses a connection whose exchange was cancelled, on which the next
+//! mail would read the answers to the previous one, and it has no timeout for answers. This pool keeps a connection only after a
+//! complete exchange.
 
 mod connect;
 mod error;
 mod exchange;
-mod limits;
-mod message;
-mod reply;
-mod secured;
-mod server;
-mod starttls;
+mod settings;
+mod tls;
 
-pub(crate) use error::Error;
-pub(crate) use limits::Limits;
-pub(crate) use reply::Reply;
-pub(crate) use server::Server;
+pub(crate) use error::{Error, Reply};
+pub(crate) use settings::{Server, Timeouts};
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
+use ::tls::Trust;
 use lettre::{Message, message::Mailbox, transport::smtp::client::AsyncSmtpConnection};
 use telemetry::semconv;
-use tls::Trust;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
@@ -34,26 +28,24 @@ use tokio::{
 use tracing::{Instrument, Span, field::Empty};
 
 use self::{connect::Connector, exchange::exchange};
-use crate::{domain::mail::Mail, handover::Lease};
+use crate::{domain::order_email::Rendered, lease::Lease};
 
-/// How long a kept connection may take to show that it is alive, or to say goodbye.
+/// Timeout of NOOP and QUIT on an idle connection.
 const NOOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A connection that was used so short a time ago is not asked whether it is alive. If it is not, MAIL fails, which costs
-/// another attempt and nothing else.
+/// A connection that was used this recently is reused without NOOP. If it is broken, MAIL fails, which costs only another attempt.
 const RECENT: Duration = Duration::from_secs(5);
 
 /// Sends mails.
 pub(crate) struct Mailer {
     connector: Arc<Connector>,
     from: Mailbox,
-    limits: Limits,
+    timeouts: Timeouts,
     idle: Mutex<Vec<Idle>>,
-    /// One for each connection that may be open for mails at a time.
+    /// One permit for each connection that may be in use at the same time.
     permits: Arc<Semaphore>,
 }
 
-/// A connection that waits for its next mail.
 struct Idle {
     connection: AsyncSmtpConnection,
     since: Instant,
@@ -66,37 +58,37 @@ pub(crate) struct Connection {
 }
 
 impl Mailer {
-    /// Makes a mailer that uses `max_connections` at a time; nothing is connected yet.
+    /// Makes a mailer, without connecting.
     ///
     /// # Errors
-    /// The server's name is none.
+    /// The host of the server is neither a host name nor an address.
     pub(crate) fn new(
         server: Server,
         from: Mailbox,
-        limits: Limits,
+        timeouts: Timeouts,
         max_connections: usize,
         trust: &Trust,
     ) -> anyhow::Result<Self> {
         let permits = Arc::new(Semaphore::new(max_connections));
-        let connector = Connector::new(server, from.email.domain(), limits.clone(), trust)?;
-        Ok(Self { connector: Arc::new(connector), from, limits, idle: Mutex::default(), permits })
+        let connector = Connector::new(server, from.email.domain(), timeouts.clone(), trust)?;
+        Ok(Self { connector: Arc::new(connector), from, timeouts, idle: Mutex::default(), permits })
     }
 
-    /// The domain of our sender.
+    /// Returns the domain of the sender.
     pub(crate) fn domain(&self) -> &str {
         self.from.email.domain()
     }
 
-    /// Puts a mail into the form in which it travels.
-    pub(crate) fn compose(&self, recipient: &str, mail: Mail) -> Result<Message, Error> {
-        message::compose(self.from.clone(), recipient, mail)
+    /// Builds the message to the recipient.
+    pub(crate) fn compose(&self, recipient: &str, email: Rendered) -> Result<Message, Error> {
+        exchange::compose(self.from.clone(), recipient, email)
     }
 
-    /// Returns a connection, as soon as there may be one more. Asked for before a mail is claimed, so that a server which is
-    /// down is no question of what it may have received.
+    /// Returns a connection; waits while `max_connections` are in use. Call it before the claim of a mail, so that an unreachable server
+    /// does not make an outcome unknown.
     pub(crate) async fn connect(&self) -> Result<Connection, Error> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the semaphore is never closed");
-        // The one used last, so that a few stay in use and the others can end.
+        // The connection that was used last, so that few stay in use and the others can be closed.
         let kept = self.idle().pop();
         if let Some(mut kept) = kept {
             if kept.since.elapsed() < RECENT {
@@ -104,7 +96,7 @@ impl Mailer {
             }
             match timeout(NOOP_TIMEOUT, kept.connection.test_connected()).await {
                 Ok(true) => return Ok(Connection { inner: kept.connection, _permit: permit }),
-                // When one connection is dead, the others most likely are too.
+                // If one idle connection is broken, the others probably are too.
                 Ok(false) | Err(_) => self.idle().clear(),
             }
         }
@@ -113,13 +105,12 @@ impl Mailer {
         Ok(Connection { inner, _permit: permit })
     }
 
-    /// Takes back a connection on which the last exchange, if there was any, is complete.
+    /// Returns a connection to the pool. Its last exchange is complete.
     pub(crate) fn keep(&self, connection: Connection) {
         self.idle().push(Idle { connection: connection.inner, since: Instant::now() });
     }
 
-    /// Hands a message over. An error that [`is_unknown`](Error::is_unknown) leaves open whether the server has it; after
-    /// any other it does not.
+    /// Sends a message. After an error that [`is_unknown`](Error::is_unknown), the server may have it; after any other error, it does not.
     pub(crate) async fn send(
         &self,
         mut connection: Connection,
@@ -127,13 +118,13 @@ impl Mailer {
         lease: &Lease,
     ) -> Result<(), Error> {
         let span = self.client_span("smtp send");
-        let exchanging = exchange(&mut connection.inner, message, &self.limits, lease);
+        let exchanging = exchange(&mut connection.inner, message, &self.timeouts, lease);
         observed(exchanging).instrument(span).await?;
         self.keep(connection);
         Ok(())
     }
 
-    /// The readiness check: whether the server answers, securely where it has to, and lets us in.
+    /// Readiness check: the server answers, with the required encryption, and accepts the login.
     pub(crate) async fn ping(&self) -> Result<(), Error> {
         let mut connection = self.connector.probe().await?;
         let answered = connection.test_connected().await;
@@ -141,7 +132,7 @@ impl Mailer {
         if answered { Ok(()) } else { Err(Error::Unavailable("it does not answer")) }
     }
 
-    /// Says goodbye on the connections that are kept.
+    /// Closes the idle connections with QUIT.
     pub(crate) async fn close(&self) {
         let kept = std::mem::take(&mut *self.idle());
         for mut kept in kept {

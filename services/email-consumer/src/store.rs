@@ -1,4 +1,4 @@
-//! All SQL of this service. The table `mails` remembers how far each mail has got.
+//! All SQL of this service. The table `mails` contains the state of each mail.
 //!
 //! ```text
 //! (none) -> handing_over -> sent
@@ -8,17 +8,14 @@
 //!            sending-+
 //! ```
 //!
-//! `sending` means that nothing has reached the SMTP server, `handing_over` that it may have. A mail is handed over under
-//! a lease by the database's clock, and each claim has a fence, a number of its own.
-
-mod purge;
-
-pub(crate) use purge::run_retention;
+//! `sending`: the SMTP server does not have the mail. `handing_over`: the server may have it. A mail is sent under a lease by the clock of the
+//! database. Each claim has its own fencing token.
 
 use std::time::Duration;
 
 use idempotency::dedup;
-use pg::{Columns as _, Error, Migration, Pool, Schema, write_opt};
+use pg::{Columns as _, Error, Migration, Pool, Schema, run_tx, write_opt};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 const MIGRATIONS: &[Migration] = &[
@@ -26,11 +23,11 @@ const MIGRATIONS: &[Migration] = &[
     ("V2__lease_mails", include_str!("../migrations/V2__lease_mails.sql")),
 ];
 
-/// Every table that this service has.
+/// All schemas in the database of the service.
 pub(crate) const SCHEMAS: &[Schema] = &[("dedup", dedup::MIGRATIONS), ("email_consumer", MIGRATIONS)];
 
-/// The last part reads the row as it was before this statement. A row that somebody else has just inserted is not there
-/// yet, which means that it is held.
+/// The last part reads the row as it was before this statement. A row that another process has just inserted is not visible yet; then the
+/// statement returns no row, and the mail is held.
 const CLAIM: &str = "\
 -- claim()
 WITH claimed AS (
@@ -67,8 +64,8 @@ const END_UNKNOWN: &str = "\
 -- end_unknown()
 UPDATE mails SET lease_until = NULL WHERE event_id = $1 AND fence = $2 AND state = 'handing_over'";
 
-/// Without the fence: that the server has the mail is true whoever holds the lease by now. The second row is what the
-/// release before this one looks for.
+/// Without the fencing token: the server has the mail, also if another process holds the lease by now. The previous release reads the row in
+/// `processed_events`.
 const RECORD_SENT: &str = "\
 -- record_sent()
 WITH sent AS (
@@ -79,41 +76,41 @@ INSERT INTO processed_events (consumer, event_id)
 SELECT 'email-consumer', event_id FROM sent
 ON CONFLICT DO NOTHING";
 
-/// A mail that is to be sent.
+const PURGE_MAILS: &str = "\
+-- purge_mails()
+DELETE FROM mails WHERE event_id = ANY(ARRAY(
+    SELECT event_id FROM mails
+    WHERE first_attempt_at <= now() - make_interval(secs => $2) LIMIT $1 FOR UPDATE SKIP LOCKED))";
+
+/// The row of a mail.
 pub(crate) struct NewMail {
-    /// The event that it tells about.
     pub(crate) event_id: Uuid,
-    /// The order of that event.
     pub(crate) order_id: Uuid,
-    /// Whose order it is.
     pub(crate) tenant: String,
-    /// What it says about the order.
+    /// The outcome of the order.
     pub(crate) kind: &'static str,
-    /// Its identity.
     pub(crate) message_id: String,
 }
 
-/// What became of a claim.
+/// The result of a claim.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
-    /// The mail is the caller's for the length of the lease, and the row says that the SMTP server may have it.
+    /// The caller holds the lease. The row says that the SMTP server may have the mail.
     Claimed {
-        /// How often it was handed over without being refused, this time included. After the first time, the customer
-        /// may get it twice.
+        /// Number of attempts that were not refused, including this one. From the second on, the customer may get the mail twice.
         handovers: i32,
-        /// The number of this claim.
+        /// Fencing token of this claim.
         fence: i64,
     },
-    /// The SMTP server has accepted it before.
+    /// The SMTP server accepted the mail before.
     Sent,
-    /// Another claim holds it.
+    /// Another process holds the lease.
     Held,
-    /// It was handed over this often, each time without an answer.
+    /// All allowed attempts ended without an answer; their number.
     Exhausted(i32),
 }
 
-/// Claims a mail and marks it as being handed over, in one statement. After `max_handovers` without an answer there is no
-/// further claim.
+/// Claims a mail and marks it as `handing_over`, in one statement. After `max_handovers` attempts without an answer, it cannot be claimed.
 pub(crate) async fn claim(
     pool: &Pool,
     mail: &NewMail,
@@ -145,7 +142,7 @@ pub(crate) async fn claim(
     })
 }
 
-/// Makes the lease last for its whole length again. Returns `false` when another claim has it.
+/// Renews the lease for its whole length. Returns `false` if it is lost.
 pub(crate) async fn renew(pool: &Pool, event_id: Uuid, fence: i64, lease: Duration) -> Result<bool, Error> {
     let row = write_opt(pool, "renew_lease", RENEW, &[&event_id, &fence, &lease.as_secs_f64()]).await?;
     Ok(row.is_some())
@@ -156,12 +153,24 @@ pub(crate) async fn end_unsent(pool: &Pool, event_id: Uuid, fence: i64) -> Resul
     write_opt(pool, "end_unsent", END_UNSENT, &[&event_id, &fence]).await.map(drop)
 }
 
-/// Ends a lease: nobody knows whether the SMTP server has the mail.
+/// Ends a lease: the SMTP server may have the mail.
 pub(crate) async fn end_unknown(pool: &Pool, event_id: Uuid, fence: i64) -> Result<(), Error> {
     write_opt(pool, "end_unknown", END_UNKNOWN, &[&event_id, &fence]).await.map(drop)
 }
 
-/// Records that the SMTP server accepted the mail, and with it that the event is done.
+/// Records that the SMTP server accepted the mail, and that its event is processed.
 pub(crate) async fn record_sent(pool: &Pool, event_id: Uuid) -> Result<(), Error> {
     write_opt(pool, "mail_sent", RECORD_SENT, &[&event_id]).await.map(drop)
+}
+
+/// Deletes mails whose event cannot be delivered again, in batches, until `stop`.
+pub(crate) async fn run_retention(pool: Pool, retention: Duration, stop: CancellationToken) {
+    let (pool, seconds) = (&pool, retention.as_secs_f64());
+    pg::run_retention("mails", stop, |limit| async move {
+        run_tx(pool, "purge_mails", &(limit, seconds), |tx, (limit, seconds)| {
+            Box::pin(async move { tx.execute(PURGE_MAILS, &[limit, seconds]).await })
+        })
+        .await
+    })
+    .await;
 }

@@ -1,4 +1,4 @@
-//! The code of an order's short link: the same for every attempt, and not to be guessed from the order.
+//! The code of the short link of an order: an HMAC of the order id. It is the same for every attempt and cannot be guessed.
 
 use std::{fmt, str::FromStr};
 
@@ -8,26 +8,25 @@ use uuid::Uuid;
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// 62^12 codes, about 71 bits: two orders never meet, and trying codes finds nothing.
+/// 62^12 codes, about 71 bits: codes of two orders do not collide, and a code cannot be guessed.
 const LENGTH: usize = 12;
 
-/// The secret from which codes are derived.
+/// The secret from which the codes are derived.
 #[derive(Clone)]
 pub(crate) struct LinkCodeKey([u8; 32]);
 
-/// The text is no key.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be 32 bytes as 64 hexadecimal digits; make one with `openssl rand -hex 32`")]
+#[error("must be 32 bytes as 64 hexadecimal digits; create one with `openssl rand -hex 32`")]
 pub(crate) struct InvalidLinkCodeKey;
 
 impl LinkCodeKey {
-    /// Returns the code of an order's link.
+    /// Returns the code of the order's link.
     pub(crate) fn code(&self, order_id: Uuid) -> String {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         mac.update(order_id.as_bytes());
         let digest: [u8; 32] = mac.finalize().into_bytes().into();
         let (head, _) = digest.split_first_chunk::<16>().expect("a digest has more than 16 bytes");
-        // 128 bits over 62^12 values: the modulo favours none of them noticeably.
+        // The modulo of 128 bits over 62^12 values has no noticeable bias.
         let mut rest = u128::from_be_bytes(*head);
         (0..LENGTH)
             .map(|_| {
@@ -64,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_twelve_letters_and_digits_and_always_the_same() {
+    fn a_code_has_twelve_letters_and_digits_and_is_always_the_same() {
         let order_id = Uuid::from_u128(0x0193_a7c2_5b1e_7d3f_8a4c_2e9f_7f3a_92c1);
         let code = key("5a").code(order_id);
         assert_eq!(code.len(), LENGTH);
@@ -80,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_32_bytes_in_hexadecimal_and_never_shown() {
+    fn a_key_has_32_bytes_in_hexadecimal_and_debug_hides_it() {
         for bad in ["", "5a", &"5a".repeat(31), &"5a".repeat(33), &"zz".repeat(32)] {
             assert_eq!(bad.parse::<LinkCodeKey>().err(), Some(InvalidLinkCodeKey), "{bad}");
         }

@@ -1,8 +1,8 @@
-//! Mails that are refused while others are taken: a refusal that can be over later, or that does not say whom it concerns, is tried
-//! again, and not for ever. One recipient must not hold up a key, its offset, and in the end its partition.
+//! Limits the attempts for a mail that the server refuses while it accepts others: temporary refusals, and refusals that may concern every
+//! mail. One recipient must not block its key, its offset and finally its partition.
 //!
-//! A server that refuses everybody is down, however long; one that has taken another mail since is not. That is asked of
-//! this process's own mails. What is known is lost with it, which costs a few more attempts.
+//! A server that refuses all mails is down, and every mail is retried. If it has accepted another mail of this process since, it is not down.
+//! This state is lost with the process, which costs a few more attempts.
 
 use std::{
     collections::HashMap,
@@ -14,17 +14,17 @@ use uuid::Uuid;
 
 use crate::smtp::{Error, Reply};
 
-/// How often a mail is refused, after the server took another one, before that is held to be its last word. More than
-/// once, for the two can cross at the moment at which an outage ends.
+/// Number of refusals after the server accepted another mail, until the refusal is final. More than one, because both can cross at the end
+/// of an outage.
 const ATTEMPTS: u32 = 3;
 
-/// Mails that are remembered. More are refused only when all are, and then nothing is given up.
-const MAX_REMEMBERED: usize = 10_000;
+/// Maximum number of refused mails in memory. Only a server that refuses all mails exceeds it, and then no refusal is final.
+const MAX_REFUSED: usize = 10_000;
 
-/// The refusals that are not final yet.
+/// Refusals that are not final yet.
 pub(crate) struct Refusals {
-    /// For how long a mail is tried that is refused for now.
-    give_up: Duration,
+    /// Maximum time of attempts after a temporary refusal.
+    give_up_after: Duration,
     state: Mutex<State>,
 }
 
@@ -36,25 +36,24 @@ struct State {
 
 struct Refused {
     since: Instant,
-    /// How often since another mail was taken.
-    alone: u32,
+    /// Number of refusals after another mail was accepted.
+    n_alone: u32,
 }
 
 impl Refusals {
-    /// Gives a mail that is refused for now up after this time.
-    pub(crate) fn new(give_up: Duration) -> Self {
-        Self { give_up, state: Mutex::default() }
+    pub(crate) fn new(give_up_after: Duration) -> Self {
+        Self { give_up_after, state: Mutex::default() }
     }
 
-    /// Notes that the server took a mail.
+    /// Records that the server accepted a mail.
     pub(super) fn sent(&self, event_id: Uuid) {
         let mut state = self.state();
         state.last_sent = Some(Instant::now());
         state.refused.remove(&event_id);
     }
 
-    /// Returns what the failure of an attempt means after those before it.
-    pub(super) fn judge(&self, event_id: Uuid, error: Error) -> Error {
+    /// Returns the error of an attempt, or `RefusedAlone` if the refusal is final.
+    pub(super) fn classify(&self, event_id: Uuid, error: Error) -> Error {
         match error {
             Error::Refused(reply) if !reply.is_permanent() => self.repeated(event_id, reply, error),
             Error::Unclear(reply) => self.repeated(event_id, reply, error),
@@ -64,17 +63,17 @@ impl Refusals {
 
     fn repeated(&self, event_id: Uuid, reply: Reply, error: Error) -> Error {
         let mut state = self.state();
-        if state.refused.len() >= MAX_REMEMBERED {
+        if state.refused.len() >= MAX_REFUSED {
             state.refused.clear();
         }
         let last_sent = state.last_sent;
         let refused =
-            state.refused.entry(event_id).or_insert_with(|| Refused { since: Instant::now(), alone: 0 });
+            state.refused.entry(event_id).or_insert_with(|| Refused { since: Instant::now(), n_alone: 0 });
         if last_sent.is_some_and(|sent| sent > refused.since) {
-            refused.alone += 1;
+            refused.n_alone += 1;
         }
-        let patience = if reply.is_permanent() { Duration::ZERO } else { self.give_up };
-        if refused.alone < ATTEMPTS || refused.since.elapsed() < patience {
+        let give_up_after = if reply.is_permanent() { Duration::ZERO } else { self.give_up_after };
+        if refused.n_alone < ATTEMPTS || refused.since.elapsed() < give_up_after {
             return error;
         }
         state.refused.remove(&event_id);

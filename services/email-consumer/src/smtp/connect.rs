@@ -1,4 +1,4 @@
-//! From an address to a connection on which mails may be sent: TCP, TLS, greeting, login.
+//! Opens connections for mails: TCP, TLS, greeting and login.
 
 use std::{
     io,
@@ -17,37 +17,35 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream, rustls::pki_types::ServerName};
 
 use super::{
-    Error, Limits,
+    Error,
+    error::Phase,
     exchange::within,
-    reply::Phase,
-    secured::Secured,
-    server::{Security, Server},
-    starttls,
+    settings::{Security, Server, Timeouts},
+    tls::{self as smtp_tls, Secured},
 };
 
-/// How long a login that was refused is not tried again: a server may lock out whoever seems to guess passwords.
+/// Pause after a refused login: a server may lock a user after several wrong passwords.
 const LOGIN_PAUSE: Duration = Duration::from_secs(30);
 
-/// How long a login that was accepted needs no check beside the mails: providers count logins.
+/// For this time after an accepted login, readiness checks do not log in: providers limit logins.
 const LOGIN_TRUST: Duration = Duration::from_mins(5);
 
-/// Makes connections.
 pub(super) struct Connector {
     server: Server,
     security: Security,
     credentials: Option<Credentials>,
-    /// The name in the server's certificate.
+    /// The name that the certificate of the server must have.
     name: ServerName<'static>,
-    /// Our own name.
+    /// The name in EHLO.
     hello: ClientId,
     tls: TlsConnector,
-    limits: Limits,
+    timeouts: Timeouts,
     login: Mutex<Login>,
-    /// Whoever logs in before any login was accepted.
+    /// Held during a login as long as no login has been accepted.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// What became of the last login.
+/// The result of the last login.
 #[derive(Clone, Copy)]
 enum Login {
     None,
@@ -56,8 +54,13 @@ enum Login {
 }
 
 impl Connector {
-    /// Connects to `server` by the name `hello`; its certificate is verified against `trust`. Nothing is connected yet.
-    pub(super) fn new(server: Server, hello: &str, limits: Limits, trust: &Trust) -> anyhow::Result<Self> {
+    /// Makes a connector, without connecting. `hello` is the name in EHLO; `trust` verifies the certificate of the server.
+    pub(super) fn new(
+        server: Server,
+        hello: &str,
+        timeouts: Timeouts,
+        trust: &Trust,
+    ) -> anyhow::Result<Self> {
         let name = ServerName::try_from(server.smtp_host.clone()).with_context(|| {
             format!("SMTP_HOST ({}) is neither a host name nor an address", server.smtp_host)
         })?;
@@ -67,30 +70,29 @@ impl Connector {
             name,
             hello: ClientId::Domain(hello.to_owned()),
             tls: TlsConnector::from(Arc::new(trust.client_config())),
-            limits,
+            timeouts,
             login: Mutex::new(Login::None),
             turn: Arc::default(),
             server,
         })
     }
 
-    /// Where it connects to.
     pub(super) fn address(&self) -> (&str, u16) {
         (&self.server.smtp_host, self.server.smtp_port)
     }
 
-    /// Makes a connection on which mails may be sent.
+    /// Opens a connection for mails.
     pub(super) async fn open(&self) -> Result<AsyncSmtpConnection, Error> {
-        // Until a login was accepted they take turns, so that a wrong password is tried once and not by every connection.
+        // Until a login is accepted, connections log in one by one, so that a wrong password is not tried by all of them.
         let turn = if self.needs_login() { Some(self.turn.lock().await) } else { None };
-        // The one before may have been accepted.
+        // The previous login may have been accepted.
         let turn = turn.filter(|_| self.needs_login());
         let connection = self.open_in_turn().await;
         drop(turn);
         connection
     }
 
-    /// Makes a connection that shows whether mails could be sent. Logs in only when nothing has shown lately that it can.
+    /// Opens a connection for a readiness check. Logs in only if no login was accepted lately.
     pub(super) async fn probe(self: &Arc<Self>) -> Result<AsyncSmtpConnection, Error> {
         if !self.needs_login() {
             return self.connect().await;
@@ -98,8 +100,8 @@ impl Connector {
         let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() else {
             return Err(Error::Unavailable("a login is under way"));
         };
-        // In a task of its own: a check has a second, and servers are slow to refuse a login. Cut off, it would be tried again
-        // with each check.
+        // In its own task: a check has a timeout of a second, and servers refuse a login slowly. A login that the check cancels would be
+        // repeated by the next check.
         let this = Arc::clone(self);
         let opening = tokio::spawn(async move {
             let connection = this.open_in_turn().await;
@@ -122,7 +124,7 @@ impl Connector {
         Ok(connection)
     }
 
-    /// Whether nothing has shown lately that we are let in.
+    /// Returns whether a login is configured and none was accepted lately.
     fn needs_login(&self) -> bool {
         let is_trusted = matches!(*self.login(), Login::Accepted(at) if at.elapsed() < LOGIN_TRUST);
         self.credentials.is_some() && !is_trusted
@@ -130,7 +132,7 @@ impl Connector {
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
         let connecting = TcpStream::connect(self.address());
-        let stream = match timeout(self.limits.connect(), connecting).await {
+        let stream = match timeout(self.timeouts.connect, connecting).await {
             Ok(connected) => connected.and_then(without_delay),
             Err(_) => return Err(Error::Unavailable("it does not answer in time")),
         };
@@ -141,7 +143,7 @@ impl Connector {
             Security::Starttls => Box::new(Secured::after_greeting(self.start_tls(stream).await?)),
         };
         let greeting = AsyncSmtpConnection::connect_with_transport(stream, &self.hello);
-        match timeout(self.limits.greeting(), greeting).await {
+        match timeout(self.timeouts.greeting, greeting).await {
             Ok(greeted) => greeted.map_err(|error| Error::before_end(Phase::Greeting, &error)),
             Err(_) if self.security == Security::Implicit => {
                 Err(Error::Unavailable("it does not greet in time"))
@@ -151,14 +153,14 @@ impl Connector {
     }
 
     async fn start_tls(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Error> {
-        let greeting = starttls::greet(stream, &self.hello);
-        let stream = timeout(self.limits.greeting(), greeting).await.unwrap_or(Err(SILENT))?;
-        let begun = timeout(self.limits.tls(), starttls::begin(stream)).await;
+        let greeting = smtp_tls::greet(stream, &self.hello);
+        let stream = timeout(self.timeouts.greeting, greeting).await.unwrap_or(Err(SILENT))?;
+        let begun = timeout(self.timeouts.tls, smtp_tls::begin(stream)).await;
         self.handshake(begun.unwrap_or(Err(Error::Insecure(LATE_HANDSHAKE)))?).await
     }
 
     async fn handshake(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Error> {
-        match timeout(self.limits.tls(), self.tls.connect(self.name.clone(), stream)).await {
+        match timeout(self.timeouts.tls, self.tls.connect(self.name.clone(), stream)).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(Error::Insecure(
                 tls::explain(&error).unwrap_or("the connection broke during the handshake"),
@@ -176,7 +178,7 @@ impl Connector {
             return Err(Error::NoLogin);
         }
         let login = connection.auth(DEFAULT_MECHANISMS, credentials);
-        let outcome = within(self.limits.login(), Phase::Login, login).await;
+        let outcome = within(self.timeouts.login, Phase::Login, login).await;
         match outcome {
             Ok(()) => *self.login() = Login::Accepted(Instant::now()),
             Err(Error::LoginRefused(code)) => *self.login() = Login::Refused(Instant::now(), code),
@@ -196,8 +198,8 @@ const SILENT: Error = Error::Unavailable(
 
 const LATE_HANDSHAKE: &str = "the handshake takes too long";
 
-/// lettre ends a message with a small write of its own. With Nagle's algorithm that one waits for the server's delayed
-/// acknowledgement of the write before: 40 ms a mail.
+/// Disables Nagle's algorithm. lettre ends a message with a small write, which would wait for the delayed acknowledgement of the previous
+/// write: 40 ms for each mail.
 fn without_delay(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     Ok(stream)

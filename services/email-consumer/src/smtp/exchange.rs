@@ -1,4 +1,4 @@
-//! The exchange of one mail, phase by phase.
+//! Builds a message and sends it, phase by phase.
 
 use std::{
     future::Future,
@@ -7,7 +7,11 @@ use std::{
 };
 
 use lettre::{
-    Message,
+    Address, Message,
+    message::{
+        Mailbox, MultiPart,
+        header::{HeaderName, HeaderValue},
+    },
     transport::smtp::{
         Error as LettreError,
         client::AsyncSmtpConnection,
@@ -20,34 +24,51 @@ use tokio::{
     time::{Duration, sleep, timeout},
 };
 
-use super::{Error, limits::Limits, reply::Phase};
-use crate::handover::Lease;
+use super::{Error, error::Phase, settings::Timeouts};
+use crate::{domain::order_email::Rendered, lease::Lease};
 
-/// Hands one message over. Errors other than `OutcomeUnknown` mean that the server does not have it.
+/// Prevents automatic replies to the sender (RFC 3834).
+const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
+
+/// Builds the message (RFC 5322): headers and two alternative parts. The recipient is the address as the customer entered it.
+pub(super) fn compose(from: Mailbox, recipient: &str, email: Rendered) -> Result<Message, Error> {
+    let address: Address = recipient.parse().or(Err(Error::InvalidAddress))?;
+    Message::builder()
+        .message_id(Some(email.message_id))
+        .date_now()
+        .from(from)
+        .to(Mailbox::new(None, address))
+        .subject(email.subject)
+        .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned()))
+        .multipart(MultiPart::alternative_plain_html(email.text, email.html))
+        .map_err(Error::Malformed)
+}
+
+/// Sends one message. After an error other than `OutcomeUnknown`, the server does not have it.
 pub(super) async fn exchange(
     connection: &mut AsyncSmtpConnection,
     message: &Message,
-    limits: &Limits,
+    timeouts: &Timeouts,
     lease: &Lease,
 ) -> Result<(), Error> {
     let bytes = message.formatted();
     tokio::select! {
         biased;
         () = lease.lost() => return Err(Error::LeaseLost),
-        announced = announce(connection, message, limits) => announced?,
+        announced = announce(connection, message, timeouts) => announced?,
     }
-    // The text takes no time, so this is the last moment at which to find that the process had been stopped for long.
+    // The last check before the text: the process may have been stopped for longer than the lease.
     if !lease.is_held() {
         return Err(Error::LeaseLost);
     }
-    transfer(connection, bytes, limits, lease).await
+    transfer(connection, bytes, timeouts, lease).await
 }
 
-/// MAIL, RCPT and DATA.
+/// Sends MAIL, RCPT and DATA.
 async fn announce(
     connection: &mut AsyncSmtpConnection,
     message: &Message,
-    limits: &Limits,
+    timeouts: &Timeouts,
 ) -> Result<(), Error> {
     let envelope = message.envelope();
     let mut parameters = Vec::new();
@@ -59,15 +80,15 @@ async fn announce(
         parameters.push(MailParameter::SmtpUtfEight);
     }
     let mail = Mail::new(envelope.from().cloned(), parameters);
-    within(limits.mail(), Phase::Mail, connection.command(mail)).await?;
+    within(timeouts.mail, Phase::Mail, connection.command(mail)).await?;
     for recipient in envelope.to() {
         let rcpt = Rcpt::new(recipient.clone(), Vec::new());
-        within(limits.rcpt(), Phase::Rcpt, connection.command(rcpt)).await?;
+        within(timeouts.rcpt, Phase::Rcpt, connection.command(rcpt)).await?;
     }
-    within(limits.data(), Phase::Data, connection.command(Data)).await
+    within(timeouts.data, Phase::Data, connection.command(Data)).await
 }
 
-/// Runs one phase in which the server does not have the mail yet.
+/// Runs a phase before the end of the mail, with a timeout.
 pub(super) async fn within<T>(
     limit: Duration,
     phase: Phase,
@@ -79,12 +100,12 @@ pub(super) async fn within<T>(
     }
 }
 
-/// Sends the text and the final dot, and waits for the verdict. lettre asks for the next part when it has written one, and
-/// writes the dot when there is none: that is where the doubt begins.
+/// Sends the text and the final dot, and waits for the answer. lettre requests the next part when it has written one, and writes the dot
+/// when no part is left. From then on, the server may have the mail.
 async fn transfer(
     connection: &mut AsyncSmtpConnection,
     bytes: Vec<u8>,
-    limits: &Limits,
+    timeouts: &Timeouts,
     lease: &Lease,
 ) -> Result<(), Error> {
     let (at_dot, mut dot) = oneshot::channel();
@@ -97,18 +118,79 @@ async fn transfer(
     tokio::select! {
         biased;
         () = lease.lost() => return Err(Error::LeaseLost),
-        answer = &mut sending => return verdict(answer, dot.try_recv().is_ok()),
+        answer = &mut sending => return result(answer, dot.try_recv().is_ok()),
         _ = &mut dot => {}
-        () = sleep(limits.transfer()) => return Err(Error::Unavailable("it does not accept the mail in time")),
+        () = sleep(timeouts.transfer) => return Err(Error::Unavailable("it does not accept the mail in time")),
     }
-    match timeout(limits.after_dot(), sending).await {
-        Ok(answer) => verdict(answer, true),
+    match timeout(timeouts.final_answer, sending).await {
+        Ok(answer) => result(answer, true),
         Err(_) => Err(Error::OutcomeUnknown("it did not answer in time")),
     }
 }
 
-fn verdict<T>(answer: Result<T, LettreError>, dot_was_sent: bool) -> Result<(), Error> {
-    let classify =
+fn result<T>(answer: Result<T, LettreError>, dot_was_sent: bool) -> Result<(), Error> {
+    let convert =
         |error| if dot_was_sent { Error::after_end(&error) } else { Error::before_end(Phase::Data, &error) };
-    answer.map(drop).map_err(classify)
+    answer.map(drop).map_err(convert)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn email() -> Rendered {
+        Rendered {
+            message_id: "<order-1-confirmed@muster.local>".to_owned(),
+            subject: "Your order is confirmed".to_owned(),
+            text: "Total €1.00".to_owned(),
+            html: "<p>Total €1.00</p>".to_owned(),
+        }
+    }
+
+    fn from() -> Mailbox {
+        "Muster <orders@muster.local>".parse().expect("a mailbox")
+    }
+
+    #[test]
+    fn a_message_is_ascii_and_has_two_alternative_parts() {
+        let message = compose(from(), "ada@example.com", email()).expect("a message");
+        let bytes = message.formatted();
+        assert!(bytes.is_ascii());
+        let text = String::from_utf8(bytes).expect("ASCII");
+        for expected in [
+            "Message-ID: <order-1-confirmed@muster.local>\r\n",
+            "Auto-Submitted: auto-generated\r\n",
+            "To: ada@example.com\r\n",
+            "From: Muster <orders@muster.local>\r\n",
+            "Date: ",
+            "multipart/alternative",
+            "text/plain; charset=utf-8",
+            "text/html; charset=utf-8",
+        ] {
+            assert!(text.contains(expected), "no {expected} in {text}");
+        }
+    }
+
+    #[test]
+    fn every_address_that_orders_accepts_is_accepted() {
+        let longest = format!("{}@{}.example", "x".repeat(64), "y".repeat(63));
+        for good in [
+            "a@b.example",
+            "a.b+tag@c.d.example",
+            "!#$%&'*+-/=?^_`{|}~@b.example",
+            "x@xn--bcher-kva.example",
+            &longest,
+        ] {
+            assert!(compose(from(), good, email()).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn an_address_cannot_inject_headers_or_recipients() {
+        for bad in
+            ["", "ada", "ada@", "ada@example.com\r\nBcc: eve@example.com", "ada@example.com, eve@example.com"]
+        {
+            assert!(matches!(compose(from(), bad, email()), Err(Error::InvalidAddress)), "{bad:?}");
+        }
+    }
 }

@@ -184,5 +184,5 @@ async fn of_headers_and_paths() {
     let third = version().header("API-Version", "3");
     assert_said(third, 404, "unknown_version", &[(header, "must be one of 1, 2")]).await;
     let both = version().header("API-Version", "1").header("API-Version", "2");
-    assert_said(both, 404, "unknown_version", &[(header, once)]).await;
+    assert_said(both, 404, "unknown_version", &[(header, "must be sent once")]).await;
 }

@@ -1,4 +1,4 @@
-//! The sole right to hand one mail over, for a while.
+//! The lease of a mail: the exclusive right to send it until a time, renewed during the exchange.
 
 use std::{
     convert::Infallible,
@@ -12,11 +12,10 @@ use uuid::Uuid;
 
 use crate::store;
 
-/// Pause after a renewal that failed: the database may be back before the lease is over.
+/// Pause after a failed renewal. The database may be back before the lease ends.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
-/// A lease as its holder sees it: from the moment before it was asked for, so that it ends here before it ends in the
-/// database.
+/// A lease on the side of its holder. It starts when the claim is sent, so it ends here before it ends in the database.
 pub(crate) struct Lease {
     event_id: Uuid,
     fence: i64,
@@ -26,17 +25,22 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// A lease that was asked for at `begun`.
-    pub(crate) fn new(event_id: Uuid, fence: i64, length: Duration, begun: Instant) -> Self {
-        Self { event_id, fence, length, ends: Mutex::new(begun + length), lost: CancellationToken::new() }
+    pub(crate) fn new(event_id: Uuid, fence: i64, length: Duration, claimed_at: Instant) -> Self {
+        Self {
+            event_id,
+            fence,
+            length,
+            ends: Mutex::new(claimed_at + length),
+            lost: CancellationToken::new(),
+        }
     }
 
-    /// The number of the claim.
+    /// Returns the fencing token.
     pub(crate) fn fence(&self) -> i64 {
         self.fence
     }
 
-    /// Whether nobody else can have the mail. A process that was stopped for a while finds out here.
+    /// Returns whether the lease is valid. A process that was paused for longer than its lease notices that here.
     pub(crate) fn is_held(&self) -> bool {
         !self.lost.is_cancelled() && Instant::now() < *self.ends()
     }
@@ -46,18 +50,18 @@ impl Lease {
         self.lost.cancelled().await;
     }
 
-    /// Renews the lease for as long as it is held.
-    pub(crate) async fn keep(&self, pool: &Pool) -> Infallible {
+    /// Renews the lease until it is lost. Never returns.
+    pub(crate) async fn keep_renewed(&self, pool: &Pool) -> Infallible {
         let mut pause = self.length / 3;
         loop {
             tokio::time::sleep(pause).await;
-            let begun = Instant::now();
+            let renewed_at = Instant::now();
             if !self.is_held() {
                 break;
             }
             match store::renew(pool, self.event_id, self.fence, self.length).await {
                 Ok(true) => {
-                    *self.ends() = begun + self.length;
+                    *self.ends() = renewed_at + self.length;
                     pause = self.length / 3;
                 }
                 Ok(false) => break,
@@ -65,13 +69,13 @@ impl Lease {
                     tracing::warn!(
                         event_id = %self.event_id,
                         error = &error as &dyn std::error::Error,
-                        "the lease of a mail is not renewed, trying again"
+                        "the lease of a mail cannot be renewed, trying again"
                     );
                     pause = RETRY_PAUSE;
                 }
             }
         }
-        tracing::warn!(event_id = %self.event_id, "the lease of a mail was lost while it was handed over");
+        tracing::warn!(event_id = %self.event_id, "the lease of a mail was lost during its exchange");
         self.lost.cancel();
         std::future::pending().await
     }

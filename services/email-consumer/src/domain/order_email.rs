@@ -1,0 +1,179 @@
+//! The e-mail about an order: its data, its subject, and its text and HTML parts. The templates escape product names and reasons.
+
+use askama::Template;
+use auth::Tenant;
+use money::{Money, UnknownCurrency};
+use uuid::Uuid;
+
+/// The data of an e-mail. It contains an address and a secret link, so it has no `Debug`.
+pub(crate) struct OrderEmail {
+    pub(crate) order_id: Uuid,
+    pub(crate) tenant: Tenant,
+    /// Mail address of the customer, as entered.
+    pub(crate) recipient: String,
+    pub(crate) outcome: Outcome,
+    pub(crate) lines: Vec<Line>,
+    /// Sum of the lines.
+    pub(crate) total: Money,
+    /// URL of the public page of the order.
+    pub(crate) tracking_url: String,
+}
+
+pub(crate) enum Outcome {
+    Confirmed,
+    /// The reason is a text for the customer.
+    Rejected {
+        reason: String,
+    },
+}
+
+/// A line of an order.
+pub(crate) struct Line {
+    name: String,
+    quantity: i32,
+    unit_price: Money,
+    total: Money,
+}
+
+/// The event contains values for which no e-mail can be written.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InvalidOrder {
+    #[error("the event's tenant is malformed")]
+    Tenant(#[from] auth::InvalidTenant),
+    #[error("the event's currency is not an ISO 4217 code")]
+    Currency(#[from] UnknownCurrency),
+    #[error("the price of a line is out of range")]
+    Amount,
+}
+
+/// A rendered e-mail, without its addresses.
+pub(crate) struct Rendered {
+    pub(crate) message_id: String,
+    pub(crate) subject: String,
+    pub(crate) text: String,
+    pub(crate) html: String,
+}
+
+impl Outcome {
+    /// The name of the outcome in the database, in metrics and in the `Message-ID`.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Rejected { .. } => "rejected",
+        }
+    }
+}
+
+impl Line {
+    /// Makes a line and computes its total.
+    pub(crate) fn new(name: String, quantity: i32, unit_price: Money) -> Result<Self, InvalidOrder> {
+        let total = unit_price.checked_mul(quantity.into()).ok_or(InvalidOrder::Amount)?;
+        Ok(Self { name, quantity, unit_price, total })
+    }
+}
+
+impl OrderEmail {
+    /// Returns the `Message-ID`. It is the same for every attempt, so a mailbox can recognize a duplicate.
+    pub(crate) fn message_id(&self, domain: &str) -> String {
+        format!("<order-{}-{}@{domain}>", self.order_id, self.outcome.kind())
+    }
+
+    /// Renders the e-mail. `link` is the short URL of the order's page, `domain` the domain of the sender.
+    pub(crate) fn render(&self, link: &str, domain: &str) -> Result<Rendered, askama::Error> {
+        let content = Content::new(self, link);
+        let subject = match self.outcome {
+            Outcome::Confirmed => format!("Your order {} is confirmed", content.short_number),
+            Outcome::Rejected { .. } => format!("Your order {} cannot be fulfilled", content.short_number),
+        };
+        Ok(Rendered {
+            message_id: self.message_id(domain),
+            subject,
+            text: Text { content: &content }.render()?,
+            html: Html { content: &content }.render()?,
+        })
+    }
+}
+
+/// The values of both templates.
+struct Content {
+    headline: &'static str,
+    lead: &'static str,
+    reason: Option<String>,
+    short_number: String,
+    number: String,
+    rows: Vec<Row>,
+    total: String,
+    link: String,
+}
+
+struct Row {
+    name: String,
+    quantity: i32,
+    unit_price: String,
+    total: String,
+}
+
+#[derive(Template)]
+#[template(path = "order.html")]
+struct Html<'a> {
+    content: &'a Content,
+}
+
+#[derive(Template)]
+#[template(path = "order.txt")]
+struct Text<'a> {
+    content: &'a Content,
+}
+
+impl Content {
+    fn new(email: &OrderEmail, link: &str) -> Self {
+        let (headline, lead, reason) = match &email.outcome {
+            Outcome::Confirmed => (
+                "Your order is confirmed",
+                "Thank you for your order. Everything in it is reserved for you.",
+                None,
+            ),
+            Outcome::Rejected { reason } => (
+                "Your order cannot be fulfilled",
+                "We are sorry. Your order was not accepted, and nothing will be sent.",
+                Some(on_one_line(reason)),
+            ),
+        };
+        Self {
+            headline,
+            lead,
+            reason,
+            short_number: short_number(email.order_id),
+            number: email.order_id.to_string(),
+            rows: email.lines.iter().map(Row::from).collect(),
+            total: email.total.to_string(),
+            link: link.to_owned(),
+        }
+    }
+}
+
+impl From<&Line> for Row {
+    fn from(line: &Line) -> Self {
+        Self {
+            name: on_one_line(&line.name),
+            quantity: line.quantity,
+            unit_price: line.unit_price.to_string(),
+            total: line.total.to_string(),
+        }
+    }
+}
+
+/// Returns the end of the order's id, which is random. The start of the id is a time, the same for orders of the same minute.
+fn short_number(order_id: Uuid) -> String {
+    let [.., a, b, c, d] = order_id.into_bytes();
+    hex::encode_upper([a, b, c, d])
+}
+
+/// Replaces line breaks and control characters, so that data cannot add lines to the text part.
+fn on_one_line(text: &str) -> String {
+    let visible = text.replace(char::is_control, " ");
+    visible.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests;
