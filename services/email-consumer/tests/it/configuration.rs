@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use auth::SigningKey;
 use testkit::scratch_dir;
 
-/// Runs the service with settings that are all right, but for these.
+/// Runs the service with valid settings, except for these.
 fn run_with(changes: &[(&str, &str)]) -> Output {
     let key_file = scratch_dir("signing-key").join("key.jwk");
     std::fs::write(&key_file, SigningKey::generate("local-development-1").to_jwk_json()).unwrap();
@@ -36,7 +36,7 @@ fn everything_said_by(output: &Output) -> String {
 }
 
 #[test]
-fn a_deduplication_that_forgets_before_the_topic_does_is_refused() {
+fn a_dedup_retention_below_the_topic_retention_is_refused() {
     let output = run_with(&[("ORDERS_EVENTS_RETENTION", "30d"), ("EMAIL_DEDUP_RETENTION", "720h")]);
     assert_eq!(output.status.code(), Some(1));
     let said = everything_said_by(&output);
@@ -61,7 +61,7 @@ fn a_malformed_setting_is_named() {
 }
 
 #[test]
-fn a_login_without_tls_is_refused_and_the_password_stays_secret() {
+fn a_login_without_tls_is_refused_and_the_password_is_not_logged() {
     let output = run_with(&[("SMTP_TLS", "none"), ("SMTP_USER", "orders"), ("SMTP_PASSWORD", "hunter2")]);
     assert_eq!(output.status.code(), Some(1));
     let said = everything_said_by(&output);

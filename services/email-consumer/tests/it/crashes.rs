@@ -1,4 +1,4 @@
-//! SIGKILL between every two writes, then a restart.
+//! SIGKILL between every two writes, and a restart.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use crate::{
     world::{World, metric},
 };
 
-/// How long a process may take to reach the point at which it dies.
+/// Timeout for the process to reach its fail point.
 const DEATH: Duration = Duration::from_secs(40);
 
-/// What a crash at one point leaves after the restart.
+/// The state after a kill and the restart.
 #[derive(Debug, PartialEq)]
 struct Aftermath {
     mails: usize,
     possible_duplicates: u64,
 }
 
-/// Crashes at `point` while a mail is on its way, restarts, and returns what is there when all is done.
+/// Kills the process at `point` while it sends a mail, restarts it, and returns the state at the end.
 async fn crash_at(point: &str) -> Aftermath {
     let world = World::new().await;
     let order = Order::new();
@@ -34,7 +34,7 @@ async fn crash_at(point: &str) -> Aftermath {
     assert!(!status.success(), "{point}: {status}");
 
     restart_unarmed(&mut consumer).await;
-    // Of the same order, so it is handled when the first is done.
+    // An event of the same order, so it is handled after the first one.
     world.publisher.publish(&order, &order.rejected("Changed our mind.")).await;
     world.wait_until_recorded(2).await;
     let mails = Mailbox::messages(&order.email).await;
@@ -53,26 +53,26 @@ async fn restart_unarmed(consumer: &mut Process) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_before_the_mail_is_handed_over_leaves_one_mail_and_no_doubt() {
+async fn a_kill_before_the_claim_sends_one_mail_and_counts_no_possible_duplicate() {
     let link_put = crash_at("email.link_put").await;
     assert_eq!(link_put, Aftermath { mails: 1, possible_duplicates: 0 });
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_before_the_server_has_the_mail_leaves_one_mail_and_a_doubt() {
+async fn a_kill_after_the_claim_sends_one_mail_and_counts_a_possible_duplicate() {
     let aftermath = crash_at("email.handing_over").await;
     assert_eq!(aftermath, Aftermath { mails: 1, possible_duplicates: 1 });
 }
 
-/// The one window: nobody can tell this crash from the one above.
+/// The duplicate window: this kill cannot be distinguished from the one above.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_between_acceptance_and_commit_leaves_two_mails_with_one_message_id_and_counts_it() {
+async fn a_kill_between_acceptance_and_commit_sends_two_mails_with_one_message_id_and_counts_it() {
     let aftermath = crash_at("email.sent").await;
     assert_eq!(aftermath, Aftermath { mails: 2, possible_duplicates: 1 });
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_after_commit_leaves_one_mail_and_no_doubt() {
+async fn a_kill_after_commit_sends_one_mail_and_counts_no_possible_duplicate() {
     let (recorded, unstored) =
         tokio::join!(crash_at("email.recorded"), crash_at("consumer.before_store_offset"));
     assert_eq!(recorded, Aftermath { mails: 1, possible_duplicates: 0 });

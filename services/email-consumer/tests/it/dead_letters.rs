@@ -1,4 +1,4 @@
-//! Events of which no mail can be made, and what becomes of those behind them.
+//! Dead letters: events for which no mail can be sent, and the events after them.
 
 use events::orders::OrderConfirmed;
 use testkit::{Kafka, Mailbox, Record, wait_for};
@@ -9,7 +9,7 @@ use crate::{
     world::{SOON, World, metric},
 };
 
-/// Reads the one dead letter there is.
+/// Reads the only dead letter.
 async fn dead_letter(world: &World) -> Record {
     let mut letters = Kafka::read(world.dead_letter_topic(), 1).await;
     assert_eq!(letters.len(), 1, "{letters:?}");
@@ -17,7 +17,7 @@ async fn dead_letter(world: &World) -> Record {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_poisonous_payload_goes_away_unchanged_and_the_next_event_is_handled() {
+async fn a_malformed_payload_becomes_an_unchanged_dead_letter_and_the_next_event_is_handled() {
     let (world, consumer) = World::with_consumer().await;
     let order = Order::new();
     let poison = b"\x00\xff\xff\xff\xff no schema has this id";
@@ -42,7 +42,7 @@ async fn a_poisonous_payload_goes_away_unchanged_and_the_next_event_is_handled()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_behind_an_event_make_it_unreadable() {
+async fn trailing_bytes_make_an_event_a_dead_letter() {
     let (world, _consumer) = World::with_consumer().await;
     let order = Order::new();
     let mut payload = world.publisher.encode(&order.confirmed());
@@ -55,7 +55,7 @@ async fn bytes_behind_an_event_make_it_unreadable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_schema_is_remembered_and_a_registry_without_our_schemas_is_not_believed() {
+async fn an_unknown_schema_is_cached_unless_the_registry_lost_our_schemas() {
     let world = World::with_unregistered_schemas().await;
     let consumer = world.consumer().spawn().await;
     let poison = b"\x00\xff\xff\xff\xff no schema has this id";
@@ -71,7 +71,7 @@ async fn an_unknown_schema_is_remembered_and_a_registry_without_our_schemas_is_n
 
     world.publisher.register().await;
     dead_letter(&world).await;
-    // Asked again, the registry could not say that it does not know the schema.
+    // The registry is down, so the answer comes from the cache.
     world.registry.cut();
     send().await;
     wait_for("the second one", SOON, async || {
@@ -83,7 +83,7 @@ async fn an_unknown_schema_is_remembered_and_a_registry_without_our_schemas_is_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_without_an_envelope_goes_away_unchanged() {
+async fn a_message_without_an_envelope_becomes_an_unchanged_dead_letter() {
     let (world, _consumer) = World::with_consumer().await;
     let order = Order::new();
     world.publisher.send(&order, b"hello", &[("greeting", "yes".to_owned())]).await;
@@ -97,7 +97,7 @@ async fn a_message_without_an_envelope_goes_away_unchanged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_currency_that_is_none_is_a_dead_letter() {
+async fn an_unknown_currency_makes_an_event_a_dead_letter() {
     let (world, _consumer) = World::with_consumer().await;
     let order = Order::new();
     let event = OrderConfirmed { currency: "EUX".to_owned(), ..order.confirmed() };
@@ -109,7 +109,7 @@ async fn a_currency_that_is_none_is_a_dead_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_is_none_is_a_dead_letter_whose_reason_does_not_repeat_it() {
+async fn an_invalid_address_makes_a_dead_letter_whose_reason_does_not_contain_it() {
     let (world, _consumer) = World::with_consumer().await;
     let order = Order::of("nobody at example.com");
     world.publisher.publish(&order, &order.confirmed()).await;
@@ -119,7 +119,7 @@ async fn an_address_that_is_none_is_a_dead_letter_whose_reason_does_not_repeat_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recipient_refused_for_good_is_a_dead_letter_with_the_code_and_without_the_address() {
+async fn a_permanently_refused_recipient_makes_a_dead_letter_with_the_code_and_without_the_address() {
     let world = World::new().await;
     let order = Order::new();
     let stub = SmtpStub::start(&[&format!("550 5.1.1 <{}> is unknown here", order.email)]).await;
@@ -133,7 +133,7 @@ async fn a_recipient_refused_for_good_is_a_dead_letter_with_the_code_and_without
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_is_refused_is_a_dead_letter_and_can_be_replayed() {
+async fn a_refused_link_makes_a_dead_letter_that_can_be_replayed() {
     let (world, _consumer) = World::with_consumer().await;
     let good = Order::new();
     let bad = Order { tracking_url: "ftp://orders.example/track/1".to_owned(), ..Order::of(&good.email) };
@@ -145,7 +145,7 @@ async fn a_link_that_is_refused_is_a_dead_letter_and_can_be_replayed() {
     assert!(reason.starts_with("url-shortener refuses the link with 4"), "{reason}");
     assert!(Mailbox::messages(&bad.email).await.is_empty());
 
-    // The same event again, mended: nothing has marked it as done.
+    // The same event with a valid link: it is not marked as processed.
     let mended = Order { id: bad.id, ..good };
     world.publisher.publish_as(&mended, &mended.confirmed(), &envelope).await;
     let mails = Mailbox::wait_for(&mended.email, 1).await;

@@ -1,4 +1,4 @@
-//! Dependencies that are away for a while: nothing is lost, nothing comes twice, and readiness says what is missing.
+//! Outages of dependencies: no mail is lost or duplicated, and readiness names the dependency.
 
 use testkit::{FaultProxy, Mailbox, PrivateKafka, Process, client, wait_for};
 
@@ -7,7 +7,7 @@ use crate::{
     world::{SOON, World, metric, wait_until_missing},
 };
 
-/// Publishes what two mails are made of, while a dependency is away.
+/// Publishes the events of two mails during an outage.
 async fn publish_confirmed_and_rejected(world: &World) -> Order {
     let order = Order::new();
     world.publisher.publish(&order, &order.confirmed()).await;
@@ -15,7 +15,7 @@ async fn publish_confirmed_and_rejected(world: &World) -> Order {
     order
 }
 
-/// Both mails arrive, once each, in the order of their events; nobody thinks that one may have come twice.
+/// Checks that both mails arrive once, in the order of their events, and that no possible duplicate is counted.
 async fn expect_both_in_order(world: &World, consumer: &Process, order: &Order) {
     world.wait_until_recorded(2).await;
     assert_eq!(world.sent_kinds(order.id).await, ["confirmed", "rejected"]);
@@ -24,7 +24,7 @@ async fn expect_both_in_order(world: &World, consumer: &Process, order: &Order) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn smtp_is_away() {
+async fn mails_are_sent_after_an_smtp_outage() {
     let (world, consumer) = World::with_consumer().await;
     world.smtp.cut();
     wait_until_missing(&consumer, "smtp").await;
@@ -37,7 +37,7 @@ async fn smtp_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn smtp_hangs_on_a_connection_that_was_used_before() {
+async fn a_hanging_idle_smtp_connection_is_replaced() {
     let (world, consumer) = World::with_consumer().await;
     let earlier = Order::new();
     world.publisher.publish(&earlier, &earlier.confirmed()).await;
@@ -56,7 +56,7 @@ async fn smtp_hangs_on_a_connection_that_was_used_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn url_shortener_is_away() {
+async fn mails_are_sent_after_an_outage_of_url_shortener() {
     let (world, consumer) = World::with_consumer().await;
     world.links.cut();
     wait_until_missing(&consumer, "url-shortener").await;
@@ -68,7 +68,7 @@ async fn url_shortener_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_registry_is_away_before_any_schema_was_seen() {
+async fn mails_are_sent_after_an_outage_of_the_schema_registry() {
     let world = World::new().await;
     world.registry.cut();
     let consumer = world.consumer().without_readiness().spawn().await;
@@ -81,7 +81,7 @@ async fn the_registry_is_away_before_any_schema_was_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn postgres_is_away_at_the_start() {
+async fn the_service_starts_while_postgresql_is_down() {
     let world = World::new().await;
     world.postgres.cut();
     let consumer = world.consumer().without_readiness().spawn().await;
@@ -93,7 +93,7 @@ async fn postgres_is_away_at_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn postgres_is_away_between_mails() {
+async fn mails_are_sent_after_an_outage_of_postgresql() {
     let (world, consumer) = World::with_consumer().await;
     let earlier = Order::new();
     world.publisher.publish(&earlier, &earlier.confirmed()).await;
@@ -111,9 +111,9 @@ async fn postgres_is_away_between_mails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn kafka_is_away_at_the_start() {
+async fn the_service_starts_while_kafka_is_down() {
     let world = World::new().await;
-    // A proxy to nowhere: whoever connects is reset.
+    // A proxy without a target: it resets every connection.
     let nowhere = FaultProxy::start("127.0.0.1:1").await;
     nowhere.cut();
     let mut consumer = world
@@ -129,7 +129,7 @@ async fn kafka_is_away_at_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn kafka_is_away_with_work_left_in_it() {
+async fn mails_are_sent_after_an_outage_of_kafka() {
     let mut world = World::new().await;
     let mut kafka = PrivateKafka::start().await;
     kafka.create_topic(world.event_topic(), 6).await;
@@ -150,7 +150,7 @@ async fn kafka_is_away_with_work_left_in_it() {
     assert_eq!(metric(&consumer, "email_possible_duplicates_total").await, 0);
 }
 
-/// Waits until an event was tried in vain for want of something.
+/// Waits until an attempt failed because of this dependency.
 async fn wait_until_retried(consumer: &Process, missing: &str) {
     wait_for(&format!("an attempt without {missing}"), SOON, async || {
         let logs = consumer.logs();

@@ -1,4 +1,4 @@
-//! Stopping under load, and sharing the work.
+//! Shutdown under load, and rebalances.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ async fn publish(world: &World, email: &str, count: usize) -> BTreeSet<String> {
     message_ids
 }
 
-/// Every mail is there, and each of them once.
+/// Checks that every mail arrived exactly once.
 async fn expect_each_once(world: &World, email: &str, expected: &BTreeSet<String>) {
     world.wait_until_recorded(i64::try_from(expected.len()).unwrap()).await;
     let mails = Mailbox::wait_for(email, expected.len()).await;
@@ -37,7 +37,7 @@ async fn sent(consumer: &Process) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_under_load_loses_and_repeats_nothing() {
+async fn sigterm_under_load_loses_and_repeats_no_mail() {
     let world = World::new().await;
     let customer = Order::new().email;
     let expected = publish(&world, &customer, 300).await;
@@ -54,7 +54,7 @@ async fn sigterm_under_load_loses_and_repeats_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_instances_share_the_work_and_a_rebalance_loses_and_repeats_nothing() {
+async fn a_rebalance_between_two_instances_loses_and_repeats_no_mail() {
     let (world, first) = World::with_consumer().await;
     let customer = Order::new().email;
     let mut expected = publish(&world, &customer, 30).await;
@@ -67,7 +67,7 @@ async fn two_instances_share_the_work_and_a_rebalance_loses_and_repeats_nothing(
     })
     .await;
 
-    // What the second has in hand goes back to the first.
+    // The events in progress of the second instance return to the first.
     expected.append(&mut publish(&world, &customer, 30).await);
     assert!(second.terminate().await.success());
     expect_each_once(&world, &customer, &expected).await;

@@ -1,4 +1,4 @@
-//! Links and spans over `https://`, to servers whose certificate a private authority signed.
+//! Links and spans over `https://`, with certificates of a private authority.
 
 use events::orders::OrderConfirmed;
 use testkit::{Authority, Builder, Mailbox, TlsProxy, Zipkin, client, endpoints, wait_for};

@@ -1,4 +1,4 @@
-//! The claim of a mail: one process has it, for a while, by the database's clock.
+//! Leases of mails, by the clock of the database.
 
 use events::orders::OrderConfirmed;
 use testkit::{Mailbox, wait_for};
@@ -8,7 +8,7 @@ use crate::{
     world::{SOON, World, metric},
 };
 
-/// What the release before leases does with a mail, in its own words.
+/// The SQL of the release without leases.
 const PREVIOUS_CLAIM: &str = "\
 INSERT INTO mails (event_id, order_id, tenant, kind, message_id, state)
 VALUES ($1, $2, 'acme', 'confirmed', $3, 'sending')
@@ -23,7 +23,7 @@ const PREVIOUS_RECORD: &str = "UPDATE mails SET state = 'sent', sent_at = now() 
     WHERE event_id = $1 AND state = 'handing_over'";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_event_on_every_partition_at_one_instant_is_one_mail() {
+async fn one_event_on_all_partitions_at_once_sends_one_mail() {
     let (world, consumer) = World::with_consumer().await;
     let customer = Order::new().email;
     for _ in 0..5 {
@@ -43,7 +43,7 @@ async fn one_event_on_every_partition_at_one_instant_is_one_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_that_another_process_has_is_left_alone_until_its_lease_ends() {
+async fn a_mail_under_lease_is_not_sent_until_the_lease_ends() {
     let (world, consumer) = World::with_consumer().await;
     let database = world.database.connect().await;
     let (order, envelope) = (Order::new(), envelope::<OrderConfirmed>());
@@ -64,16 +64,16 @@ async fn a_mail_that_another_process_has_is_left_alone_until_its_lease_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_release_before_leases_can_run_beside_this_one() {
+async fn the_release_without_leases_can_run_beside_this_one() {
     let (world, consumer) = World::with_consumer().await;
     let database = world.database.connect().await;
-    // What this release has sent, the previous one recognises as done.
+    // The previous release recognizes a mail that this release has sent.
     let ours = (Order::new(), envelope::<OrderConfirmed>());
     world.publisher.publish_as(&ours.0, &ours.0.confirmed(), &ours.1).await;
     world.wait_until_recorded(1).await;
     assert_eq!(database.query(PREVIOUS_SEEN, &[&ours.1.event_id]).await.unwrap().len(), 1);
 
-    // What the previous one has sent, this release recognises; what it had in hand, this release finishes.
+    // This release recognizes a mail that the previous release has sent, and sends one that it had not finished.
     let (sent, in_hand) =
         ((Order::new(), envelope::<OrderConfirmed>()), (Order::new(), envelope::<OrderConfirmed>()));
     for (order, envelope) in [&sent, &in_hand] {

@@ -1,4 +1,4 @@
-//! A listener for a server that a test plays.
+//! A listener for the servers of tests.
 
 use std::{
     future::Future,
@@ -10,7 +10,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-/// Serves every connection in a task of its own. No more are accepted once this value is gone.
+/// Serves every connection in its own task. Accepts no more connections after this value is dropped.
 pub(crate) struct Listener {
     pub(crate) addr: SocketAddr,
     accepting: AbortHandle,

@@ -1,4 +1,4 @@
-//! What customers get.
+//! The mails that customers get.
 
 use events::{Event, orders::OrderConfirmed};
 use testkit::{Mailbox, Zipkin, wait_for};
@@ -46,7 +46,7 @@ async fn a_confirmed_order_gets_one_mail_with_a_working_link() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rejected_order_gets_one_mail_that_says_why() {
+async fn a_rejected_order_gets_one_mail_with_the_reason() {
     let (world, _consumer) = World::with_consumer().await;
     let order = Order::new();
     world.publisher.publish(&order, &order.rejected("Only 1 teapot is left.")).await;
@@ -62,7 +62,7 @@ async fn a_rejected_order_gets_one_mail_that_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn amounts_have_the_digits_of_their_currency() {
+async fn amounts_have_the_decimals_of_their_currency() {
     let (world, _consumer) = World::with_consumer().await;
     for (currency, unit_price, total) in
         [("JPY", "JPY 1,250", "JPY 125,900"), ("BHD", "BHD 1.250", "BHD 125.900")]
@@ -79,12 +79,12 @@ async fn amounts_have_the_digits_of_their_currency() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_arrives_twice_makes_one_mail() {
+async fn a_duplicate_event_sends_one_mail() {
     let (world, consumer) = World::with_consumer().await;
     let (order, envelope) = (Order::new(), envelope::<OrderConfirmed>());
     world.publisher.publish_as(&order, &order.confirmed(), &envelope).await;
     world.publisher.publish_as(&order, &order.confirmed(), &envelope).await;
-    // Of the same order, so it is handled after the two above.
+    // An event of the same order, so it is handled after the two above.
     world.publisher.publish(&order, &order.rejected("Changed our mind.")).await;
 
     world.wait_until_recorded(2).await;
@@ -94,7 +94,7 @@ async fn an_event_that_arrives_twice_makes_one_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_that_call_for_no_mail_are_passed_over_and_counted() {
+async fn events_that_need_no_mail_are_ignored_and_counted() {
     let (world, consumer) = World::with_consumer().await;
     let order = Order::new();
     world.publisher.publish(&order, &order.placed()).await;

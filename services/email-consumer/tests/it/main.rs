@@ -1,4 +1,4 @@
-//! Tests of email-consumer as its neighbours meet it: events in, mails out, on real parts.
+//! Tests of email-consumer on real parts: they publish events and read mails.
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "test harness")]
 

@@ -1,4 +1,4 @@
-//! Events as orders writes them.
+//! Publishes events in the format of orders.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use rdkafka::{
 use testkit::endpoints;
 use uuid::Uuid;
 
-/// An order, as far as its events tell.
+/// The data of an order in its events.
 pub(crate) struct Order {
     pub(crate) id: Uuid,
     pub(crate) email: String,
@@ -23,7 +23,7 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// Makes an order of a customer whom no other test knows.
+    /// Makes an order of a new customer.
     pub(crate) fn new() -> Self {
         Self::of(&format!("{}@example.com", Uuid::new_v4().simple()))
     }
@@ -137,7 +137,7 @@ impl Publisher {
         self.send_event(order, event, &envelope.to_headers()).await;
     }
 
-    /// Publishes an event to this partition, wherever its key belongs.
+    /// Publishes an event to this partition, independent of its key.
     pub(crate) async fn publish_to<E: Event>(&self, partition: i32, order: &Order, event: &E) {
         self.send_to(partition, order, event, &envelope::<E>().to_headers()).await;
     }
@@ -163,7 +163,7 @@ impl Publisher {
         self.encoder.encode(event).unwrap()
     }
 
-    /// Publishes any bytes with any headers, under the order's key.
+    /// Publishes any bytes with any headers, with the key of the order.
     pub(crate) async fn send(&self, order: &Order, payload: &[u8], headers: &[Header<'_>]) {
         self.produce(None, order, payload, headers).await;
     }
@@ -179,7 +179,7 @@ impl Publisher {
     }
 }
 
-/// A fresh envelope.
+/// A new envelope.
 pub(crate) fn envelope<E: Event>() -> Envelope {
     Envelope {
         event_id: Uuid::now_v7(),

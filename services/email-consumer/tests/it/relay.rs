@@ -1,5 +1,5 @@
-//! A mail relay with TLS and a login, in front of the SMTP server of this run: greeting, STARTTLS and AUTH are answered here, and
-//! everything behind them there.
+//! A mail relay with TLS and a login in front of the SMTP server of the test run. It answers the greeting, STARTTLS and AUTH, and forwards
+//! all other commands.
 
 use std::{
     net::SocketAddr,
@@ -16,21 +16,21 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::listener::Listener;
 
-/// How long a refused login takes.
+/// Delay of a refused login.
 const REFUSAL_DELAY: Duration = Duration::from_millis(1_500);
 
-/// How the connection is secured.
+/// Encryption of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tls {
     Implicit,
     Starttls,
-    /// STARTTLS is not offered, or somebody on the way took the offer out.
+    /// The relay does not offer STARTTLS, or an attacker removed the offer.
     Stripped,
-    /// Somebody on the way puts an answer of his own behind the one to STARTTLS.
+    /// An attacker adds an answer after the one to STARTTLS.
     Injected,
 }
 
-/// A relay. It ends with this value.
+/// A relay. It stops when this value is dropped.
 pub(crate) struct Relay {
     listener: Listener,
     state: Arc<State>,
@@ -39,7 +39,7 @@ pub(crate) struct Relay {
 struct State {
     tls: Tls,
     acceptor: TlsAcceptor,
-    /// What has to come behind `AUTH PLAIN`.
+    /// The expected argument of `AUTH PLAIN`.
     token: String,
     /// Commands that arrived in plaintext.
     plaintext: Mutex<Vec<String>>,
@@ -49,7 +49,7 @@ struct State {
 }
 
 impl Relay {
-    /// Starts a relay that lets in whoever sends this token, as AUTH PLAIN has it (RFC 4616).
+    /// Starts a relay that accepts this token of AUTH PLAIN (RFC 4616).
     pub(crate) async fn start(tls: Tls, server: &ServerCertificate, token: &str) -> Self {
         let state = Arc::new(State {
             tls,
@@ -81,17 +81,17 @@ impl Relay {
         commands
     }
 
-    /// Returns how often somebody connected.
+    /// Returns the number of connections.
     pub(crate) fn connections(&self) -> u32 {
         *self.state.connections.lock().unwrap()
     }
 
-    /// Returns how often somebody tried to log in.
+    /// Returns the number of logins, also refused ones.
     pub(crate) fn logins(&self) -> u32 {
         *self.state.logins.lock().unwrap()
     }
 
-    /// Returns how many mails were begun.
+    /// Returns the number of mails that were started.
     pub(crate) fn mails(&self) -> u32 {
         *self.state.mails.lock().unwrap()
     }
@@ -115,7 +115,7 @@ async fn serve(stream: TcpStream, state: Arc<State>) -> std::io::Result<()> {
             Some("EHLO") if state.tls == Tls::Stripped => "250-relay\r\n250 8BITMIME",
             Some("EHLO") => "250-relay\r\n250 STARTTLS",
             Some("STARTTLS") => break,
-            // Whoever asks for no encryption could have his mail.
+            // A client without encryption could send its mail.
             _ => "250 ok",
         };
         say(&mut stream, answer).await?;
@@ -125,7 +125,7 @@ async fn serve(stream: TcpStream, state: Arc<State>) -> std::io::Result<()> {
     relay(BufReader::new(state.acceptor.accept(stream.into_inner()).await?), &state).await
 }
 
-/// Goes on behind the greeting, on a secured connection.
+/// Continues after the greeting, on an encrypted connection.
 async fn relay<S: AsyncRead + AsyncWrite + Unpin>(
     mut client: BufReader<S>,
     state: &State,
@@ -142,7 +142,7 @@ async fn relay<S: AsyncRead + AsyncWrite + Unpin>(
                 if let_in {
                     "235 2.7.0 ok"
                 } else {
-                    // As servers do, against guessing. A check of readiness has given up by then.
+                    // Servers delay refusals against guessing. A readiness check has timed out by then.
                     tokio::time::sleep(REFUSAL_DELAY).await;
                     "535 5.7.8 wrong user or password"
                 }

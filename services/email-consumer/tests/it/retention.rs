@@ -1,4 +1,4 @@
-//! How long the service remembers.
+//! Retention.
 
 use testkit::wait_for;
 
@@ -16,7 +16,7 @@ const LEFT: &str = "\
 SELECT (SELECT count(*) FROM mails) AS mails, (SELECT count(*) FROM processed_events) AS processed_events";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_older_than_the_retention_is_forgotten_and_nothing_else() {
+async fn retention_deletes_only_expired_rows() {
     let world = World::new().await;
     let settings = world.consumer().env("EMAIL_DEDUP_RETENTION", "7d").env("ORDERS_EVENTS_RETENTION", "6d");
     let mut consumer = settings.spawn().await;

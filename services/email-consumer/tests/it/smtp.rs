@@ -1,4 +1,4 @@
-//! An SMTP server that hesitates or refuses: when a mail is sent again, and when that is a doubt worth counting.
+//! A slow or refusing SMTP server: retries, and possible duplicates.
 
 use events::orders::OrderConfirmed;
 use testkit::{Kafka, Process, Record, wait_for};
@@ -13,7 +13,7 @@ async fn consumer_at(world: &World, stub: &SmtpStub) -> Process {
     world.consumer().env("SMTP_PORT", stub.addr().port().to_string()).spawn().await
 }
 
-/// How often the one mail was claimed, and how often it was handed over without being refused.
+/// Returns the attempts of the only mail, and its attempts that were not refused.
 async fn attempts_and_handovers(world: &World) -> (i32, i32) {
     let database = world.database.connect().await;
     let row = database.query_one("SELECT attempts, handovers FROM mails", &[]).await.unwrap();
@@ -26,7 +26,7 @@ async fn dead_letters(consumer: &Process, world: &World) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_for_now_is_tried_again_and_is_no_possible_duplicate() {
+async fn a_temporary_refusal_is_retried_and_counts_no_possible_duplicate() {
     let world = World::new().await;
     let order = Order::new();
     let stub = SmtpStub::start(&["451 4.7.1 greylisted", "421 4.3.2 shutting down"]).await;
@@ -40,7 +40,7 @@ async fn a_refusal_for_now_is_tried_again_and_is_no_possible_duplicate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_turns_every_mail_away_is_waited_for_without_dead_letters() {
+async fn a_server_that_refuses_all_mails_causes_no_dead_letters() {
     let world = World::new().await;
     let stub = SmtpStub::scripted(&[
         (Command::Mail, "550 5.1.8 sender unknown"),
@@ -57,7 +57,7 @@ async fn a_server_that_turns_every_mail_away_is_waited_for_without_dead_letters(
     let consumer = world
         .consumer()
         .env("SMTP_PORT", stub.addr().port().to_string())
-        // Its check of the server would use up a greeting.
+        // A readiness check would consume a scripted greeting.
         .without_readiness()
         .spawn()
         .await;
@@ -71,7 +71,7 @@ async fn a_server_that_turns_every_mail_away_is_waited_for_without_dead_letters(
     assert_eq!(attempts_and_handovers(&world).await, (8, 1));
 }
 
-/// One recipient is refused time after time, and the server takes other mails: returns the dead letter.
+/// Refuses one recipient repeatedly while the server accepts other mails; returns the dead letter.
 async fn letter_of_a_recipient_refused_with(answer: &str) -> Record {
     let world = World::new().await;
     let stub = SmtpStub::start(&[]).await;
@@ -90,7 +90,7 @@ async fn letter_of_a_recipient_refused_with(answer: &str) -> Record {
         (row.get::<_, i32>(0) >= 4).then_some(())
     })
     .await;
-    // Nobody was taken, so it may be the server.
+    // No mail was accepted, so the server may refuse all mails.
     assert_eq!(dead_letters(&consumer, &world).await, 0);
 
     let other = Order::new();
@@ -104,7 +104,7 @@ async fn letter_of_a_recipient_refused_with(answer: &str) -> Record {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recipient_refused_by_policy_while_others_are_taken_becomes_a_dead_letter() {
+async fn a_recipient_refused_by_policy_while_others_are_accepted_makes_a_dead_letter() {
     let letter = letter_of_a_recipient_refused_with("550 5.7.1 <{}> takes no mail from you").await;
     assert_eq!(
         letter.headers["dead-letter-reason"],
@@ -113,7 +113,7 @@ async fn a_recipient_refused_by_policy_while_others_are_taken_becomes_a_dead_let
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recipient_refused_for_now_for_too_long_becomes_a_dead_letter() {
+async fn a_recipient_refused_temporarily_for_too_long_makes_a_dead_letter() {
     let letter = letter_of_a_recipient_refused_with("452 4.2.2 <{}> is full").await;
     assert_eq!(
         letter.headers["dead-letter-reason"],
@@ -122,7 +122,7 @@ async fn a_recipient_refused_for_now_for_too_long_becomes_a_dead_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_slower_than_the_lease_makes_no_copy_and_holds_no_other_customer_up() {
+async fn an_answer_slower_than_the_lease_causes_no_duplicate_and_blocks_no_other_key() {
     let world = World::new().await;
     let stub = SmtpStub::start(&[]).await;
     let consumer = world
@@ -156,7 +156,7 @@ async fn an_answer_slower_than_the_lease_makes_no_copy_and_holds_no_other_custom
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_that_never_gets_an_answer_is_given_up_and_a_replay_sends_it_again() {
+async fn a_mail_without_an_answer_makes_a_dead_letter_and_a_replay_sends_it_again() {
     let world = World::new().await;
     let stub = SmtpStub::start(&[]).await;
     let consumer = world
@@ -188,7 +188,7 @@ async fn a_mail_that_never_gets_an_answer_is_given_up_and_a_replay_sends_it_agai
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_goes_away_after_acceptance_is_waited_for_without_a_second_mail() {
+async fn an_outage_of_the_database_after_acceptance_sends_no_second_mail() {
     let world = World::new().await;
     let stub = SmtpStub::start(&[]).await;
     let consumer = consumer_at(&world, &stub).await;

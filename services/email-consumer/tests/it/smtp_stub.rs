@@ -1,4 +1,4 @@
-//! An SMTP server that answers as a test wants: what the real one of a test run cannot be made to do.
+//! A scripted SMTP server, for answers that the real server of the test run cannot give.
 
 use std::{
     collections::VecDeque,
@@ -14,16 +14,16 @@ use tokio::{
 
 use crate::listener::Listener;
 
-/// A server whose answers are scripted; when the script of a command is over it takes everything.
+/// A server with scripted answers. After the end of a script, it accepts the command.
 pub(crate) struct SmtpStub {
     listener: Listener,
     state: Arc<State>,
 }
 
-/// A command whose answers are scripted.
+/// A command with scripted answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Not a command: what the server says first.
+    /// Not a command: the first text of the server.
     Greeting,
     Mail,
     Rcpt,
@@ -31,22 +31,22 @@ pub(crate) enum Command {
 
 struct State {
     script: Mutex<VecDeque<(Command, String)>>,
-    /// Mails that are there, whether or not the client has heard of it.
+    /// Number of accepted mails, also without an answer to the client.
     taken: watch::Sender<u32>,
-    /// Recipients whose mails are taken while the answer is kept back, as part of their address.
+    /// Parts of the addresses whose mails are accepted without an answer.
     held: watch::Sender<Option<String>>,
-    /// A recipient, as part of the address, and the answer to each RCPT for it.
+    /// Part of an address, and the answer to each RCPT for it.
     refused: Mutex<Option<(String, String)>>,
 }
 
 impl SmtpStub {
-    /// Starts a server that answers RCPT with these, one after the other.
+    /// Starts a server that answers RCPT with these texts, one after the other.
     pub(crate) async fn start(answers: &[&str]) -> Self {
         let script: Vec<_> = answers.iter().map(|answer| (Command::Rcpt, *answer)).collect();
         Self::scripted(&script).await
     }
 
-    /// Starts a server that answers these commands with these.
+    /// Starts a server with these answers to these commands.
     pub(crate) async fn scripted(script: &[(Command, &str)]) -> Self {
         let script = script.iter().map(|(command, answer)| (*command, (*answer).to_owned())).collect();
         let state = Arc::new(State {
@@ -64,12 +64,12 @@ impl SmtpStub {
         self.listener.addr
     }
 
-    /// Returns how many mails it has taken.
+    /// Returns the number of accepted mails.
     pub(crate) fn taken(&self) -> u32 {
         *self.state.taken.borrow()
     }
 
-    /// Keeps back the answer to mails for this recipient.
+    /// Holds back the answer to mails for this recipient.
     pub(crate) fn hold(&self, recipient: &str) {
         self.state.held.send_replace(Some(recipient.to_owned()));
     }
@@ -79,7 +79,7 @@ impl SmtpStub {
         *self.state.refused.lock().unwrap() = Some((recipient.to_owned(), answer.to_owned()));
     }
 
-    /// Gives every answer that was kept back.
+    /// Sends every answer that was held back.
     pub(crate) fn release(&self) {
         self.state.held.send_replace(None);
     }

@@ -1,4 +1,4 @@
-//! A relay that wants TLS and a login: mails go through it, and nothing goes to a server that is not the one that was meant.
+//! A relay with TLS and a login: mails are sent through it, and an unverified server gets nothing.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::{
 
 const USER: &str = "orders";
 const PASSWORD: &str = "a wrong horse";
-/// Base64 of the two as AUTH PLAIN sends them (RFC 4616).
+/// Base64 of user and password for AUTH PLAIN (RFC 4616).
 const TOKEN: &str = "AG9yZGVycwBhIHdyb25nIGhvcnNl";
 
 fn consumer(world: &World, relay: &Relay, security: &str, authority: &Authority) -> Builder {
@@ -36,7 +36,7 @@ async fn expect_mail(security: &str, tls: Tls) -> Vec<String> {
     assert_eq!(mails[0].message_id(), order.message_id("confirmed"));
     world.wait_until_recorded(1).await;
 
-    // More mails, and checks of readiness, need no further login.
+    // More mails and readiness checks need no further login on their connections.
     world.publisher.publish(&order, &order.rejected("Changed our mind.")).await;
     world.wait_until_recorded(2).await;
     wait_until_checked(&consumer, &relay).await;
@@ -45,7 +45,7 @@ async fn expect_mail(security: &str, tls: Tls) -> Vec<String> {
     relay.plaintext()
 }
 
-/// Waits until readiness was looked at anew: each look is a connection.
+/// Waits until readiness was checked again: each check is a connection.
 async fn wait_until_checked(consumer: &Process, relay: &Relay) {
     let before = relay.connections();
     wait_for("three checks of readiness", SOON, async || {
@@ -56,16 +56,16 @@ async fn wait_until_checked(consumer: &Process, relay: &Relay) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_goes_through_starttls_with_a_login_and_nothing_else_is_said_in_plaintext() {
+async fn with_starttls_and_a_login_only_the_greeting_is_plaintext() {
     assert_eq!(expect_mail("starttls", Tls::Starttls).await, ["EHLO muster.test", "STARTTLS"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_goes_through_implicit_tls_with_a_login() {
+async fn a_mail_is_sent_over_implicit_tls_with_a_login() {
     assert!(expect_mail("implicit", Tls::Implicit).await.is_empty());
 }
 
-/// A consumer that must not send, and why not.
+/// A consumer that must not send, and the expected reason.
 struct Refused {
     relay: Relay,
     consumer: Process,
@@ -73,7 +73,7 @@ struct Refused {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_not_the_one_gets_no_mail_and_the_setting_is_named() {
+async fn an_unverified_server_gets_no_mail_and_the_setting_is_named() {
     let world = World::new().await;
     let (authority, other) = (Authority::new(), Authority::new());
     let certificate = authority.certificate("127.0.0.1");
@@ -91,14 +91,14 @@ async fn a_server_that_is_not_the_one_gets_no_mail_and_the_setting_is_named() {
     ] {
         let relay = Relay::start(tls, server, token).await;
         let consumer = consumer(&world, &relay, security, trusted)
-            // Every one of them gets the event.
+            // Each of them gets the event.
             .env("EMAIL_GROUP_ID", format!("{}.{name}", world.event_topic()))
             .without_readiness()
             .spawn()
             .await;
         refused.push(Refused { relay, consumer, said });
     }
-    // Before there is any mail, so that it is the check which finds it.
+    // Before any mail, so that the readiness check finds it.
     for Refused { consumer, said, .. } in &refused {
         wait_until_missing(consumer, "smtp").await;
         wait_for(said, SOON, async || {
@@ -121,14 +121,14 @@ async fn a_server_that_is_not_the_one_gets_no_mail_and_the_setting_is_named() {
         assert!(logs.contains(said), "{said}: {logs}");
         assert!(!logs.contains(PASSWORD) && !logs.contains(TOKEN), "{logs}");
         assert_eq!(relay.mails(), 0, "{said}");
-        // A server that counts wrong passwords is not to lock the account: one in 30 s.
+        // At most one login in 30 s, so that a server does not lock the account.
         assert!(u64::from(relay.logins()) <= 1 + begun.elapsed().as_secs() / 30, "{}", relay.logins());
         let plaintext = relay.plaintext();
         assert!(plaintext.iter().all(|it| it.starts_with("EHLO ") || it == "STARTTLS"), "{plaintext:?}");
     }
     drop(refused);
 
-    // It was the way that was wrong, and not the event.
+    // The connection was wrong and not the event, so no dead letter is written.
     let relay = Relay::start(Tls::Starttls, &certificate, TOKEN).await;
     let _consumer = consumer(&world, &relay, "starttls", &authority).spawn().await;
     world.wait_until_recorded(1).await;

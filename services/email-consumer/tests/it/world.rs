@@ -1,5 +1,4 @@
-//! What email-consumer lives among: a database, topics and a url-shortener of its own, each behind a proxy that can
-//! fail.
+//! The environment of a test: its own database, topics and url-shortener, each behind a fault proxy.
 
 use std::{path::Path, time::Duration};
 
@@ -12,10 +11,10 @@ use crate::orders::Publisher;
 const EVENTS: &str = "orders.events";
 const DEAD_LETTERS: &str = "orders.events.email-consumer.dlq";
 
-/// How long anything may take that should happen soon, on a machine that is busy.
+/// Timeout for anything that should happen soon, on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(40);
 
-/// Everything around the service.
+/// The parts around the service.
 pub(crate) struct World {
     pub(crate) postgres: FaultProxy,
     pub(crate) registry: FaultProxy,
@@ -29,14 +28,14 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Makes a world in which the service does not run yet.
+    /// Starts the environment without the service.
     pub(crate) async fn new() -> Self {
         let world = Self::with_unregistered_schemas().await;
         world.publisher.register().await;
         world
     }
 
-    /// Makes a world whose registry does not have our schemas yet.
+    /// Starts the environment without registered schemas.
     pub(crate) async fn with_unregistered_schemas() -> Self {
         let keys = Keys::generate(&scratch_dir("keys"));
         let shortener = start_shortener(&keys).await;
@@ -55,14 +54,14 @@ impl World {
         }
     }
 
-    /// Makes a world in which the service runs.
+    /// Starts the environment and the service.
     pub(crate) async fn with_consumer() -> (Self, Process) {
         let world = Self::new().await;
         let consumer = world.consumer().spawn().await;
         (world, consumer)
     }
 
-    /// Describes the service in this world.
+    /// Returns a builder of the service.
     pub(crate) fn consumer(&self) -> Builder {
         let registry = endpoints().schema_registry_url.replacen(
             &authority(&endpoints().schema_registry_url),
@@ -74,7 +73,7 @@ impl World {
             .env("KAFKA_BOOTSTRAP_SERVERS", &endpoints().kafka_bootstrap_servers)
             .env("SCHEMA_REGISTRY_URL", registry)
             .env("ORDERS_EVENTS_TOPIC", self.event_topic())
-            // Every topic is one test's, so its name is a name for the group as well.
+            // Each test has its own topic, so its name is unique for the group too.
             .env("EMAIL_GROUP_ID", self.event_topic())
             .env("EMAIL_DEAD_LETTER_TOPIC", self.dead_letter_topic())
             .env("SMTP_HOST", self.smtp.addr().ip().to_string())
@@ -93,7 +92,7 @@ impl World {
         self.topics.name(DEAD_LETTERS)
     }
 
-    /// Follows a short link as a browser would, and returns where it leads.
+    /// Follows a short link like a browser, and returns its target.
     pub(crate) async fn follow(&self, short_url: &str) -> String {
         let code = short_url.rsplit('/').next().unwrap();
         let answer = client().get(format!("{}/{code}", self.shortener.http_url())).send().await.unwrap();
@@ -101,14 +100,14 @@ impl World {
         answer.headers()["location"].to_str().unwrap().to_owned()
     }
 
-    /// The kinds of an order's mails, in the order in which they were sent.
+    /// Returns the kinds of the mails of an order, in the order of sending.
     pub(crate) async fn sent_kinds(&self, order_id: uuid::Uuid) -> Vec<String> {
         let sql = "SELECT kind FROM mails WHERE order_id = $1 AND state = 'sent' ORDER BY sent_at";
         let rows = self.database.connect().await.query(sql, &[&order_id]).await.unwrap();
         rows.iter().map(|row| row.get("kind")).collect()
     }
 
-    /// Waits until no event is in hand: every mail that was begun is recorded as sent.
+    /// Waits until no event is in progress: every mail is recorded as sent.
     pub(crate) async fn wait_until_recorded(&self, mails: i64) {
         let database = self.database.connect().await;
         wait_for(&format!("{mails} mails to be recorded as sent"), SOON, async || {
@@ -126,7 +125,7 @@ pub(crate) fn short_link(text: &str) -> String {
     link.unwrap_or_else(|| panic!("no short link in {text}")).to_owned()
 }
 
-/// Returns the value of a counter, named as it is in the exposition format; 0 when it is not there.
+/// Returns the value of a counter by its name in the exposition format; 0 if it is missing.
 pub(crate) async fn metric(process: &Process, series: &str) -> u64 {
     let url = format!("{}/metrics", process.admin_url());
     let text = client().get(url).send().await.unwrap().text().await.unwrap();
@@ -134,7 +133,7 @@ pub(crate) async fn metric(process: &Process, series: &str) -> u64 {
     line.map_or(0, |value| value.parse().unwrap())
 }
 
-/// Waits until `/ready` finds fault with this dependency, and only with this one.
+/// Waits until `/ready` reports only this dependency as down.
 pub(crate) async fn wait_until_missing(process: &Process, dependency: &str) {
     let url = format!("{}/ready", process.admin_url());
     wait_for(&format!("readiness to name {dependency}"), SOON, async || {
@@ -149,7 +148,7 @@ pub(crate) async fn wait_until_missing(process: &Process, dependency: &str) {
     .await;
 }
 
-/// The program is another package's, so cargo does not build it for these tests.
+/// Another package contains the program, so cargo does not build it for these tests.
 async fn start_shortener(keys: &Keys) -> Process {
     let program = Path::new(env!("CARGO_BIN_EXE_email-consumer")).with_file_name("url-shortener");
     assert!(

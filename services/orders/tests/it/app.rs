@@ -1,4 +1,4 @@
-//! A running order service with its own database, topic and keys, and a client of it.
+//! Starts an order service with its own database, topic and keys, and a client.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use testkit::{Builder, Database, Keys, Process, Topics, client, endpoints, scratch_dir, wait_for};
 
-/// How long an order may take to its final state, and a service to recover.
+/// Timeout for an order to become final, and for the service to recover.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 const CATALOGUE: &str = r#"{
@@ -23,7 +23,7 @@ const CATALOGUE: &str = r#"{
   ]
 }"#;
 
-/// The service and what belongs to it.
+/// A running service with its parts.
 pub(crate) struct App {
     pub(crate) process: Process,
     pub(crate) database: Database,
@@ -31,7 +31,7 @@ pub(crate) struct App {
     pub(crate) keys: Keys,
 }
 
-/// What is there before the service is: some tests start it in their own way.
+/// The parts of a service that is not started yet.
 pub(crate) struct Parts {
     pub(crate) database: Database,
     pub(crate) topics: Topics,
@@ -46,12 +46,12 @@ impl Parts {
         Self { database, topics, keys }
     }
 
-    /// Describes the service with these parts.
+    /// Returns a builder of the service.
     pub(crate) fn service(&self) -> Builder {
         self.service_with(CATALOGUE)
     }
 
-    /// Describes the service with these parts and this catalogue.
+    /// Returns a builder of the service with this catalogue.
     pub(crate) fn service_with(&self, catalogue_json: &str) -> Builder {
         let catalogue = scratch_dir("orders-catalogue").join("catalogue.json");
         std::fs::write(&catalogue, catalogue_json).unwrap();
@@ -80,7 +80,7 @@ impl App {
         parts.with(process)
     }
 
-    /// Starts a service that does to itself at a fail point what this says.
+    /// Starts a service with these fail points.
     pub(crate) async fn start_with_fail_point(trap: &str) -> Self {
         let parts = Parts::make().await;
         let process = parts.service().env("MUSTER_FAIL_POINTS", trap).spawn().await;
@@ -95,7 +95,7 @@ impl App {
         self.keys.token("acme", &["orders:write", "orders:read"])
     }
 
-    /// Sends an order; an error means that no answer came.
+    /// Sends an order. An error means that no response arrived.
     pub(crate) async fn try_post(&self, key: &str, body: &Value) -> reqwest::Result<Response> {
         let request = client().post(self.url("/v1/orders")).bearer_auth(self.token());
         request.header("Idempotency-Key", key).json(body).send().await
@@ -105,7 +105,7 @@ impl App {
         self.try_post(key, body).await.unwrap()
     }
 
-    /// Sends an order as a client does that never gives up: again, with the same key, until it is accepted.
+    /// Sends an order, and retries with the same key until it is accepted.
     pub(crate) async fn post_until_accepted(&self, key: &str, body: &Value) -> Value {
         wait_for("the order to be accepted", SOON, async || {
             let response = self.try_post(key, body).await.ok()?;
@@ -114,14 +114,14 @@ impl App {
         .await
     }
 
-    /// Places an order that must be accepted, and returns it.
+    /// Places an order, checks that it is accepted, and returns it.
     pub(crate) async fn place(&self, body: &Value) -> Value {
         let response = self.post(&uuid::Uuid::new_v4().to_string(), body).await;
         assert_eq!(response.status(), StatusCode::ACCEPTED);
         response.json().await.unwrap()
     }
 
-    /// Follows an order to its final state.
+    /// Polls an order until it is final.
     pub(crate) async fn settled(&self, id: &str) -> Value {
         wait_for(&format!("order {id} to be final"), SOON, async || {
             let request = client().get(self.url(&format!("/v1/orders/{id}"))).bearer_auth(self.token());
@@ -131,7 +131,7 @@ impl App {
         .await
     }
 
-    /// Waits until everything is published that was written down.
+    /// Waits until the outbox is empty.
     pub(crate) async fn published(&self) {
         wait_for("the outbox to be empty", SOON, async || {
             (self.count("SELECT count(*) FROM outbox").await == 0).then_some(())
@@ -139,7 +139,7 @@ impl App {
         .await;
     }
 
-    /// How many rows a query finds.
+    /// Returns the result of a `count(*)` query.
     pub(crate) async fn count(&self, sql: &str) -> i64 {
         self.database.connect().await.query_one(sql, &[]).await.unwrap().get(0)
     }

@@ -1,4 +1,4 @@
-//! Who may do what.
+//! Authentication and authorization.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn post_with(app: &App, token: &str) -> Response {
 }
 
 #[tokio::test]
-async fn without_a_good_token_there_is_nothing_to_see() {
+async fn a_request_without_a_valid_token_is_refused() {
     let app = App::start().await;
     let foreign = SigningKey::generate("test").sign(&request(&["orders:write"])).unwrap();
     let mut tampered = app.token();
@@ -41,7 +41,7 @@ async fn without_a_good_token_there_is_nothing_to_see() {
 }
 
 #[tokio::test]
-async fn a_challenge_has_an_error_when_there_was_a_token() {
+async fn a_challenge_contains_an_error_only_if_a_token_was_sent() {
     let app = App::start().await;
     let url = app.url("/v1/orders");
     for (credential, expected) in [
@@ -59,7 +59,7 @@ async fn a_challenge_has_an_error_when_there_was_a_token() {
 }
 
 #[tokio::test]
-async fn tokens_and_keys_of_another_issuer_are_read_as_the_standards_say() {
+async fn tokens_and_keys_of_another_issuer_are_accepted_as_the_rfcs_require() {
     let parts = Parts::make().await;
     let mut jwks: Value = serde_json::from_slice(&std::fs::read(parts.keys.jwks_file()).unwrap()).unwrap();
     let rsa = json!({ "kty": "RSA", "kid": "rsa", "use": "sig", "alg": "RS256", "n": "AQAB", "e": "AQAB" });
@@ -88,7 +88,7 @@ async fn tokens_and_keys_of_another_issuer_are_read_as_the_standards_say() {
 }
 
 #[tokio::test]
-async fn a_scope_allows_what_it_names_and_nothing_else() {
+async fn a_scope_allows_only_its_operations() {
     let app = App::start().await;
     let reader = app.keys.token("acme", &["orders:read"]);
     assert_eq!(post_with(&app, &reader).await.status(), StatusCode::FORBIDDEN);

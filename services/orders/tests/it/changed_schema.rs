@@ -1,4 +1,4 @@
-//! The schema changes under a running service, as when a newer release is rolled out beside it.
+//! Changes of the schema under a running service, as during the rollout of a newer release.
 
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -12,7 +12,7 @@ async fn get(app: &App, path: &str) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
-async fn a_column_of_a_wider_type_stops_nothing() {
+async fn a_column_of_a_wider_type_is_still_readable() {
     let app = App::start().await;
     let before = app.place(&order("TEA", 1)).await;
     let before = id(&before);
@@ -34,7 +34,7 @@ async fn a_column_of_a_wider_type_stops_nothing() {
     }
 }
 
-/// What a newer release has done to an order that this one shall read.
+/// A change of an order by a newer release.
 async fn give_an_unknown_state(app: &App, order_id: &str) {
     let newer = format!(
         "ALTER TABLE orders DISABLE TRIGGER orders_refuse_illegal_change;
@@ -46,7 +46,7 @@ async fn give_an_unknown_state(app: &App, order_id: &str) {
 }
 
 #[tokio::test]
-async fn a_state_that_this_release_does_not_know_is_left_to_a_newer_one() {
+async fn an_order_in_an_unknown_state_is_not_changed() {
     let app = App::start().await;
     let (unknown, known) = (app.place(&order("TEA", 1)).await, app.place(&order("TEA", 1)).await);
     for order in [&unknown, &known] {
@@ -69,13 +69,13 @@ async fn a_state_that_this_release_does_not_know_is_left_to_a_newer_one() {
     app.settled(id(&next)).await;
 }
 
-/// What a newer release has put after the steps that this one knows.
+/// A step of a newer release.
 const NEWER_STEP: &str = "\
 ALTER TABLE order_process DROP CONSTRAINT order_process_step_check;
 INSERT INTO order_process (order_id, step, due_at) SELECT id, 'charge_payment', now() - interval '1 hour' FROM orders";
 
 #[tokio::test]
-async fn a_step_that_this_release_does_not_know_is_left_to_a_newer_one() {
+async fn an_order_at_an_unknown_step_is_not_claimed() {
     let app = App::start().await;
     let theirs = app.place(&order("TEA", 1)).await;
     app.settled(id(&theirs)).await;
@@ -88,7 +88,7 @@ async fn a_step_that_this_release_does_not_know_is_left_to_a_newer_one() {
     assert_eq!(app.count(untouched).await, 1);
 }
 
-/// An order that no process works on.
+/// An order without a row in `order_process`.
 const INSERT: &str = "\
 INSERT INTO orders VALUES ('00000000-0000-4000-8000-000000000001', 'acme', 'ada@example.com', 'pending', NULL, 1, 'EUR', 1,
     now(), now());
@@ -103,7 +103,7 @@ const WAITING: &str = "\
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
 #[tokio::test]
-async fn an_order_is_read_as_it_was_at_one_moment() {
+async fn an_order_is_read_in_one_snapshot() {
     let app = App::start().await;
     let admin = app.database.connect().await;
     admin.batch_execute(INSERT).await.unwrap();

@@ -1,4 +1,4 @@
-//! SIGKILL between any two writes: whatever the client was told stays true, and what it was not told can be asked again.
+//! SIGKILL between every two writes: acknowledged orders stay, and a client can retry requests without a response.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,16 +7,15 @@ use testkit::Kafka;
 
 use crate::app::{App, id, order};
 
-/// How long the process may take to reach its fail point.
+/// Timeout for the process to reach its fail point.
 const REACHED: Duration = Duration::from_secs(30);
 
-/// Lets the service die at a point while it works on one order, starts it again, and checks that there is one order with
-/// one effect.
+/// Kills the service at a fail point while it works on one order, restarts it, and checks that one order with one effect exists.
 async fn survives_death_at(point: &str) {
     let mut app = App::start_with_fail_point(&format!("{point}=kill")).await;
     let body = order("TEA", 1);
 
-    // The answer may be lost with the process; the client then asks again with the same key.
+    // The response may be lost with the process; then the client retries with the same key.
     drop(app.try_post("crash", &body).await);
     let status = app.process.wait_exit(REACHED).await;
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{point}: {status}");
@@ -33,7 +32,7 @@ async fn survives_death_at(point: &str) {
     assert_one_event_of_each_type(&app, point).await;
 }
 
-/// An event may be published twice; it then carries the same id, and the first of each type are in order.
+/// A duplicate event has the same id, and the first events of each type are in order.
 async fn assert_one_event_of_each_type(app: &App, point: &str) {
     app.published().await;
     let records = Kafka::read(app.topics.name("orders.events"), 2).await;
@@ -51,7 +50,7 @@ async fn assert_one_event_of_each_type(app: &App, point: &str) {
 }
 
 #[tokio::test]
-async fn at_any_point_of_placing_an_order() {
+async fn a_kill_while_an_order_is_placed_loses_and_repeats_nothing() {
     let points = [
         "idempotency.locked",
         "idempotency.claimed",
@@ -65,7 +64,7 @@ async fn at_any_point_of_placing_an_order() {
 }
 
 #[tokio::test]
-async fn at_any_point_of_the_order_process() {
+async fn a_kill_during_the_order_process_loses_and_repeats_nothing() {
     let points = [
         "orders.process.taken",
         "orders.process.reserved",
@@ -75,15 +74,15 @@ async fn at_any_point_of_the_order_process() {
     join_all(points.map(survives_death_at)).await;
 }
 
-/// Lets the service die at a point while it works on a group of orders, and checks that each has one effect.
+/// Kills the service at a fail point while it processes a group of orders, and checks that each order has one effect.
 async fn group_survives_death_at(point: &str) {
     const ORDERS: u32 = 8;
-    // The order before the group passes the point, too.
+    // The order before the group hits the fail point too.
     let mut app = App::start_with_fail_point(&format!("{point}=kill@2")).await;
     let first = app.place(&order("TEA", 1)).await;
     app.settled(id(&first)).await;
-    let mut somebody = app.database.connect().await;
-    let lock = somebody.transaction().await.unwrap();
+    let mut other = app.database.connect().await;
+    let lock = other.transaction().await.unwrap();
     lock.execute("SELECT FROM stock WHERE sku = 'TEA' FOR UPDATE", &[]).await.unwrap();
     let keys: Vec<String> = (0..ORDERS).map(|number| format!("order-{number}")).collect();
     let body = order("TEA", 1);
@@ -106,12 +105,12 @@ async fn group_survives_death_at(point: &str) {
 }
 
 #[tokio::test]
-async fn at_any_point_of_the_process_of_several_orders() {
+async fn a_kill_while_a_group_of_orders_is_processed_loses_and_repeats_nothing() {
     let points = ["orders.process.reserved", "orders.process.before_commit", "orders.process.committed"];
     join_all(points.map(group_survives_death_at)).await;
 }
 
 #[tokio::test]
-async fn at_any_point_of_publishing() {
+async fn a_kill_while_events_are_published_loses_no_event() {
     join_all(["outbox.published", "outbox.deleted"].map(survives_death_at)).await;
 }

@@ -1,4 +1,4 @@
-//! Placing and seeing an order.
+//! Placing and reading an order.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ async fn an_order_is_accepted_priced_and_confirmed() {
 }
 
 #[tokio::test]
-async fn every_change_emits_an_event_in_order() {
+async fn every_change_of_state_publishes_an_event_in_order() {
     let app = App::start().await;
     let confirmed = app.place(&order("TEA", 1)).await;
     let rejected = app.place(&order("GONE", 1)).await;
@@ -57,7 +57,7 @@ async fn every_change_emits_an_event_in_order() {
 }
 
 #[tokio::test]
-async fn an_order_of_another_tenant_is_not_found() {
+async fn an_order_of_another_tenant_returns_404() {
     let app = App::start().await;
     let placed = app.place(&order("TEA", 1)).await;
     let stranger = app.keys.token("globex", &["orders:write", "orders:read"]);

@@ -1,4 +1,4 @@
-//! A dependency is down for a while.
+//! Outages of dependencies.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use testkit::{Database, FaultProxy, Kafka, PrivateKafka, client, endpoints, wait
 
 use crate::app::{App, Parts, SOON, id, order};
 
-/// How long a client may have to wait for a 503: the request timeout, and some for a busy machine.
+/// Maximum wait for a 503: the request timeout, and a margin for a busy machine.
 const QUICKLY: Duration = Duration::from_secs(8);
 
 async fn readiness(app: &App) -> (StatusCode, Value) {
@@ -16,7 +16,7 @@ async fn readiness(app: &App) -> (StatusCode, Value) {
     (response.status(), response.json().await.unwrap())
 }
 
-/// Waits until readiness says that this dependency, and no other, is down.
+/// Waits until readiness reports only this dependency as down.
 async fn reported_down(app: &App, dependency: &str) -> StatusCode {
     wait_for(&format!("readiness to name {dependency}"), SOON, async || {
         let (status, report) = readiness(app).await;
@@ -45,7 +45,7 @@ async fn start_behind_proxy() -> (App, FaultProxy) {
 }
 
 #[tokio::test]
-async fn postgres_refuses_connections() {
+async fn while_postgresql_refuses_connections_requests_return_503() {
     let (app, proxy) = start_behind_proxy().await;
     let before = app.place(&order("TEA", 1)).await;
 
@@ -62,7 +62,7 @@ async fn postgres_refuses_connections() {
 }
 
 #[tokio::test]
-async fn postgres_falls_silent() {
+async fn while_postgresql_does_not_answer_requests_return_503_in_time() {
     let (app, proxy) = start_behind_proxy().await;
     app.place(&order("TEA", 1)).await;
 
@@ -76,7 +76,7 @@ async fn postgres_falls_silent() {
 }
 
 #[tokio::test]
-async fn postgres_is_not_there_at_start() {
+async fn the_service_starts_while_postgresql_is_down() {
     let proxy = FaultProxy::start(Database::server()).await;
     proxy.cut();
     let parts = Parts::make().await;
@@ -92,7 +92,7 @@ async fn postgres_is_not_there_at_start() {
 }
 
 #[tokio::test]
-async fn the_registry_is_not_there_at_start() {
+async fn the_service_starts_while_the_schema_registry_is_down() {
     let upstream = endpoints().schema_registry_url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let proxy = FaultProxy::start(upstream.0).await;
     proxy.cut();
@@ -108,14 +108,14 @@ async fn the_registry_is_not_there_at_start() {
     let placed = app.post_until_accepted("early", &order("TEA", 1)).await;
     assert_eq!(app.settled(id(&placed)).await["state"], "confirmed");
 
-    // Schema ids are known now: the registry may go again.
+    // The schema ids are cached now; the registry is not needed any more.
     proxy.cut();
     let placed = app.place(&order("TEA", 1)).await;
     assert_eq!(app.settled(id(&placed)).await["state"], "confirmed");
 }
 
 #[tokio::test]
-async fn kafka_is_down_for_a_while() {
+async fn while_kafka_is_down_orders_are_accepted_and_published_later() {
     let mut kafka = PrivateKafka::start().await;
     let parts = Parts::make().await;
     let topic = parts.topics.name("orders.events").to_owned();

@@ -1,4 +1,4 @@
-//! What stands before the handlers: deadlines, admission, validators for polling, response headers.
+//! Request deadlines, admission, entity tags and response headers.
 
 use futures::future::join_all;
 use reqwest::{RequestBuilder, Response, StatusCode};
@@ -30,7 +30,7 @@ async fn code(response: Response) -> String {
 }
 
 #[tokio::test]
-async fn a_deadline_ends_the_work_and_not_just_the_wait() {
+async fn a_request_deadline_cancels_the_transaction() {
     let app = App::start().await;
     let lock = app.database.connect().await;
     lock.batch_execute("BEGIN; LOCK TABLE products IN ACCESS EXCLUSIVE MODE").await.unwrap();
@@ -52,7 +52,7 @@ async fn a_deadline_ends_the_work_and_not_just_the_wait() {
 }
 
 #[tokio::test]
-async fn while_new_orders_are_shed_old_ones_can_be_polled() {
+async fn orders_can_be_polled_while_new_orders_are_shed() {
     let app = start_with(|process| {
         ["ACQUIRE", "LOCK", "STATEMENT", "TRANSACTION"]
             .iter()
@@ -88,7 +88,7 @@ async fn while_new_orders_are_shed_old_ones_can_be_polled() {
 }
 
 #[tokio::test]
-async fn a_throttled_order_leaves_no_record_and_can_be_sent_again() {
+async fn a_rate_limited_order_leaves_no_record_and_can_be_retried() {
     let app =
         start_with(|process| process.env("QUOTA_REQUESTS_PER_SECOND", "1").env("QUOTA_BURST", "2")).await;
     let mut accepted = 0;
@@ -110,7 +110,7 @@ async fn a_throttled_order_leaves_no_record_and_can_be_sent_again() {
 }
 
 #[tokio::test]
-async fn an_order_is_sent_again_only_when_its_state_has_changed() {
+async fn an_order_with_a_matching_etag_returns_304_until_it_changes() {
     let app = App::start().await;
     let lock = app.database.connect().await;
     lock.batch_execute("BEGIN; LOCK TABLE stock IN ACCESS EXCLUSIVE MODE").await.unwrap();
@@ -148,7 +148,7 @@ async fn an_order_is_sent_again_only_when_its_state_has_changed() {
 }
 
 #[tokio::test]
-async fn a_scanner_finds_nothing_missing_on_the_public_page() {
+async fn the_tracking_page_has_all_security_headers() {
     let app = start_with(|process| process.env("ORDERS_PUBLIC_URL", "https://orders.example")).await;
     let page = client().get(app.url("/track/x")).send().await.unwrap();
     let headers = page.headers();
@@ -180,13 +180,13 @@ async fn a_scanner_finds_nothing_missing_on_the_public_page() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_learns_nothing_about_the_request() {
+async fn an_unauthorized_caller_gets_no_details_about_the_request() {
     let app = App::start().await;
     let reader = app.keys.token("acme", &["orders:read"]);
     let bodies =
         ["{".to_owned(), "[]".to_owned(), "{}".to_owned(), json!({"lines": "x".repeat(100_000)}).to_string()];
     for body in bodies {
-        // There is no key either, and the content type is wrong.
+        // The key is missing too, and the content type is wrong.
         let request = || client().post(app.url("/v1/orders")).body(body.clone());
         let anonymous = request().send().await.unwrap();
         assert_eq!(anonymous.status(), StatusCode::UNAUTHORIZED, "{body:.40}");

@@ -1,4 +1,4 @@
-//! What the repetition of a request does.
+//! Retries with an idempotency key.
 
 use futures::future::join_all;
 use reqwest::StatusCode;
@@ -8,7 +8,7 @@ use testkit::client;
 use crate::app::{App, Parts, order};
 
 #[tokio::test]
-async fn the_same_request_again_gets_the_same_answer_and_places_one_order() {
+async fn a_retry_replays_the_response_and_places_one_order() {
     let app = App::start().await;
     let first = app.post("again", &order("TEA", 1)).await;
     let again = app.post("again", &order("TEA", 1)).await;
@@ -22,12 +22,12 @@ async fn the_same_request_again_gets_the_same_answer_and_places_one_order() {
     assert_eq!(app.count("SELECT count(*) FROM orders").await, 1);
 }
 
-/// As another repetition has it at the same moment.
+/// Holds the lock of a key, like a concurrent retry.
 const LOCK_KEY: &str =
     "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('acme' || E'\\x1f' || 'again', 0))";
 
 #[tokio::test]
-async fn a_finished_request_is_replayed_while_another_repetition_has_the_lock() {
+async fn a_stored_response_is_replayed_while_another_retry_holds_the_lock() {
     let app = App::start().await;
     app.post("again", &order("TEA", 1)).await;
     let other = app.database.connect().await;
@@ -41,11 +41,11 @@ async fn a_finished_request_is_replayed_while_another_repetition_has_the_lock() 
     let expire = "UPDATE idempotency_keys SET expires_at = now() - interval '1 second'";
     app.database.connect().await.execute(expire, &[]).await.unwrap();
     let expired = app.post("again", &order("TEA", 1)).await;
-    assert_eq!(expired.status(), StatusCode::CONFLICT, "somebody is about to use the key anew");
+    assert_eq!(expired.status(), StatusCode::CONFLICT, "other is about to use the key anew");
 }
 
 #[tokio::test]
-async fn a_quoted_key_and_another_spelling_of_the_body_are_the_same_request() {
+async fn a_quoted_key_and_an_equivalent_json_body_are_the_same_request() {
     let app = App::start().await;
     app.post("8e03978e", &order("TEA", 1)).await;
 
@@ -62,7 +62,7 @@ async fn a_quoted_key_and_another_spelling_of_the_body_are_the_same_request() {
 }
 
 #[tokio::test]
-async fn the_same_key_with_another_body_is_refused_and_says_what_differs() {
+async fn a_reused_key_with_another_body_is_refused_and_the_differences_are_named() {
     let app = App::start().await;
     app.post("mine", &order("TEA", 1)).await;
 
@@ -87,11 +87,11 @@ async fn the_same_key_with_another_body_is_refused_and_says_what_differs() {
 }
 
 #[tokio::test]
-async fn a_row_that_an_older_replica_wrote_says_less_and_nothing_wrong() {
+async fn a_reused_key_of_a_row_from_the_previous_release_names_no_differences() {
     let app = App::start().await;
     app.post("mine", &order("TEA", 1)).await;
     let database = app.database.connect().await;
-    // An older replica leaves the column empty, or, over an expired row, as it was.
+    // An older replica leaves the column empty; if it replaces an expired row, the column keeps its old value.
     for older in ["NULL", "'{\"\": \"0011223344556677\", \"/customer_email\": \"00\", \"/lines\": \"00\"}'"] {
         database.batch_execute(&format!("UPDATE idempotency_keys SET body_parts = {older}")).await.unwrap();
         let replay = app.post("mine", &order("TEA", 1)).await;
@@ -106,14 +106,14 @@ async fn a_row_that_an_older_replica_wrote_says_less_and_nothing_wrong() {
 }
 
 #[tokio::test]
-async fn fifty_at_once_place_one_order() {
+async fn fifty_concurrent_retries_place_one_order() {
     let app = App::start().await;
     let body = order("TEA", 1);
     let responses = join_all((0..50).map(|_| app.post("race", &body))).await;
 
     let mut ids = Vec::new();
     for response in responses {
-        // A crowd may also find no connection free in time; either way it is told to come back.
+        // The pool may also have no connection in time. In both cases, the response asks for a retry.
         if matches!(response.status(), StatusCode::CONFLICT | StatusCode::SERVICE_UNAVAILABLE) {
             assert!(response.headers().contains_key("retry-after"));
         } else {
@@ -127,7 +127,7 @@ async fn fifty_at_once_place_one_order() {
 }
 
 #[tokio::test]
-async fn a_refused_request_leaves_no_record_so_its_key_can_be_used_again() {
+async fn the_key_of_a_refused_request_can_be_reused() {
     let app = App::start().await;
     for wrong in [order("NOT-SOLD", 1), order("TEA", 0), json!({})] {
         assert!(app.post("retry", &wrong).await.status().is_client_error());
@@ -140,7 +140,7 @@ async fn a_refused_request_leaves_no_record_so_its_key_can_be_used_again() {
 }
 
 #[tokio::test]
-async fn a_key_is_free_again_once_it_has_expired() {
+async fn an_expired_key_can_be_reused() {
     let app = App::start().await;
     app.post("old", &order("TEA", 1)).await;
     let database = app.database.connect().await;
@@ -158,7 +158,7 @@ async fn a_key_is_free_again_once_it_has_expired() {
 }
 
 #[tokio::test]
-async fn of_many_that_find_an_expired_key_one_takes_it() {
+async fn concurrent_requests_with_an_expired_key_place_one_order() {
     let app = App::start().await;
     app.post("old", &order("TEA", 1)).await;
     let database = app.database.connect().await;
@@ -174,7 +174,7 @@ async fn of_many_that_find_an_expired_key_one_takes_it() {
 }
 
 #[tokio::test]
-async fn a_purge_meanwhile_takes_no_key_that_is_in_use() {
+async fn retention_deletes_no_key_that_is_in_use() {
     let parts = Parts::make().await;
     let (first, second) = (parts.service().spawn().await, parts.service());
     let app = parts.with(first);
@@ -185,7 +185,7 @@ async fn a_purge_meanwhile_takes_no_key_that_is_in_use() {
     let expire = "UPDATE idempotency_keys SET expires_at = now() - interval '1 second'";
     database.execute(expire, &[]).await.unwrap();
 
-    // A replica purges first thing; the keys are used again at the same time.
+    // A replica runs retention at its start, at the same time as the keys are reused.
     let body = order("TEA", 2);
     let again = join_all((0..20).map(|key| {
         let (app, body) = (&app, &body);
@@ -202,7 +202,7 @@ async fn a_purge_meanwhile_takes_no_key_that_is_in_use() {
 }
 
 #[tokio::test]
-async fn a_retry_across_a_release_that_compares_bodies_differently_is_not_refused() {
+async fn a_retry_after_a_change_of_the_fingerprint_version_is_replayed() {
     let app = App::start().await;
     app.post("before", &order("TEA", 1)).await;
     let older = "UPDATE idempotency_keys SET fingerprint_version = fingerprint_version - 1, body_hash = ''";
@@ -215,7 +215,7 @@ async fn a_retry_across_a_release_that_compares_bodies_differently_is_not_refuse
 }
 
 #[tokio::test]
-async fn only_what_belongs_to_the_result_is_stored() {
+async fn only_headers_of_the_result_are_stored() {
     let app = App::start().await;
     let first = app.post("mine", &order("TEA", 1)).await;
     let database = app.database.connect().await;
@@ -226,7 +226,7 @@ async fn only_what_belongs_to_the_result_is_stored() {
 }
 
 #[tokio::test]
-async fn a_key_of_one_tenant_says_nothing_to_another_and_survives_a_new_token() {
+async fn keys_are_separate_for_each_tenant_and_independent_of_the_token() {
     let app = App::start().await;
     app.post("shared", &order("TEA", 1)).await;
     for (tenant, replayed) in [("acme", true), ("globex", false)] {
@@ -240,14 +240,14 @@ async fn a_key_of_one_tenant_says_nothing_to_another_and_survives_a_new_token() 
 }
 
 #[tokio::test]
-async fn keys_that_are_forgotten_before_they_are_repeated_are_refused_at_start_up() {
+async fn a_retention_below_the_retry_window_is_refused_at_start_up() {
     let parts = Parts::make().await;
     let output = parts.service().env("IDEMPOTENCY_RETRY_WINDOW_S", "259200").expect_refusal().await;
     assert!(output.contains("IDEMPOTENCY_RETENTION_S (259200) must be greater than"), "{output}");
 }
 
 #[tokio::test]
-async fn what_became_of_requests_is_counted() {
+async fn the_outcomes_of_requests_are_counted() {
     let app = App::start().await;
     for quantity in [1, 1, 2] {
         app.post("counted", &order("TEA", quantity)).await;
@@ -261,7 +261,7 @@ async fn what_became_of_requests_is_counted() {
 }
 
 #[tokio::test]
-async fn a_replay_needs_the_permission_of_the_request() {
+async fn a_replay_needs_the_same_scope() {
     let app = App::start().await;
     app.post("secret", &order("TEA", 1)).await;
     let reader = app.keys.token("acme", &["orders:read"]);

@@ -1,4 +1,4 @@
-//! Everything a client can do wrong, and what it is told.
+//! Invalid requests and their errors.
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ fn pointers(error: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_order_is_refused_and_the_place_is_named() {
+async fn an_invalid_body_is_refused_with_a_pointer() {
     let app = App::start().await;
     let email = "ada@example.com";
     let lines = json!([{ "sku": "TEA", "quantity": 1 }]);
@@ -74,7 +74,7 @@ async fn all_problems_are_reported_at_once() {
 }
 
 #[tokio::test]
-async fn products_that_are_not_sold_are_named() {
+async fn unknown_products_are_named() {
     let app = App::start().await;
     let body = json!({
         "customer_email": "ada@example.com",
@@ -85,7 +85,7 @@ async fn products_that_are_not_sold_are_named() {
 }
 
 #[tokio::test]
-async fn products_of_two_currencies_are_two_orders() {
+async fn an_order_with_two_currencies_is_refused() {
     let app = App::start().await;
     let body = json!({
         "customer_email": "ada@example.com",
@@ -95,7 +95,7 @@ async fn products_of_two_currencies_are_two_orders() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_json_is_refused() {
+async fn a_malformed_json_body_is_refused() {
     let app = App::start().await;
     let json_type = ("content-type", "application/json");
     for body in ["", "{", "{\"customer_email\":", "not json"] {
@@ -109,7 +109,7 @@ async fn a_body_that_is_no_json_is_refused() {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_is_required_and_has_a_form() {
+async fn an_idempotency_key_is_required_and_must_be_well_formed() {
     let app = App::start().await;
     let without = client().post(app.url("/v1/orders")).bearer_auth(app.token()).json(&order("TEA", 1));
     refused(without, StatusCode::BAD_REQUEST, "missing_idempotency_key").await;
@@ -123,7 +123,7 @@ async fn an_idempotency_key_is_required_and_has_a_form() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found_and_what_is_not_allowed_says_what_is() {
+async fn unknown_paths_return_404_and_other_methods_name_the_allowed_ones() {
     let app = App::start().await;
     let unknown = uuid::Uuid::now_v7();
     for path in
@@ -149,7 +149,7 @@ async fn what_is_not_there_is_not_found_and_what_is_not_allowed_says_what_is() {
 }
 
 #[tokio::test]
-async fn the_same_error_comes_as_problem_details_when_asked_for() {
+async fn an_error_is_returned_as_problem_details_on_request() {
     let app = App::start().await;
     let response =
         post(&app).header("accept", "application/problem+json").json(&json!({})).send().await.unwrap();

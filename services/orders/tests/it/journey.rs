@@ -1,4 +1,4 @@
-//! What becomes late is counted while it is late, and what waited through a restart too.
+//! Counts of late orders, also across a restart.
 
 use testkit::{client, wait_for};
 
@@ -21,7 +21,7 @@ async fn due_and_late(app: &App, due: f64, late: f64) {
 }
 
 #[tokio::test]
-async fn an_order_that_hangs_is_late_while_it_hangs_and_once() {
+async fn an_order_that_is_stuck_counts_as_late_once() {
     let parts = Parts::make().await;
     let process = parts.service().env("ORDERS_FINAL_WITHIN_S", "1").spawn().await;
     let mut app = parts.with(process);
@@ -29,8 +29,8 @@ async fn an_order_that_hangs_is_late_while_it_hangs_and_once() {
     app.settled(id(&quick)).await;
     due_and_late(&app, 1.0, 0.0).await;
 
-    let mut somebody = app.database.connect().await;
-    let lock = somebody.transaction().await.unwrap();
+    let mut other = app.database.connect().await;
+    let lock = other.transaction().await.unwrap();
     lock.batch_execute("LOCK TABLE stock IN SHARE ROW EXCLUSIVE MODE").await.unwrap();
     let hung = app.place(&order("TEA", 1)).await;
     due_and_late(&app, 2.0, 1.0).await;
@@ -38,7 +38,7 @@ async fn an_order_that_hangs_is_late_while_it_hangs_and_once() {
     assert_eq!(metric(&app, "orders_overdue").await, Some(1.0));
     assert!(metric(&app, "orders_oldest_unfinished_seconds").await.unwrap() >= 1.0);
 
-    // Without a catalogue, whose products would wait for the lock.
+    // Without a catalogue, because its products would wait for the lock.
     app.process.remove_env("ORDERS_CATALOGUE_FILE");
     app.process.kill().await;
     app.process.restart().await;

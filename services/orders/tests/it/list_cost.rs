@@ -1,4 +1,4 @@
-//! What a page costs, as the database counts it: the rows it reads, whatever the machine.
+//! The cost of a page: the number of rows that the database reads.
 
 use testkit::{Database, wait_for};
 
@@ -18,20 +18,20 @@ FROM generate_series(0, 29999) AS n";
 /// Pages of each list.
 const PAGES: usize = 9;
 
-/// Rows that are read to plan the statements of the order process: of a join the planner looks at the lowest and the highest key.
+/// Rows that the planner reads for the statements of the order process: the lowest and the highest key of each join.
 const PLANNING: i64 = 16;
 
-/// Requests after which every session has planned the statement often enough to plan it without its values from then on.
+/// Number of requests after which every session may use a generic plan.
 const WARM_UP: usize = 60;
 
-/// The sessions of the service, as the server sees them.
+/// The sessions of the service in PostgreSQL.
 const SESSIONS: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
 
 const READ: &str =
     "SELECT seq_tup_read, coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables WHERE relname = 'orders'";
 
-/// Walks from the first page of a list on, and returns how many orders the pages had.
+/// Reads a list from its first page, and returns the number of orders.
 async fn walk(listing: &Listing<'_>, query: &str) -> usize {
     let mut cursor = String::new();
     let mut shown = 0;
@@ -44,10 +44,10 @@ async fn walk(listing: &Listing<'_>, query: &str) -> usize {
     shown
 }
 
-/// Returns how many rows were read from the table: in whole scans, and by way of an index.
+/// Returns the number of rows that were read from the table, by sequential scans and by index scans.
 async fn rows_read(database: &Database) -> (i64, i64) {
     let session = database.connect().await;
-    // A session reports what it read when it ends, at the latest.
+    // A session reports its statistics at its end, at the latest.
     wait_for("the sessions to end", SOON, async || {
         let sessions: i64 = session.query_one(SESSIONS, &[]).await.unwrap().get(0);
         (sessions == 0).then_some(())
@@ -63,7 +63,7 @@ async fn fill(database: &Database) {
 }
 
 #[tokio::test]
-async fn a_page_reads_the_orders_it_shows_and_one_more() {
+async fn a_page_reads_one_row_more_than_it_returns() {
     let mut app = App::start().await;
     fill(&app.database).await;
     app.database.connect().await.batch_execute("ANALYZE orders").await.unwrap();
@@ -89,10 +89,10 @@ async fn a_page_reads_the_orders_it_shows_and_one_more() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_older_than_the_orders_reads_no_more() {
+async fn a_page_in_an_old_session_reads_no_more_rows() {
     let mut app = App::start().await;
     let listing = Listing::of(&app, "acme").await;
-    // While there is nothing to read, every plan looks good, one without the values of the filters too.
+    // While the table is empty, every plan looks cheap, including a generic plan.
     for _ in 0..WARM_UP {
         listing.page("").await;
     }

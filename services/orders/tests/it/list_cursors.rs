@@ -1,4 +1,4 @@
-//! Cursors of a list that are not what they should be, and those that are.
+//! Valid and invalid cursors.
 
 use testkit::wait_for;
 
@@ -18,7 +18,7 @@ async fn code(listing: &Listing<'_>, query: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_cursor_that_was_made_up_or_changed_is_invalid() {
+async fn a_forged_or_changed_cursor_is_invalid() {
     let app = App::start().await;
     let listing = Listing::of(&app, "acme").await;
     listing.insert(&[Row::at(0), Row::at(1)]).await;
@@ -43,7 +43,7 @@ async fn a_cursor_of_another_tenant_is_foreign() {
 }
 
 #[tokio::test]
-async fn a_cursor_is_for_the_filters_and_the_order_it_was_made_for() {
+async fn a_cursor_is_bound_to_its_filters_and_sort_order() {
     let app = App::start().await;
     let listing = Listing::of(&app, "acme").await;
     let rows: Vec<_> = (0..4).map(Row::at).collect();
@@ -62,7 +62,7 @@ async fn a_cursor_is_for_the_filters_and_the_order_it_was_made_for() {
     ] {
         assert_eq!(code(&listing, &format!("{other}&cursor={cursor}")).await, "cursor_mismatch", "{other}");
     }
-    // Another spelling, another place in the query and another limit are the same question.
+    // Another spelling, another position in the query and another limit are the same list.
     let same =
         "customer=ada%40example.com&order=newest&state=pending&created_from=2025-01-01T01:00:00%2B01:00";
     for (limit, shown) in [(1, 1), (2, 2), (200, 3)] {
@@ -88,7 +88,7 @@ async fn a_cursor_expires() {
 }
 
 #[tokio::test]
-async fn an_order_that_a_page_begins_beside_may_go() {
+async fn a_page_starts_correctly_after_its_anchor_is_deleted() {
     let app = App::start().await;
     let listing = Listing::of(&app, "acme").await;
     let rows: Vec<_> = (0..6).map(Row::at).collect();
@@ -100,7 +100,7 @@ async fn an_order_that_a_page_begins_beside_may_go() {
     let back = listing.page(&format!("order=oldest&cursor={}", second.prev().unwrap())).await;
     assert_eq!(back.ids(), ids(&rows[..2]));
 
-    // All that was left is deleted: the end says so, and the way back leads to what is there.
+    // All remaining orders are deleted: the page is empty, and `prev` leads to the existing ones.
     listing.delete(&rows[3..]).await;
     let end = listing.page(&format!("order=oldest&cursor={}", first.next().unwrap())).await;
     assert_eq!((end.ids().len(), end.next()), (0, None));
@@ -109,7 +109,7 @@ async fn an_order_that_a_page_begins_beside_may_go() {
 }
 
 #[tokio::test]
-async fn keys_are_rotated_under_pages_in_flight() {
+async fn a_key_rotation_does_not_invalidate_cursors() {
     let mut app = App::start().await;
     let (old, new) = (format!("test:{}", "22".repeat(32)), format!("next:{}", "44".repeat(32)));
     let rows: Vec<_> = (0..3).map(Row::at).collect();
@@ -130,7 +130,7 @@ async fn keys_are_rotated_under_pages_in_flight() {
 }
 
 #[tokio::test]
-async fn keys_of_another_form_are_refused_and_not_repeated() {
+async fn malformed_cursor_keys_are_refused_and_not_logged() {
     let parts = Parts::make().await;
     let key = "abcd".repeat(16);
     for keys in [key.clone(), format!("id:{key},"), format!("id:{key},id:{key}"), format!("ID:{key}")] {

@@ -1,4 +1,4 @@
-//! Walks through a list while orders come and go: an order that is there throughout comes exactly once, in both directions.
+//! Reads of a whole list during inserts and deletes: an order that remains appears exactly once, in both directions.
 
 use std::{
     collections::BTreeSet,
@@ -17,10 +17,10 @@ use crate::{
     listing::{Listing, Page, Row, ids},
 };
 
-/// Walks that the property is tried on; each is some ten requests.
+/// Number of generated cases, of about ten requests each.
 const WALKS: u32 = 16;
 
-/// What a walk meets: orders that stay, and for each page orders that are there for it and no other.
+/// A generated case: orders that remain, and for each page orders that exist only during its read.
 #[derive(Clone, Debug)]
 struct Walk {
     stays: BTreeSet<Row>,
@@ -30,7 +30,7 @@ struct Walk {
     in_state: Option<&'static str>,
 }
 
-/// Few times, so that many orders share one.
+/// A few times, so that many orders have the same one.
 fn rows(at_most: usize) -> impl Strategy<Value = BTreeSet<Row>> {
     let state = prop_oneof![2 => Just("pending"), 1 => Just("confirmed")];
     let row = (0_i64..5, any::<u128>(), state).prop_map(|(at, id, state)| Row {
@@ -56,7 +56,7 @@ impl Walk {
         format!("order={order}&limit={limit}{state}{cursor}")
     }
 
-    /// The orders that must come, in the order in which they must.
+    /// The expected orders, in their expected sequence.
     fn expected(&self) -> Vec<String> {
         let wanted = self.stays.iter().filter(|row| self.in_state.is_none_or(|state| row.state == state));
         let mut expected = ids(wanted);
@@ -66,13 +66,13 @@ impl Walk {
         expected
     }
 
-    /// Those of a page's orders that stay.
+    /// The orders of a page that remain.
     fn staying(&self, page: &Page) -> Vec<String> {
         let stays: BTreeSet<_> = ids(&self.stays).into_iter().collect();
         page.ids().into_iter().filter(|id| stays.contains(id)).collect()
     }
 
-    /// Walks from the beginning to the end and back; `change` is what happens before each page.
+    /// Reads all pages forwards and backwards. `change` runs before each page.
     async fn there_and_back(&self, listing: &Listing<'_>, mut change: impl AsyncFnMut()) {
         let (mut forth, mut back) = (Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
@@ -102,20 +102,20 @@ impl Walk {
 }
 
 #[test]
-fn what_stays_comes_exactly_once_in_both_directions() {
+fn a_remaining_order_appears_exactly_once_in_both_directions() {
     let runtime = Runtime::new().unwrap();
     let app = runtime.block_on(App::start());
     let mut runner = TestRunner::new(Config { cases: WALKS, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&walks(), |walk| {
         runtime.block_on(async {
-            // A tenant of its own for each, so that none sees what another left behind.
+            // Each case has its own tenant.
             let listing = Listing::of(&app, &Uuid::new_v4().to_string()).await;
             listing.insert(&walk.stays).await;
             let mut changes = walk.comes.iter().cycle();
             let mut gone = Vec::new();
             walk.there_and_back(&listing, async || {
                 listing.delete(&gone).await;
-                // The same order does not come again: a new one comes at the same time.
+                // A deleted order is not inserted again; a new order has the same time.
                 let anew = |row: &Row| Row { id: Uuid::new_v4(), ..row.clone() };
                 gone = changes.next().unwrap().iter().map(anew).collect::<Vec<_>>();
                 listing.insert(&gone).await;
@@ -128,7 +128,7 @@ fn what_stays_comes_exactly_once_in_both_directions() {
 }
 
 #[test]
-fn without_changes_prev_leads_back_to_the_very_pages() {
+fn without_changes_prev_returns_the_same_pages() {
     let runtime = Runtime::new().unwrap();
     let app = runtime.block_on(App::start());
     let mut runner = TestRunner::new(Config { cases: WALKS, failure_persistence: None, ..Config::default() });
@@ -155,7 +155,7 @@ fn without_changes_prev_leads_back_to_the_very_pages() {
 }
 
 #[tokio::test]
-async fn what_stays_comes_exactly_once_while_others_write() {
+async fn a_remaining_order_appears_exactly_once_during_concurrent_writes() {
     let app = App::start().await;
     let (listing, writing) = (Listing::of(&app, "acme").await, Listing::of(&app, "acme").await);
     let stays: BTreeSet<_> = (0..60).map(|n| Row::at(n / 4)).collect();

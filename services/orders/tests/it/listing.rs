@@ -1,4 +1,4 @@
-//! Orders put straight into the database, and a client that lists them.
+//! Inserts orders directly into the database, and lists them.
 
 use chrono::{DateTime, Duration, Utc};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -13,7 +13,7 @@ INSERT INTO orders (id, tenant, customer_email, state, rejection_reason, total_m
 SELECT id, $1, customer, state, CASE WHEN state = 'rejected' THEN 'sold out' END, 100, 'EUR', 1, at, at
 FROM unnest($2::uuid[], $3::text[], $4::text[], $5::timestamptz[]) AS placed (id, customer, state, at)";
 
-/// An order without lines or history, as a list shows it.
+/// An order without lines and history.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Row {
     pub(crate) placed_at: DateTime<Utc>,
@@ -23,7 +23,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// A pending order of Ada's.
+    /// A pending order of the customer Ada.
     pub(crate) fn at(microsecond: i64) -> Self {
         let begin: DateTime<Utc> = "2025-01-31T08:00:00Z".parse().unwrap();
         let placed_at = begin + Duration::microseconds(microsecond);
@@ -35,7 +35,7 @@ impl Row {
     }
 }
 
-/// One tenant's orders, and requests for them.
+/// The orders of one tenant, and requests for them.
 pub(crate) struct Listing<'a> {
     app: &'a App,
     tenant: String,
@@ -75,12 +75,12 @@ impl<'a> Listing<'a> {
         response
     }
 
-    /// Asks for a page that there must be.
+    /// Requests a page and checks that the request succeeds.
     pub(crate) async fn page(&self, query: &str) -> Page {
         Page(self.response(query).await.json().await.unwrap())
     }
 
-    /// Asks for a page and is refused; returns the code and the name of the parameter.
+    /// Requests a page, and returns the error code and the name of the parameter.
     pub(crate) async fn refused(&self, query: &str) -> (String, String) {
         let response = self.request(query).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{query}");
@@ -111,7 +111,7 @@ impl Page {
     }
 }
 
-/// The ids of rows, in this order.
+/// The ids of the rows, in this order.
 pub(crate) fn ids<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<String> {
     rows.into_iter().map(Row::id).collect()
 }

@@ -1,4 +1,4 @@
-//! Listing orders: what a page has, which orders it is about, and who may see it.
+//! Lists of orders: pages, filters and access.
 
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_page_shows_the_newest_orders_and_leads_to_the_others() {
+async fn a_list_starts_with_the_newest_orders_and_links_to_the_others() {
     let app = App::start().await;
     let listing = Listing::of(&app, "acme").await;
     let mut rows: Vec<_> = (0..5).map(Row::at).collect();
@@ -41,7 +41,7 @@ fn target<'a>(link: &'a str, rel: &str) -> Option<&'a str> {
 }
 
 #[tokio::test]
-async fn the_link_header_leads_where_the_cursors_do() {
+async fn the_link_header_matches_the_cursors() {
     let app = App::start().await;
     let listing = Listing::of(&app, "acme").await;
     let rows: Vec<_> = (0..6).map(Row::at).collect();
@@ -69,7 +69,7 @@ async fn the_link_header_leads_where_the_cursors_do() {
 }
 
 #[tokio::test]
-async fn filters_say_which_orders_a_list_is_about() {
+async fn filters_select_orders() {
     let app = App::start().await;
     let listing = Listing::of(&app, "acme").await;
     let bob = "bob@example.com";
@@ -106,7 +106,7 @@ async fn filters_say_which_orders_a_list_is_about() {
 }
 
 #[tokio::test]
-async fn an_item_says_what_the_order_itself_does_but_lines_and_history() {
+async fn an_item_equals_the_order_without_lines_and_history() {
     let app = App::start().await;
     let placed = app.place(&order("TEA", 2)).await;
     let mut settled = app.settled(id(&placed)).await;
@@ -125,7 +125,7 @@ async fn an_item_says_what_the_order_itself_does_but_lines_and_history() {
 }
 
 #[tokio::test]
-async fn a_list_is_for_those_with_the_scope_and_of_their_tenant() {
+async fn a_list_needs_the_scope_and_contains_only_the_tenants_orders() {
     let app = App::start().await;
     let acme = Listing::of(&app, "acme").await;
     acme.insert(&[Row::at(0), Row::at(1)]).await;
@@ -147,7 +147,7 @@ async fn a_list_is_for_those_with_the_scope_and_of_their_tenant() {
 }
 
 #[tokio::test]
-async fn what_is_asked_in_a_wrong_way_is_named() {
+async fn invalid_query_parameters_are_named() {
     let app = App::start().await;
     let listing = Listing::of(&app, "acme").await;
     for (query, parameter) in [
@@ -177,7 +177,7 @@ async fn what_is_asked_in_a_wrong_way_is_named() {
 }
 
 #[tokio::test]
-async fn a_page_has_50_orders_unless_asked_and_200_at_most() {
+async fn a_page_has_50_orders_by_default_and_at_most_200() {
     let app = App::start().await;
     let listing = Listing::of(&app, "acme").await;
     listing.insert(&(0..203).map(Row::at).collect::<Vec<_>>()).await;
@@ -187,7 +187,7 @@ async fn a_page_has_50_orders_unless_asked_and_200_at_most() {
 }
 
 #[tokio::test]
-async fn the_log_has_no_address_and_no_cursor() {
+async fn the_log_contains_no_address_and_no_cursor() {
     let mut app = App::start().await;
     let cursor = {
         let listing = Listing::of(&app, "acme").await;

@@ -1,4 +1,4 @@
-//! The order service as its clients meet it: a process, over HTTP, on real parts, each test with its own.
+//! Tests of the order service over HTTP. Each test starts its own process on real parts.
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "test harness")]
 

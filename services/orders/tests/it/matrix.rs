@@ -1,10 +1,10 @@
-//! Every operation against every kind of caller. The operations come from the document, so a new one is here at once.
+//! Tries every operation of the OpenAPI document with every kind of caller.
 
 use testkit::Matrix;
 
 use crate::app::{App, Parts, id, order};
 
-/// Every operation that needs no token. Whoever adds one decides it here too.
+/// The operations without a token. A new one must be added here.
 const PUBLIC: [(&str, &str); 7] = [
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
@@ -12,11 +12,11 @@ const PUBLIC: [(&str, &str); 7] = [
     ("GET", "/docs/versioning"),
     ("GET", "/docs/{file}"),
     ("GET", "/problems/{code}"),
-    // The token in the path is the capability.
+    // The token in the path authorizes the request.
     ("GET", "/track/{token}"),
 ];
 
-/// A service with the catalogue of the local stack, which the examples of the document are made for.
+/// A service with the catalogue of the local stack, which the examples of the document use.
 async fn start() -> App {
     let parts = Parts::make().await;
     let catalogue = concat!(env!("CARGO_MANIFEST_DIR"), "/catalogue.json");

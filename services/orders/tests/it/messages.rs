@@ -1,4 +1,4 @@
-//! What a client is told about its own values, word for word. `libs/api-error` has what is the same for every service.
+//! The exact texts of messages about invalid values. Tests of `libs/api-error` contain the texts that all services share.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -6,16 +6,16 @@ use testkit::client;
 
 use crate::app::{App, order};
 
-/// A place, and what is said of it.
-type Said<'a> = (&'a str, &'a str);
+/// A JSON pointer and its message.
+type Detail<'a> = (&'a str, &'a str);
 
-async fn assert_said(request: RequestBuilder, status: u16, code: &str, said: &[Said<'_>]) {
+async fn assert_details(request: RequestBuilder, status: u16, code: &str, details: &[Detail<'_>]) {
     let response = request.send().await.unwrap();
     let actual = response.status();
     let error: Value = response.json().await.unwrap();
     assert_eq!((actual.as_u16(), error["code"].as_str()), (status, Some(code)), "{error}");
     let expected: Vec<_> =
-        said.iter().map(|(pointer, message)| json!({"pointer": pointer, "message": message})).collect();
+        details.iter().map(|(pointer, message)| json!({"pointer": pointer, "message": message})).collect();
     assert_eq!(error["details"], Value::from(expected), "{error}");
 }
 
@@ -28,10 +28,10 @@ fn post(app: &App) -> RequestBuilder {
 }
 
 #[tokio::test]
-async fn of_a_body() {
+async fn messages_about_a_body() {
     let app = App::start().await;
     let required = "is required";
-    assert_said(
+    assert_details(
         post(&app).json(&json!({})),
         400,
         "invalid_request",
@@ -40,7 +40,7 @@ async fn of_a_body() {
     .await;
     let twice = order("TEA", 1)["lines"][0].clone();
     let body = json!({"customer_email": "ada", "lines": [twice, twice, {"sku": "-TEA", "quantity": 1.5}, {}], "coupon": 1});
-    assert_said(
+    assert_details(
         post(&app).json(&body),
         400,
         "invalid_request",
@@ -63,18 +63,18 @@ async fn of_a_body() {
     ] {
         let mut body = order("TEA", 1);
         body["customer_email"] = email.into();
-        assert_said(post(&app).json(&body), 400, "invalid_request", &[("/customer_email", message)]).await;
+        assert_details(post(&app).json(&body), 400, "invalid_request", &[("/customer_email", message)]).await;
     }
     for (sku, message) in [
         ("", "must have 1 to 40 characters"),
         ("tea", "must contain only upper-case letters A-Z, digits and hyphens"),
     ] {
-        assert_said(post(&app).json(&order(sku, 1)), 400, "invalid_request", &[("/lines/0/sku", message)])
+        assert_details(post(&app).json(&order(sku, 1)), 400, "invalid_request", &[("/lines/0/sku", message)])
             .await;
     }
     for lines in [json!([]), json!(vec![1; 51])] {
         let body = json!({"customer_email": "ada@example.com", "lines": lines});
-        assert_said(
+        assert_details(
             post(&app).json(&body),
             400,
             "invalid_request",
@@ -82,7 +82,7 @@ async fn of_a_body() {
         )
         .await;
     }
-    assert_said(
+    assert_details(
         post(&app).json(&order("UNICORN", 1)),
         422,
         "unknown_sku",
@@ -93,7 +93,7 @@ async fn of_a_body() {
 }
 
 #[tokio::test]
-async fn of_a_quantity() {
+async fn messages_about_a_quantity() {
     let app = App::start().await;
     let with = |quantity: &str| {
         let body = format!(
@@ -102,9 +102,10 @@ async fn of_a_quantity() {
         post(&app).header("content-type", "application/json").body(body)
     };
     for bad in ["0", "1001", "2147483648", "9007199254740992", "1e400"] {
-        assert_said(with(bad), 400, "invalid_request", &[("/lines/0/quantity", "must be 1 to 1000")]).await;
+        assert_details(with(bad), 400, "invalid_request", &[("/lines/0/quantity", "must be 1 to 1000")])
+            .await;
     }
-    // The same number, so the same request.
+    // The same number, and so the same request.
     for good in ["1", "1.0", "1e0", "10e-1"] {
         let response = with(good).send().await.unwrap();
         assert_eq!(response.status(), 202, "{good}");
@@ -113,12 +114,12 @@ async fn of_a_quantity() {
 }
 
 #[tokio::test]
-async fn of_a_query() {
+async fn messages_about_a_query() {
     let app = App::start().await;
     let query = "state=open&created_from=yesterday&created_to=2025-01-31T08:00:00+01:00&customer=x&order=best&limit=201&page=2";
     let known =
         "is not known here; known are: state, created_from, created_to, customer, order, limit and cursor";
-    assert_said(
+    assert_details(
         request(&app, Method::GET, &format!("/v1/orders?{query}")),
         400,
         "invalid_request",
@@ -138,25 +139,25 @@ async fn of_a_query() {
     .await;
     let reversed = "/v1/orders?created_from=2025-01-31T08:00:00Z&created_to=2025-01-31T08:00:00Z";
     let later = [("/query/created_to", "must be later than the beginning of the range")];
-    assert_said(request(&app, Method::GET, reversed), 400, "invalid_request", &later).await;
+    assert_details(request(&app, Method::GET, reversed), 400, "invalid_request", &later).await;
     let changed = [("/query/cursor", "was not issued by this service, or was changed")];
-    assert_said(request(&app, Method::GET, "/v1/orders?cursor=x"), 400, "invalid_cursor", &changed).await;
+    assert_details(request(&app, Method::GET, "/v1/orders?cursor=x"), 400, "invalid_cursor", &changed).await;
 
     let none = [("/query/a", "is not known here; known are: none")];
     let id = uuid::Uuid::now_v7();
     for path in [&format!("/v1/orders/{id}"), "/docs", "/docs/", "/openapi.json", "/problems/internal"] {
-        assert_said(request(&app, Method::GET, &format!("{path}?a=1&a=2")), 400, "invalid_request", &none)
+        assert_details(request(&app, Method::GET, &format!("{path}?a=1&a=2")), 400, "invalid_request", &none)
             .await;
     }
     let created =
         request(&app, Method::POST, "/v1/orders?a=1").header("Idempotency-Key", "key").json(&order("TEA", 1));
-    assert_said(created, 400, "invalid_request", &none).await;
+    assert_details(created, 400, "invalid_request", &none).await;
     let stranger = client().post(app.url("/v1/orders?a=1")).send().await.unwrap();
-    assert_eq!(stranger.status(), 401, "who may not call it learns nothing about the query");
+    assert_eq!(stranger.status(), 401, "an unauthorized caller gets no details about the query");
 }
 
 #[tokio::test]
-async fn of_headers_and_paths() {
+async fn messages_about_headers_and_paths() {
     let app = App::start().await;
     for (key, message) in [
         ("", "must not be empty"),
@@ -169,20 +170,20 @@ async fn of_headers_and_paths() {
     ] {
         let request =
             request(&app, Method::POST, "/v1/orders").header("Idempotency-Key", key).json(&order("TEA", 1));
-        let said = [("/header/Idempotency-Key", message)];
-        assert_said(request, 400, "invalid_idempotency_key", &said).await;
+        let details = [("/header/Idempotency-Key", message)];
+        assert_details(request, 400, "invalid_idempotency_key", &details).await;
     }
     let once = "must be there once only";
     let twice = post(&app).header("Idempotency-Key", "other").json(&order("TEA", 1));
-    assert_said(twice, 400, "invalid_idempotency_key", &[("/header/Idempotency-Key", once)]).await;
+    assert_details(twice, 400, "invalid_idempotency_key", &[("/header/Idempotency-Key", once)]).await;
 
     let id = "must be a UUID, such as 0197c1f2-6a0e-7c3e-9b55-0c1f0e5f2d11";
-    assert_said(request(&app, Method::GET, "/v1/orders/17"), 404, "not_found", &[("/path/id", id)]).await;
+    assert_details(request(&app, Method::GET, "/v1/orders/17"), 404, "not_found", &[("/path/id", id)]).await;
     let version = || request(&app, Method::GET, "/orders/17");
     let header = "/header/API-Version";
-    assert_said(version(), 400, "missing_version", &[(header, "is required, one of 1, 2")]).await;
+    assert_details(version(), 400, "missing_version", &[(header, "is required, one of 1, 2")]).await;
     let third = version().header("API-Version", "3");
-    assert_said(third, 404, "unknown_version", &[(header, "must be one of 1, 2")]).await;
+    assert_details(third, 404, "unknown_version", &[(header, "must be one of 1, 2")]).await;
     let both = version().header("API-Version", "1").header("API-Version", "2");
-    assert_said(both, 404, "unknown_version", &[(header, "must be sent once")]).await;
+    assert_details(both, 404, "unknown_version", &[(header, "must be sent once")]).await;
 }

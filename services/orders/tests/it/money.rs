@@ -1,4 +1,4 @@
-//! Amounts and currencies, from the catalogue to the page that customers see.
+//! Amounts and currencies, from the catalogue to the tracking page.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::{
     tracking::token,
 };
 
-/// The table cells of an order's public page.
+/// The table cells of a tracking page.
 async fn cells(app: &App, order_id: &str) -> Vec<String> {
     let tomorrow = chrono::Utc::now().timestamp() + 86_400;
     let response = client().get(app.url(&format!("/track/{}", token(order_id, tomorrow)))).send().await;
@@ -23,7 +23,7 @@ async fn cells(app: &App, order_id: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn amounts_have_the_digits_of_their_currency_on_the_page_and_in_the_api() {
+async fn amounts_have_the_decimals_of_their_currency() {
     let app = App::start().await;
     for (sku, name, unit, total, minor) in [
         ("MATCHA", "Matcha", "JPY 1,500", "JPY 4,500", 4_500),
@@ -39,7 +39,7 @@ async fn amounts_have_the_digits_of_their_currency_on_the_page_and_in_the_api() 
 }
 
 #[tokio::test]
-async fn a_catalogue_with_a_currency_that_is_none_ends_start_up() {
+async fn a_catalogue_with_an_unknown_currency_is_refused_at_start_up() {
     let parts = Parts::make().await;
     for code in ["EUX", "eur", "XAU", "DEM"] {
         let catalogue = format!(
@@ -51,7 +51,7 @@ async fn a_catalogue_with_a_currency_that_is_none_ends_start_up() {
 }
 
 #[tokio::test]
-async fn the_database_knows_the_same_currencies_as_the_code_and_takes_no_others() {
+async fn the_database_accepts_exactly_the_currencies_of_the_code() {
     let app = App::start().await;
     let database = app.database.connect().await;
 
@@ -63,7 +63,7 @@ async fn the_database_knows_the_same_currencies_as_the_code_and_takes_no_others(
     let error = database.execute(change, &[]).await.unwrap_err();
     assert_eq!(error.as_db_error().unwrap().constraint(), Some("products_currency_is_known"));
 
-    // A currency that a newer release has brought.
+    // A currency of a newer release.
     database.batch_execute(&format!("INSERT INTO currencies VALUES ('EUX'); {change}")).await.unwrap();
     let response = app.post("new", &order("CUP", 1)).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -71,7 +71,7 @@ async fn the_database_knows_the_same_currencies_as_the_code_and_takes_no_others(
     app.place(&order("TEA", 1)).await;
 }
 
-/// Every code of three letters that is a currency.
+/// Every currency code of three letters.
 fn every_currency() -> BTreeSet<String> {
     let letters = || 'A'..='Z';
     let codes = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| [a, b, c])));
@@ -79,7 +79,7 @@ fn every_currency() -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn an_older_database_with_a_currency_that_is_none_is_named_and_left_as_it_is() {
+async fn a_migration_refuses_an_unknown_currency_and_changes_nothing() {
     let app = App::start().await;
     let before_the_list = "
         ALTER TABLE products DROP CONSTRAINT products_currency_is_known;

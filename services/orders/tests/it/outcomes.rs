@@ -1,4 +1,4 @@
-//! What becomes of an order, and what cannot become of it.
+//! The outcomes of orders.
 
 use futures::future::join_all;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::app::{App, id, order};
 
 #[tokio::test]
-async fn an_order_for_what_is_not_there_is_rejected_with_a_reason() {
+async fn an_order_without_stock_is_rejected_with_a_reason() {
     let app = App::start().await;
     let body = json!({
         "customer_email": "ada@example.com",
@@ -23,7 +23,7 @@ async fn an_order_for_what_is_not_there_is_rejected_with_a_reason() {
 }
 
 #[tokio::test]
-async fn no_more_is_promised_than_there_is() {
+async fn orders_never_reserve_more_than_the_stock() {
     let app = App::start().await;
     let placed = join_all((0..6).map(|_| async { app.place(&order("CUP", 1)).await })).await;
     let settled = join_all(placed.iter().map(|order| app.settled(id(order)))).await;
@@ -35,7 +35,7 @@ async fn no_more_is_promised_than_there_is() {
 }
 
 #[tokio::test]
-async fn the_database_refuses_what_the_types_cannot_express() {
+async fn the_database_refuses_illegal_changes_of_state() {
     let app = App::start().await;
     let placed = app.place(&order("TEA", 1)).await;
     app.settled(id(&placed)).await;

@@ -1,4 +1,4 @@
-//! The order process under locks, faults and outages: what holds up one order holds up no other, and nothing beyond its end.
+//! The order process under locks, failures and outages: they delay only the orders that they affect, and only until they end.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use testkit::{Database, FaultProxy, client, wait_for};
 
 use crate::app::{App, Parts, SOON, id, order};
 
-/// Longer than any order takes that nothing holds up, and shorter than what it took to get past orders that something does.
+/// Longer than the processing of an order that is not delayed, and shorter than the time that delayed orders once cost the others.
 const AT_ONCE: Duration = Duration::from_secs(6);
 
-/// More orders than all slots together take at once.
+/// More orders than all slots together claim at once.
 const MANY: usize = 140;
 
-/// Places orders as clients do that come back when they are told to.
+/// Places orders, with retries when the response asks for them.
 async fn place_many(app: &App, sku: &str, n_orders: usize) -> Vec<Value> {
     let mut placed = Vec::new();
     while placed.len() < n_orders {
@@ -27,7 +27,7 @@ async fn place_many(app: &App, sku: &str, n_orders: usize) -> Vec<Value> {
     placed
 }
 
-/// Steps of the process so far, by outcome.
+/// The counter of process steps, by outcome.
 async fn steps(app: &App, outcome: &str) -> u64 {
     let url = format!("{}/metrics", app.process.admin_url());
     let text = client().get(url).send().await.unwrap().text().await.unwrap();
@@ -40,7 +40,7 @@ async fn pending(app: &App) -> i64 {
     app.count("SELECT count(*) FROM orders WHERE state = 'pending'").await
 }
 
-/// Waits until some orders were tried, in vain: they are due later than they were placed.
+/// Waits until some orders were postponed: they are due later than they were placed.
 async fn met_the_lock(app: &App) {
     let tried = "SELECT count(*) FROM order_process JOIN orders ON id = order_id WHERE due_at > placed_at + interval '40 ms'";
     wait_for("orders to be tried", SOON, async || (app.count(tried).await >= 4).then_some(())).await;
@@ -57,10 +57,10 @@ async fn confirmed_at_once(app: &App, what: &str, placed: &Value) {
 }
 
 #[tokio::test]
-async fn a_held_row_of_stock_delays_only_the_orders_that_need_it() {
+async fn a_locked_stock_row_delays_only_the_orders_that_need_it() {
     let app = App::start().await;
-    let mut somebody = app.database.connect().await;
-    let lock = somebody.transaction().await.unwrap();
+    let mut other = app.database.connect().await;
+    let lock = other.transaction().await.unwrap();
     lock.execute("SELECT FROM stock WHERE tenant = 'acme' AND sku = 'CUP' FOR UPDATE", &[]).await.unwrap();
     place_many(&app, "CUP", MANY).await;
     met_the_lock(&app).await;
@@ -81,14 +81,14 @@ async fn a_held_row_of_stock_delays_only_the_orders_that_need_it() {
 }
 
 #[tokio::test]
-async fn orders_that_waited_through_an_outage_are_final_soon_after_it() {
+async fn orders_are_final_soon_after_an_outage() {
     let proxy = FaultProxy::start(Database::server()).await;
     let parts = Parts::make().await;
     let url = parts.database.url_through(proxy.addr());
     let process = parts.service().env("DATABASE_URL", url).spawn().await;
     let app = parts.with(process);
-    let mut somebody = app.database.connect().await;
-    let lock = somebody.transaction().await.unwrap();
+    let mut other = app.database.connect().await;
+    let lock = other.transaction().await.unwrap();
     lock.batch_execute("LOCK TABLE stock IN SHARE ROW EXCLUSIVE MODE").await.unwrap();
     place_many(&app, "TEA", 40).await;
     met_the_lock(&app).await;
@@ -109,22 +109,22 @@ async fn orders_that_waited_through_an_outage_are_final_soon_after_it() {
     assert_eq!(app.count("SELECT available FROM stock WHERE tenant = 'acme' AND sku = 'TEA'").await, 99_960);
 }
 
-/// No order for a cup can be confirmed any more.
+/// Makes every confirmation of an order for a cup fail.
 const FAULT: &str = "ALTER TABLE stock_reservations ADD CONSTRAINT no_cups CHECK (sku <> 'CUP')";
 
-/// What `muster orders wake` does.
+/// The statement of `muster orders wake`.
 const WAKE: &str = "UPDATE order_process SET due_at = now() WHERE step <> 'done' AND due_at > now()";
 
 #[tokio::test]
-async fn an_order_that_fails_holds_up_no_other_and_is_tried_again_when_it_is_woken() {
+async fn a_failing_order_blocks_no_other_and_is_retried_when_woken() {
     let app = App::start().await;
-    let mut somebody = app.database.connect().await;
-    somebody.batch_execute(FAULT).await.unwrap();
-    let lock = somebody.transaction().await.unwrap();
+    let mut other = app.database.connect().await;
+    other.batch_execute(FAULT).await.unwrap();
+    let lock = other.transaction().await.unwrap();
     lock.batch_execute("LOCK TABLE stock IN SHARE ROW EXCLUSIVE MODE").await.unwrap();
     let bad = app.place(&order("CUP", 1)).await;
     let good = place_many(&app, "TEA", 10).await;
-    // They were put aside one after the other, and come back as a group.
+    // They were postponed one after the other, and are claimed again as a group.
     lock.rollback().await.unwrap();
 
     join_all(good.iter().map(|order| app.settled(id(order)))).await;
@@ -138,14 +138,14 @@ async fn an_order_that_fails_holds_up_no_other_and_is_tried_again_when_it_is_wok
     let sleeps = "SELECT count(*) FROM order_process WHERE due_at > now() + interval '3 seconds'";
     assert_eq!(app.count(sleeps).await, 1, "it is tried later and later");
 
-    somebody.batch_execute("ALTER TABLE stock_reservations DROP CONSTRAINT no_cups").await.unwrap();
-    somebody.batch_execute(WAKE).await.unwrap();
+    other.batch_execute("ALTER TABLE stock_reservations DROP CONSTRAINT no_cups").await.unwrap();
+    other.batch_execute(WAKE).await.unwrap();
     let woken = std::time::Instant::now();
     assert_eq!(app.settled(id(&bad)).await["state"], "confirmed");
     assert!(woken.elapsed() < Duration::from_secs(3), "{:?}", woken.elapsed());
 }
 
-/// Inserts an order whose step is due after so many seconds, as if a replica of the previous release had taken it.
+/// Inserts an order that is due after this number of seconds, as if a replica of the previous release had claimed it.
 fn insert_due_in(id: &str, seconds: u32) -> String {
     format!(
         "INSERT INTO orders VALUES ('{id}', 'acme', 'ada@example.com', 'pending', NULL, 1, 'EUR', 1, now(), now());
@@ -155,7 +155,7 @@ fn insert_due_in(id: &str, seconds: u32) -> String {
     )
 }
 
-/// How the previous release takes steps.
+/// The claim of the previous release.
 const TAKE_OF_PREVIOUS_RELEASE: &str = "\
 UPDATE order_process SET attempts = attempts + 1, due_at = now() + interval '5 seconds'
 WHERE order_id = ANY(ARRAY(
@@ -164,7 +164,7 @@ WHERE order_id = ANY(ARRAY(
 RETURNING order_id";
 
 #[tokio::test]
-async fn replicas_of_this_and_the_previous_release_leave_each_others_orders_alone() {
+async fn replicas_of_this_and_the_previous_release_respect_each_others_claims() {
     let parts = Parts::make().await;
     let process = parts.service().env("MUSTER_FAIL_POINTS", "orders.process.taken=freeze@2").spawn().await;
     let mut app = parts.with(process);
@@ -182,7 +182,7 @@ async fn replicas_of_this_and_the_previous_release_leave_each_others_orders_alon
     })
     .await;
     assert_eq!(previous.query(TAKE_OF_PREVIOUS_RELEASE, &[]).await.unwrap().len(), 0, "it is locked");
-    // The server ends the session of a client that does not go on with its transaction.
+    // PostgreSQL ends the session of a client whose transaction is idle.
     wait_for("the order to be free again", SOON, async || {
         (previous.query(TAKE_OF_PREVIOUS_RELEASE, &[]).await.unwrap().len() == 1).then_some(())
     })
@@ -196,8 +196,8 @@ async fn three_replicas_share_a_backlog() {
     let first = parts.service().spawn().await;
     let (_second, _third) = (parts.service().spawn().await, parts.service().spawn().await);
     let app = parts.with(first);
-    let mut somebody = app.database.connect().await;
-    let lock = somebody.transaction().await.unwrap();
+    let mut other = app.database.connect().await;
+    let lock = other.transaction().await.unwrap();
     lock.batch_execute("LOCK TABLE stock IN SHARE ROW EXCLUSIVE MODE").await.unwrap();
     place_many(&app, "TEA", 200).await;
     drop(lock);

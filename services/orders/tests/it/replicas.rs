@@ -10,7 +10,7 @@ use testkit::{Kafka, client};
 use crate::app::{Parts, id, order};
 
 #[tokio::test]
-async fn racing_duplicates_over_two_replicas_place_one_order() {
+async fn concurrent_retries_on_two_replicas_place_one_order() {
     let parts = Parts::make().await;
     let (first, second) = (parts.service().spawn().await, parts.service().spawn().await);
     let token = parts.keys.token("acme", &["orders:write", "orders:read"]);
@@ -25,7 +25,7 @@ async fn racing_duplicates_over_two_replicas_place_one_order() {
         if response.status() == StatusCode::ACCEPTED {
             ids.push(response.json::<Value>().await.unwrap()["id"].clone());
         } else {
-            // A crowd may also find no connection free in time; either way it is told to come back.
+            // The pool may also have no connection in time. In both cases, the response asks for a retry.
             let told = matches!(response.status(), StatusCode::CONFLICT | StatusCode::SERVICE_UNAVAILABLE);
             assert!(told && response.headers().contains_key("retry-after"), "{response:?}");
         }
@@ -41,8 +41,8 @@ async fn racing_duplicates_over_two_replicas_place_one_order() {
 }
 
 #[tokio::test]
-async fn what_a_killed_replica_had_in_hand_is_done_by_the_other() {
-    // With a step under its lease; with events that the broker has and the outbox does not know of.
+async fn another_replica_finishes_the_orders_of_a_killed_one() {
+    // With a claimed order, and with events that the broker has and the outbox still contains.
     for point in ["orders.process.taken", "outbox.published"] {
         let parts = Parts::make().await;
         let mut first = parts.service().env("MUSTER_FAIL_POINTS", format!("{point}=kill")).spawn().await;
@@ -52,7 +52,7 @@ async fn what_a_killed_replica_had_in_hand_is_done_by_the_other() {
         let last = post.header("Idempotency-Key", "last").json(&order("TEA", 1)).send().await;
         let app = parts.with(second);
 
-        // The first may have had no time to answer. It dies when it, and not the other, is first to work on an order.
+        // The first replica may not have responded. It is killed if it, and not the other one, processes an order first.
         drop(last);
         let placed = app.post_until_accepted("last", &order("TEA", 1)).await;
         let rest = join_all((0..10).map(|_| async { app.place(&order("TEA", 1)).await })).await;

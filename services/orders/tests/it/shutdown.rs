@@ -1,4 +1,4 @@
-//! SIGTERM while clients are busy.
+//! SIGTERM during requests.
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ use testkit::wait_for;
 use crate::app::{App, id, order};
 
 #[tokio::test]
-async fn nothing_that_was_accepted_is_lost_and_the_process_ends_cleanly() {
+async fn sigterm_loses_no_accepted_order_and_the_process_exits_cleanly() {
     let mut app = App::start().await;
     let (accepted, other) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let (stop, sent) = (AtomicBool::new(false), AtomicU32::new(0));
@@ -34,7 +34,7 @@ async fn nothing_that_was_accepted_is_lost_and_the_process_ends_cleanly() {
                     accepted.lock().unwrap().push(id(&order).to_owned());
                 }
                 Ok(response) => other.lock().unwrap().push(response.status()),
-                // Nobody listens any more. That none of these was begun is checked below.
+                // The listener is closed. The test checks below that none of these requests had an effect.
                 Err(_) => return,
             }
         }

@@ -9,7 +9,7 @@ use testkit::{Kafka, client, endpoints};
 
 use crate::app::{App, id, order};
 
-/// Returns the tracking path that the confirmation of this order carries.
+/// Returns the tracking path from the confirmation event of this order.
 async fn tracking_path(app: &App, order_id: &str) -> String {
     app.settled(order_id).await;
     let records = Kafka::read(app.topics.name("orders.events"), 2).await;
@@ -32,12 +32,12 @@ async fn open(app: &App, path: &str) -> Response {
 }
 
 #[tokio::test]
-async fn whoever_has_the_link_sees_the_order_and_not_its_owner() {
+async fn the_tracking_page_shows_the_order_and_not_the_customer() {
     let app = App::start().await;
     let placed = app.place(&order("CUP", 2)).await;
     let path = tracking_path(&app, id(&placed)).await;
 
-    // A mail gateway looks whether the link leads somewhere.
+    // Mail gateways check links with HEAD.
     let head = client().head(app.url(&path)).send().await.unwrap();
     let response = open(&app, &path).await;
 
@@ -66,7 +66,7 @@ async fn whoever_has_the_link_sees_the_order_and_not_its_owner() {
 }
 
 #[tokio::test]
-async fn parameters_that_others_append_are_ignored() {
+async fn unknown_query_parameters_are_ignored() {
     let app = App::start().await;
     let placed = app.place(&order("CUP", 1)).await;
     let path = tracking_path(&app, id(&placed)).await;
@@ -77,7 +77,7 @@ async fn parameters_that_others_append_are_ignored() {
 }
 
 #[tokio::test]
-async fn a_changed_link_shows_nothing() {
+async fn a_changed_tracking_link_returns_404() {
     let app = App::start().await;
     let placed = app.place(&order("TEA", 1)).await;
     let path = tracking_path(&app, id(&placed)).await;
@@ -100,7 +100,7 @@ async fn a_changed_link_shows_nothing() {
 }
 
 #[tokio::test]
-async fn an_expired_link_says_so() {
+async fn an_expired_tracking_link_returns_410() {
     let app = App::start().await;
     let placed = app.place(&order("TEA", 1)).await;
     let yesterday = chrono::Utc::now().timestamp() - 86_400;
@@ -113,7 +113,7 @@ async fn an_expired_link_says_so() {
     assert_eq!(response.status(), StatusCode::OK, "the same token but for its expiry");
 }
 
-/// A token as the service makes it, with the key of these tests.
+/// A token of the service, signed with the key of these tests.
 pub(crate) fn token(order_id: &str, expires_at: i64) -> String {
     let mut token = vec![1];
     token.extend_from_slice(order_id.parse::<uuid::Uuid>().unwrap().as_bytes());

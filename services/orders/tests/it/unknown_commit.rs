@@ -1,4 +1,4 @@
-//! The connection is lost during COMMIT, after the server got it: whether it happened is found out, not guessed.
+//! The connection is lost during COMMIT: the service finds out whether the transaction was committed.
 
 use reqwest::Response;
 use testkit::{Database, FaultProxy, wait_for};
@@ -13,7 +13,7 @@ BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END $$;
 CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON idempotency_keys DEFERRABLE INITIALLY DEFERRED
 FOR EACH ROW EXECUTE FUNCTION wait_for_test()";
 
-/// An order whose COMMIT waits, and the way to the database.
+/// An order whose COMMIT waits, and the proxy to the database.
 struct Waiting {
     app: App,
     proxy: FaultProxy,
@@ -39,7 +39,7 @@ impl Waiting {
         self.app.try_post("unknown", &order("TEA", 1)).await
     }
 
-    /// Waits until the server has the COMMIT; returns its process there.
+    /// Waits until PostgreSQL has the COMMIT; returns the pid of its backend.
     async fn committing(&self) -> i32 {
         let sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT' \
                    AND wait_event_type = 'Lock'";
@@ -60,11 +60,11 @@ impl Waiting {
 }
 
 #[tokio::test]
-async fn it_happened_and_the_request_gets_its_answer() {
+async fn a_lost_commit_that_happened_returns_the_response() {
     let waiting = Waiting::start().await;
     let (answer, ()) = tokio::join!(waiting.post(), async {
         waiting.committing().await;
-        // The server goes on with its COMMIT; its answer goes nowhere.
+        // PostgreSQL completes the COMMIT; its answer is lost.
         waiting.proxy.black_hole();
         waiting.go_on().await;
         wait_for("the order", SOON, async || (waiting.orders().await == 1).then_some(())).await;
@@ -77,7 +77,7 @@ async fn it_happened_and_the_request_gets_its_answer() {
 }
 
 #[tokio::test]
-async fn it_did_not_happen_and_the_order_is_placed_after_all() {
+async fn a_lost_commit_that_did_not_happen_is_retried() {
     let waiting = Waiting::start().await;
     let (answer, ()) = tokio::join!(waiting.post(), async {
         let server_process = waiting.committing().await;
@@ -92,15 +92,15 @@ async fn it_did_not_happen_and_the_order_is_placed_after_all() {
 }
 
 #[tokio::test]
-async fn it_is_still_open_and_the_client_is_told_to_come_back() {
+async fn a_lost_commit_that_is_still_open_returns_503_with_retry_after() {
     let waiting = Waiting::start().await;
     let (answer, ()) = tokio::join!(waiting.post(), async {
         waiting.committing().await;
-        // Every connection is reset, and new ones are taken.
+        // Every connection is reset; new ones are accepted.
         waiting.proxy.cut();
         waiting.proxy.restore();
     });
-    // The server still holds the key of the lost transaction.
+    // PostgreSQL still holds the lock of the lost transaction.
     assert_eq!(answer.unwrap().status(), 409);
 
     waiting.go_on().await;
@@ -109,7 +109,7 @@ async fn it_is_still_open_and_the_client_is_told_to_come_back() {
 }
 
 #[tokio::test]
-async fn the_database_is_gone_and_a_retry_gets_the_one_effect() {
+async fn a_retry_after_an_outage_during_commit_has_one_effect() {
     let waiting = Waiting::start().await;
     let (answer, ()) = tokio::join!(waiting.post(), async {
         waiting.committing().await;

@@ -1,4 +1,4 @@
-//! Versions of the API: chosen by path or by header, announced before they go, named when there is none of that name.
+//! Versions of the API: selected by path or header, and announced before their removal.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use testkit::client;
 
 use crate::app::{App, id, order};
 
-/// A request of a client that may see orders.
+/// A request with the scope `orders:read`.
 fn request(app: &App, method: Method, path: &str) -> RequestBuilder {
     client().request(method, app.url(path)).bearer_auth(app.token())
 }
@@ -30,7 +30,7 @@ fn links(response: &Response) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn version_2_gives_each_amount_its_currency_and_is_otherwise_version_1() {
+async fn version_2_differs_only_in_amounts_with_currency() {
     let app = App::start().await;
     let placed = app.place(&order("TEA", 2)).await;
     let mut expected = app.settled(id(&placed)).await;
@@ -54,7 +54,7 @@ async fn version_2_gives_each_amount_its_currency_and_is_otherwise_version_1() {
 }
 
 #[tokio::test]
-async fn version_1_says_that_it_will_go_when_and_what_comes_after_it() {
+async fn version_1_announces_its_sunset_and_its_successor() {
     let app = App::start().await;
     let placed = app.place(&order("TEA", 1)).await;
     let unknown = uuid::Uuid::now_v7().to_string();
@@ -72,7 +72,7 @@ async fn version_1_says_that_it_will_go_when_and_what_comes_after_it() {
 }
 
 #[tokio::test]
-async fn an_accepted_order_is_located_in_the_version_that_accepted_it() {
+async fn the_location_of_a_new_order_has_the_version_of_the_request() {
     let app = App::start().await;
     let response = app.post("key", &order("TEA", 1)).await;
     let location = header(&response, "location").to_owned();
@@ -83,7 +83,7 @@ async fn an_accepted_order_is_located_in_the_version_that_accepted_it() {
 }
 
 #[tokio::test]
-async fn without_a_version_in_the_path_a_header_chooses() {
+async fn a_header_selects_the_version_of_a_path_without_one() {
     let app = App::start().await;
     let placed = app.place(&order("TEA", 1)).await;
     let settled = app.settled(id(&placed)).await;
@@ -101,7 +101,7 @@ async fn without_a_version_in_the_path_a_header_chooses() {
 }
 
 #[tokio::test]
-async fn a_request_that_names_no_version_is_told_to() {
+async fn a_request_without_a_version_is_refused() {
     let app = App::start().await;
     let response = get(&app, "/orders/0197c1f2-6a0e-7c3e-9b55-0c1f0e5f2d11").await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
@@ -115,7 +115,7 @@ async fn a_request_that_names_no_version_is_told_to() {
 }
 
 #[tokio::test]
-async fn an_unknown_version_is_answered_with_those_there_are() {
+async fn an_unknown_version_is_refused_and_the_known_ones_are_named() {
     let app = App::start().await;
     let order = "0197c1f2-6a0e-7c3e-9b55-0c1f0e5f2d11";
     let by_header = |version: &str| {

@@ -1,4 +1,4 @@
-//! Redirects out of memory: how old they can be, and what ends them at once.
+//! Cached redirects: their maximum age, and their invalidation.
 
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,10 @@ const MAX_AGE: Duration = Duration::from_secs(2);
 
 const SOON: Duration = Duration::from_secs(15);
 
-/// So long that within a test nothing but an invalidation ends an entry.
+/// So long that during a test only an invalidation removes an entry.
 const A_MINUTE: &str = "60000";
 
-/// Has the database give this code to the next link that is made.
+/// Makes the database assign this code to the next link.
 async fn next_code_is(service: &Service, code: &str) {
     let trigger = format!(
         "CREATE FUNCTION choose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.code := '{code}'; RETURN NEW; END $$;
@@ -38,7 +38,7 @@ async fn put_at(service: &Service, replica: &Process, code: &str, target: &str) 
 }
 
 #[tokio::test]
-async fn while_the_database_is_away_redirects_go_on_for_max_age_and_no_longer() {
+async fn during_an_outage_cached_redirects_work_for_the_maximum_age() {
     let proxy = FaultProxy::start(Database::server()).await;
     let database = Database::create("url_shortener").await;
     let url = database.url_through(proxy.addr());
@@ -74,7 +74,7 @@ async fn while_the_database_is_away_redirects_go_on_for_max_age_and_no_longer() 
 }
 
 #[tokio::test]
-async fn a_change_is_seen_by_another_replica_within_max_age() {
+async fn another_replica_redirects_to_a_changed_target_within_the_maximum_age() {
     let service = Service::start().await;
     let replica = service.replica().await;
     service.put("acme", "moving", OLD).await;
@@ -105,7 +105,7 @@ async fn a_change_is_seen_by_another_replica_within_max_age() {
 }
 
 #[tokio::test]
-async fn a_put_is_followed_at_once_also_when_it_changed_nothing() {
+async fn a_put_invalidates_the_cache_even_if_it_changes_nothing() {
     let service = Service::start_with_env("LINKS_CACHE_MAX_AGE_MS", A_MINUTE).await;
     let replica = service.replica().await;
     service.put("acme", "moving", OLD).await;
@@ -119,14 +119,14 @@ async fn a_put_is_followed_at_once_also_when_it_changed_nothing() {
         "this test needs the old target in memory"
     );
 
-    // As a client repeats its request to another replica, because the first one died before it answered.
+    // Like a client that retries on another replica after the first one died before its response.
     let unchanged = service.put("acme", "moving", NEW).await;
     assert_eq!(unchanged.body["updated_at"], changed.body["updated_at"]);
     assert_eq!(service.follow("moving").await.header("location"), NEW);
 }
 
 #[tokio::test]
-async fn a_code_that_led_nowhere_leads_on_as_soon_as_there_is_a_link() {
+async fn a_cached_404_ends_when_the_link_is_created() {
     let service = Service::start_with_env("LINKS_CACHE_ABSENT_MAX_AGE_MS", A_MINUTE).await;
     for _ in 0..2 {
         service.follow("made-by-post").await.assert_error(404, "not_found");
@@ -145,7 +145,7 @@ async fn a_code_that_led_nowhere_leads_on_as_soon_as_there_is_a_link() {
 }
 
 #[tokio::test]
-async fn a_replayed_post_is_followed_at_once() {
+async fn a_replayed_post_invalidates_the_cache() {
     let service = Service::start_with_env("LINKS_CACHE_ABSENT_MAX_AGE_MS", A_MINUTE).await;
     let replica = service.replica().await;
     service.follow("made-there").await.assert_error(404, "not_found");

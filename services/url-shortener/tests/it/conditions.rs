@@ -1,4 +1,4 @@
-//! Writing under a condition: nobody overwrites what he has not seen, and nobody makes what is there.
+//! Conditional writes: `If-Match` and `If-None-Match`.
 
 use futures::future::join_all;
 use reqwest::StatusCode;
@@ -30,7 +30,7 @@ async fn tag(service: &Service, code: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_link_is_changed_only_as_its_client_has_seen_it() {
+async fn if_match_changes_only_the_version_that_the_client_knows() {
     let service = Service::start().await;
     service.put("acme", "seen-link", "https://one.example/").await;
     let seen = tag(&service, "seen-link").await;
@@ -61,7 +61,7 @@ async fn a_link_is_changed_only_as_its_client_has_seen_it() {
 }
 
 #[tokio::test]
-async fn a_link_is_made_only_where_there_is_none() {
+async fn if_none_match_creates_a_link_only_if_it_does_not_exist() {
     let service = Service::start().await;
     for condition in [("If-Match", "*"), ("If-Match", "\"new-link-1\"")] {
         let refused = put_if(&service, "new-link", "https://one.example/", &[condition]).await;
@@ -72,7 +72,7 @@ async fn a_link_is_made_only_where_there_is_none() {
     let made = put_if(&service, "new-link", "https://one.example/", &[("If-None-Match", "*")]).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
     assert_eq!(made.header("location"), "/v1/links/new-link");
-    // The repetition, too: it cannot be told from somebody else's request.
+    // A retry too: it cannot be distinguished from the request of another client.
     for target in ["https://one.example/", "https://two.example/"] {
         let again = put_if(&service, "new-link", target, &[("If-None-Match", "*")]).await;
         again.assert_error(412, "precondition_failed");
@@ -81,7 +81,7 @@ async fn a_link_is_made_only_where_there_is_none() {
 }
 
 #[tokio::test]
-async fn a_change_whose_answer_got_lost_can_be_sent_again() {
+async fn a_conditional_change_can_be_retried_after_a_lost_response() {
     let service = Service::start().await;
     service.put("acme", "lost-answer", "https://one.example/").await;
     let seen = tag(&service, "lost-answer").await;
@@ -93,7 +93,7 @@ async fn a_change_whose_answer_got_lost_can_be_sent_again() {
 }
 
 #[tokio::test]
-async fn conditions_come_after_everything_else_that_is_wrong() {
+async fn conditions_are_evaluated_after_all_other_checks() {
     let service = Service::start().await;
     let stale = [("If-Match", "\"wanted-9\"")];
     service.put("rival", "wanted", "https://rival.example/").await;
@@ -113,8 +113,8 @@ async fn conditions_come_after_everything_else_that_is_wrong() {
 }
 
 #[tokio::test]
-async fn of_many_at_once_one_changes_and_one_makes() {
-    let service = Service::start_patient().await;
+async fn one_of_many_concurrent_conditional_requests_succeeds() {
+    let service = Service::start_with_long_timeouts().await;
     service.put("acme", "race-to-change", "https://old.example/").await;
     let seen = tag(&service, "race-to-change").await;
     for (code, condition, won) in [

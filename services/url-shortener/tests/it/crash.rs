@@ -1,4 +1,4 @@
-//! SIGKILL at the worst moments: what was acknowledged is there, and a client that repeats its request gets its answer.
+//! SIGKILL at critical moments: acknowledged links exist, and a retry gets its response.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn links_survive_a_kill() {
 }
 
 #[tokio::test]
-async fn a_put_that_was_killed_after_its_commit_can_be_repeated() {
+async fn a_put_can_be_retried_after_a_kill_behind_its_commit() {
     let mut service = Service::start().await;
     service.process.set_env("MUSTER_FAIL_POINTS", "links.committed=kill");
     service.process.restart().await;
@@ -42,7 +42,7 @@ async fn a_put_that_was_killed_after_its_commit_can_be_repeated() {
 }
 
 #[tokio::test]
-async fn a_post_that_was_killed_anywhere_can_be_repeated_and_makes_one_link() {
+async fn a_post_can_be_retried_after_a_kill_and_creates_one_link() {
     for point in [
         "idempotency.locked",
         "idempotency.claimed",

@@ -1,4 +1,4 @@
-//! Links under random codes, made once per key.
+//! Links with random codes, created once per idempotency key.
 
 use futures::future::join_all;
 use reqwest::{Method, StatusCode};
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::service::{PUBLIC_URL, Service, send};
 
 #[tokio::test]
-async fn a_link_gets_a_code_that_nobody_can_guess() {
+async fn a_new_link_has_a_random_code() {
     let service = Service::start().await;
     let made = service.post("first", "https://shop.example/orders/17").await;
 
@@ -24,7 +24,7 @@ async fn a_link_gets_a_code_that_nobody_can_guess() {
 }
 
 #[tokio::test]
-async fn the_same_request_again_gets_the_same_link() {
+async fn a_retry_returns_the_same_link() {
     let service = Service::start().await;
     let first = service.post("again", "https://example.com/").await;
     let again = service.post("again", "https://example.com/").await;
@@ -39,7 +39,7 @@ async fn the_same_request_again_gets_the_same_link() {
 }
 
 #[tokio::test]
-async fn fifty_at_once_over_two_replicas_make_one_link() {
+async fn fifty_concurrent_retries_on_two_replicas_create_one_link() {
     let service = Service::start().await;
     let replica = service.replica().await;
     let urls = [service.process.http_url(), replica.http_url()];
@@ -55,7 +55,7 @@ async fn fifty_at_once_over_two_replicas_make_one_link() {
         if answer.status == StatusCode::CREATED {
             assert_eq!(answer.body, link);
         } else {
-            // A crowd may also find no connection free in time; either way it is told to come back.
+            // The pool may also have no connection in time. In both cases, the response asks for a retry.
             let told = matches!(answer.status, StatusCode::CONFLICT | StatusCode::SERVICE_UNAVAILABLE);
             assert!(told && !answer.header("retry-after").is_empty(), "{answer:?}");
         }
@@ -64,10 +64,10 @@ async fn fifty_at_once_over_two_replicas_make_one_link() {
 }
 
 #[tokio::test]
-async fn a_code_that_is_taken_is_not_given_twice() {
+async fn a_random_code_in_use_is_not_assigned_again() {
     let service = Service::start().await;
     service.put("rival", "taken-code", "https://rival.example/").await;
-    // Chance will not do it, so the database hands out the taken code first.
+    // A collision is too rare, so the database replaces the random code by the used one first.
     let trigger = "\
         CREATE SEQUENCE tries;
         CREATE FUNCTION collide() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -86,7 +86,7 @@ async fn a_code_that_is_taken_is_not_given_twice() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_refused_leaves_no_record() {
+async fn a_refused_request_leaves_no_record() {
     let service = Service::start().await;
     let post = |token: &str| service.request(Method::POST, "/v1/links").bearer_auth(token);
     let (writer, reader) = (service.token("acme", &["links:write"]), service.token("acme", &["links:read"]));

@@ -1,4 +1,4 @@
-//! PostgreSQL goes away and comes back: the service says so at once, and recovers by itself.
+//! Outages of PostgreSQL: the service reports them at once, and recovers by itself.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use testkit::{Database, FaultProxy, wait_for};
 
 use crate::service::Service;
 
-/// How long an answer may take whatever the database does: below what clients usually wait.
+/// Maximum time of a response during any failure of the database: below the usual timeouts of clients.
 const QUICKLY: Duration = Duration::from_secs(5);
 
-/// How long the service may take to notice.
+/// Timeout for the service to notice.
 const SOON: Duration = Duration::from_secs(15);
 
 async fn start_behind_proxy() -> (Service, FaultProxy) {
@@ -20,7 +20,7 @@ async fn start_behind_proxy() -> (Service, FaultProxy) {
     (Service::start_with(database, |process| process.env("DATABASE_URL", url)).await, proxy)
 }
 
-/// Every kind of request is refused in time and in the agreed way, and readiness names the dependency.
+/// Checks that every kind of request is refused in time with 503, and that readiness names the dependency.
 async fn assert_unavailable(service: &Service) {
     let started = Instant::now();
     let (put, get, follow) = tokio::join!(
@@ -54,7 +54,7 @@ async fn assert_recovers(service: &Service) {
 }
 
 #[tokio::test]
-async fn a_database_that_is_gone_is_reported_and_its_return_noticed() {
+async fn readiness_reports_an_outage_of_the_database_and_its_end() {
     let (service, proxy) = start_behind_proxy().await;
     let put = service.put("acme", "old-link", "https://example.com/old").await;
     assert_eq!(put.status, StatusCode::CREATED, "{put:?}");
@@ -68,7 +68,7 @@ async fn a_database_that_is_gone_is_reported_and_its_return_noticed() {
 }
 
 #[tokio::test]
-async fn a_database_that_hangs_is_not_waited_for() {
+async fn requests_fail_in_time_while_the_database_hangs() {
     let (service, proxy) = start_behind_proxy().await;
     let put = service.put("acme", "old-link", "https://example.com/old").await;
     assert_eq!(put.status, StatusCode::CREATED, "{put:?}");

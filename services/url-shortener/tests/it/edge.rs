@@ -1,4 +1,4 @@
-//! What stands before the handlers: validators for polling, admission, response headers.
+//! Entity tags, admission, request deadlines and response headers.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn ask_with(service: &Service, code: &str, if_none_match: &str) -> Answer 
 }
 
 #[tokio::test]
-async fn a_link_is_sent_again_only_when_it_has_changed() {
+async fn a_link_with_a_matching_etag_returns_304_until_it_changes() {
     let service = Service::start().await;
     service.put("acme", "polled", TARGET).await;
     let first = send(ask(&service, "polled")).await;
@@ -46,7 +46,7 @@ async fn a_link_is_sent_again_only_when_it_has_changed() {
 }
 
 #[tokio::test]
-async fn a_validator_opens_nothing() {
+async fn an_etag_does_not_bypass_authorization() {
     let service = Service::start().await;
     service.put("acme", "private", TARGET).await;
     let foreign = service.request(Method::GET, "/v1/links/private").header("if-none-match", "*");
@@ -57,7 +57,7 @@ async fn a_validator_opens_nothing() {
 }
 
 #[tokio::test]
-async fn every_route_says_what_caches_may_do() {
+async fn every_route_sets_cache_control() {
     let service = Service::start().await;
     let put = service.put("acme", "cached", TARGET).await;
     let cases = [
@@ -74,7 +74,7 @@ async fn every_route_says_what_caches_may_do() {
 }
 
 #[tokio::test]
-async fn people_who_come_over_tls_are_told_to_come_back_over_tls() {
+async fn https_responses_have_strict_transport_security() {
     for (public_url, expected) in [("https://links.test", "max-age=31536000"), ("http://links.test", "")] {
         let database = Database::create("url_shortener").await;
         let url = database.url();
@@ -117,7 +117,7 @@ async fn redirects_have_no_quota_and_the_api_has_one() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_learns_nothing_about_the_body() {
+async fn an_unauthorized_caller_gets_no_details_about_the_body() {
     let service = Service::start().await;
     let reader = service.token("acme", &["links:read"]);
     let bad_bodies = ["{", "[]", "{}", "{\"target\": 1}"];
@@ -131,7 +131,7 @@ async fn whoever_may_not_learns_nothing_about_the_body() {
 }
 
 #[tokio::test]
-async fn a_deadline_ends_the_statement_that_waits_for_a_row() {
+async fn a_request_deadline_cancels_a_statement_that_waits_for_a_row() {
     const STATEMENTS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                               AND application_name = 'url-shortener' AND state = 'active'";
     let service = Service::start().await;
@@ -145,7 +145,7 @@ async fn a_deadline_ends_the_statement_that_waits_for_a_row() {
     answer.assert_error(503, "deadline_exceeded");
     assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
     let observer = service.database.connect().await;
-    // Its own limit for a lock is 1.5 s, and for a statement 2 s.
+    // The lock timeout is 1.5 s, the statement timeout 2 s.
     wait_for("no statement to be left running", Duration::from_millis(700), async || {
         let running: i64 = observer.query_one(STATEMENTS, &[]).await.unwrap().get(0);
         (running == 0).then_some(())

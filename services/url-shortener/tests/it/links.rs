@@ -1,4 +1,4 @@
-//! Links that are put, seen and followed.
+//! Putting, reading and following links.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn a_link_can_be_seen_by_its_tenant_and_followed_by_anyone() {
 }
 
 #[tokio::test]
-async fn parameters_that_others_append_are_ignored() {
+async fn unknown_query_parameters_are_ignored() {
     let service = Service::start().await;
     service.put("acme", "shared", "https://shop.example/?a=b").await;
 
@@ -44,7 +44,7 @@ async fn parameters_that_others_append_are_ignored() {
 }
 
 #[tokio::test]
-async fn the_same_link_again_changes_nothing() {
+async fn a_repeated_put_changes_nothing() {
     let service = Service::start().await;
     let first = service.put("acme", "same-link", "https://example.com").await;
     assert_eq!(first.status, StatusCode::CREATED, "{first:?}");
@@ -59,7 +59,7 @@ async fn the_same_link_again_changes_nothing() {
 }
 
 #[tokio::test]
-async fn another_target_replaces_the_old_one_at_once() {
+async fn a_changed_target_is_used_at_once() {
     let service = Service::start().await;
     let old = service.put("acme", "moving", "https://old.example/").await;
     let new = service.put("acme", "moving", "https://new.example/").await;
@@ -73,7 +73,7 @@ async fn another_target_replaces_the_old_one_at_once() {
 }
 
 #[tokio::test]
-async fn a_code_of_another_tenant_is_taken_and_its_link_stays_as_it_is() {
+async fn a_code_of_another_tenant_is_refused_and_its_link_is_unchanged() {
     let service = Service::start().await;
     let mine = service.put("acme", "wanted", "https://acme.example/").await;
 
@@ -88,8 +88,8 @@ async fn a_code_of_another_tenant_is_taken_and_its_link_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn of_puts_at_once_one_creates_the_link() {
-    let service = Service::start_patient().await;
+async fn one_of_concurrent_puts_creates_the_link() {
+    let service = Service::start_with_long_timeouts().await;
     let puts = (0..20).map(|_| service.put("acme", "raced-for", "https://example.com/"));
     let answers = join_all(puts).await;
 
@@ -101,8 +101,8 @@ async fn of_puts_at_once_one_creates_the_link() {
 }
 
 #[tokio::test]
-async fn of_two_tenants_at_once_one_gets_the_code() {
-    let service = Service::start_patient().await;
+async fn one_of_two_concurrent_tenants_gets_the_code() {
+    let service = Service::start_with_long_timeouts().await;
     for round in 0..10 {
         let code = format!("round-{round}");
         let (one, other) = tokio::join!(
@@ -116,7 +116,7 @@ async fn of_two_tenants_at_once_one_gets_the_code() {
     }
 }
 
-/// The PUT that waits began before the one that it waits for put its row in.
+/// The waiting PUT starts before the other one inserts its row.
 #[tokio::test]
 async fn a_put_that_waited_for_the_first_put_of_its_code_updates_the_link() {
     let service = Service::start().await;
@@ -143,7 +143,7 @@ async fn a_put_that_waited_for_the_first_put_of_its_code_updates_the_link() {
 }
 
 #[tokio::test]
-async fn a_code_that_leads_nowhere_is_not_found() {
+async fn an_unknown_code_returns_404() {
     let service = Service::start().await;
     for code in ["unknown-code", "short", "favicon.ico", "%2e%2e%2fetc", &"x".repeat(33)] {
         service.follow(code).await.assert_error(404, "not_found");

@@ -1,4 +1,4 @@
-//! Listing links: which there are, in pages, for those who may see them.
+//! Lists of links: pages, filters and access.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use testkit::wait_for;
 
 use crate::service::{Answer, PUBLIC_URL, Service, send};
 
-/// Puts links straight into the database, two for each second, and so in an order of their own.
+/// Inserts links directly into the database, two for each second, so that their order is known.
 const FILL: &str = "\
 INSERT INTO links (code, tenant, target, created_at, updated_at)
 SELECT 'link-' || to_char(n, 'FM0000'), 'acme', 'https://host-' || n % 2 || '.example/' || n, at, at
@@ -53,7 +53,7 @@ fn cursor<'a>(page: &'a Answer, rel: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn pages_lead_through_all_links_and_back() {
+async fn pages_contain_all_links_in_both_directions() {
     let service = start_with_links(5).await;
     for (order, expected) in [("newest", numbered((0..5).rev())), ("oldest", numbered(0..5))] {
         let query = format!("order={order}&limit=2");
@@ -75,7 +75,7 @@ async fn pages_lead_through_all_links_and_back() {
 }
 
 #[tokio::test]
-async fn an_item_is_the_link_itself() {
+async fn an_item_equals_the_link() {
     let service = Service::start().await;
     let put = service.put("acme", "order-17", "https://shop.example/orders/17").await;
     let listed = page(&service, "").await;
@@ -85,7 +85,7 @@ async fn an_item_is_the_link_itself() {
 }
 
 #[tokio::test]
-async fn filters_say_which_links_a_list_is_about() {
+async fn filters_select_links() {
     let service = start_with_links(6).await;
     for (query, expected) in [
         ("host=host-0.example", vec![0, 2, 4]),
@@ -104,7 +104,7 @@ async fn filters_say_which_links_a_list_is_about() {
 }
 
 #[tokio::test]
-async fn every_kind_of_host_can_be_asked_for() {
+async fn the_host_filter_accepts_every_kind_of_host() {
     let service = Service::start().await;
     for (code, target, host) in [
         ("plain-name", "https://shop.example/a?b=c#d", "shop.example"),
@@ -124,7 +124,7 @@ async fn every_kind_of_host_can_be_asked_for() {
 }
 
 #[tokio::test]
-async fn a_list_is_for_those_with_the_scope_and_of_their_tenant() {
+async fn a_list_needs_the_scope_and_contains_only_the_tenants_links() {
     let service = start_with_links(3).await;
     send(service.request(Method::GET, "/v1/links")).await.assert_error(401, "unauthenticated");
     let writer = service.token("acme", &["links:write"]);
@@ -135,7 +135,7 @@ async fn a_list_is_for_those_with_the_scope_and_of_their_tenant() {
 }
 
 #[tokio::test]
-async fn a_cursor_that_is_not_what_it_should_be_is_told_why() {
+async fn an_invalid_cursor_is_refused_with_its_reason() {
     let service = start_with_links(3).await;
     let first = page(&service, "host=host-0.example&limit=1").await;
     let good = format!("host=host-0.example&cursor={}", cursor(&first, "next"));
@@ -171,7 +171,7 @@ async fn a_cursor_expires() {
 }
 
 #[tokio::test]
-async fn what_is_asked_in_a_wrong_way_is_named() {
+async fn invalid_query_parameters_are_named() {
     let service = Service::start().await;
     for (query, parameter) in [
         ("limit=0", "limit"),
@@ -193,7 +193,7 @@ async fn what_is_asked_in_a_wrong_way_is_named() {
 }
 
 #[tokio::test]
-async fn a_link_that_stays_comes_once_while_others_come_and_go() {
+async fn a_remaining_link_appears_once_during_concurrent_writes() {
     let service = Service::start().await;
     let database = service.database.connect().await;
     let (even, odd): (Vec<_>, Vec<_>) = (0..40).partition(|number| number % 2 == 0);
@@ -206,7 +206,7 @@ async fn a_link_that_stays_comes_once_while_others_come_and_go() {
         loop {
             forth.extend(codes(&at));
             let Some(next) = at.body["next"].as_str() else { break };
-            // Every other link is there for every other page.
+            // Every other link exists for every other page.
             if present {
                 database.execute(DELETE, &[&numbered(odd.clone())]).await.unwrap();
             } else {

@@ -1,4 +1,4 @@
-//! Meets the service as its clients do: a process of its own, over HTTP, with a real database.
+//! Tests of url-shortener over HTTP. Each test starts its own process on a real database.
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "test harness")]
 

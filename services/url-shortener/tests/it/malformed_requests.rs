@@ -1,4 +1,4 @@
-//! Every other way to get a request wrong, and what the answer says about it.
+//! Malformed requests and their errors.
 
 use reqwest::{Method, RequestBuilder, header};
 use serde_json::json;
@@ -16,7 +16,7 @@ async fn put_json(service: &Service, body: impl Into<reqwest::Body>) -> Answer {
 }
 
 #[tokio::test]
-async fn a_caller_who_does_not_say_who_it_is_is_told_how() {
+async fn a_request_without_a_token_gets_a_challenge() {
     let service = Service::start().await;
     for method in [Method::PUT, Method::GET] {
         let path = format!("/v1/links/{CODE}");
@@ -36,7 +36,7 @@ async fn a_caller_who_does_not_say_who_it_is_is_told_how() {
 }
 
 #[tokio::test]
-async fn a_caller_without_the_scope_is_told_which() {
+async fn a_missing_scope_is_named() {
     let service = Service::start().await;
     for (method, has, needs) in
         [(Method::PUT, "links:read", "links:write"), (Method::GET, "links:write", "links:read")]
@@ -50,7 +50,7 @@ async fn a_caller_without_the_scope_is_told_which() {
 }
 
 #[tokio::test]
-async fn a_code_of_another_shape_is_refused() {
+async fn a_malformed_code_is_refused() {
     let service = Service::start().await;
     for code in ["short", "with.dot", "with%20space", "caf%C3%A9-cafe", &"x".repeat(33)] {
         let answer = service.put("acme", code, "https://example.com").await;
@@ -76,7 +76,7 @@ async fn a_body_that_is_not_json_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_fit_is_refused_with_the_place() {
+async fn an_invalid_body_is_refused_with_a_pointer() {
     let service = Service::start().await;
     for (body, pointer) in [
         (json!({}), "/target"),
@@ -92,7 +92,7 @@ async fn a_body_that_does_not_fit_is_refused_with_the_place() {
 }
 
 #[tokio::test]
-async fn a_body_of_another_kind_is_refused() {
+async fn another_media_type_is_refused() {
     let service = Service::start().await;
     let body = r#"{"target": "https://example.com"}"#;
     for content_type in
@@ -113,7 +113,7 @@ async fn a_body_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_not_there_is_not_found() {
+async fn an_unknown_path_returns_404() {
     let service = Service::start().await;
     for path in ["/", "/v1/links/", "/v1/nothing/here", "/v2/nothing/here", "/metrics/x", "/some-link/x"] {
         send(service.request(Method::GET, path)).await.assert_error(404, "not_found");
@@ -121,7 +121,7 @@ async fn a_path_that_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_not_there_is_answered_with_those_that_are() {
+async fn an_unknown_version_is_refused_and_the_known_ones_are_named() {
     let service = Service::start().await;
     let answer = send(service.request(Method::GET, "/v2/links/some-link")).await;
     answer.assert_error(404, "unknown_version");
@@ -129,7 +129,7 @@ async fn a_version_that_is_not_there_is_answered_with_those_that_are() {
 }
 
 #[tokio::test]
-async fn a_method_that_is_not_taken_is_answered_with_those_that_are() {
+async fn another_method_is_refused_and_the_allowed_ones_are_named() {
     let service = Service::start().await;
     for (method, path, allow) in [
         (Method::DELETE, "/v1/links", "GET, HEAD, POST"),
@@ -145,7 +145,7 @@ async fn a_method_that_is_not_taken_is_answered_with_those_that_are() {
 }
 
 #[tokio::test]
-async fn an_error_comes_as_problem_details_to_whoever_asks() {
+async fn an_error_is_returned_as_problem_details_on_request() {
     let service = Service::start().await;
     let request =
         service.request(Method::GET, "/unknown-code").header(header::ACCEPT, "application/problem+json");

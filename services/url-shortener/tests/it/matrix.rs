@@ -1,11 +1,11 @@
-//! Every operation against every kind of caller. The operations come from the document, so a new one is here at once.
+//! Tries every operation of the OpenAPI document with every kind of caller.
 
 use reqwest::StatusCode;
 use testkit::Matrix;
 
 use crate::service::Service;
 
-/// Every operation that needs no token. Whoever adds one decides it here too.
+/// The operations without a token. A new one must be added here.
 const PUBLIC: [(&str, &str); 7] = [
     ("GET", "/openapi.json"),
     ("GET", "/docs"),

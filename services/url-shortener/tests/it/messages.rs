@@ -1,28 +1,28 @@
-//! What a client is told about its own values, word for word. `libs/api-error` has what is the same for every service, and `targets` and
-//! the domain what is said of targets.
+//! The exact texts of messages about invalid values. Tests of `libs/api-error` contain the texts that all services share; `targets` and the
+//! tests of the domain contain those about targets.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::service::{Service, send};
 
-/// A place, and what is said of it.
-type Said<'a> = (&'a str, &'a str);
+/// A JSON pointer and its message.
+type Detail<'a> = (&'a str, &'a str);
 
-async fn assert_said(request: RequestBuilder, status: u16, code: &str, said: &[Said<'_>]) {
+async fn assert_details(request: RequestBuilder, status: u16, code: &str, details: &[Detail<'_>]) {
     let answer = send(request).await;
     answer.assert_error(status, code);
     let expected: Vec<_> =
-        said.iter().map(|(pointer, message)| json!({"pointer": pointer, "message": message})).collect();
+        details.iter().map(|(pointer, message)| json!({"pointer": pointer, "message": message})).collect();
     assert_eq!(answer.body["details"], Value::from(expected), "{answer:?}");
 }
 
 #[tokio::test]
-async fn of_a_body_and_a_path() {
+async fn messages_about_a_body_and_a_path() {
     let service = Service::start().await;
     let put = |code: &str, body: Value| service.put_request(code).json(&body);
     let known = "is not known here; known are: target";
-    let cases: [(Value, &[Said<'_>]); 4] = [
+    let cases: [(Value, &[Detail<'_>]); 4] = [
         (json!({}), &[("/target", "is required")]),
         (json!({"target": 17, "ttl": 1}), &[("/target", "must be a string, not a number"), ("/ttl", known)]),
         (
@@ -31,27 +31,27 @@ async fn of_a_body_and_a_path() {
         ),
         (json!(["https://shop.example/"]), &[("", "must be an object, not an array")]),
     ];
-    for (body, said) in cases {
-        assert_said(put("some-link", body), 400, "invalid_request", said).await;
+    for (body, details) in cases {
+        assert_details(put("some-link", body), 400, "invalid_request", details).await;
     }
     for (code, message) in [
         ("short", "must have 6 to 32 characters"),
         ("with.dot", "must contain only the characters A-Z, a-z, 0-9, _ and -"),
     ] {
         let good = json!({"target": "https://shop.example/"});
-        assert_said(put(code, good), 400, "invalid_request", &[("/path/code", message)]).await;
+        assert_details(put(code, good), 400, "invalid_request", &[("/path/code", message)]).await;
     }
     assert_eq!(service.count_links().await, 0);
 }
 
 #[tokio::test]
-async fn of_a_query() {
+async fn messages_about_a_query() {
     let service = Service::start().await;
     let get = |path: &str| {
         service.request(Method::GET, path).bearer_auth(service.token("acme", &["links:read", "links:write"]))
     };
     let query = "host=shop..example&created_from=0000-01-01T00:00:00Z&limit=0&limit=1&target=x";
-    assert_said(
+    assert_details(
         get(&format!("/v1/links?{query}")),
         400,
         "invalid_request",
@@ -70,20 +70,20 @@ async fn of_a_query() {
         "/query/host",
         "must be a host name or an IP address (IPv6 in brackets), without scheme, port and path",
     )];
-    assert_said(get("/v1/links?host=https://shop.example/"), 400, "invalid_request", &host).await;
+    assert_details(get("/v1/links?host=https://shop.example/"), 400, "invalid_request", &host).await;
 
     let none = [("/query/a", "is not known here; known are: none")];
     service.put("acme", "some-link", "https://shop.example/").await;
     for path in ["/v1/links/some-link", "/docs", "/docs/"] {
-        assert_said(get(&format!("{path}?a=1")), 400, "invalid_request", &none).await;
+        assert_details(get(&format!("{path}?a=1")), 400, "invalid_request", &none).await;
     }
     let put = service.put_request("some-link?a=1").json(&json!({"target": "https://shop.example/other"}));
-    assert_said(put, 400, "invalid_request", &none).await;
+    assert_details(put, 400, "invalid_request", &none).await;
     assert_eq!(service.follow("some-link").await.header("location"), "https://shop.example/");
 }
 
 #[tokio::test]
-async fn of_a_kind_of_body_that_is_not_taken() {
+async fn headers_about_an_unsupported_media_type() {
     let service = Service::start().await;
     let put = send(service.put_request("some-link").header("content-type", "text/plain").body("x")).await;
     put.assert_error(415, "unsupported_media_type");

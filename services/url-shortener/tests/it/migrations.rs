@@ -1,4 +1,4 @@
-//! The schema as a cluster has it made: by a job, while the service waits.
+//! Migrations by a job, as in a cluster, while the service waits.
 
 use std::{
     process::{Command, Output},
@@ -12,7 +12,7 @@ use crate::service::Service;
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// Runs the job with the database and no other setting of the service.
+/// Runs the job with only the settings of the database.
 fn migrate(database_url: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_url-shortener"))
         .arg("migrate")
@@ -25,7 +25,7 @@ fn migrate(database_url: &str) -> Output {
 }
 
 #[tokio::test]
-async fn a_service_that_awaits_its_migrations_is_not_ready_until_the_job_has_run() {
+async fn a_service_that_awaits_migrations_is_ready_after_the_job() {
     let database = Database::create("url_shortener").await;
     let url = database.url();
     let service = Service::start_with(database, |process| {
@@ -47,7 +47,7 @@ async fn a_service_that_awaits_its_migrations_is_not_ready_until_the_job_has_run
 }
 
 #[test]
-fn a_job_without_a_database_says_what_it_needs() {
+fn a_migration_job_without_a_database_names_the_missing_setting() {
     let output =
         Command::new(env!("CARGO_BIN_EXE_url-shortener")).arg("migrate").env_clear().output().unwrap();
     assert_eq!(output.status.code(), Some(2));
@@ -56,7 +56,7 @@ fn a_job_without_a_database_says_what_it_needs() {
 }
 
 #[tokio::test]
-async fn columns_of_wider_types_stop_nothing() {
+async fn columns_of_wider_types_are_still_readable() {
     let service = Service::start().await;
     let paths = ["/v1/links/first-link", "/v1/links"];
     let read = async |path: &str| {

@@ -1,4 +1,4 @@
-//! What the service tells its operators, and what it must not tell them.
+//! Traces, metrics and logs, and the data that logs must not contain.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use testkit::{Zipkin, wait_for};
 use crate::service::{Service, send};
 
 #[tokio::test]
-async fn the_request_of_a_caller_with_a_token_continues_its_trace() {
+async fn a_request_with_a_token_continues_its_trace() {
     let service = Service::start().await;
     let trace_id = format!("{:032x}", 0xfeed_u128 << 64 | u128::from(service.process.pid()));
     let parent_id = "00f067aa0ba902b7";
@@ -74,7 +74,7 @@ async fn requests_are_counted_by_route_and_outcome() {
 }
 
 #[tokio::test]
-async fn the_log_keeps_codes_targets_and_tokens_to_itself() {
+async fn the_log_contains_no_codes_targets_and_tokens() {
     let mut service = Service::start().await;
     let token = service.token("acme", &["links:write"]);
     service.put("acme", "secret-code", "https://example.com/secret-target").await;

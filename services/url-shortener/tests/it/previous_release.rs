@@ -1,7 +1,7 @@
-//! The previous release on the schema of this one, as in the middle of a roll-out.
+//! The previous release on the schema of this release, as during a rollout.
 
 #[tokio::test]
-async fn it_can_use_this_schema() {
+async fn the_previous_release_can_use_this_schema() {
     testkit::assert_previous_release_runs(
         env!("CARGO_BIN_EXE_url-shortener"),
         "services/url-shortener/tests/released.json",

@@ -1,13 +1,13 @@
-//! The service under test, and requests to it in the words of these tests.
+//! Starts the service under test, and sends requests to it.
 
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use testkit::{Builder, Database, Keys, Process};
 
-/// The origin of short links. It resolves nowhere: tests follow a code at the address that the service is bound to.
+/// The origin of short links. It does not resolve; tests follow a code at the listening address of the service.
 pub(crate) const PUBLIC_URL: &str = "http://links.test";
 
-/// A running service with a database and keys of its own.
+/// A running service with its own database and keys.
 pub(crate) struct Service {
     pub(crate) process: Process,
     pub(crate) database: Database,
@@ -15,12 +15,12 @@ pub(crate) struct Service {
     keys: Keys,
 }
 
-/// What came back, read to its end.
+/// A complete response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// `null` when there was no JSON.
+    /// `null` if the body is not JSON.
     pub(crate) body: Value,
 }
 
@@ -31,15 +31,15 @@ impl Service {
         Self::start_with(database, |process| process.env("DATABASE_URL", &url)).await
     }
 
-    /// Starts it with a setting of the test's own.
+    /// Starts the service with one more setting.
     pub(crate) async fn start_with_env(name: &str, value: &str) -> Self {
         let database = Database::create("url_shortener").await;
         let url = database.url();
         Self::start_with(database, |process| process.env("DATABASE_URL", &url).env(name, value)).await
     }
 
-    /// Starts it with more patience than production has, for tests that make requests wait for each other on purpose.
-    pub(crate) async fn start_patient() -> Self {
+    /// Starts the service with longer timeouts than in production, for tests in which requests wait for each other.
+    pub(crate) async fn start_with_long_timeouts() -> Self {
         let database = Database::create("url_shortener").await;
         let url = database.url();
         Self::start_with(database, |process| {
@@ -54,7 +54,7 @@ impl Service {
         .await
     }
 
-    /// Starts it with settings of the test's own, the database's URL among them.
+    /// Starts the service with these settings, including the URL of the database.
     pub(crate) async fn start_with(database: Database, settings: impl FnOnce(Builder) -> Builder) -> Self {
         let keys = Keys::generate(&testkit::scratch_dir("url-shortener-keys"));
         let process = settings(builder(&keys)).spawn().await;
@@ -78,7 +78,7 @@ impl Service {
         self.http.request(method, format!("{}{path}", self.process.http_url()))
     }
 
-    /// A PUT by `acme`, whose token has every scope, still without a body.
+    /// A PUT of the tenant `acme` with every scope, without a body.
     pub(crate) fn put_request(&self, code: &str) -> RequestBuilder {
         let token = self.token("acme", &["links:write", "links:read"]);
         self.request(Method::PUT, &format!("/v1/links/{code}")).bearer_auth(token)
@@ -89,7 +89,7 @@ impl Service {
         send(request.bearer_auth(self.token(tenant, &["links:write"])).json(&json!({"target": target}))).await
     }
 
-    /// A POST by `acme` for a link under a random code.
+    /// A POST of the tenant `acme` for a link with a random code.
     pub(crate) async fn post(&self, key: &str, target: &str) -> Answer {
         send(self.post_request(key, target)).await
     }
@@ -108,7 +108,7 @@ impl Service {
         send(self.request(Method::GET, &format!("/{code}"))).await
     }
 
-    /// Asks the admin port whether the service is ready.
+    /// Requests `/ready` on the admin port.
     pub(crate) async fn readiness(&self) -> Answer {
         send(self.http.get(format!("{}/ready", self.process.admin_url()))).await
     }
@@ -117,7 +117,7 @@ impl Service {
         self.database.connect().await.query_one("SELECT count(*) FROM links", &[]).await.unwrap().get(0)
     }
 
-    /// Returns the sum of a metric whose line begins like this.
+    /// Returns the sum of the metrics whose lines start with this text.
     pub(crate) async fn metric(&self, prefix: &str) -> f64 {
         let url = format!("{}/metrics", self.process.admin_url());
         let text = self.http.get(url).send().await.unwrap().text().await.unwrap();
@@ -141,12 +141,12 @@ pub(crate) async fn send(request: RequestBuilder) -> Answer {
 }
 
 impl Answer {
-    /// Returns a header; empty when it is not there.
+    /// Returns a header; empty if it is missing.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Checks that this is the envelope of an error, whole, with this status and code.
+    /// Checks that this is a complete error envelope with this status and code.
     #[track_caller]
     pub(crate) fn assert_error(&self, status: u16, code: &str) {
         assert_eq!(self.status, status, "{self:?}");
@@ -157,7 +157,7 @@ impl Answer {
         assert_eq!(self.body.as_object().unwrap().len(), 4, "{self:?}");
     }
 
-    /// Checks that the one detail is about this place in the request.
+    /// Checks that the only detail has this pointer.
     #[track_caller]
     pub(crate) fn assert_detail(&self, pointer: &str) {
         let details = self.body["details"].as_array().unwrap();
@@ -166,7 +166,7 @@ impl Answer {
         assert!(!details[0]["message"].as_str().unwrap().is_empty(), "{self:?}");
     }
 
-    /// Checks that this says, in the agreed way, that the client should come back later.
+    /// Checks that this is a retryable 503 with `Retry-After`.
     #[track_caller]
     pub(crate) fn assert_unavailable(&self) {
         self.assert_error(503, "unavailable");

@@ -1,4 +1,4 @@
-//! Settings that the service does not start with, and what it says about them.
+//! Settings that the service refuses at start-up.
 
 use testkit::{Builder, Database, Keys, Process};
 
@@ -12,7 +12,7 @@ async fn process() -> Builder {
 }
 
 #[tokio::test]
-async fn a_public_url_that_is_no_origin_is_refused() {
+async fn a_public_url_must_be_an_origin() {
     for url in
         ["links.example", "ftp://links.example", "https://links.example/path", "https://u@links.example"]
     {
@@ -24,7 +24,7 @@ async fn a_public_url_that_is_no_origin_is_refused() {
 }
 
 #[tokio::test]
-async fn production_refuses_links_that_cannot_be_followed_safely() {
+async fn production_refuses_an_insecure_public_url() {
     for url in ["http://links.example", "https://localhost:7401", "https://127.0.0.1"] {
         let process = process().await.env("ENVIRONMENT", "production").env("LINKS_PUBLIC_URL", url);
         let output = process.expect_refusal().await;
@@ -41,7 +41,7 @@ async fn production_refuses_fail_points() {
 }
 
 #[tokio::test]
-async fn cursor_keys_of_another_form_are_refused_and_not_repeated() {
+async fn malformed_cursor_keys_are_refused_and_not_logged() {
     let key = "abcd".repeat(16);
     for keys in [key.clone(), format!("id:{key},"), format!("id:{key},id:{key}"), format!("ID:{key}")] {
         let process = process().await.env("LINKS_PUBLIC_URL", "http://links.test");
@@ -59,7 +59,7 @@ async fn a_missing_key_file_is_named() {
 }
 
 #[tokio::test]
-async fn limits_that_let_nobody_in_are_refused() {
+async fn limits_of_zero_are_refused() {
     for (name, flag) in [
         ("MAX_REQUESTS_IN_FLIGHT", "--max-requests-in-flight"),
         ("QUOTA_REQUESTS_PER_SECOND", "--quota-requests-per-second"),
@@ -85,7 +85,7 @@ async fn a_cache_without_bounds_is_refused() {
 }
 
 #[tokio::test]
-async fn keys_that_are_forgotten_before_they_are_repeated_are_refused() {
+async fn a_retention_below_the_retry_window_is_refused() {
     let process = process().await.env("LINKS_PUBLIC_URL", "http://links.test");
     let output = process.env("IDEMPOTENCY_RETENTION_S", "86400").expect_refusal().await;
     assert!(output.contains("IDEMPOTENCY_RETENTION_S (86400) must be greater than"), "{output}");

@@ -1,4 +1,4 @@
-//! SIGTERM: what was begun is finished, what was acknowledged is stored, and the exit code says so.
+//! SIGTERM: requests in flight are finished, acknowledged links are stored, and the exit code is 0.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::service::Service;
 
 const SOON: Duration = Duration::from_secs(15);
 
-/// Waits until new connections are refused: the service takes no more.
+/// Waits until the service refuses new connections.
 async fn refused(probe: RequestBuilder) {
     wait_for("new connections to be refused", SOON, async || {
         let again = probe.try_clone().expect("there is no body");
@@ -21,9 +21,9 @@ async fn refused(probe: RequestBuilder) {
 }
 
 #[tokio::test]
-async fn requests_in_flight_are_answered() {
+async fn sigterm_waits_for_requests_in_flight() {
     const REQUESTS: u32 = 8;
-    let mut service = Service::start_patient().await;
+    let mut service = Service::start_with_long_timeouts().await;
 
     let lock = service.database.connect().await;
     lock.batch_execute("BEGIN; LOCK TABLE links IN ACCESS EXCLUSIVE MODE").await.unwrap();
@@ -52,7 +52,7 @@ async fn requests_in_flight_are_answered() {
     assert!(exit.success(), "{exit}");
 }
 
-/// Puts one link after another until the service is gone, and returns those that were acknowledged.
+/// Puts links until the service has stopped, and returns the acknowledged ones.
 async fn put_until_gone(
     http: reqwest::Client,
     links_url: String,
@@ -72,9 +72,9 @@ async fn put_until_gone(
 }
 
 #[tokio::test]
-async fn under_load_what_is_stored_is_what_was_acknowledged() {
+async fn sigterm_under_load_stores_exactly_the_acknowledged_links() {
     const CLIENTS: usize = 8;
-    let mut service = Service::start_patient().await;
+    let mut service = Service::start_with_long_timeouts().await;
     let links_url = format!("{}/v1/links", service.process.http_url());
     let token = service.token("acme", &["links:write"]);
     let clients: Vec<_> = (0..CLIENTS)

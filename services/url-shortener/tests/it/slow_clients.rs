@@ -1,4 +1,4 @@
-//! Clients that send a byte a second: they hold no worker, and are cut off in bounded time.
+//! Slow clients that send one byte a second: they block no worker, and their connections end in bounded time.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -14,13 +14,13 @@ use tokio::{
 
 use crate::service::Service;
 
-/// Far more than there are workers, of which this test has one, or connections to the database.
+/// Far more than the one worker of this test, and than the connections to the database.
 const CLIENTS: usize = 200;
 
-/// The head may take 5 s, the body 3 s, and a connection be quiet for 10 s; the rest is for a busy machine.
+/// The timeouts are 5 s for the head, 3 s for the body and 10 s for an idle connection; the rest is a margin for a busy machine.
 const BOUND: Duration = Duration::from_secs(40);
 
-/// A whole request that is answered without the database: no code is that short.
+/// A complete request that needs no database: its code is too short.
 const CHEAP: &str = "GET /x HTTP/1.1\r\nhost: x\r\n\r\n";
 
 /// The pace of a slow client.
@@ -33,7 +33,7 @@ async fn start() -> Service {
         process.env("DATABASE_URL", url).env("HTTP_WORKERS", "1").env("HTTP_KEEP_ALIVE_MS", "5000")
     };
     let mut service = Service::start_with(database, settings).await;
-    // A connection that the server is about to end as idle is not taken again.
+    // Does not reuse a connection that the server may close as idle.
     let patient = Trust::nobody().http().timeout(BOUND).pool_idle_timeout(Duration::from_secs(1));
     service.http = patient.redirect(Policy::none()).no_proxy().build().unwrap();
     service
@@ -43,7 +43,7 @@ fn address(service: &Service) -> SocketAddr {
     service.process.http_url().strip_prefix("http://").unwrap().parse().unwrap()
 }
 
-/// Sends the same byte again and again until the server has ended the connection; returns what it answered.
+/// Sends the same byte repeatedly until the server closes the connection; returns its response.
 async fn drip(mut stream: TcpStream) -> String {
     let mut answer = Vec::new();
     let cut_off = async {
@@ -55,7 +55,7 @@ async fn drip(mut stream: TcpStream) -> String {
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            // The end can be a reset: what was not read of a request is lost.
+            // The connection can end with a reset, because the server did not read the whole request.
             read = reader.read_to_end(&mut answer) => drop(read),
             () = sending => {}
         }
@@ -64,7 +64,7 @@ async fn drip(mut stream: TcpStream) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// Starts slow clients that begin like this, serves a normal one meanwhile, and returns what the slow ones got.
+/// Starts slow clients with this beginning, checks that a normal client is served meanwhile, and returns the responses to the slow ones.
 async fn besieged(service: &Service, beginning: &str) -> Vec<String> {
     let slow: Vec<_> = (0..CLIENTS)
         .map(|_| {
@@ -81,13 +81,13 @@ async fn besieged(service: &Service, beginning: &str) -> Vec<String> {
         assert_eq!(service.follow("normal").await.status, StatusCode::FOUND);
         served += 1;
     }
-    // Held up by the others, it would be served once, when they are gone.
+    // A blocked service would serve it only after the slow clients.
     assert!(served > 2, "a normal client was served {served} times only");
     join_all(slow).await.into_iter().map(Result::unwrap).collect()
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_come() {
+async fn a_slow_request_head_is_cut_off() {
     let service = start().await;
     service.put("acme", "normal", "https://example.com/").await;
     for answer in besieged(&service, "GET /normal HTTP/1.1\r\nhost: x\r\nx-slow: ").await {
@@ -96,7 +96,7 @@ async fn a_head_that_does_not_come() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come() {
+async fn a_slow_request_body_is_cut_off() {
     let service = start().await;
     service.put("acme", "normal", "https://example.com/").await;
     let token = service.token("acme", &["links:write"]);
@@ -113,7 +113,7 @@ async fn a_body_that_does_not_come() {
 }
 
 #[tokio::test]
-async fn a_body_that_nobody_asked_for() {
+async fn an_unread_request_body_is_cut_off() {
     let service = start().await;
     service.put("acme", "normal", "https://example.com/").await;
     for length in ["content-length: 1000\r\n\r\n", "transfer-encoding: chunked\r\n\r\nffff\r\n"] {
@@ -125,7 +125,7 @@ async fn a_body_that_nobody_asked_for() {
 }
 
 #[tokio::test]
-async fn the_head_of_a_second_request_that_does_not_come() {
+async fn a_slow_second_request_head_is_cut_off() {
     let service = start().await;
     service.put("acme", "normal", "https://example.com/").await;
     let second = "GET /normal HTTP/1.1\r\nhost: x\r\nx-slow: ";
@@ -134,10 +134,10 @@ async fn the_head_of_a_second_request_that_does_not_come() {
     }
 }
 
-/// Asks again and again, and reads no answer, until the server has ended the connection.
+/// Sends requests and reads no response, until the server closes the connection.
 async fn ask_and_never_read(service: &Service) {
     let socket = TcpSocket::new_v4().unwrap();
-    // The less the kernel takes for us, the sooner the server has nowhere to put its answers.
+    // With a small receive buffer, the send buffer of the server is full sooner.
     socket.set_recv_buffer_size(4_096).unwrap();
     let mut stream = socket.connect(address(service)).await.unwrap();
     let request = CHEAP.repeat(100);
@@ -146,7 +146,7 @@ async fn ask_and_never_read(service: &Service) {
 }
 
 #[tokio::test]
-async fn a_response_that_is_not_read() {
+async fn a_client_that_does_not_read_its_response_is_cut_off() {
     let service = start().await;
     service.put("acme", "normal", "https://example.com/").await;
     join_all((0..10).map(|_| ask_and_never_read(&service))).await;

@@ -1,4 +1,4 @@
-//! Targets that a link must not have, each refused with its reason. The unit tests of the domain have more of them.
+//! Invalid targets, each refused with its reason. The unit tests of the domain have more of them.
 
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::service::{PUBLIC_URL, Service, send};
 
 #[tokio::test]
-async fn a_target_that_is_not_acceptable_is_refused_with_its_reason() {
+async fn an_invalid_target_is_refused_with_its_reason() {
     let service = Service::start().await;
     let here = service.process.http_url();
     let port = here.rsplit(':').next().unwrap();
@@ -66,10 +66,10 @@ async fn a_target_that_is_not_a_string_is_refused() {
 }
 
 #[tokio::test]
-async fn the_longest_target_and_the_next_port_are_acceptable() {
+async fn the_longest_target_and_another_port_are_accepted() {
     let service = Service::start().await;
     let longest = format!("https://example.com/{}", "x".repeat(2048 - "https://example.com/".len()));
-    // Another service of this machine, such as the one that has the tracking pages.
+    // Another service of this machine, such as orders with its tracking pages.
     let neighbour = "http://127.0.0.1:1/track/token";
     for (code, target) in [("longest", longest.as_str()), ("neighbour", neighbour)] {
         let put = service.put("acme", code, target).await;
