@@ -10,7 +10,10 @@ use std::{
 
 use monitoring::{generate, runbook::blocks};
 
-use crate::sources::{monitoring, repository};
+use crate::{
+    sources::{monitoring, repository},
+    waiting::texts,
+};
 
 const HEADINGS: [&str; 6] = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Verification", "Afterwards"];
 
@@ -103,6 +106,28 @@ fn no_query_of_a_runbook_looks_back_for_longer_than_a_minute() {
         }
     }
     assert!(n_windows > 10, "only {n_windows} windows were found");
+}
+
+/// A `grep` without a match prints `none`, so that a runbook would not show that a message was renamed.
+#[test]
+fn every_message_that_a_runbook_greps_for_is_in_the_sources() {
+    let sources = texts("rs");
+    let mut n_messages = 0;
+    for path in runbooks() {
+        let text = fs::read_to_string(&path).unwrap();
+        let blocks = blocks(&text);
+        let lines =
+            blocks.iter().flat_map(|block| block.commands.lines()).filter(|line| line.contains("logs "));
+        let patterns = lines.filter_map(|line| line.split_once("grep ")?.1.split('\'').nth(1));
+        for message in patterns.flat_map(|pattern| pattern.split('|')) {
+            let message = message.trim_start_matches("\"message\":").trim_matches('"');
+            if message.chars().all(|char| char.is_ascii_lowercase() || char == ' ') && message.contains(' ') {
+                n_messages += 1;
+                assert!(sources.contains(message), "{}: no source has '{message}'", path.display());
+            }
+        }
+    }
+    assert!(n_messages > 5, "only {n_messages} messages were found");
 }
 
 #[test]

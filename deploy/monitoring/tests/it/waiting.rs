@@ -46,7 +46,8 @@ fn files(top: &str, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-fn texts(ending: &str) -> String {
+/// All files of services and libraries with this ending, without their tests.
+pub(crate) fn texts(ending: &str) -> String {
     let paths = ["services", "libs"].into_iter().flat_map(|top| files(top, ending));
     paths.map(|path| fs::read_to_string(path).unwrap() + "\n").collect()
 }
