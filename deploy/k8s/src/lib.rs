@@ -61,7 +61,7 @@ impl Manifest {
         self.documents.iter().find(|it| it["kind"] == kind && it["metadata"]["name"] == name)
     }
 
-    /// The template of every pod, whatever makes it.
+    /// The templates of all pods, of every kind of workload.
     pub fn pods(&self) -> Vec<Pod<'_>> {
         self.documents.iter().filter_map(Pod::of).collect()
     }

@@ -10,7 +10,7 @@ const DURATIONS: [&str; 3] = ["group_wait", "group_interval", "repeat_interval"]
 
 /// Returns the configuration with every duration in the pace of the profile.
 pub(crate) fn config(mut config: Value, profile: Profile) -> anyhow::Result<Value> {
-    let route = config.get_mut("route").context("there is no route")?;
+    let route = config.get_mut("route").context("the configuration has no `route`")?;
     pace(route, profile)?;
     Ok(config)
 }

@@ -37,7 +37,7 @@ const SLOW_INTERVAL: Window = Window::minutes(2);
 /// The time that a budget is for.
 const PERIOD: Window = Window::minutes(30 * DAY);
 
-/// Bad events within the long window below which nobody is told.
+/// Number of bad events in the long window below which no alert fires.
 const FLOOR: u32 = 10;
 
 /// How long an objective may go unmeasured.
@@ -183,7 +183,7 @@ impl Objective<'_> {
         let (name, window, gap) =
             (&self.slo.name, self.profile.scale(VANISHED), self.profile.scale(MISSED_SCRAPE));
         let description = format!(
-            "Impact: whether users of {} are served well is not known; nobody would be paged.\n\
+            "Impact: unknown whether users of {} are affected; an outage would not page.\n\
              Budget left: unknown.",
             self.service
         );

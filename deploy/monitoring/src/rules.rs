@@ -63,7 +63,7 @@ pub(crate) struct Record {
 }
 
 impl Alert {
-    /// Adds the runbook, which is named as the alert and lies in the repository: whatever shows the alert knows where
+    /// Adds the runbook, which is named as the alert and lies in the repository: the program that shows the alert knows where
     /// that is.
     pub(crate) fn with_runbook(mut self) -> Self {
         let runbook = format!("docs/runbooks/{}.md", self.name);

@@ -25,10 +25,10 @@ enum Version {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Slo {
     pub(crate) name: String,
-    /// The share of events that are to be good, in percent.
+    /// The target share of good events, in percent.
     pub(crate) objective: f64,
     /// In words, with the reason. For people, and for other tools.
-    #[expect(dead_code, reason = "required, so that nobody states a number without its reason")]
+    #[expect(dead_code, reason = "required, so that every number has a reason")]
     description: String,
     pub(crate) sli: Sli,
     pub(crate) alerting: Alerting,

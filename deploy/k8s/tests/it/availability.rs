@@ -71,7 +71,7 @@ fn the_grace_period_is_longer_than_all_that_a_service_does_before_it_ends() {
 }
 
 #[test]
-fn of_every_service_there_are_two_and_one_may_go_at_a_time() {
+fn every_service_has_two_replicas_and_a_disruption_ends_one_at_a_time() {
     for manifest in rendered().unwrap() {
         for name in SERVICES {
             let pod = service(&manifest, name);
@@ -146,7 +146,11 @@ fn every_service_address_leads_to_pods() {
                     .filter_map(|container| container["ports"].as_array())
                     .flatten()
                     .any(|it| it["name"] == port["targetPort"]);
-                assert!(has_port, "{} {name}: nobody listens on {}", manifest.overlay, port["targetPort"]);
+                assert!(
+                    has_port,
+                    "{} {name}: no container listens on {}",
+                    manifest.overlay, port["targetPort"]
+                );
             }
         }
     }

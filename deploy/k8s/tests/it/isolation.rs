@@ -79,7 +79,7 @@ fn every_container_says_what_it_needs_and_at_most_gets() {
 }
 
 #[test]
-fn every_image_is_one_version_and_not_whatever_is_newest() {
+fn every_image_has_a_fixed_version() {
     for_every_pod(|manifest, Pod { name, spec, .. }| {
         for container in containers(spec) {
             let image = container["image"].as_str().unwrap();

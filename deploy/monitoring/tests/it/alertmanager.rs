@@ -25,7 +25,7 @@ fn amtool_accepts_both_configurations() {
 }
 
 #[test]
-fn pages_wake_somebody_and_everything_else_is_a_ticket() {
+fn pages_go_to_the_pager_and_all_other_alerts_are_tickets() {
     for pace in Pace::BOTH {
         let config = format!("--config.file={}", config(pace));
         for (labels, receiver) in [

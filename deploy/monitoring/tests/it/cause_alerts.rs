@@ -73,7 +73,7 @@ fn target_down_waits_for_the_last_instance_and_a_minute() {
 }
 
 #[test]
-fn target_down_sees_a_service_that_nobody_lists_any_more() {
+fn target_down_fires_for_a_service_that_is_no_longer_listed() {
     for (lost, job) in [(2, "url-shortener"), (3, "email-consumer")] {
         for pace in Pace::BOTH {
             let mut ups = UP.map(|up| (up, constant(1.0, 10)));
@@ -133,9 +133,8 @@ fn one_parked_event_opens_a_ticket_until_it_is_put_back() {
         let firing = Firing {
             labels: labels("orders", "ticket", []),
             summary: "The broker refuses 2 events of orders".to_owned(),
-            description: "Impact: nobody hears of 2 events, nor of later ones of the same orders; their customers get no \
-                          mail.\nBudget left: mail-freshness loses each as soon as it is in Kafka, and knows nothing of it \
-                          before."
+            description: "Impact: consumers do not receive 2 events, nor later events of the same orders; their customers get no \
+                          mail.\nBudget left: mail-freshness counts each only when it is in Kafka."
                 .to_owned(),
         };
         // Every replica counts all of them.
@@ -204,7 +203,7 @@ fn orders_that_go_on_waiting_page_for_as_long_as_they_do() {
 }
 
 #[test]
-fn nine_orders_that_wait_wake_nobody() {
+fn nine_waiting_orders_do_not_page() {
     for pace in Pace::BOTH {
         let series = series([
             (
@@ -240,7 +239,7 @@ fn events_that_go_on_waiting_page_for_as_long_as_nothing_is_handled() {
 
 /// A number that Go prints with an exponent by itself.
 #[test]
-fn a_large_number_is_told_as_people_write_it() {
+fn a_large_number_is_written_with_all_digits() {
     for pace in Pace::BOTH {
         let waiting = "2000003";
         let firing = Firing {
@@ -276,7 +275,7 @@ fn a_journey_that_nothing_counts_pages_after_eleven_minutes() {
                 labels: labels(job, "page", []),
                 summary: format!("Nothing counts whether work of {job} is late"),
                 description: format!(
-                    "Impact: an outage of the objective that counts it would page nobody; last counted {} ago.\n\
+                    "Impact: an outage would not page, because late work is not counted; last counted {} ago.\n\
                      Budget left: unknown.",
                     pace.either("12m 0s", "12s")
                 ),

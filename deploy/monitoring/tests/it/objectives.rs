@@ -5,7 +5,7 @@ pub(crate) struct Objective {
     pub(crate) alert: &'static str,
     pub(crate) service: &'static str,
     pub(crate) slo: &'static str,
-    /// What is counted, and which series tells the bad ones.
+    /// The counted events, and the series of the bad ones.
     pub(crate) good: &'static str,
     pub(crate) bad: Bad,
     /// Looks bad and does not count.
@@ -114,7 +114,7 @@ pub(crate) const OBJECTIVES: [Objective; 6] = [
         budget: 0.01,
         percent: "99",
         summary: "Mails about orders are late",
-        impact: "of mails were not sent 60 s after what they tell: customers order again or ask.",
+        impact: "of mails were not sent within 60 s of their event: customers order again or ask.",
     },
     Objective {
         alert: "OrdersFinalBurn",

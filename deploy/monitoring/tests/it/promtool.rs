@@ -16,7 +16,7 @@ pub(crate) struct Case {
     pub(crate) step: u64,
     pub(crate) series: Vec<(String, Vec<Sample>)>,
     pub(crate) checks: Vec<Check>,
-    /// Alerts that fire at a step, whatever they say: their names and severities.
+    /// Names and severities of the alerts that fire at a step.
     pub(crate) fires: Vec<(usize, &'static str, &'static str)>,
 }
 

@@ -90,7 +90,7 @@ fn a_runbook_asks_what_changed_and_ends_programs_before_sessions() {
     }
 }
 
-/// A drill is sixty times faster: five minutes there are five hours.
+/// A drill is sixty times faster: five minutes in a drill are five hours in production.
 #[test]
 fn no_query_of_a_runbook_looks_back_for_longer_than_a_minute() {
     let mut n_windows = 0;

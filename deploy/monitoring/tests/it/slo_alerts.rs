@@ -259,7 +259,7 @@ fn orders_that_are_not_final_burn() {
 
 /// A young stack, in which everything is bad, has spent what an objective allows many times over: once the share of a percent.
 #[test]
-fn a_budget_that_is_spent_is_told_as_a_number_of_times() {
+fn an_overspent_budget_is_shown_as_a_multiple() {
     for objective in &OBJECTIVES {
         let Bad::Late(late) = objective.bad else { continue };
         let everything = values((0..30).map(|step| f64::from(step) * 5.0));
@@ -304,7 +304,7 @@ fn dead_letters_instead_of_mails_page_while_they_come() {
 }
 
 #[test]
-fn nine_bad_events_wake_nobody_whatever_their_share() {
+fn nine_bad_events_do_not_page_at_any_error_ratio() {
     let branch = &BRANCHES[0];
     for objective in &OBJECTIVES {
         let course = branch.course(&objective.bad);
@@ -345,7 +345,7 @@ const LAST: usize = 20;
 const BACK: usize = 40;
 
 impl Objective {
-    /// Series of which the one that tells bad events is missing for a while.
+    /// Series in which the one of bad events is missing for a while.
     fn lost_for_a_while(&self) -> Vec<(String, Vec<Sample>)> {
         let lost = match self.bad {
             Bad::Series(series) | Bad::Outside(series) | Bad::Late(series) => series,
@@ -364,7 +364,7 @@ impl Objective {
 
 #[test]
 fn an_objective_that_nothing_measures_any_more_opens_a_ticket() {
-    // Two samples are in five minutes until four steps after the last one; ten minutes after that somebody is told.
+    // Two samples are in five minutes until four steps after the last one; ten minutes after that the alert fires.
     let fires = LAST + 5 + 10 - left_out() as usize;
     for objective in &OBJECTIVES {
         let mut series = objective.lost_for_a_while();
@@ -373,7 +373,7 @@ fn an_objective_that_nothing_measures_any_more_opens_a_ticket() {
             labels: objective.labels("ticket"),
             summary: format!("Nothing measures {} of {} any more", objective.slo, objective.service),
             description: format!(
-                "Impact: whether users of {} are served well is not known; nobody would be paged.\nBudget left: unknown.",
+                "Impact: unknown whether users of {} are affected; an outage would not page.\nBudget left: unknown.",
                 objective.service
             ),
         };

@@ -1,4 +1,4 @@
-//! `docs/waiting.md` names every state in which something can wait: what is in the migrations and in the code is in it.
+//! `docs/waiting.md` lists every state in which work can wait: all such states of the migrations and the code.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +8,7 @@ use std::{
 
 use crate::{runbooks::alerts, sources::repository};
 
-/// Parts of the names of metrics that tell of waiting. A metric without one of them may be in the list, and need not.
+/// Parts of the names of metrics about waiting work. A metric without one of them may be in the list.
 const TELLING: [&str; 19] = [
     "retr",
     "parked",
@@ -139,7 +139,7 @@ fn every_state_table_and_lease_of_the_migrations_is_listed() {
 }
 
 #[test]
-fn every_metric_that_tells_of_waiting_is_listed() {
+fn every_metric_of_waiting_work_is_listed() {
     let page = page();
     let names: BTreeSet<_> =
         quoted(&page).into_iter().map(|name| name.split('{').next().unwrap_or_default()).collect();
@@ -156,7 +156,7 @@ fn every_metric_that_tells_of_waiting_is_listed() {
 }
 
 #[test]
-fn whatever_waits_has_an_alert_or_a_reason_and_every_alert_is_one() {
+fn every_waiting_state_has_an_alert_or_a_reason_and_every_named_alert_exists() {
     let alerts = alerts();
     let page = page();
     let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| state"));
