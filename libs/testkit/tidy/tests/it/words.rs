@@ -18,28 +18,37 @@ const BANNED: [&str; 9] = [
 ];
 
 /// Files with these kinds of text.
-const KINDS: [&str; 9] = ["Makefile", "avsc", "html", "md", "rs", "sh", "toml", "yaml", "yml"];
+const KINDS: [&str; 9] = ["Makefile", "html", "md", "rs", "run", "sh", "toml", "yaml", "yml"];
 
-/// Where the check applies.
-const CHECKED: [&str; 14] = [
-    ".ci",
-    "Makefile",
-    "README.md",
-    "docs/ARCHITECTURE.md",
-    "docs/adr",
-    "docs/benchmarks.md",
-    "docs/README.md",
-    "docs/glossary.md",
-    "docs/guarantees.md",
-    "docs/kubernetes.md",
-    "docs/oncall.md",
-    "docs/postmortems",
-    "docs/runbooks",
-    "libs/testkit/tidy",
+/// Where they are allowed: where this list and its reasons are spelled, in released files, and in packages that are not clean yet.
+const ALLOWED: [&str; 26] = [
+    "CONTRIBUTING.md",
+    "libs/testkit/tidy/tests/it/words.rs",
+    "deploy/local",
+    "docs/http-edge.md",
+    "docs/pagination.md",
+    "docs/settings.md",
+    "docs/waiting.md",
+    "libs/api-error",
+    "libs/auth",
+    "libs/consumer",
+    "libs/events",
+    "libs/fail-point",
+    "libs/http",
+    "libs/idempotency",
+    "libs/money",
+    "libs/outbox",
+    "libs/pg",
+    "libs/read-cache",
+    "libs/service",
+    "libs/telemetry",
+    "libs/testkit/src/parts.rs",
+    "libs/tls",
+    "loadtest",
+    "services/email-consumer",
+    "services/orders",
+    "services/url-shortener",
 ];
-
-/// This list has to spell them.
-const ALLOWED: [&str; 2] = ["CONTRIBUTING.md", "libs/testkit/tidy/tests/it/words.rs"];
 
 /// The words of a text in lower case, each with its line. `snake_case` is several words, `CamelCase` is one.
 fn words(text: &str) -> Vec<(usize, String)> {
@@ -65,10 +74,7 @@ fn banned(text: &str) -> Vec<(usize, &'static str)> {
 
 #[test]
 fn no_text_uses_a_banned_word() {
-    let is_checked = |path: &&Path| {
-        CHECKED.iter().any(|prefix| path.starts_with(prefix))
-            && !ALLOWED.iter().any(|allowed| path.starts_with(allowed))
-    };
+    let is_checked = |path: &&Path| !ALLOWED.iter().any(|allowed| path.starts_with(allowed));
     let mut found = Vec::new();
     for path in files(&KINDS).iter().map(AsRef::as_ref).filter(is_checked) {
         for (line, phrase) in banned(&read(path)) {
