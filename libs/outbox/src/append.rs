@@ -1,4 +1,4 @@
-//! The writing side: an event becomes a row of the current transaction.
+//! Appends events to the outbox in the transaction of the state change.
 
 use chrono::{DateTime, Utc};
 use events::{EncodeError, Encoder, Event};
@@ -10,13 +10,13 @@ const INSERT: &str = "\
 INSERT INTO outbox (event_id, topic, key, event_type, payload, traceparent, occurred_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
-/// Why an event was not written down. The transaction must not commit then.
+/// Why an event was not appended. The transaction must not commit.
 #[derive(Debug, Error)]
 pub enum AppendError {
-    /// The event cannot be encoded (yet).
+    /// The event cannot be encoded, or its schema is not registered yet.
     #[error("the event cannot be encoded")]
     Encode(#[from] EncodeError),
-    /// The database refused or failed.
+    /// The database failed.
     #[error("the event cannot be stored")]
     Database(#[from] pg::Error),
 }
@@ -36,7 +36,7 @@ SELECT event_id, $2, key, event_type, payload, traceparent, occurred_at
 FROM unnest($1::uuid[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::timestamptz[])
     AS entry (event_id, key, event_type, payload, traceparent, occurred_at)";
 
-/// An event as it is to be written down: with an identity of its own, and the trace context in which this was made.
+/// An encoded event with a new event id and the current trace context.
 pub struct Entry {
     event_id: Uuid,
     key: String,
@@ -65,9 +65,9 @@ impl Entry {
     }
 }
 
-/// Writes an event of the aggregate `key` into the outbox, with an identity of its own and the current trace context.
+/// Appends one event of the aggregate `key`.
 ///
-/// The transaction must hold the row lock of the aggregate (or have inserted it): that is what orders its events.
+/// The transaction must hold the row lock of the aggregate, or have inserted it: that orders its events.
 pub async fn append<E: Event>(
     tx: &Tx<'_>,
     encoder: &Encoder,
@@ -82,7 +82,7 @@ pub async fn append<E: Event>(
     Ok(tx.execute_exactly(1, INSERT, &params).await?)
 }
 
-/// Writes events of several aggregates into the outbox, with one statement; of each aggregate one, so that they need no order.
+/// Appends events of several aggregates with one statement, one event of each: the statement has no order.
 ///
 /// The transaction must hold the row lock of each aggregate.
 pub async fn append_all(tx: &Tx<'_>, encoder: &Encoder, entries: &[Entry]) -> Result<(), pg::Error> {

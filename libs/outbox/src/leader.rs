@@ -1,112 +1,149 @@
-//! The active relay: reads rows, publishes them, deletes what the broker has, and keeps the lead.
+//! The active relay: reads rows, publishes them, deletes acknowledged rows, and renews the lease.
 
 use std::{
     collections::HashSet,
     error::Error as StdError,
     future::pending,
     mem,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
+use events::Kafka;
 use futures::{
     FutureExt as _, StreamExt as _,
     future::{BoxFuture, try_join},
     stream::FuturesUnordered,
 };
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use thiserror::Error;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    in_flight::{self, InFlight},
     metrics,
     partition::Refusal,
-    publisher::{Delivery, Fault, Publisher, fault},
-    relay::{Relay, RelayError, State},
+    publisher::{Delivery, Fault, Publisher, Topics, fault},
     session::Session,
-    topics::Topics,
-    window::{self, Window},
 };
 
-/// How often rows are looked for when nobody says that there are some: those of other replicas, and of the past.
+/// Poll interval without a wake-up: for rows of other replicas and of earlier runs.
 const POLL: Duration = Duration::from_millis(200);
 
-/// How soon after the last time at the earliest, so that what comes meanwhile goes together.
+/// Shortest interval between two reads, so that rows are batched.
 const PACE: Duration = Duration::from_millis(5);
 
-/// How many of the oldest rows are looked at, at least.
-const LOOK: usize = 2 * window::ROWS;
+/// The number of the oldest rows that a read considers, at least.
+const MIN_SCAN: usize = 2 * in_flight::ROWS;
 
-/// How many of them at most, when those before them belong to partitions that take nothing.
-const MAX_LOOK: usize = 100_000;
+/// The same at most, when the oldest rows belong to stalled partitions.
+const MAX_SCAN: usize = 100_000;
 
-/// How long a partition may take nothing before the producer is replaced, in case it is to blame; and again after as long.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Stall of a partition after which the producer is replaced, in case the producer is the cause; then again after the same time.
+const STALL_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long the rows of healthy partitions may take to be acknowledged before the producer is dropped.
-const SETTLE: Duration = Duration::from_secs(2);
+/// Time limit for the rows of healthy partitions before the producer is replaced or the relay stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why a term of the relay ended.
+#[derive(Debug, Error)]
+pub(crate) enum RelayError {
+    #[error("cannot read the outbox")]
+    Database(#[from] pg::Error),
+    #[error("cannot make a producer")]
+    Kafka(#[from] KafkaError),
+    #[error("another relay has the lease")]
+    LeaseLost,
+}
+
+/// The state of the relay, for [`Relay::ping`](crate::Relay::ping).
+#[derive(Clone, Default)]
+pub(crate) enum State {
+    /// Another relay publishes.
+    #[default]
+    Standby,
+    /// Publishes with this producer.
+    Active(Arc<Publisher>),
+    /// Failed; waits for the next attempt.
+    Failed(String),
+}
+
+/// What a relay has in all of its terms.
+pub(crate) struct Inputs {
+    pub(crate) kafka: Kafka,
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) state: Mutex<State>,
+}
+
+impl Inputs {
+    pub(crate) fn set_state(&self, state: State) {
+        *self.state.lock().expect("no panic under this lock") = state;
+    }
+}
 
 /// A term as the active relay.
 pub(crate) struct Leader<'a> {
-    relay: &'a Relay,
+    inputs: &'a Inputs,
     session: Session,
     publisher: Arc<Publisher>,
     deliveries: FuturesUnordered<BoxFuture<'static, Delivery>>,
-    window: Window,
+    in_flight: InFlight,
     topics: Topics,
-    /// Acknowledged, and not deleted yet.
+    /// Acknowledged rows, not deleted yet.
     done: Vec<i64>,
-    /// Refused alone, and not parked yet.
+    /// Refused rows, not parked yet.
     refused: Vec<(i64, KafkaError)>,
-    look: usize,
-    /// The producer is beyond repair.
+    scan: usize,
+    /// The producer has failed.
     is_broken: bool,
-    /// Since when nothing is sent, because the producer is to be replaced.
-    settling: Option<Instant>,
+    /// Sending has stopped, to replace the producer.
+    draining_since: Option<Instant>,
     renewed: Instant,
     n_stalled: usize,
 }
 
-/// When rows are looked for.
+/// The time of the next read.
 #[derive(Clone, Copy, Debug)]
 struct Next {
-    /// Not before, whatever happens.
+    /// After a wake-up or an acknowledgement.
     earliest: Instant,
-    /// If nothing happens.
+    /// Otherwise.
     at: Instant,
 }
 
 impl<'a> Leader<'a> {
-    pub(crate) fn new(relay: &'a Relay, session: Session) -> Result<Self, KafkaError> {
-        let publisher = Arc::new(Publisher::new(relay.kafka())?);
-        relay.set_state(State::Active(Arc::clone(&publisher)));
+    pub(crate) fn new(inputs: &'a Inputs, session: Session) -> Result<Self, KafkaError> {
+        let publisher = Arc::new(Publisher::new(&inputs.kafka)?);
+        inputs.set_state(State::Active(Arc::clone(&publisher)));
         Ok(Self {
-            relay,
+            inputs,
             session,
             publisher,
             deliveries: FuturesUnordered::new(),
-            window: Window::default(),
+            in_flight: InFlight::default(),
             topics: Topics::default(),
             done: Vec::new(),
             refused: Vec::new(),
-            look: LOOK,
+            scan: MIN_SCAN,
             is_broken: false,
-            settling: None,
+            draining_since: None,
             renewed: Instant::now(),
             n_stalled: 0,
         })
     }
 
-    /// Publishes until `stop` or the first failure of the database, or until another relay has the lead.
+    /// Publishes until `stop`, the first failure of the database, or the loss of the lease.
     pub(crate) async fn run(&mut self, stop: &CancellationToken) -> Result<(), RelayError> {
         let now = Instant::now();
         let mut next = Next { earliest: now, at: now };
         while !stop.is_cancelled() {
-            if !self.session.keep_lead().await? {
-                return Err(RelayError::LeadLost);
+            if !self.session.renew_lease().await? {
+                return Err(RelayError::LeaseLost);
             }
             self.park().await?;
-            self.watch()?;
-            if self.settling.is_some() {
+            self.check_stalls()?;
+            if self.draining_since.is_some() {
                 self.delete().await?;
             } else if next.at <= Instant::now() {
                 next = self.publish().await?;
@@ -114,119 +151,119 @@ impl<'a> Leader<'a> {
             tokio::select! {
                 () = stop.cancelled() => {}
                 delivery = acknowledgement(&mut self.deliveries) => {
-                    self.settle(delivery);
-                    self.settle_ready();
+                    self.complete(delivery);
+                    self.complete_ready();
                     next.at = next.earliest;
                 }
-                () = self.relay.woken() => next.at = next.earliest,
-                () = tokio::time::sleep_until(next.at.into()), if self.settling.is_none() => {}
+                () = self.inputs.wake.notified() => next.at = next.earliest,
+                () = tokio::time::sleep_until(next.at.into()), if self.draining_since.is_none() => {}
                 () = tokio::time::sleep(POLL) => {}
             }
         }
         self.end().await
     }
 
-    /// Takes leave of the producer without waiting for it.
-    pub(crate) fn dismiss(self) {
+    /// Closes the producer without waiting.
+    pub(crate) fn close(self) {
         metrics::show_in_flight(0, 0);
         metrics::STALLED_PARTITIONS.set(0);
-        dismiss(self.publisher);
+        close(self.publisher);
     }
 
-    /// Deletes what is done, reads what is next, in one round trip, and sends it.
+    /// Deletes acknowledged rows and reads the next ones, in one round trip, and sends them.
     async fn publish(&mut self) -> Result<Next, RelayError> {
         let started = Instant::now();
         let done = self.take_done();
-        let ((), mut heads) = try_join(self.session.delete(&done), self.session.heads(self.look)).await?;
+        let ((), mut heads) = try_join(self.session.delete(&done), self.session.heads(self.scan)).await?;
         deleted(&done);
-        let there_may_be_more = heads.len() == self.look;
-        // Unless they had to be prepared the statements run in this order, and nothing of it is found.
+        let has_more = heads.len() == self.scan;
+        // The statements run in this order unless they had to be prepared; then deleted rows can appear here.
         let done: HashSet<i64> = done.into_iter().collect();
         heads.retain(|head| !done.contains(&head.seq));
-        self.topics.learn(&heads, &self.publisher).await;
+        self.topics.refresh(&heads, &self.publisher).await;
         let topics = &self.topics;
-        let choice = self.window.choose(&heads, |key| topics.place(key), Instant::now());
+        let choice = self.in_flight.choose(&heads, |key| topics.place(key), Instant::now());
         if !choice.seqs.is_empty() {
             self.send(&choice.seqs).await?;
         }
-        metrics::show_in_flight(self.window.rows(), self.window.bytes());
+        metrics::show_in_flight(self.in_flight.rows(), self.in_flight.bytes());
 
         let now = Instant::now();
-        // Looking past many rows takes the database some time, which is not to be all of its time.
-        let pause = if self.look > LOOK { started.elapsed() } else { Duration::ZERO };
+        // A deep scan is expensive for the database, so pause for as long as it took.
+        let pause = if self.scan > MIN_SCAN { started.elapsed() } else { Duration::ZERO };
         let earliest = (started + PACE).max(now + pause);
-        let is_stuck = choice.seqs.is_empty() && self.window.rows() == self.window.stalled(now).rows;
-        if is_stuck && there_may_be_more && self.look < MAX_LOOK {
-            self.look = (self.look * 4).min(MAX_LOOK);
+        let is_stuck = choice.seqs.is_empty() && self.in_flight.rows() == self.in_flight.stalled(now).rows;
+        if is_stuck && has_more && self.scan < MAX_SCAN {
+            self.scan = (self.scan * 4).min(MAX_SCAN);
             return Ok(Next { earliest, at: earliest });
         }
-        if !choice.seqs.is_empty() && choice.depth < self.look / 8 {
-            self.look = (self.look / 4).max(LOOK);
+        if !choice.seqs.is_empty() && choice.depth < self.scan / 8 {
+            self.scan = (self.scan / 4).max(MIN_SCAN);
         }
         Ok(Next { earliest, at: now + POLL })
     }
 
-    /// Reads rows that were chosen and hands them to the producer.
+    /// Reads the chosen rows and sends them.
     async fn send(&mut self, seqs: &[i64]) -> Result<(), RelayError> {
         let rows = self.session.rows(seqs).await?;
         let mut unsent: HashSet<i64> = seqs.iter().copied().collect();
         for row in &rows {
-            // Here and not before the reading: a process that was frozen meanwhile finds out.
-            if !self.session.leads() {
-                return Err(RelayError::LeadLost);
+            // Checked after the read, in case this process was frozen during it.
+            if !self.session.holds_lease() {
+                return Err(RelayError::LeaseLost);
             }
-            let Some(&(_, partition)) = self.window.place(row.seq) else { continue };
+            let Some(&(_, partition)) = self.in_flight.place(row.seq) else { continue };
             match self.publisher.send(row, partition) {
                 Ok(delivery) => {
                     unsent.remove(&row.seq);
                     self.deliveries.push(delivery);
                 }
-                // Room comes with the acknowledgements of what is queued.
+                // Acknowledgements make room.
                 Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => break,
                 Err(error) => {
                     unsent.remove(&row.seq);
                     match fault(&error) {
-                        // By the producer itself: it looks at each message alone.
+                        // Refused by the producer, which checks each message alone.
                         Fault::Message => self.refused.push((row.seq, error)),
-                        _ => self.settle(Delivery { seq: row.seq, outcome: Err(error) }),
+                        _ => self.complete(Delivery { seq: row.seq, outcome: Err(error) }),
                     }
                 }
             }
         }
         for seq in unsent {
-            self.window.take_back(seq);
+            self.in_flight.withdraw(seq);
         }
         Ok(())
     }
 
-    fn settle_ready(&mut self) {
+    fn complete_ready(&mut self) {
         while let Some(Some(delivery)) = self.deliveries.next().now_or_never() {
-            self.settle(delivery);
+            self.complete(delivery);
         }
     }
 
-    fn settle(&mut self, Delivery { seq, outcome }: Delivery) {
+    fn complete(&mut self, Delivery { seq, outcome }: Delivery) {
         let now = Instant::now();
         let Err(error) = outcome else {
-            self.window.took(seq, now);
+            self.in_flight.acknowledged(seq, now);
             self.done.push(seq);
             return;
         };
         match fault(&error) {
             Fault::Message => {
-                if self.window.refused(seq) == Refusal::Alone {
+                if self.in_flight.refused(seq) == Refusal::Single {
                     self.refused.push((seq, error));
                 }
             }
             Fault::Partition => {
-                let place = self.window.place(seq);
+                let place = self.in_flight.place(seq);
                 tracing::warn!(error = &error as &dyn StdError, ?place, "a partition did not take an event");
                 metrics::FAILURES.inc();
-                self.window.failed(seq, now);
+                self.in_flight.failed(seq, now);
             }
             Fault::Producer => {
                 tracing::warn!(error = &error as &dyn StdError, "the producer failed");
-                self.window.take_back(seq);
+                self.in_flight.withdraw(seq);
                 self.is_broken = true;
             }
         }
@@ -246,11 +283,11 @@ impl<'a> Leader<'a> {
         Ok(())
     }
 
-    /// Sets aside what the broker refuses even alone.
+    /// Parks the rows that the broker refuses even alone.
     async fn park(&mut self) -> Result<(), RelayError> {
         for (seq, error) in mem::take(&mut self.refused) {
             let parked = self.session.park(seq, &error.to_string()).await?;
-            self.window.take_back(seq);
+            self.in_flight.withdraw(seq);
             if let Some((event_id, event_type)) = parked {
                 metrics::PARKED.inc();
                 tracing::error!(
@@ -264,57 +301,57 @@ impl<'a> Leader<'a> {
         Ok(())
     }
 
-    /// Looks whether partitions take nothing, and replaces the producer when that may help.
-    fn watch(&mut self) -> Result<(), RelayError> {
+    /// Detects stalled partitions, and replaces the producer when that may help.
+    fn check_stalls(&mut self) -> Result<(), RelayError> {
         let now = Instant::now();
-        let stalled = self.window.stalled(now);
+        let stalled = self.in_flight.stalled(now);
         if stalled.partitions != self.n_stalled {
             tracing::warn!(partitions = stalled.partitions, rows = stalled.rows, "partitions take no events");
             self.n_stalled = stalled.partitions;
             metrics::STALLED_PARTITIONS.set(stalled.partitions.try_into().unwrap_or(i64::MAX));
         }
-        // What others need, or for longer than the broker's own recovery takes.
-        let fills = stalled.rows > window::ROWS / 2 || stalled.bytes > window::BYTES / 2;
-        let hangs = stalled.longest.min(now - self.renewed) > PATIENCE;
+        // Stalled rows block other partitions, or stall for longer than the broker's recovery takes.
+        let fills = stalled.rows > in_flight::ROWS / 2 || stalled.bytes > in_flight::BYTES / 2;
+        let hangs = stalled.longest.min(now - self.renewed) > STALL_TIMEOUT;
         if fills || hangs {
-            self.settling.get_or_insert(now);
+            self.draining_since.get_or_insert(now);
         } else if stalled.partitions == 0 {
-            self.settling = None;
+            self.draining_since = None;
         }
-        let settled =
-            self.settling.is_some_and(|since| now - since > SETTLE || self.window.rows() == stalled.rows);
+        let settled = self
+            .draining_since
+            .is_some_and(|since| now - since > DRAIN_TIMEOUT || self.in_flight.rows() == stalled.rows);
         if self.is_broken || settled {
             self.renew_producer()?;
         }
         Ok(())
     }
 
-    /// What the old producer held is sent again by the new one. Nothing of it can be overtaken, because nothing else of its
-    /// keys was sent.
+    /// The new producer sends the rows of the old one again. They keep their order, because no later row of their keys was sent.
     fn renew_producer(&mut self) -> Result<(), RelayError> {
-        self.settle_ready();
+        self.complete_ready();
         metrics::FAILURES.inc();
-        tracing::warn!(rows = self.window.rows(), "the outbox relay replaces its producer");
-        let publisher = Arc::new(Publisher::new(self.relay.kafka())?);
-        self.relay.set_state(State::Active(Arc::clone(&publisher)));
-        dismiss(mem::replace(&mut self.publisher, publisher));
+        tracing::warn!(rows = self.in_flight.rows(), "the outbox relay replaces its producer");
+        let publisher = Arc::new(Publisher::new(&self.inputs.kafka)?);
+        self.inputs.set_state(State::Active(Arc::clone(&publisher)));
+        close(mem::replace(&mut self.publisher, publisher));
         self.deliveries.clear();
-        self.window.forget(Instant::now());
-        (self.is_broken, self.settling, self.renewed) = (false, None, Instant::now());
+        self.in_flight.clear(Instant::now());
+        (self.is_broken, self.draining_since, self.renewed) = (false, None, Instant::now());
         Ok(())
     }
 
-    /// Waits for what is on its way, for a while, and gives the lead back.
+    /// Drains the rows in flight, with a time limit, and releases the lease.
     async fn end(&mut self) -> Result<(), RelayError> {
-        let settling = async {
+        let draining = async {
             while let Some(delivery) = self.deliveries.next().await {
-                self.settle(delivery);
+                self.complete(delivery);
             }
         };
-        // What is not acknowledged by then is published again by the next relay.
-        drop(tokio::time::timeout(SETTLE, settling).await);
+        // The next relay publishes unacknowledged rows again.
+        drop(tokio::time::timeout(DRAIN_TIMEOUT, draining).await);
         self.delete().await?;
-        self.session.give_back().await?;
+        self.session.release_lease().await?;
         Ok(())
     }
 }
@@ -325,7 +362,7 @@ fn deleted(done: &[i64]) {
     }
 }
 
-/// The next answer of the broker, if one is outstanding.
+/// The next answer of the broker; pending when no row is in flight.
 async fn acknowledgement(deliveries: &mut FuturesUnordered<BoxFuture<'static, Delivery>>) -> Delivery {
     match deliveries.next().await {
         Some(delivery) => delivery,
@@ -333,8 +370,8 @@ async fn acknowledgement(deliveries: &mut FuturesUnordered<BoxFuture<'static, De
     }
 }
 
-/// Ends a producer. Whoever drops its last clone waits for its thread, which must not be a runtime worker.
-fn dismiss(publisher: Arc<Publisher>) {
+/// Closes a producer. Dropping it blocks until its thread ends, so a runtime worker must not do it.
+fn close(publisher: Arc<Publisher>) {
     publisher.purge();
     tokio::task::spawn_blocking(move || drop(publisher));
 }

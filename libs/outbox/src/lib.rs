@@ -1,18 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 mod append;
+mod in_flight;
 mod leader;
 mod metrics;
 mod partition;
 mod publisher;
 mod relay;
-mod row;
 mod session;
-mod topics;
-mod window;
 
 pub use append::{AppendError, Entry, append, append_all};
-pub use relay::{Relay, Wake};
+pub use relay::Relay;
 
 use pg::Migration;
 

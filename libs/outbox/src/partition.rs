@@ -1,46 +1,53 @@
-//! One partition of a topic: how many rows it may hold at once, after what it did with the last ones.
+//! Flow control of one partition: how many rows may be in flight, from the outcome of earlier rows.
 
 use std::time::{Duration, Instant};
 
-/// Rows that one partition may hold unacknowledged, so that none can fill the producer.
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+
+/// Rows in flight of one partition, so that none fills the producer.
 pub(crate) const SHARE_ROWS: usize = 64;
 
 /// The same in bytes; a single row may be larger.
 const SHARE_BYTES: usize = 2 << 20;
 
-/// From when on a partition that acknowledges nothing counts as stalled, and gets no more rows.
+/// Time without an acknowledgement after which a partition counts as stalled and gets no more rows.
 pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(2);
 
-/// How many rows in a row must be taken before twice as many are tried at once.
+/// Acknowledgements after which the limit doubles.
 const GROW_AFTER: usize = 100;
 
-/// Longest pause after a failure.
-const MAX_PAUSE_MS: u64 = 2_000;
+/// Pauses after failures: from 100 ms to 2 s.
+const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(100))
+    .with_max_delay(Duration::from_secs(1))
+    .without_max_times()
+    .with_jitter();
 
-/// What becomes of a row that the broker refuses.
+/// How the broker refused a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// It was refused with others, and goes again with fewer.
-    Together,
-    /// It was alone: it can never go as things are.
-    Alone,
+    /// In a batch: it is sent again with fewer rows.
+    Batch,
+    /// Alone: another attempt would fail too.
+    Single,
 }
 
-/// What a partition holds and how it has behaved.
+/// The rows in flight of a partition, and its limits.
 #[derive(Debug)]
 pub(crate) struct Partition {
     rows: usize,
     bytes: usize,
-    /// Rows at once: fewer after the broker refused a batch of them.
+    /// Rows in flight at most; lower after the broker refused a batch.
     limit: usize,
-    /// Rows taken since the limit changed.
+    /// Rows acknowledged since the limit changed.
     taken: usize,
-    /// Since when it has been given rows and has taken none.
+    /// The start of the wait for an acknowledgement.
     waiting_since: Option<Instant>,
-    /// After a failure.
-    held_until: Option<Instant>,
-    /// One row at a time until one is taken: it had stalled when the producer was renewed.
-    is_probed: bool,
+    /// The end of the pause after a failure.
+    paused_until: Option<Instant>,
+    pauses: ExponentialBackoff,
+    /// One row at a time until one is acknowledged: after a failure, or a stall that replaced the producer.
+    probing: bool,
 }
 
 impl Default for Partition {
@@ -51,25 +58,26 @@ impl Default for Partition {
             limit: SHARE_ROWS,
             taken: 0,
             waiting_since: None,
-            held_until: None,
-            is_probed: false,
+            paused_until: None,
+            pauses: BACKOFF.build(),
+            probing: false,
         }
     }
 }
 
 impl Partition {
     fn limit(&self) -> usize {
-        if self.is_probed { 1 } else { self.limit }
+        if self.probing { 1 } else { self.limit }
     }
 
     pub(crate) fn has_room_for(&self, bytes: usize, now: Instant) -> bool {
         let fits = self.rows == 0
             || (self.rows < self.limit() && self.bytes + bytes <= SHARE_BYTES && !self.is_stalled(now));
-        fits && self.held_until.is_none_or(|until| until <= now)
+        fits && self.paused_until.is_none_or(|until| until <= now)
     }
 
-    /// Gives it a row; returns the limit under which it got it.
-    pub(crate) fn give(&mut self, bytes: usize, now: Instant) -> usize {
+    /// Adds a row in flight; returns the current limit.
+    pub(crate) fn add(&mut self, bytes: usize, now: Instant) -> usize {
         self.rows += 1;
         self.bytes += bytes;
         self.waiting_since.get_or_insert(now);
@@ -81,18 +89,18 @@ impl Partition {
         self.bytes -= bytes;
     }
 
-    /// It has not got a row after all.
-    pub(crate) fn take_back(&mut self, bytes: usize) {
+    /// Removes a row that was not sent.
+    pub(crate) fn withdraw(&mut self, bytes: usize) {
         self.release(bytes);
-        if self.rows == 0 && self.held_until.is_none() {
+        if self.rows == 0 && self.paused_until.is_none() {
             self.waiting_since = None;
         }
     }
 
     /// The broker acknowledged a row.
-    pub(crate) fn took(&mut self, bytes: usize, now: Instant) {
+    pub(crate) fn acknowledged(&mut self, bytes: usize, now: Instant) {
         self.release(bytes);
-        (self.is_probed, self.held_until) = (false, None);
+        (self.probing, self.paused_until, self.pauses) = (false, None, BACKOFF.build());
         self.waiting_since = (self.rows > 0).then_some(now);
         self.taken += 1;
         if self.taken >= GROW_AFTER && self.limit < SHARE_ROWS {
@@ -100,8 +108,8 @@ impl Partition {
         }
     }
 
-    /// The broker refused a row that was given under `limit`. It refuses a batch as a whole, and how rows were put into
-    /// batches is not known: so half as many at once, down to one.
+    /// The broker refused a row that was sent under `limit`. It refuses whole batches, and the batches are unknown, so the limit
+    /// is halved, down to one.
     pub(crate) fn refused(&mut self, bytes: usize, limit: usize) -> Refusal {
         let at_once = self.rows;
         self.release(bytes);
@@ -109,27 +117,27 @@ impl Partition {
             self.waiting_since = None;
         }
         if limit == 1 {
-            return Refusal::Alone;
+            return Refusal::Single;
         }
-        // Under a higher limit than now: one of those for which it was lowered.
+        // A row sent under a higher limit was already counted when the limit was lowered.
         if limit <= self.limit {
             (self.limit, self.taken) = ((at_once.min(self.limit) / 2).max(1), 0);
         }
-        Refusal::Together
+        Refusal::Batch
     }
 
-    /// A row failed for a reason that is not its own: a pause, with jitter.
+    /// A row failed because of the partition: backoff with jitter.
     pub(crate) fn failed(&mut self, bytes: usize, now: Instant) {
         self.release(bytes);
-        self.is_probed = true;
-        self.held_until = Some(now + Duration::from_millis(rand::random_range(100..=MAX_PAUSE_MS)));
+        self.probing = true;
+        self.paused_until = self.pauses.next().map(|pause| now + pause);
     }
 
-    /// The producer is gone with all that it held.
-    pub(crate) fn forget(&mut self, now: Instant) {
-        self.is_probed |= self.is_stalled(now);
+    /// The producer was replaced: no row is in flight.
+    pub(crate) fn clear(&mut self, now: Instant) {
+        self.probing |= self.is_stalled(now);
         (self.rows, self.bytes) = (0, 0);
-        if !self.is_probed {
+        if !self.probing {
             self.waiting_since = None;
         }
     }
@@ -138,7 +146,7 @@ impl Partition {
         self.stalled_for(now).is_some()
     }
 
-    /// For how long it has taken nothing, if that is long enough to count.
+    /// The time without an acknowledgement, if the partition is stalled.
     pub(crate) fn stalled_for(&self, now: Instant) -> Option<Duration> {
         self.waiting_since.map(|since| now - since).filter(|waited| *waited > STALLED_AFTER)
     }
@@ -159,13 +167,13 @@ mod tests {
     fn fill(partition: &mut Partition, now: Instant) -> usize {
         let mut limit = 0;
         while partition.has_room_for(100, now) {
-            limit = partition.give(100, now);
+            limit = partition.add(100, now);
         }
         limit
     }
 
     #[test]
-    fn a_refused_batch_is_halved_down_to_one_row_which_is_then_alone() {
+    fn a_refused_batch_is_halved_down_to_a_single_row() {
         let (mut partition, now) = (Partition::default(), Instant::now());
         let mut sizes = Vec::new();
         loop {
@@ -173,10 +181,10 @@ mod tests {
             let rows = partition.rows();
             sizes.push(rows);
             let refusals: Vec<_> = (0..rows).map(|_| partition.refused(100, limit)).collect();
-            if refusals == [Refusal::Alone] {
+            if refusals == [Refusal::Single] {
                 break;
             }
-            assert!(refusals.iter().all(|refusal| *refusal == Refusal::Together), "{refusals:?}");
+            assert!(refusals.iter().all(|refusal| *refusal == Refusal::Batch), "{refusals:?}");
         }
         assert_eq!(sizes, [64, 32, 16, 8, 4, 2, 1], "one batch is one reason to halve");
     }
@@ -184,15 +192,15 @@ mod tests {
     #[test]
     fn few_rows_are_halved_from_their_own_number() {
         let (mut partition, now) = (Partition::default(), Instant::now());
-        let limit = partition.give(100, now);
-        partition.give(100, now);
+        let limit = partition.add(100, now);
+        partition.add(100, now);
         partition.refused(100, limit);
         partition.refused(100, limit);
         assert_eq!(fill(&mut partition, now), 1);
     }
 
     #[test]
-    fn more_are_tried_at_once_when_a_hundred_were_taken() {
+    fn the_limit_doubles_after_a_hundred_acknowledgements() {
         let (mut partition, now) = (Partition::default(), Instant::now());
         let limit = fill(&mut partition, now);
         for _ in 0..SHARE_ROWS {
@@ -200,8 +208,8 @@ mod tests {
         }
         assert_eq!(partition.limit(), SHARE_ROWS / 2);
         for _ in 0..GROW_AFTER {
-            partition.give(100, now);
-            partition.took(100, now);
+            partition.add(100, now);
+            partition.acknowledged(100, now);
         }
         assert_eq!(partition.limit(), SHARE_ROWS);
     }
@@ -210,31 +218,31 @@ mod tests {
     fn bytes_are_bounded_but_a_single_row_always_fits() {
         let (mut partition, now) = (Partition::default(), Instant::now());
         assert!(partition.has_room_for(SHARE_BYTES * 2, now));
-        partition.give(SHARE_BYTES - 10, now);
+        partition.add(SHARE_BYTES - 10, now);
         assert!(partition.has_room_for(10, now));
         assert!(!partition.has_room_for(11, now));
     }
 
     #[test]
-    fn a_stalled_partition_gets_nothing_more_and_one_row_after_the_producer_was_renewed() {
+    fn a_stalled_partition_gets_no_rows_and_one_row_after_the_producer_is_replaced() {
         let (mut partition, now) = (Partition::default(), Instant::now());
-        partition.give(100, now);
+        partition.add(100, now);
         let later = now + STALLED_AFTER + Duration::from_millis(1);
         assert!(partition.has_room_for(100, now) && !partition.has_room_for(100, later));
-        partition.forget(later);
+        partition.clear(later);
         assert_eq!(fill(&mut partition, later), 1);
         assert_eq!(partition.rows(), 1);
-        partition.took(100, later);
+        partition.acknowledged(100, later);
         assert_eq!(fill(&mut partition, later), SHARE_ROWS);
     }
 
     #[test]
-    fn a_failure_is_followed_by_a_pause_and_then_by_one_row() {
+    fn a_failure_is_followed_by_a_pause_and_then_by_a_single_row() {
         let (mut partition, now) = (Partition::default(), Instant::now());
-        partition.give(100, now);
+        partition.add(100, now);
         partition.failed(100, now);
         assert!(!partition.has_room_for(100, now));
-        let later = now + Duration::from_millis(MAX_PAUSE_MS);
+        let later = now + Duration::from_secs(2);
         fill(&mut partition, later);
         assert_eq!(partition.rows(), 1);
     }

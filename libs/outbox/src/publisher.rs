@@ -1,6 +1,10 @@
-//! The Kafka side of the relay.
+//! The Kafka producer of the relay, and the partitions of its topics.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::Utc;
 use events::{Envelope, Kafka};
@@ -15,22 +19,32 @@ use rdkafka::{
 use telemetry::semconv;
 use tracing::{Instrument, Span};
 
-use crate::{metrics, row::Pending, window};
+use crate::{
+    in_flight::{self, TopicPartition},
+    metrics,
+    session::{Head, Key, Pending},
+};
 
-/// How long the broker may take to describe a topic.
+/// Time limit for the metadata of a topic.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What became of a row.
+/// How long the number of partitions is cached.
+const TOPIC_TTL: Duration = Duration::from_mins(1);
+
+/// Pause after metadata that could not be fetched.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The outcome of a row.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) seq: i64,
     pub(crate) outcome: Result<(), KafkaError>,
 }
 
-/// What a failure is about.
+/// The scope of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The batch that the message was in, or the message.
+    /// The message or its batch.
     Message,
     /// The partition or its topic.
     Partition,
@@ -51,12 +65,12 @@ impl Publisher {
         config
             .set("acks", "all")
             .set("enable.idempotence", "true")
-            // No message gives up by itself. One that did would have every partition wait until the producer has a new epoch.
+            // No message times out. A message that did would block every partition until the producer has a new epoch.
             .set("message.timeout.ms", "0")
             .set("linger.ms", "2")
-            // The window is the bound. Twice as much, because a message counts until shortly after its acknowledgement.
-            .set("queue.buffering.max.messages", (2 * window::ROWS).to_string())
-            .set("queue.buffering.max.kbytes", (2 * window::BYTES / 1_024).to_string())
+            // `InFlight` is the bound. Twice as much, because a message counts until shortly after its acknowledgement.
+            .set("queue.buffering.max.messages", (2 * in_flight::ROWS).to_string())
+            .set("queue.buffering.max.kbytes", (2 * in_flight::BYTES / 1_024).to_string())
             .set("socket.timeout.ms", "5000")
             .set("reconnect.backoff.max.ms", "2000")
             .set("topic.metadata.refresh.interval.ms", "60000")
@@ -64,7 +78,7 @@ impl Publisher {
             .map(Self)
     }
 
-    /// Hands a row to the producer. What is returned ends when the broker has answered, however long that takes.
+    /// Sends a row. The returned future ends with the broker's answer; it has no timeout.
     pub(crate) fn send(
         &self,
         row: &Pending,
@@ -105,12 +119,12 @@ impl Publisher {
         Ok(Box::pin(acknowledged.instrument(span)))
     }
 
-    /// Forgets what is queued or on its way.
+    /// Drops queued and in-flight messages.
     pub(crate) fn purge(&self) {
         self.0.purge(PurgeConfig::default().queue().inflight());
     }
 
-    /// How many partitions a topic has.
+    /// The number of partitions of a topic.
     pub(crate) fn partitions(&self, topic: &str) -> Result<u32, KafkaError> {
         let metadata = self.0.client().fetch_metadata(Some(topic), METADATA_TIMEOUT)?;
         let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions).count();
@@ -120,13 +134,13 @@ impl Publisher {
         }
     }
 
-    /// Asks the cluster for its metadata: whether a broker answers.
+    /// Checks that a broker answers.
     pub(crate) fn ping(&self, timeout: Duration) -> Result<(), KafkaError> {
         self.0.client().fetch_metadata(None, timeout).map(drop)
     }
 }
 
-/// What to do about a failure.
+/// Classifies a failure.
 pub(crate) fn fault(error: &KafkaError) -> Fault {
     match error.rdkafka_error_code() {
         Some(
@@ -141,7 +155,7 @@ pub(crate) fn fault(error: &KafkaError) -> Fault {
     }
 }
 
-/// A producer span in the trace that the event belongs to, however long ago that was.
+/// A producer span in the trace of the event.
 fn publish_span(row: &Pending) -> Span {
     let span = tracing::info_span!(
         "publish",
@@ -156,4 +170,53 @@ fn publish_span(row: &Pending) -> Span {
     );
     telemetry::trace::set_parent(&span, row.traceparent.as_deref());
     span
+}
+
+#[derive(Debug)]
+struct Topic {
+    partitions: Option<u32>,
+    refresh_at: Instant,
+}
+
+/// The number of partitions by topic.
+#[derive(Debug, Default)]
+pub(crate) struct Topics(HashMap<String, Topic>);
+
+impl Topics {
+    /// Fetches the metadata of the topics of these rows, unless it is cached.
+    pub(crate) async fn refresh(&mut self, heads: &[Head], publisher: &Arc<Publisher>) {
+        for topic in heads.iter().map(|head| &head.key.topic) {
+            let known = self.0.get(topic);
+            if known.is_some_and(|known| known.refresh_at > Instant::now()) {
+                continue;
+            }
+            let before = known.and_then(|known| known.partitions);
+            let answer = fetch(publisher, topic.clone()).await;
+            let pause = if answer.is_some() { TOPIC_TTL } else { PAUSE };
+            let known = Topic { partitions: answer.or(before), refresh_at: Instant::now() + pause };
+            self.0.insert(topic.clone(), known);
+        }
+    }
+
+    /// The partition of a key; `None` while the topic is unknown.
+    pub(crate) fn place(&self, key: &Key) -> Option<TopicPartition> {
+        let partitions = self.0.get(&key.topic)?.partitions?;
+        Some((key.topic.clone(), partition(&key.key, partitions)))
+    }
+}
+
+async fn fetch(publisher: &Arc<Publisher>, topic: String) -> Option<u32> {
+    let publisher = Arc::clone(publisher);
+    // librdkafka's metadata call blocks its thread.
+    let fetched = tokio::task::spawn_blocking(move || {
+        publisher
+            .partitions(&topic)
+            .map_err(|error| tracing::warn!(%error, topic, "cannot fetch the metadata of a topic"))
+    });
+    fetched.await.ok()?.ok()
+}
+
+/// The default partitioner of librdkafka (`consistent_random`), so that keys keep their partition.
+fn partition(key: &str, partitions: u32) -> i32 {
+    (crc32fast::hash(key.as_bytes()) % partitions).cast_signed()
 }

@@ -1,4 +1,4 @@
-//! The database session of a relay, and the lead that it holds or waits for.
+//! The database session of a relay: its lease with a fencing token, and the rows of the outbox.
 
 use std::{
     future::Future,
@@ -6,28 +6,27 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, Utc};
 use deadpool_postgres::ClientWrapper;
 use pg::{Columns as _, Error, Pool, Row};
 use uuid::Uuid;
 
-use crate::row::{Head, Key, Pending};
-
-/// Shared by the relays of this release; the release before took it alone, so that the two kinds never publish together.
+/// Shared by the relays of this release; the previous release takes it exclusively, so the two never publish together.
 /// "OUTBOX" on a telephone keypad.
 const LOCK: i64 = 688_269;
 
-/// How long the lead lasts unless it is renewed: as long as nobody notices that its holder is frozen.
+/// Length of the lease: a frozen relay is replaced after it.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
 
-/// How often it is renewed.
+/// Interval of renewals.
 pub(crate) const RENEW: Duration = Duration::from_secs(1);
 
-/// Every statement here is short; one that is not has lost its server.
+/// Time limit of each statement.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 const TRY_LOCK: &str = "SELECT pg_try_advisory_lock_shared($1)";
 
-/// Takes the lead when its time is over, or when the session of its holder, which held the lock, has ended.
+/// Acquires the lease when it has expired, or when the session of its holder, which held the lock, has ended.
 const LEAD: &str = "\
 UPDATE outbox_lease
 SET fence = fence + 1, session = pg_backend_pid(), lease_until = clock_timestamp() + make_interval(secs => $1)
@@ -40,14 +39,14 @@ RETURNING fence";
 const RENEWAL: &str = "\
 UPDATE outbox_lease SET lease_until = clock_timestamp() + make_interval(secs => $2) WHERE fence = $1";
 
-const GIVE_BACK: &str = "UPDATE outbox_lease SET lease_until = NULL WHERE fence = $1";
+const RELEASE: &str = "UPDATE outbox_lease SET lease_until = NULL WHERE fence = $1";
 
-/// What the session does from here on may be lost with the server: a deletion is then only a repeated publication. A renewal or a
-/// parked row is repeated, too.
+/// A crash of the server may lose the last writes of this session: a lost deletion repeats a publication, and a renewal or a parked
+/// row is repeated too.
 const RELAXED: &str = "SET synchronous_commit = off";
 
-/// One snapshot, so that whoever is first of its key here is first of all. NOT IN, because it is looked up in a hash table
-/// whatever the planner believes about a table that is nearly always empty.
+/// One snapshot, so the first row of a key here is the first of all. NOT IN uses a hash table even when the planner has no
+/// statistics of a table that is nearly always empty.
 const HEADS: &str = "\
 SELECT seq, topic, key, octet_length(payload) AS payload_len FROM outbox
 WHERE (topic, key) NOT IN (SELECT topic, key FROM outbox_parked)
@@ -70,75 +69,75 @@ INSERT INTO outbox_parked
 SELECT seq, event_id, topic, key, event_type, payload, traceparent, occurred_at, inserted_at, $3 FROM refused
 RETURNING event_id, event_type";
 
-/// A session that leads, or waits for the lead. What it knows of the lead is in its fence.
+/// A session that holds the lease or waits for it.
 pub(crate) struct Session {
     client: ClientWrapper,
-    /// No lease has this one before it leads.
+    /// The fencing token; -1 before the lease.
     fence: i64,
     renewed: Instant,
 }
 
 impl Session {
-    /// Opens a session that does not lead yet.
+    /// Opens a session without a lease.
     pub(crate) async fn open(pool: &Pool) -> Result<Self, Error> {
         Ok(Self { client: pool.dedicated().await?, fence: -1, renewed: Instant::now() })
     }
 
-    /// Waits for relays of the release before to be gone; `false` while one is active.
+    /// Takes the shared lock; `false` while a relay of the previous release is active.
     pub(crate) async fn try_lock(&self) -> Result<bool, Error> {
         bounded(self.client.query_one(TRY_LOCK, &[&LOCK])).await?.column(0)
     }
 
-    /// Tries to become the active relay; `false` while another one is.
-    pub(crate) async fn try_lead(&mut self) -> Result<bool, Error> {
-        let asked = Instant::now();
+    /// Tries to acquire the lease; `false` while another relay has it.
+    pub(crate) async fn try_acquire(&mut self) -> Result<bool, Error> {
+        let before = Instant::now();
         let led = bounded(self.client.query_opt(LEAD, &[&LEASE.as_secs_f64(), &LOCK])).await?;
         let Some(row) = led else { return Ok(false) };
-        (self.fence, self.renewed) = (row.column(0)?, asked);
+        (self.fence, self.renewed) = (row.column(0)?, before);
         bounded(self.client.batch_execute(RELAXED)).await?;
         Ok(true)
     }
 
-    /// Whether the lead has surely not ended. After a freeze of this process it has, before the database was asked.
-    pub(crate) fn leads(&self) -> bool {
+    /// Whether the lease cannot have expired. Detects a freeze of this process without a query.
+    pub(crate) fn holds_lease(&self) -> bool {
         self.renewed.elapsed() < LEASE
     }
 
-    /// Renews the lead when that is due. `false` when another relay has it.
-    pub(crate) async fn keep_lead(&mut self) -> Result<bool, Error> {
+    /// Renews the lease when due; `false` when another relay has it.
+    pub(crate) async fn renew_lease(&mut self) -> Result<bool, Error> {
         if self.renewed.elapsed() < RENEW {
             return Ok(true);
         }
-        let asked = Instant::now();
+        let before = Instant::now();
         let statement = bounded(self.client.prepare_cached(RENEWAL)).await?;
         let renewed =
             bounded(self.client.execute(&statement, &[&self.fence, &LEASE.as_secs_f64()])).await? == 1;
         if renewed {
-            self.renewed = asked;
+            self.renewed = before;
         }
         Ok(renewed)
     }
 
-    /// Lets the next relay lead without waiting for the end of the lease.
-    pub(crate) async fn give_back(&self) -> Result<(), Error> {
-        bounded(self.client.execute(GIVE_BACK, &[&self.fence])).await?;
+    /// Releases the lease for the next relay.
+    pub(crate) async fn release_lease(&self) -> Result<(), Error> {
+        bounded(self.client.execute(RELEASE, &[&self.fence])).await?;
         Ok(())
     }
 
-    /// Returns the oldest rows that no parked one holds up, in publishing order; none when the lead is lost.
+    /// Returns the oldest rows without a parked row of their key, in publishing order; none without the lease.
     pub(crate) async fn heads(&self, limit: usize) -> Result<Vec<Head>, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let statement = bounded(self.client.prepare_cached(HEADS)).await?;
         bounded(self.client.query(&statement, &[&limit, &self.fence])).await?.iter().map(head).collect()
     }
 
-    /// Returns those of these rows that are still there, in publishing order; none when the lead is lost.
+    /// Returns the existing rows of these, in publishing order; none without the lease.
     pub(crate) async fn rows(&self, seqs: &[i64]) -> Result<Vec<Pending>, Error> {
         let statement = bounded(self.client.prepare_cached(ROWS)).await?;
         bounded(self.client.query(&statement, &[&seqs, &self.fence])).await?.iter().map(pending).collect()
     }
 
-    /// Removes rows that the broker has, unless the lead is lost.
+    /// Deletes acknowledged rows, unless the lease is lost.
     pub(crate) async fn delete(&self, seqs: &[i64]) -> Result<(), Error> {
         if seqs.is_empty() {
             return Ok(());
@@ -148,12 +147,50 @@ impl Session {
         Ok(())
     }
 
-    /// Sets a row aside that the broker refuses; returns the event's id and type, or nothing when the lead is lost.
+    /// Parks a row that the broker refuses; returns the event's id and type, or `None` without the lease.
     pub(crate) async fn park(&self, seq: i64, reason: &str) -> Result<Option<(Uuid, String)>, Error> {
         let statement = bounded(self.client.prepare_cached(PARK)).await?;
         let parked = bounded(self.client.query_opt(&statement, &[&seq, &self.fence, &reason])).await?;
         parked.map(|row| Ok((row.column("event_id")?, row.column("event_type")?))).transpose()
     }
+}
+
+/// Upper bound of the producer's memory for a record beside key and payload.
+const OVERHEAD: usize = 1_024;
+
+/// The unit of order: the events of one aggregate in one topic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) topic: String,
+    pub(crate) key: String,
+}
+
+/// A row without its payload.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) seq: i64,
+    pub(crate) key: Key,
+    pub(crate) payload_len: usize,
+}
+
+impl Head {
+    /// The size of the row in the producer's queue.
+    pub(crate) fn bytes(&self) -> usize {
+        self.payload_len + self.key.key.len() + OVERHEAD
+    }
+}
+
+/// A row to send.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) seq: i64,
+    pub(crate) event_id: Uuid,
+    pub(crate) topic: String,
+    pub(crate) key: String,
+    pub(crate) event_type: String,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) occurred_at: DateTime<Utc>,
 }
 
 fn head(row: &Row) -> Result<Head, Error> {

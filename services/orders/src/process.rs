@@ -49,34 +49,24 @@ const OUTAGE_PAUSE: Duration = Duration::from_millis(500);
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 const MAX_FAILURE_PAUSE: Duration = Duration::from_mins(1);
 
-/// Wakes the order process. Clones wake the same process.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Wake(Arc<Notify>);
-
-impl Wake {
-    /// Call after COMMIT. A missed call costs at most one poll interval.
-    pub(crate) fn notify(&self) {
-        self.0.notify_one();
-    }
-}
-
 /// Processes the orders of one database. Each replica runs one.
 pub(crate) struct OrderProcess {
     pool: Pool,
     events: OrderEvents,
-    relay: outbox::Wake,
-    wake: Wake,
+    relay: Arc<Notify>,
+    wake: Arc<Notify>,
     /// When a group last waited for locked stock rows in vain.
     waited_in_vain: Mutex<Option<Instant>>,
 }
 
 impl OrderProcess {
-    pub(crate) fn new(pool: Pool, events: OrderEvents, relay: outbox::Wake) -> Self {
-        Self { pool, events, relay, wake: Wake::default(), waited_in_vain: Mutex::default() }
+    pub(crate) fn new(pool: Pool, events: OrderEvents, relay: Arc<Notify>) -> Self {
+        Self { pool, events, relay, wake: Arc::default(), waited_in_vain: Mutex::default() }
     }
 
-    pub(crate) fn wake(&self) -> Wake {
-        self.wake.clone()
+    /// Wakes the process: call `notify_one` after COMMIT.
+    pub(crate) fn wake(&self) -> Arc<Notify> {
+        Arc::clone(&self.wake)
     }
 
     /// Runs until `stop`, and finishes the groups that are in progress.
@@ -95,7 +85,7 @@ impl OrderProcess {
             match self.poll_once().await {
                 Ok(result) if result.is_full() => {
                     // More orders may be due than one slot can claim at once.
-                    self.wake.notify();
+                    self.wake.notify_one();
                 }
                 Ok(result) if result.n_claimed > result.postponed.len() => {}
                 Ok(result) => self.wait(stop, result.next_due().unwrap_or(POLL)).await,
@@ -118,7 +108,7 @@ impl OrderProcess {
     async fn wait(&self, stop: &CancellationToken, limit: Duration) {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.wake.0.notified() => {}
+            () = self.wake.notified() => {}
             () = tokio::time::sleep(limit.min(POLL)) => {}
         }
     }
@@ -175,7 +165,7 @@ impl OrderProcess {
         result.count();
         if !result.finished.is_empty() {
             fail_point::hit("orders.process.committed");
-            self.relay.notify();
+            self.relay.notify_one();
         }
         Ok(result)
     }

@@ -122,8 +122,8 @@ pub(crate) async fn create_order(
     let request = Request::new(tenant, key, &request, &raw)?;
     let create = CreateOrder { tenant, new_order, state: &state };
     let response = http::local(&state.pool, "create_order", &request, state.retention, &create).await?;
-    state.process.notify();
-    state.relay.notify();
+    state.process.notify_one();
+    state.relay.notify_one();
     Ok(response)
 }
 
