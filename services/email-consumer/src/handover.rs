@@ -10,6 +10,7 @@ pub(crate) use refusals::Refusals;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use backon::{ExponentialBuilder, Retryable as _};
 use chrono::{DateTime, Utc};
 use lettre::Message;
 use pg::Pool;
@@ -24,8 +25,12 @@ use crate::{
     store::{self, Claim, NewMail},
 };
 
-/// First and longest pause before the next attempt to record an outcome.
-const RECORD_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// Pauses before the next attempt to record an outcome: from 50 ms to 2 s.
+const RECORD_BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(50))
+    .with_max_delay(Duration::from_secs(1))
+    .without_max_times()
+    .with_jitter();
 
 /// Sends mails. Clones share their state.
 #[derive(Clone)]
@@ -128,16 +133,14 @@ impl Handovers {
 /// Retries until the outcome is recorded, because an outage of the database must not lose it. During the outage, no other process can claim
 /// the mail.
 async fn record<F: Future<Output = Result<(), pg::Error>>>(write: impl Fn() -> F) {
-    let (mut pause, longest) = RECORD_PAUSES;
-    while let Err(error) = write().await {
+    let recorded = write.retry(RECORD_BACKOFF).notify(|error, pause| {
         tracing::warn!(
-            error = &error as &dyn std::error::Error,
+            error = error as &dyn std::error::Error,
             ?pause,
             "the outcome of a mail cannot be recorded, trying again"
         );
-        tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
-        pause = (pause * 2).min(longest);
-    }
+    });
+    recorded.await.expect("the backoff has no end");
 }
 
 fn observe(ready: &ReadyMail) {

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use pg::{Error, Pool, Tx, TxError, TxFuture};
 
-/// Further runs at most. What cut one connection has cut others, and each run may find one of those in the pool.
-const RUNS: u32 = 6;
+/// Further runs: six, after less than a second in all. What cut one connection has cut others, and each run may get one of those.
+const BACKOFF: ExponentialBuilder =
+    ExponentialBuilder::new().with_min_delay(Duration::from_millis(5)).with_max_times(6).with_jitter();
 
-/// Runs a transaction that finds out by itself whether it has happened already, as [`pg::run_tx`] does. If its COMMIT got
-/// lost it is run again, until the database answers or the runs are used up.
+/// Runs a transaction that detects whether it has committed before, as [`pg::run_tx`] does. After an unknown COMMIT it runs again until
+/// the database answers or the backoff ends.
 pub(super) async fn run_settled<C, T, E, F>(
     pool: &Pool,
     name: &'static str,
@@ -24,9 +26,9 @@ where
     if !matches!(failure(&result), Some(Error::CommitUnknown(_))) {
         return result;
     }
-    tracing::warn!(transaction = name, "the outcome of a COMMIT is unknown; the key is asked");
-    for run in 0..RUNS {
-        tokio::time::sleep(pause_before(run)).await;
+    tracing::warn!(transaction = name, "the outcome of a COMMIT is unknown, running the transaction again");
+    for pause in BACKOFF.build() {
+        tokio::time::sleep(pause).await;
         result = pg::run_tx(pool, name, context, &work).await;
         if !matches!(failure(&result), Some(Error::CommitUnknown(_) | Error::Unavailable(_))) {
             break;
@@ -37,9 +39,4 @@ where
 
 fn failure<T, E: TxError>(result: &Result<T, E>) -> Option<&Error> {
     result.as_ref().err().and_then(TxError::database)
-}
-
-/// Full jitter below an exponential bound: 10, 20, 40 ms and so on, less than a second in all.
-fn pause_before(run: u32) -> Duration {
-    Duration::from_millis(rand::random_range(1..=10_u64 << run))
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use api_error::{ApiError, Code};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use pg::{Pool, Tx, TxFuture};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -20,8 +21,12 @@ use super::{
 };
 use crate::http::{Response, Retention, commit::run_settled};
 
-/// Longest pause before an operation that failed is tried again.
-const MAX_PAUSE: Duration = Duration::from_mins(1);
+/// Pauses before another attempt: below 1, 2, 4 s and so on, up to 1 min.
+const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(500))
+    .with_max_delay(Duration::from_secs(30))
+    .without_max_times()
+    .with_jitter();
 
 /// The right to work on an operation, and the memory of what earlier attempts did.
 ///
@@ -267,11 +272,10 @@ impl Attempt {
         })
     }
 
-    /// Full jitter below an exponential bound: 1, 2, 4 s and so on.
+    /// The backoff continues over processes: the table counts the attempts.
     fn pause(&self) -> Duration {
-        let doublings = self.claim.attempts.clamp(1, 10).unsigned_abs() - 1;
-        let bound = Duration::from_secs(1 << doublings).min(MAX_PAUSE);
-        bound.mul_f64(rand::random_range(0.1..=1.0))
+        let earlier = self.claim.attempts.clamp(1, 10).unsigned_abs() - 1;
+        BACKOFF.build().nth(earlier as usize).unwrap_or_default()
     }
 
     fn recorded(&self, name: &str) -> Option<Value> {

@@ -1,7 +1,8 @@
 //! The worker that finishes what nobody asks for any more: its owner died, and its client gave up.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc};
 
+use backon::{BackoffBuilder as _, ConstantBuilder};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -12,7 +13,9 @@ impl<O: Operation> Remote<O> {
     /// Takes over operations whose lease has passed, until `stop`; then waits for those in hand, each of which is bounded by
     /// the longest time of an attempt. What is cut off nevertheless is taken over by another process.
     pub async fn complete_orphans(self, stop: CancellationToken) {
-        loop {
+        // The jitter spreads the replicas.
+        let interval = ConstantBuilder::new().with_delay(self.0.limits.lease / 4).without_max_times();
+        for pause in interval.with_jitter().build() {
             if let Err(error) = self.take_over_orphans().await {
                 tracing::warn!(
                     error = &error as &dyn Error,
@@ -22,16 +25,11 @@ impl<O: Operation> Remote<O> {
             }
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(self.pause()) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
         self.0.tasks.close();
         self.0.tasks.wait().await;
-    }
-
-    /// Replicas look at different times.
-    fn pause(&self) -> Duration {
-        (self.0.limits.lease / 2).mul_f64(rand::random_range(0.5..=1.0))
     }
 
     async fn take_over_orphans(&self) -> Result<(), pg::Error> {
