@@ -77,10 +77,13 @@ fn normalize(path: &Path) -> PathBuf {
     normal
 }
 
+fn pages() -> BTreeMap<PathBuf, Page> {
+    files(&["md"]).into_iter().map(|path| (path.clone(), Page::parse(&read(&path)))).collect()
+}
+
 #[test]
 fn every_relative_link_leads_to_a_file_and_a_heading() {
-    let pages: BTreeMap<PathBuf, Page> =
-        files(&["md"]).into_iter().map(|path| (path.clone(), Page::parse(&read(&path)))).collect();
+    let pages = pages();
     let mut broken = Vec::new();
     let mut n_links = 0;
     for (path, page) in &pages {
@@ -110,6 +113,21 @@ fn every_relative_link_leads_to_a_file_and_a_heading() {
     }
     assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
     assert!(n_links > 300, "only {n_links} links were found");
+}
+
+#[test]
+fn every_document_can_be_reached_from_the_readme_by_links() {
+    let pages = pages();
+    let (mut reached, mut next) = (BTreeSet::new(), vec![PathBuf::from("README.md")]);
+    while let Some(path) = next.pop() {
+        let Some(page) = pages.get(&path) else { continue };
+        if reached.insert(path.clone()) {
+            let targets = page.links.iter().filter_map(|link| link.target.split('#').next());
+            next.extend(targets.map(|target| normalize(&path.with_file_name(target))));
+        }
+    }
+    let lost: Vec<_> = pages.keys().filter(|path| !reached.contains(*path)).collect();
+    assert!(lost.is_empty(), "no document links to {lost:?}");
 }
 
 #[test]
