@@ -72,7 +72,7 @@ const IDLE: Duration = Duration::from_secs(3);
 pub(crate) fn http_client() -> &'static reqwest::Client {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
     CLIENT.get_or_init(|| {
-        Trust::nobody()
+        Trust::none()
             .http()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

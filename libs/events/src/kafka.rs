@@ -153,7 +153,7 @@ mod tests {
     }
 
     fn kafka(arguments: &[&str]) -> Result<Kafka, KafkaConfigError> {
-        Settings::parse_from([&["test"], arguments].concat()).kafka.kafka(&Trust::nobody())
+        Settings::parse_from([&["test"], arguments].concat()).kafka.kafka(&Trust::none())
     }
 
     fn protocol(arguments: &[&str]) -> String {

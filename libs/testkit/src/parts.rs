@@ -38,7 +38,7 @@ pub fn scratch_dir(name: &str) -> PathBuf {
 
 /// Makes an HTTP client with time limits, which does not follow redirects.
 pub fn client() -> reqwest::Client {
-    Trust::nobody()
+    Trust::none()
         .http()
         .connect_timeout(Duration::from_secs(2))
         .timeout(Duration::from_secs(10))

@@ -1,4 +1,4 @@
-//! What to do about a handshake that failed, in words for whoever runs the service.
+//! Explains a failed TLS handshake, with advice for the operator of the service.
 
 use std::{error::Error as StdError, io};
 

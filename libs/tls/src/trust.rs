@@ -71,8 +71,8 @@ impl Trust {
         Ok(Self::new(roots, store))
     }
 
-    /// Trusts nobody: for connections that are not encrypted.
-    pub fn nobody() -> Self {
+    /// Trusts no authority: for connections that are not encrypted.
+    pub fn none() -> Self {
         Self::new(Vec::new(), RootCertStore::empty())
     }
 

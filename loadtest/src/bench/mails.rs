@@ -94,7 +94,7 @@ impl Bench<'_> {
         let target::Events { bootstrap_servers, registry_url, .. } = self.events;
         let encoder = Encoder::new(EVENTS_TOPIC);
         let config = events::Config { schema_registry_url: registry_url.parse().context("registry_url")? };
-        encoder.register(&Registry::new(&config, &Trust::nobody()), &event_types()).await?;
+        encoder.register(&Registry::new(&config, &Trust::none()), &event_types()).await?;
         let producer: FutureProducer = ClientConfig::new()
             .set("bootstrap.servers", bootstrap_servers)
             .set("linger.ms", "5")

@@ -35,7 +35,7 @@ impl RunEvents {
             ::events::Config { schema_registry_url: events.registry_url.parse().context("registry_url")? };
         Ok(Self {
             reader: TopicReader::open(&events.bootstrap_servers, &events.topic, Start::End).await?,
-            decoder: Decoder::new(Registry::new(&config, &Trust::nobody())),
+            decoder: Decoder::new(Registry::new(&config, &Trust::none())),
             customer: customer.to_owned(),
             found: Events::new(),
             unfinished: BTreeSet::new(),

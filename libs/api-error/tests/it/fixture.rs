@@ -140,7 +140,7 @@ impl Server {
         let server = HttpServer::new(app).workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
         let address = server.addrs()[0];
         actix_web::rt::spawn(server.run());
-        Self { address, client: Trust::nobody().http().timeout(Duration::from_secs(10)).build().unwrap() }
+        Self { address, client: Trust::none().http().timeout(Duration::from_secs(10)).build().unwrap() }
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 fn registry() -> Registry {
     let url = endpoints().schema_registry_url.parse().unwrap();
-    Registry::new(&Config { schema_registry_url: url }, &Trust::nobody())
+    Registry::new(&Config { schema_registry_url: url }, &Trust::none())
 }
 
 /// A record with so many fields. None has a default, so a version with more of them cannot read one with fewer.

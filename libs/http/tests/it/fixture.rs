@@ -82,7 +82,7 @@ impl Server {
         let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
         let address = server.addrs()[0];
         actix_web::rt::spawn(server.run());
-        Self { address, gates, key, client: Trust::nobody().http().timeout(SOON).build().unwrap() }
+        Self { address, gates, key, client: Trust::none().http().timeout(SOON).build().unwrap() }
     }
 
     pub(crate) fn token(&self, tenant: &str) -> String {

@@ -134,7 +134,7 @@ fn connect(url: &str) -> Pool {
         database_transaction_timeout_ms: 3_000,
         database_migrations: Migrations::Apply,
     };
-    pg::connect(&config, &Trust::nobody(), "outbox-test").unwrap()
+    pg::connect(&config, &Trust::none(), "outbox-test").unwrap()
 }
 
 /// Key and number of an event.

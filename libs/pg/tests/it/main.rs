@@ -46,7 +46,7 @@ fn connect(url: &str) -> Pool {
 fn connect_with(url: &str, settings: &[&str]) -> Pool {
     let arguments = ["test", "--database-url", url, "--database-pool-size", "4"];
     let arguments = arguments.iter().chain(settings);
-    pg::connect(&Settings::parse_from(arguments).database, &Trust::nobody(), "pg-test").unwrap()
+    pg::connect(&Settings::parse_from(arguments).database, &Trust::none(), "pg-test").unwrap()
 }
 
 async fn migrated() -> (Pool, Database) {

@@ -134,5 +134,5 @@ pub(crate) async fn get(url: String) -> reqwest::Result<(u16, String)> {
 }
 
 pub(crate) fn client() -> reqwest::Client {
-    tls::Trust::nobody().http().timeout(PATIENCE).build().unwrap()
+    tls::Trust::none().http().timeout(PATIENCE).build().unwrap()
 }

@@ -56,7 +56,7 @@ async fn the_broker_is_verified_and_lets_in_who_has_the_password() {
         kafka(&open, None, &strangers),
         kafka(&login, Some(USER), &strangers),
         kafka(&login, Some(("orders", "wrong")), &trust),
-        kafka(&login, Some(("nobody", "right")), &trust),
+        kafka(&login, Some(("unknown", "right")), &trust),
         kafka(&login, None, &trust),
     ];
     // At the same time, since each takes as long as it may.

@@ -30,8 +30,8 @@ async fn superuser() -> Client {
     client
 }
 
-/// Gives the server of this run a certificate; whoever speaks plaintext to it goes on doing so. The server reads its key only when
-/// nobody else could, so it writes the files itself.
+/// Gives the server of this run a certificate; plaintext connections still work. The server reads a key only if other users cannot,
+/// so it writes the files itself.
 async fn serve(server: &ServerCertificate) {
     let client = superuser().await;
     let copy = |text: &str, file: &str| {

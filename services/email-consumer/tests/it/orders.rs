@@ -113,7 +113,7 @@ impl Publisher {
     pub(crate) async fn register(&self) {
         let registry = Registry::new(
             &events::Config { schema_registry_url: endpoints().schema_registry_url.parse().unwrap() },
-            &tls::Trust::nobody(),
+            &tls::Trust::none(),
         );
         self.encoder.register(&registry, &event_types()).await.unwrap();
     }

@@ -19,7 +19,7 @@ async fn tracking_path(app: &App, order_id: &str) -> String {
         .expect("the order was confirmed");
     let registry = Registry::new(
         &events::Config { schema_registry_url: endpoints().schema_registry_url.parse().unwrap() },
-        &tls::Trust::nobody(),
+        &tls::Trust::none(),
     );
     let event: OrderConfirmed =
         Decoder::new(registry).decode(confirmed.payload.as_ref().unwrap()).await.unwrap();

@@ -34,7 +34,7 @@ async fn start() -> Service {
     };
     let mut service = Service::start_with(database, settings).await;
     // Does not reuse a connection that the server may close as idle.
-    let patient = Trust::nobody().http().timeout(BOUND).pool_idle_timeout(Duration::from_secs(1));
+    let patient = Trust::none().http().timeout(BOUND).pool_idle_timeout(Duration::from_secs(1));
     service.http = patient.redirect(Policy::none()).no_proxy().build().unwrap();
     service
 }
