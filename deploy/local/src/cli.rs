@@ -1,12 +1,8 @@
 //! The command line: every command with its options, and its dispatch.
 
 mod bench;
-mod cluster_check;
-mod dead_letters;
 mod demo;
 mod local;
-mod mailbox_keeper;
-mod orders;
 mod run;
 mod status;
 mod token;
@@ -14,22 +10,24 @@ mod token;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::checkout::Checkout;
-use crate::cluster::{NAMESPACE, kept_secrets, secrets};
+use crate::cluster::{NAMESPACE, check, kept_secrets, secrets};
 use crate::console::{print, print_error};
+use crate::endpoints::PostgresEndpoint;
 use crate::parts::kafka::{TOPICS, create_topics};
 use crate::parts::monitoring::pages_file;
-use crate::ports::Ports;
+use crate::ports::{Ports, authority};
 use crate::profile::Profile;
 use crate::readiness::until_ok;
 use crate::stack::{Stack, StackConfig};
 use crate::state::{Record, State};
-use crate::{otlp, pager};
+use crate::{dead_letters, mailbox_keeper, orders, otlp, pager};
 
 /// Muster's local stack: every part as an ordinary process on the loopback interface.
 #[derive(Debug, Parser)]
@@ -99,14 +97,15 @@ enum Command {
     /// Show the dead letters, or replay or discard them.
     DeadLetters(dead_letters::Args),
     /// Retry waiting orders.
-    Orders(orders::Args),
+    #[command(subcommand)]
+    Orders(OrdersCommand),
     /// Receive alerts from Alertmanager and keep them for `muster pager`; `muster up` runs this.
     #[command(hide = true)]
     PagerReceiver(pager::Settings),
     /// Start a separate stack, measure, and print each figure beside its baseline.
     Bench(loadtest::bench::Args),
     /// Deploy to the cluster of KUBECONFIG, and test it under failures.
-    ClusterCheck(cluster_check::Args),
+    ClusterCheck(check::Args),
     /// Print the Secrets of a Kubernetes cluster as a manifest.
     ClusterSecrets {
         /// The namespace in the manifest.
@@ -138,6 +137,16 @@ enum Command {
         /// The Zipkin that stores the spans.
         #[arg(long)]
         zipkin_url: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum OrdersCommand {
+    /// Retry every order that waits after a failure, and show how many orders are not final.
+    Wake {
+        /// The database of the order service; default: that of the local stack.
+        #[arg(long, env = "ORDERS_DATABASE_URL", hide_env_values = true)]
+        database_url: Option<String>,
     },
 }
 
@@ -175,11 +184,23 @@ impl Command {
                 pager::show(&pages_file(&checkout.state_dir()), checkout.root(), follow).await?;
             }
             Self::Env => local::env()?,
-            Self::DeadLetters(args) => dead_letters::run(args).await?,
-            Self::Orders(args) => orders::run(args).await?,
+            Self::DeadLetters(args) => {
+                let servers = match &args.bootstrap_servers {
+                    Some(servers) => servers.clone(),
+                    None => authority(local_config()?.ports.kafka()),
+                };
+                dead_letters::run(args, servers).await?;
+            }
+            Self::Orders(OrdersCommand::Wake { database_url }) => {
+                let database = match database_url {
+                    Some(url) => orders::parse_url(&url)?,
+                    None => PostgresEndpoint::of(local_config()?.as_ref())?.config("orders"),
+                };
+                print(orders::wake(database).await?);
+            }
             Self::PagerReceiver(settings) => pager::serve(settings).await?,
             Self::Bench(args) => bench::run(args).await?,
-            Self::ClusterCheck(args) => cluster_check::run(args).await?,
+            Self::ClusterCheck(args) => check::run(&Checkout::find()?, &args).await?,
             Self::ClusterSecrets { namespace, keep, files } => cluster_secrets(&namespace, keep, files)?,
             Self::Topics { bootstrap_servers } => {
                 until_ok(TOPICS_TIMEOUT, || create_topics(&bootstrap_servers, TOPICS))
@@ -211,6 +232,11 @@ fn open_local() -> anyhow::Result<Option<(Stack, State)>> {
     let Some((stack, _)) = read_local()? else { return Ok(None) };
     let state = State::open(&stack.config.state_dir)?;
     Ok(Some((stack, state)))
+}
+
+/// The configuration of the stack of `muster up`.
+fn local_config() -> anyhow::Result<Arc<StackConfig>> {
+    Ok(read_local()?.context(NO_STACK)?.0.config)
 }
 
 /// The stack of `muster up` and its record; `None` before the first `up`.

@@ -14,6 +14,8 @@ use rdkafka::message::{Header, Headers as _, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 
+use crate::console::print;
+
 /// Limit for one answer of the broker.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -29,22 +31,57 @@ const PREFIX: &str = "dead-letter-";
 /// The header that counts the replays of an event (`events::header::REPLAYS`).
 const REPLAYS: &str = "replays";
 
+/// Arguments of `muster dead-letters`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Send every event to the topic that it came from, and delete the letters.
+    #[arg(long, conflicts_with = "discard")]
+    replay: bool,
+    /// Delete all letters.
+    #[arg(long)]
+    discard: bool,
+    /// The dead-letter topic.
+    #[arg(long, default_value = "orders.events.email-consumer.dlq")]
+    topic: String,
+    /// The Kafka cluster; default: that of the local stack.
+    #[arg(long)]
+    pub(crate) bootstrap_servers: Option<String>,
+}
+
+/// Shows the letters, and replays or discards them.
+pub(crate) async fn run(args: Args, servers: String) -> anyhow::Result<()> {
+    let topic = DeadLetters { servers, topic: args.topic };
+    let letters = topic.read().await?;
+    for letter in &letters {
+        print(letter);
+    }
+    let n_letters = letters.len();
+    if letters.is_empty() {
+        print("There are no dead letters.");
+    } else if args.replay {
+        topic.replay(&letters).await?;
+        print(format_args!("{n_letters} replayed"));
+    } else if args.discard {
+        topic.delete(&letters).await?;
+        print(format_args!("{n_letters} discarded"));
+    } else {
+        print(format_args!("{n_letters} dead letters; use --replay or --discard"));
+    }
+    Ok(())
+}
+
 /// One letter. Its `Display` shows no payload.
-pub(crate) struct Letter(OwnedMessage);
+struct Letter(OwnedMessage);
 
 /// A dead-letter topic of one Kafka cluster.
-pub(crate) struct DeadLetters {
+struct DeadLetters {
     servers: String,
     topic: String,
 }
 
 impl DeadLetters {
-    pub(crate) fn new(servers: String, topic: String) -> Self {
-        Self { servers, topic }
-    }
-
     /// Reads all letters.
-    pub(crate) async fn read(&self) -> anyhow::Result<Vec<Letter>> {
+    async fn read(&self) -> anyhow::Result<Vec<Letter>> {
         let mut reader = TopicReader::open(&self.servers, &self.topic, Start::Beginning).await?;
         let offsets = reader.offsets().await?;
         let expected: i64 = offsets.values().map(|(first, end)| end - first).sum();
@@ -59,7 +96,7 @@ impl DeadLetters {
     }
 
     /// Sends the events of the letters to their topics, in order, and then deletes the letters.
-    pub(crate) async fn replay(&self, letters: &[Letter]) -> anyhow::Result<()> {
+    async fn replay(&self, letters: &[Letter]) -> anyhow::Result<()> {
         let producer: FutureProducer = self
             .config()
             .set("message.max.bytes", "2000000")
@@ -81,7 +118,7 @@ impl DeadLetters {
     }
 
     /// Deletes the letters, and everything older in their partitions.
-    pub(crate) async fn delete(&self, letters: &[Letter]) -> anyhow::Result<()> {
+    async fn delete(&self, letters: &[Letter]) -> anyhow::Result<()> {
         let mut ends = TopicPartitionList::new();
         for Letter(message) in letters {
             let end = Offset::Offset(message.offset() + 1);

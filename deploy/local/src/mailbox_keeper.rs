@@ -10,6 +10,19 @@ use loadtest::mailbox::Mailbox;
 
 use crate::console::{print, print_error};
 
+/// Arguments of `muster mailbox-keeper`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The IMAP server.
+    #[arg(long, value_name = "HOST:PORT")]
+    imap: String,
+    /// The HTTP API.
+    #[arg(long)]
+    api_url: String,
+    #[command(flatten)]
+    bounds: Bounds,
+}
+
 /// The limits of the mailbox.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Bounds {
@@ -25,6 +38,12 @@ pub(crate) struct Bounds {
     /// Interval between two checks, in seconds.
     #[arg(long, default_value_t = 5)]
     pub(crate) every_s: u64,
+}
+
+/// Runs the mailbox keeper.
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    keep(&args.imap, &Mailbox::new(&args.api_url)?, args.bounds).await;
+    Ok(())
 }
 
 /// Checks and purges until the program ends. Continues when the mail server is not available.

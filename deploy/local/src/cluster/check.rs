@@ -1,7 +1,8 @@
-//! Deploys the product, and does to it what clusters do: pods go and come, the database and the broker restart, a new version is
-//! rolled out. Meanwhile clients place orders and follow links, and afterwards everything they were told has to be true.
+//! Deploys the product to a cluster and tests it under load: pods are deleted, the database and the broker restart, a new version is rolled
+//! out. Clients place orders and follow links at the same time, and reconcile afterwards.
 
 use std::fmt::Display;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -15,81 +16,86 @@ use crate::console::{print, print_indented, seconds};
 
 const SERVICES: [&str; 3] = ["orders", "url-shortener", "email-consumer"];
 
-/// Parts whose pod may go without a request failing. Mailbox and trace store are not among them: they keep in memory what the
-/// clients look at afterwards.
-const DEFERRABLE_PARTS: [&str; 2] = ["registry", "otel-collector"];
+/// Parts whose pod can be deleted without a failed request. Mailbox and trace store keep in memory what the clients read afterwards, so
+/// they are not in this list.
+const STATELESS_PARTS: [&str; 2] = ["registry", "otel-collector"];
 
-/// Parts of which there is one, and without which requests have to be sent again.
+/// Parts with one pod, without which requests fail and need retries.
 const STATEFUL_PARTS: [&str; 2] = ["postgres", "kafka"];
 
 /// The version in the rendered manifests.
 const RENDERED_VERSION: &str = "0.1.0";
 
-/// What is built from this workspace.
+/// The images of this workspace.
 const PROGRAMS: [&str; 4] = ["orders", "url-shortener", "email-consumer", "muster"];
 
-/// How long a roll-out may take.
+/// Time limit for a rollout.
 const ROLL_OUT: &str = "--timeout=300s";
 
-/// How long a job may take.
+/// Time limit for a job.
 const JOB: Duration = Duration::from_mins(5);
 
-/// How long each kind of disturbance is given, and so how long clients go on.
+/// Duration of each load, in seconds.
 const PODS_SECONDS: u32 = 120;
 const PARTS_SECONDS: u32 = 120;
 const VERSION_SECONDS: u32 = 120;
 
-/// What is deployed, and how hard it is tried.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) overlay: String,
-    /// The version that is deployed.
-    pub(crate) tag: String,
-    /// The version that is rolled out; the same one again if there is none.
-    pub(crate) next_tag: Option<String>,
-    /// Orders each second.
-    pub(crate) rate: u32,
+/// Arguments of `muster cluster-check`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The overlay: `kind` or `airgapped`.
+    #[arg(long, env = "OVERLAY", default_value = "kind", value_parser = ["kind", "airgapped"])]
+    overlay: String,
+    /// The version to deploy. The images of this checkout must exist with this tag.
+    #[arg(long, env = "TAG", default_value = "0.1.0")]
+    tag: String,
+    /// The version to roll out under load; default: the same version again. The images of the services must exist with this tag.
+    #[arg(long, env = "NEXT_TAG")]
+    next_tag: Option<String>,
+    /// Orders per second.
+    #[arg(long, env = "RATE", default_value_t = NonZeroU32::new(10).expect("it is not zero"))]
+    rate: NonZeroU32,
 }
 
-/// A run of the plan.
+/// One check.
 struct Run<'a> {
-    plan: &'a Plan,
+    args: &'a Args,
     manifest: String,
     begun: Instant,
 }
 
-/// Carries the plan out; fails at the first claim that does not hold.
-pub(crate) async fn run(checkout: &Checkout, plan: &Plan) -> anyhow::Result<()> {
-    let path = checkout.root().join(format!("deploy/k8s/rendered/{}.yaml", plan.overlay));
+/// Runs the check; fails at the first unexpected result.
+pub(crate) async fn run(checkout: &Checkout, args: &Args) -> anyhow::Result<()> {
+    let path = checkout.root().join(format!("deploy/k8s/rendered/{}.yaml", args.overlay));
     let manifest = std::fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
-    let manifest = with_version(&manifest, &PROGRAMS, RENDERED_VERSION, &plan.tag);
-    let run = Run { plan, manifest, begun: Instant::now() };
+    let manifest = with_version(&manifest, &PROGRAMS, RENDERED_VERSION, &args.tag);
+    let run = Run { args, manifest, begun: Instant::now() };
 
-    run.tell("Deploy");
+    run.log("Deploy");
     print_indented(kubectl(&["get", "nodes"]).await?.lines());
     run.deploy(&run.manifest, &secrets::manifest(&kept_secrets(checkout), NAMESPACE)?.to_string()).await?;
-    run.tell("Ready. One order, from the request to the trace");
+    run.log("Ready. Demo: one order from the request to the trace");
     run.client("demo", &[]).await?.finish().await?;
-    run.tell("The demo passed");
+    run.log("The demo passed");
 
-    run.tell("Under load: one pod of each kind goes");
-    run.under_load("pods", PODS_SECONDS, true, run.delete_pods(&[&SERVICES[..], &DEFERRABLE_PARTS].concat()))
+    run.log("Under load: delete one pod of each service and of each stateless part");
+    run.under_load("pods", PODS_SECONDS, true, run.delete_pods(&[&SERVICES[..], &STATELESS_PARTS].concat()))
         .await?;
-    run.tell("Under load: a new version is rolled out");
+    run.log("Under load: roll out a new version");
     run.under_load("version", VERSION_SECONDS, true, run.roll_out()).await?;
-    run.tell(
-        "Under load: database and broker restart; requests may fail and are sent again, nothing may be lost",
+    run.log(
+        "Under load: restart database and broker; requests may fail and are retried, no order may be lost",
     );
     run.under_load("parts", PARTS_SECONDS, false, run.delete_pods(&STATEFUL_PARTS)).await?;
 
-    run.tell("What runs");
+    run.log("Running pods");
     print_indented(kubectl(&["get", "pods,hpa,pdb"]).await?.lines());
-    run.tell("Everything held");
+    run.log("The check passed");
     Ok(())
 }
 
 impl Run<'_> {
-    fn tell(&self, what: impl Display) {
+    fn log(&self, what: impl Display) {
         print(format_args!("\n[{}] {what}", seconds(self.begun.elapsed())));
     }
 
@@ -102,12 +108,12 @@ impl Run<'_> {
             ["statefulset/postgres", "statefulset/kafka", "deployment/registry", "deployment/mailbox"]
         {
             kubectl(&["rollout", "status", workload, ROLL_OUT]).await?;
-            self.tell(format_args!("{workload} is ready"));
+            self.log(format_args!("{workload} is ready"));
         }
         self.wait_for_services().await
     }
 
-    /// As an upgrade goes: the jobs of the last version make room, then everything is applied.
+    /// Upgrades: deletes the jobs of the last version, and applies the manifest.
     async fn apply_version(&self, manifest: &str) -> anyhow::Result<()> {
         let migrations = SERVICES.map(|service| format!("{service}-migration"));
         let jobs: Vec<&str> = migrations.iter().map(String::as_str).chain(["topics"]).collect();
@@ -115,8 +121,8 @@ impl Run<'_> {
         apply(manifest).await?;
         for job in jobs {
             let job = format!("job/{job}");
-            done(&job).await?;
-            self.tell(format_args!("{job} is done"));
+            wait_for_job(&job).await?;
+            self.log(format_args!("{job} is done"));
         }
         Ok(())
     }
@@ -125,7 +131,7 @@ impl Run<'_> {
         for service in SERVICES {
             let deployment = format!("deployment/{service}");
             kubectl(&["rollout", "status", &deployment, ROLL_OUT]).await?;
-            // The autoscaler makes the second one.
+            // The autoscaler starts the second pod.
             kubectl(&[
                 "wait",
                 "--for=jsonpath={.status.conditions[?(@.type==\"Available\")].status}=True",
@@ -134,7 +140,7 @@ impl Run<'_> {
             ])
             .await?;
             self.wait_for_two(service).await?;
-            self.tell(format_args!("{deployment} is ready"));
+            self.log(format_args!("{deployment} is ready"));
         }
         Ok(())
     }
@@ -153,10 +159,10 @@ impl Run<'_> {
     }
 
     async fn client(&self, name: &str, demo: &[&str]) -> anyhow::Result<Client> {
-        Client::start(name, &format!("localhost/muster/muster:{}", self.plan.tag), demo).await
+        Client::start(name, &format!("localhost/muster/muster:{}", self.args.tag), demo).await
     }
 
-    /// Disturbs while a client places orders and follows a link.
+    /// Causes a disturbance while a client places orders and follows a link.
     async fn under_load(
         &self,
         name: &str,
@@ -165,7 +171,7 @@ impl Run<'_> {
         disturbance: impl Future<Output = anyhow::Result<()>>,
     ) -> anyhow::Result<()> {
         let (orders, rate) =
-            (format!("--orders={}", self.plan.rate * duration_s), format!("--rate={}", self.plan.rate));
+            (format!("--orders={}", self.args.rate.get() * duration_s), format!("--rate={}", self.args.rate));
         let mut demo = vec![orders.as_str(), rate.as_str()];
         if uninterrupted {
             demo.push("--uninterrupted");
@@ -173,12 +179,9 @@ impl Run<'_> {
         let client = self.client(name, &demo).await?;
         disturbance.await?;
         let in_time = client.is_running().await?;
-        self.tell(if in_time { "Done, still under load" } else { "Done, but the load was over before" });
+        self.log(if in_time { "Done, still under load" } else { "Done, after the end of the load" });
         client.finish().await?;
-        ensure!(
-            in_time,
-            "the load did not last as long as what was to be seen under it: this cluster is too slow"
-        );
+        ensure!(in_time, "the load ended before the disturbance: this cluster is too slow");
         Ok(())
     }
 
@@ -190,17 +193,17 @@ impl Run<'_> {
                 kubectl(&["get", "pods", &selector, "--output=jsonpath={.items[*].metadata.name}"]).await?;
             let pod = pods.split_whitespace().next().with_context(|| format!("{name} has no pod"))?;
             kubectl(&["delete", "pod", pod, "--wait", "--timeout=120s"]).await?;
-            self.tell(format_args!("{pod} is gone"));
+            self.log(format_args!("{pod} is deleted"));
             let kind = if STATEFUL_PARTS.contains(name) { "statefulset" } else { "deployment" };
             kubectl(&["rollout", "status", &format!("{kind}/{name}"), ROLL_OUT]).await?;
-            self.tell(format_args!("{kind}/{name} is whole again"));
+            self.log(format_args!("{kind}/{name} is complete again"));
         }
         Ok(())
     }
 
     async fn roll_out(&self) -> anyhow::Result<()> {
-        if let Some(tag) = &self.plan.next_tag {
-            self.apply_version(&with_version(&self.manifest, &SERVICES, &self.plan.tag, tag)).await?;
+        if let Some(tag) = &self.args.next_tag {
+            self.apply_version(&with_version(&self.manifest, &SERVICES, &self.args.tag, tag)).await?;
         } else {
             for service in SERVICES {
                 kubectl(&["rollout", "restart", &format!("deployment/{service}")]).await?;
@@ -208,14 +211,14 @@ impl Run<'_> {
         }
         for service in SERVICES {
             kubectl(&["rollout", "status", &format!("deployment/{service}"), ROLL_OUT]).await?;
-            self.tell(format_args!("{service} runs the new version only"));
+            self.log(format_args!("{service} runs only the new version"));
         }
         Ok(())
     }
 }
 
-/// Waits for a job. `kubectl wait` knows one condition, and would wait for a job that has failed until its time is over.
-async fn done(job: &str) -> anyhow::Result<()> {
+/// Waits for a job. `kubectl wait` waits for one condition, so it would wait for a failed job until the time limit.
+async fn wait_for_job(job: &str) -> anyhow::Result<()> {
     let end = Instant::now() + JOB;
     let path = "jsonpath={.status.conditions[?(@.status==\"True\")].type}";
     loop {
@@ -233,7 +236,7 @@ async fn done(job: &str) -> anyhow::Result<()> {
     }
 }
 
-/// How a job ended.
+/// The result of a job.
 #[derive(Debug, PartialEq, Eq)]
 enum Ended {
     Complete,
@@ -241,7 +244,7 @@ enum Ended {
 }
 
 impl Ended {
-    /// Reads the conditions that hold. The first sign counts: a job that will fail ends its pods before it says `Failed`.
+    /// Parses the conditions that are true. The first one counts: a failing job deletes its pods before it has the condition `Failed`.
     fn of(conditions: &str) -> Option<Self> {
         conditions.split_whitespace().find_map(|condition| match condition {
             "Complete" => Some(Self::Complete),
@@ -251,7 +254,7 @@ impl Ended {
     }
 }
 
-/// The manifest with another version of some programs.
+/// Returns the manifest with another version of some programs.
 fn with_version(manifest: &str, programs: &[&str], from: &str, to: &str) -> String {
     programs.iter().fold(manifest.to_owned(), |manifest, program| {
         let image = |tag: &str| format!("image: localhost/muster/{program}:{tag}\n");
@@ -264,14 +267,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_version_is_one_of_the_services_and_of_nothing_else() {
+    fn a_new_version_replaces_the_images_of_the_services_only() {
         let manifest = "image: localhost/muster/orders:0.1.0\nimage: localhost/muster/kafka:0.1.0\n";
         let next = with_version(manifest, &SERVICES, "0.1.0", "0.1.1");
         assert_eq!(next, "image: localhost/muster/orders:0.1.1\nimage: localhost/muster/kafka:0.1.0\n");
     }
 
     #[test]
-    fn a_tag_is_replaced_whole() {
+    fn a_tag_is_replaced_as_a_whole() {
         let manifest = "image: localhost/muster/muster:0.1.0\nimage: localhost/muster/muster:0.1.0-abc\n";
         let next = with_version(manifest, &PROGRAMS, "0.1.0", "0.1.0-def");
         assert_eq!(
@@ -281,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_failed_is_not_waited_for() {
+    fn a_failed_job_is_recognized() {
         assert_eq!(Ended::of(""), None);
         assert_eq!(Ended::of("Suspended"), None);
         assert_eq!(Ended::of("SuccessCriteriaMet Complete"), Some(Ended::Complete));

@@ -1,5 +1,4 @@
-//! A client of the product that runs beside it, as a job: there it comes through the services' own addresses, which spread its
-//! connections over the pods, on every kind of cluster.
+//! `muster demo` as a job in the cluster: it uses the addresses of the services, which distribute its connections over the pods.
 
 use std::time::Duration;
 
@@ -11,10 +10,10 @@ use super::NAMESPACE;
 use super::kubectl::{apply, kubectl};
 use crate::console::print_indented;
 
-/// How long it may take to be scheduled, and to end after it was expected to.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// Time limit for the start of the job; its end has twice as long.
+const TIMEOUT: Duration = Duration::from_mins(5);
 
-/// How often to look.
+/// Interval between two checks.
 const POLL: Duration = Duration::from_secs(1);
 
 /// A running client.
@@ -29,7 +28,7 @@ impl Client {
         kubectl(&["delete", "job", &name, "--ignore-not-found", "--wait"]).await?;
         apply(&job(&name, image, demo).to_string()).await?;
         let client = Self { name };
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         while client.count("ready").await? + client.count("succeeded").await? + client.count("failed").await?
             == 0
         {
@@ -39,14 +38,14 @@ impl Client {
         Ok(client)
     }
 
-    /// Whether it still has something to do.
+    /// Reports whether it has not ended.
     pub(super) async fn is_running(&self) -> anyhow::Result<bool> {
         Ok(self.count("succeeded").await? + self.count("failed").await? == 0)
     }
 
-    /// Waits until it has ended, and shows what it wrote; fails when it did.
+    /// Waits until it has ended, and prints its output; fails when it failed.
     pub(super) async fn finish(self) -> anyhow::Result<()> {
-        let end = Instant::now() + 2 * PATIENCE;
+        let end = Instant::now() + 2 * TIMEOUT;
         while self.is_running().await? && Instant::now() < end {
             sleep(POLL).await;
         }
