@@ -137,8 +137,9 @@ impl Drop for Connection {
 }
 
 impl Connections {
-    /// Opens nothing yet. `authority` is `host:port`.
-    pub fn new(authority: &str, limits: Limits) -> anyhow::Result<Self> {
+    /// Opens no connection yet. `url` is `http://host:port`.
+    pub fn new(url: &str, limits: Limits) -> anyhow::Result<Self> {
+        let authority = authority(url)?;
         Ok(Self {
             authority: authority.to_owned(),
             host: HeaderValue::from_str(authority)?,
@@ -210,6 +211,16 @@ impl Connections {
         let driver = tokio::spawn(async { driver.await.unwrap_or_default() }).abort_handle();
         Ok(Connection { sender, driver, used_at: Instant::now() })
     }
+}
+
+/// Returns `host:port` of a URL `http://host:port`.
+pub(crate) fn authority(url: &str) -> anyhow::Result<&str> {
+    let rest =
+        url.strip_prefix("http://").context("expected http://host:port: the load test supports no TLS")?;
+    let authority = rest.trim_end_matches('/');
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    ensure!(has_port, "expected http://host:port, with the port");
+    Ok(authority)
 }
 
 /// A request that waits for a connection.

@@ -102,7 +102,7 @@ impl Inbox {
     async fn watch(mut self, mut session: Session, times: Arc<Mutex<MailTimes>>) -> anyhow::Error {
         loop {
             let polled = timeout(TIMEOUT, self.poll(&mut session, &times)).await;
-            // GreenMail closes a session in which a mail arrives while it looks for changes.
+            // GreenMail closes a session when a mail arrives while it checks for changes.
             if !matches!(polled, Ok(Ok(()))) {
                 match self.open().await {
                     Ok(next) => session = next,

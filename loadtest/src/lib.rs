@@ -20,4 +20,4 @@ pub mod shop;
 pub mod smtp;
 pub mod target;
 pub mod traces;
-pub mod verdict;
+mod verdict;

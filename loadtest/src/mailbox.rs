@@ -6,7 +6,6 @@ use mailparse::parse_mail;
 use serde::Deserialize;
 
 use crate::connections::{Connections, Limits, get};
-use crate::target::authority;
 
 /// A mail server that accepts mail for every address.
 #[derive(Debug)]
@@ -38,7 +37,7 @@ struct Owner {
 impl Mailbox {
     /// Opens no connection yet. `api_url` is `http://host:port`.
     pub fn new(api_url: &str) -> anyhow::Result<Self> {
-        Ok(Self { server: Connections::new(authority(api_url)?, Limits::FEW)? })
+        Ok(Self { server: Connections::new(api_url, Limits::FEW)? })
     }
 
     /// Returns all mails of an address; none for an address that never received a mail.

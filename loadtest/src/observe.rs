@@ -14,7 +14,7 @@ use crate::api::Api;
 use crate::connections::{Connections, Limits, get};
 use crate::imap::InboxWatch;
 use crate::reconcile::{ClientLog, Observed, Order};
-use crate::target::{Target, Token, authority};
+use crate::target::{Target, Token};
 use events::RunEvents;
 
 /// Interval between two observations of the same thing.
@@ -52,8 +52,8 @@ impl Observer {
             None => None,
         };
         Ok(Self {
-            orders: Connections::new(authority(&target.orders_url)?, Limits::FEW)?,
-            links: Connections::new(authority(&target.links_url)?, Limits::FEW)?,
+            orders: Connections::new(&target.orders_url, Limits::FEW)?,
+            links: Connections::new(&target.links_url, Limits::FEW)?,
             api: Api::new(token)?,
             inbox,
             events,

@@ -11,7 +11,10 @@ use hdrhistogram::Histogram;
 
 use crate::connections::Failure;
 
-pub use timeline::{Second, Timeline};
+pub(crate) use timeline::{Second, Timeline};
+
+/// Significant digits of a histogram.
+const DIGITS: u8 = 3;
 
 /// The longest latency of a histogram; longer ones count as this one.
 const MAX_LATENCY: Duration = Duration::from_mins(1);
@@ -58,22 +61,22 @@ pub struct Recording {
     /// The counted arrivals of each operation of the scenario.
     pub operations: Vec<Figures>,
     /// Each second of each operation, with the warm-up.
-    pub timelines: Vec<Timeline>,
+    pub(crate) timelines: Vec<Timeline>,
     /// Time from the intended start of each request to its actual start, in microseconds.
     pub scheduling_lag: Histogram<u64>,
     /// Whether the generator stopped because of its scheduling lag.
     pub gave_up: bool,
     /// Retries.
-    pub n_retries: u64,
+    pub(crate) n_retries: u64,
 }
 
 impl Figures {
-    fn new() -> Self {
-        Self { latency: histogram(3), n_arrivals: 0, n_dropped: 0, errors: BTreeMap::new() }
+    fn new(digits: u8) -> Self {
+        Self { latency: histogram(digits), n_arrivals: 0, n_dropped: 0, errors: BTreeMap::new() }
     }
 
     /// Adds the figures of another operation.
-    pub fn merge(&mut self, other: &Self) {
+    fn merge(&mut self, other: &Self) {
         self.latency.add(&other.latency).expect("all histograms have the same bounds");
         self.n_arrivals += other.n_arrivals;
         self.n_dropped += other.n_dropped;
@@ -104,9 +107,9 @@ impl Figures {
 impl Recording {
     pub(crate) fn new(n_operations: usize) -> Self {
         Self {
-            operations: vec![Figures::new(); n_operations],
+            operations: vec![Figures::new(DIGITS); n_operations],
             timelines: vec![Timeline::default(); n_operations],
-            scheduling_lag: histogram(3),
+            scheduling_lag: histogram(DIGITS),
             gave_up: false,
             n_retries: 0,
         }
@@ -133,25 +136,25 @@ impl Recording {
 
     /// Returns the sum of all operations.
     pub fn total(&self) -> Figures {
-        self.operations.iter().fold(Figures::new(), |mut total, figures| {
+        self.operations.iter().fold(Figures::new(DIGITS), |mut total, figures| {
             total.merge(figures);
             total
         })
     }
 }
 
-/// Returns an empty histogram of latencies in microseconds, up to one minute, with so many significant digits.
-pub fn histogram(digits: u8) -> Histogram<u64> {
+/// Returns an empty histogram of latencies in microseconds, up to one minute, with this number of significant digits.
+pub(crate) fn histogram(digits: u8) -> Histogram<u64> {
     Histogram::new_with_bounds(1, micros(MAX_LATENCY), digits).expect("the bounds are valid")
 }
 
 /// Converts a duration to the microseconds of a [`histogram`].
-pub fn micros(duration: Duration) -> u64 {
+pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Returns a quantile of a [`histogram`] in milliseconds.
-pub fn quantile_ms(histogram: &Histogram<u64>, quantile: f64) -> f64 {
+pub(crate) fn quantile_ms(histogram: &Histogram<u64>, quantile: f64) -> f64 {
     ms(histogram.value_at_quantile(quantile))
 }
 

@@ -13,78 +13,62 @@ use crate::recording::{Figures, Recording, Second, quantile_ms, real};
 use crate::scenario::Scenario;
 use crate::verdict::{Verdict, judge};
 
-pub use html::Page;
-
 /// The quantiles of a report.
 const QUANTILES: [(&str, f64); 6] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999), ("max", 1.0)];
 
-/// The result of a run.
+/// The result of a run. `Display` is the text of a report, `Serialize` its JSON.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The scenario's name.
-    pub scenario: String,
-    /// The scenario's purpose.
-    pub about: String,
-    /// Start time, RFC 3339.
-    pub began_at: String,
+    scenario: String,
+    about: String,
+    began_at: String,
     /// Whether every condition holds.
     pub passed: bool,
-    /// The conditions and their measurements.
-    pub verdicts: Vec<Verdict>,
-    /// The operations.
-    pub operations: Vec<Operation>,
-    /// The generator.
-    pub generator: Generator,
+    pub(crate) verdicts: Vec<Verdict>,
+    operations: Vec<Operation>,
+    generator: Generator,
     /// The reconciliation.
     pub reconciliation: reconcile::Report,
 }
 
 /// The figures of an operation.
 #[derive(Clone, Debug, Serialize)]
-pub struct Operation {
-    /// The name.
-    pub name: String,
-    /// Counted arrivals.
-    pub n_arrivals: u64,
-    /// Counted arrivals per second.
-    pub rate: f64,
-    /// Failed arrivals, with timeouts.
-    pub n_errors: u64,
-    /// Arrivals that were dropped because no connection was free.
-    pub n_dropped: u64,
-    /// Errors by reason.
-    pub errors: BTreeMap<String, u64>,
-    /// Latency from the intended start in milliseconds, by quantile.
-    pub latency_ms: Vec<(&'static str, f64)>,
+struct Operation {
+    name: String,
+    n_arrivals: u64,
+    /// Arrivals per second.
+    rate: f64,
+    n_errors: u64,
+    n_dropped: u64,
+    /// By reason.
+    errors: BTreeMap<String, u64>,
+    /// By quantile.
+    latency_ms: Vec<(&'static str, f64)>,
     /// Each second, with the warm-up.
-    pub seconds: Vec<Second>,
+    seconds: Vec<Second>,
     /// Quantiles and their latencies in milliseconds, for the chart.
     #[serde(skip)]
     distribution: Vec<(f64, f64)>,
 }
 
-/// The measurements of the generator itself.
+/// The scheduling lag and the costs of the generator itself.
 #[derive(Clone, Debug, Serialize)]
-pub struct Generator {
-    /// Median of the scheduling lag in milliseconds.
+struct Generator {
     #[serde(rename = "lateness_p50_ms")]
-    pub lag_p50_ms: f64,
-    /// 99th percentile of the scheduling lag in milliseconds.
+    lag_p50_ms: f64,
     #[serde(rename = "lateness_p99_ms")]
-    pub lag_p99_ms: f64,
-    /// Maximum of the scheduling lag in milliseconds.
+    lag_p99_ms: f64,
     #[serde(rename = "lateness_max_ms")]
-    pub lag_max_ms: f64,
-    /// Retries.
-    pub n_retries: u64,
-    /// Processor time per second of the run, in cores.
-    pub cpu_cores: f64,
+    lag_max_ms: f64,
+    n_retries: u64,
+    /// Processor time per second of the run.
+    cpu_cores: f64,
 }
 
 impl Report {
     /// Makes the report of a run. `cpu_seconds`: the processor time of the generator.
-    pub fn new(
+    pub(crate) fn new(
         scenario: &Scenario,
         began_at: chrono::DateTime<chrono::Utc>,
         recording: &Recording,
@@ -115,6 +99,13 @@ impl Report {
             },
             reconciliation,
         }
+    }
+}
+
+impl Report {
+    /// Returns the report as an HTML page without external resources.
+    pub fn html(&self) -> anyhow::Result<String> {
+        html::render(self)
     }
 }
 

@@ -5,34 +5,34 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use askama::Template as _;
 use serde::Serialize;
 
 use crate::connections::Connections;
 use crate::engine::{self, Progress};
+use crate::mailbox::Mailbox;
 use crate::observe::Observer;
 use crate::reconcile::{ClientLog, reconcile};
 use crate::recording::{Recording, Second, ms, quantile_ms};
-use crate::report::{Page, Report};
+use crate::report::Report;
 use crate::scenario::Scenario;
 use crate::schedule::{Schedule, total_duration};
 use crate::shop::{Shop, prepare};
-use crate::target::{Target, authority};
+use crate::target::Target;
 
 /// What `run` and `search` have in common.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CommonArgs {
     /// The scenario: a TOML file, such as those in `loadtest/scenarios/`.
-    pub(crate) scenario: PathBuf,
+    scenario: PathBuf,
     /// The system under test: a TOML file. `muster target` prints the file of the local stack.
     #[arg(long, env = "LOADTEST_TARGET")]
-    pub(crate) target: PathBuf,
+    target: PathBuf,
     /// Purge all mailboxes of the target before each run, so that mails of earlier runs do not slow its mail server down.
     #[arg(long)]
-    pub(crate) purge_mailbox: bool,
+    purge_mailbox: bool,
     /// Write the result to this file, as JSON.
     #[arg(long)]
-    pub(crate) json: Option<PathBuf>,
+    json: Option<PathBuf>,
 }
 
 /// Arguments of `loadtest run`.
@@ -58,6 +58,15 @@ impl CommonArgs {
             check_directory(path)?;
         }
         Ok((Scenario::read(&self.scenario)?, Target::read(&self.target)?))
+    }
+
+    /// Purges all mailboxes, if requested.
+    pub(crate) async fn purge(&self, target: &Target) -> anyhow::Result<()> {
+        if !self.purge_mailbox {
+            return Ok(());
+        }
+        let api_url = target.mailbox.as_ref().and_then(|mailbox| mailbox.api_url.as_deref());
+        Mailbox::new(api_url.context("the target names no api_url of a mailbox")?)?.purge().await
     }
 
     /// Writes the result as JSON, if a file is named.
@@ -86,14 +95,11 @@ pub async fn run(args: &Args) -> anyhow::Result<Report> {
     if let Some(path) = &args.html {
         check_directory(path)?;
     }
-    if args.common.purge_mailbox {
-        target.purge_mailbox().await?;
-    }
+    args.common.purge(&target).await?;
     let report = generate_load(&scenario, &target).await?.reconcile(&scenario).await?;
     args.common.write(&report)?;
     if let Some(path) = &args.html {
-        let page = Page::new(&report).render().context("the report as HTML")?;
-        std::fs::write(path, page).with_context(|| format!("{}", path.display()))?;
+        std::fs::write(path, report.html()?).with_context(|| format!("{}", path.display()))?;
     }
     Ok(report)
 }
@@ -115,7 +121,7 @@ pub async fn generate_load(scenario: &Scenario, target: &Target) -> anyhow::Resu
     let token = target.token(total_duration(&scenario.phases))?;
     let customer = format!("load-{}@example.com", uuid::Uuid::new_v4().simple());
     let observer = Observer::start(target, &token, &customer, scenario.settling).await?;
-    let server = |url| Connections::new(authority(url)?, scenario.limits);
+    let server = |url| Connections::new(url, scenario.limits);
     // In the order of `shop::ORDERS` and `shop::LINKS`.
     let servers = vec![server(&target.orders_url)?, server(&target.links_url)?];
     let mut shop = Shop::new(scenario.operations.clone(), scenario.seed, target, &token, &customer)?;

@@ -120,7 +120,7 @@ struct File {
     #[serde(default)]
     prepare: Prepare,
     limits: Option<Spanned<LimitsFile>>,
-    phase: Vec<Spanned<PhaseFile>>,
+    phase: Vec<Spanned<Phase>>,
     operation: Vec<Spanned<Operation>>,
     #[serde(default)]
     threshold: Vec<Spanned<Threshold>>,
@@ -152,20 +152,6 @@ impl Default for LimitsFile {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PhaseFile {
-    name: String,
-    duration_s: f64,
-    arrivals: Shape,
-    #[serde(default = "yes")]
-    counted: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
 impl Scenario {
     /// Reads and validates a file. An error names the line, the problem and a correction.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
@@ -193,7 +179,7 @@ impl Scenario {
             },
             scheduling_lag_p99: Duration::from_millis(limits.scheduling_lag_p99_ms),
             settling: Duration::from_secs(limits.settling_s),
-            phases: file.phase.into_iter().map(|phase| phase.into_inner().into()).collect(),
+            phases: file.phase.into_iter().map(Spanned::into_inner).collect(),
             operations: file.operation.into_iter().map(Spanned::into_inner).collect(),
             thresholds: file.threshold.into_iter().map(Spanned::into_inner).collect(),
         })
@@ -243,17 +229,6 @@ impl Scenario {
         let counted = || self.phases.iter().filter(|phase| phase.counted);
         let requests: f64 = counted().map(|p| rate(p.shape) * p.duration.as_secs_f64()).sum();
         requests / counted().map(|phase| phase.duration.as_secs_f64()).sum::<f64>()
-    }
-}
-
-impl From<PhaseFile> for Phase {
-    fn from(file: PhaseFile) -> Self {
-        Self {
-            name: file.name,
-            duration: Duration::from_secs_f64(file.duration_s),
-            shape: file.arrivals,
-            counted: file.counted,
-        }
     }
 }
 

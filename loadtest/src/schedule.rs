@@ -8,21 +8,36 @@ mod shape;
 use std::time::Duration;
 
 use rand::{SeedableRng as _, rngs::SmallRng};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 pub use shape::Shape;
 use shape::Times;
 
 /// A part of a run with one shape of arrivals.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Phase {
     /// The name in reports.
     pub name: String,
     /// The duration.
+    #[serde(rename = "duration_s", deserialize_with = "seconds")]
     pub duration: Duration,
     /// The distribution of its arrivals.
+    #[serde(rename = "arrivals")]
     pub shape: Shape,
     /// Whether its requests count for thresholds; those of a warm-up do not.
+    #[serde(default = "yes")]
     pub counted: bool,
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let seconds = f64::deserialize(deserializer)?;
+    Duration::try_from_secs_f64(seconds).map_err(D::Error::custom)
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The intended start of one request.
@@ -90,7 +105,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::recording::real;
 
     fn shapes() -> impl Strategy<Value = Shape> {
         prop_oneof![
@@ -131,7 +145,7 @@ mod tests {
         #[test]
         fn the_mean_rate_is_the_configured_rate(shape in shapes(), seed: u64) {
             let seconds = 20.0;
-            let arrivals = real(Schedule::new(vec![phase(shape, seconds)], seed).count() as u64);
+            let arrivals = f64::from(u32::try_from(Schedule::new(vec![phase(shape, seconds)], seed).count()).unwrap());
             let expected = shape.mean_rate() * seconds;
             // Six standard deviations of a Poisson count, and one burst at the end of the run.
             let slack = 6.0 * expected.sqrt() + 2.0 + shape.largest_burst();

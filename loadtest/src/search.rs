@@ -34,26 +34,22 @@ pub struct Args {
 
 /// One run of the search.
 #[derive(Clone, Debug, Serialize)]
-pub struct Step {
-    /// Requests per second.
-    pub rate: f64,
-    /// Whether every condition held.
-    pub passed: bool,
+struct Step {
+    rate: f64,
+    passed: bool,
     /// The conditions that did not hold, with their measurements.
-    pub failures: Vec<String>,
+    failures: Vec<String>,
 }
 
 /// The result of a search.
 #[derive(Clone, Debug, Serialize)]
 pub struct Found {
-    /// The scenario's name.
-    pub scenario: String,
+    scenario: String,
     /// The highest rate that passed.
     pub holds: Option<f64>,
     /// The lowest rate above it that failed.
-    pub fails: Option<f64>,
-    /// All runs.
-    pub steps: Vec<Step>,
+    fails: Option<f64>,
+    steps: Vec<Step>,
 }
 
 /// Runs the search.
@@ -63,9 +59,7 @@ pub async fn search(args: &Args) -> anyhow::Result<Found> {
     let mut steps = Vec::new();
     let mut rate = args.from.unwrap_or_else(|| scenario.mean_rate());
     for number in 1..=args.steps {
-        if args.common.purge_mailbox {
-            target.purge_mailbox().await?;
-        }
+        args.common.purge(&target).await?;
         let seconds = args.duration.as_secs_f64();
         log(format_args!("step {number} of at most {}: {rate:.1}/s for {seconds:.0} s", args.steps));
         let step = run(&scenario, &target, rate, args.duration).await?;

@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 use auth::{SigningKey, TokenRequest};
 use serde::{Deserialize, Serialize};
 
-use crate::mailbox::Mailbox as MailboxApi;
+use crate::connections::authority;
 
 /// A running system. `muster target` prints that of the local stack.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -83,13 +83,6 @@ impl Target {
         Ok(target)
     }
 
-    /// Purges every mailbox of the mail server.
-    pub async fn purge_mailbox(&self) -> anyhow::Result<()> {
-        let api_url = self.mailbox.as_ref().and_then(|mailbox| mailbox.api_url.as_deref());
-        let api_url = api_url.context("the target names no api_url of a mailbox")?;
-        MailboxApi::new(api_url)?.purge().await
-    }
-
     fn check(&self) -> anyhow::Result<()> {
         ensure!(!self.skus.is_empty(), "skus must name at least one product");
         authority(&self.orders_url).context("orders_url")?;
@@ -110,7 +103,7 @@ impl Target {
             std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
         };
         if let Some(path) = &self.token_file {
-            return Ok(Token::from(read(path)?.trim().to_owned()));
+            return Ok(Token(read(path)?.trim().to_owned()));
         }
         let Some(path) = &self.signing_key_file else { bail!("set token_file or signing_key_file") };
         let key = SigningKey::from_jwk_json(&read(path)?).with_context(|| format!("{}", path.display()))?;
@@ -124,18 +117,6 @@ impl Target {
     }
 }
 
-/// Returns `host:port` of a URL `http://host:port`.
-pub fn authority(url: &str) -> anyhow::Result<&str> {
-    let rest =
-        url.strip_prefix("http://").context("expected http://host:port: the load test supports no TLS")?;
-    let authority = rest.trim_end_matches('/');
-    ensure!(
-        authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()),
-        "expected http://host:port, with the port"
-    );
-    Ok(authority)
-}
-
 impl Token {
     /// The value of the header `authorization`.
     pub fn header(&self) -> anyhow::Result<hyper::header::HeaderValue> {
@@ -143,12 +124,6 @@ impl Token {
             .context("the token has characters that a header cannot have")?;
         value.set_sensitive(true);
         Ok(value)
-    }
-}
-
-impl From<String> for Token {
-    fn from(token: String) -> Self {
-        Self(token)
     }
 }
 

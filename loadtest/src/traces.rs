@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use crate::connections::{Connections, Limits, get};
-use crate::target::authority;
 
 /// A trace store.
 #[derive(Debug)]
@@ -58,7 +57,7 @@ pub fn services(spans: &[Span]) -> BTreeSet<&str> {
 impl Zipkin {
     /// Opens no connection yet. `url` is `http://host:port`.
     pub fn new(url: &str) -> anyhow::Result<Self> {
-        Ok(Self { server: Connections::new(authority(url)?, Limits::FEW)? })
+        Ok(Self { server: Connections::new(url, Limits::FEW)? })
     }
 
     /// Returns the spans of a trace that have arrived so far.

@@ -8,18 +8,19 @@ use crate::scenario::{Measure, Scenario, Threshold};
 
 /// One condition and its measurement.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Verdict {
-    /// The condition.
-    pub condition: String,
-    /// The measurement, with its unit.
-    pub measured: String,
-    /// Whether the condition holds.
-    pub passed: bool,
+pub(crate) struct Verdict {
+    pub(crate) condition: String,
+    pub(crate) measured: String,
+    pub(crate) passed: bool,
 }
 
 /// Judges a run: the generator first, because without it the other measurements are invalid; then every threshold of the scenario; then
 /// the reconciliation.
-pub fn judge(scenario: &Scenario, recording: &Recording, reconciled: &reconcile::Report) -> Vec<Verdict> {
+pub(crate) fn judge(
+    scenario: &Scenario,
+    recording: &Recording,
+    reconciled: &reconcile::Report,
+) -> Vec<Verdict> {
     let mut verdicts = vec![generator(scenario, recording)];
     verdicts.extend(scenario.thresholds.iter().map(|threshold| {
         let figures = match threshold.operation {

@@ -33,9 +33,9 @@ impl<F: Fn() -> Request + Send + 'static> Workload for Requests<F> {
     }
 }
 
-/// Runs `n_clients`, first as a warm-up and then to measure. Every answer must have this status. `authority` is `host:port`.
+/// Runs `n_clients`, first as a warm-up and then to measure. Every answer must have this status. `url` is `http://host:port`.
 pub(super) async fn measure(
-    authority: &str,
+    url: &str,
     n_clients: usize,
     status: u16,
     make: impl Fn() -> Request + Clone + Send + 'static,
@@ -43,7 +43,7 @@ pub(super) async fn measure(
     let requests = Requests { make, status };
     let mut figures = None;
     for duration in [WARM_UP, MEASURED] {
-        let server = Connections::new(authority, Limits { connections: n_clients, ..Limits::FEW })?;
+        let server = Connections::new(url, Limits { connections: n_clients, ..Limits::FEW })?;
         let end = Instant::now() + duration;
         let (recording, _) =
             run_closed_loop(n_clients, || Instant::now() < end, vec![server], requests.clone()).await;

@@ -14,7 +14,6 @@ use super::{CUSTOMER, Stack, closed_loop};
 use crate::api::Api;
 use crate::reconcile::Line;
 use crate::run::log;
-use crate::target::authority;
 
 /// Numbers of concurrent clients.
 const CLIENTS: [usize; 2] = [8, 32];
@@ -44,8 +43,7 @@ pub(super) async fn measure(stack: &Stack<'_>, api: &Api) -> anyhow::Result<Vec<
                 skus.iter().take(2).map(|sku| Line { sku: sku.clone(), quantity: 1 }).collect();
             api.place_order(Uuid::new_v4(), CUSTOMER, &lines)
         };
-        let ours =
-            closed_loop::measure(authority(&stack.target.orders_url)?, n_clients, 202, new_order).await?;
+        let ours = closed_loop::measure(&stack.target.orders_url, n_clients, 202, new_order).await?;
         settle(&service).await?;
         let row = |baseline_of, baseline, ratio| Row {
             what: format!("POST /v1/orders, {n_clients} clients"),
@@ -54,15 +52,15 @@ pub(super) async fn measure(stack: &Stack<'_>, api: &Api) -> anyhow::Result<Vec<
             baseline,
             ratio,
         };
-        rows.push(row("pgbench, the request's statements", one_by_one, Ratio::Rate { at_least: 0.8 }));
-        rows.push(row("the same, pipelined as the service's", request, Ratio::RateShown));
-        rows.push(row("pgbench, request and process", whole, Ratio::RateShown));
+        rows.push(row("pgbench, the request's statements", one_by_one, Ratio::Rate(Some(0.8))));
+        rows.push(row("the same, pipelined as the service's", request, Ratio::Rate(None)));
+        rows.push(row("pgbench, request and process", whole, Ratio::Rate(None)));
         rows.push(Row {
             what: format!("pgbench with idempotency, {n_clients} clients"),
             ours: request,
             baseline_of: "pgbench without idempotency",
             baseline: bare,
-            ratio: Ratio::RateShown,
+            ratio: Ratio::Rate(None),
         });
     }
     Ok(rows)

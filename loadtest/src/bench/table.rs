@@ -12,16 +12,13 @@ pub(super) struct Row {
     pub(super) ratio: Ratio,
 }
 
-#[derive(Clone)]
+/// What the ratio compares, and its goal.
+#[derive(Clone, Copy)]
 pub(super) enum Ratio {
     /// Our rate over that of the baseline; goal: at least this.
-    Rate { at_least: f64 },
+    Rate(Option<f64>),
     /// Our 99th percentile over that of the baseline; goal: below this.
-    P99 { at_most: f64 },
-    /// Our 99th percentile over that of the baseline, without a goal.
-    P99Shown,
-    /// Our rate over that of the baseline, without a goal.
-    RateShown,
+    P99(Option<f64>),
 }
 
 /// Renders the rows with aligned columns.
@@ -52,16 +49,20 @@ fn ms(value: f64) -> String {
 
 impl Row {
     fn ratio(&self) -> String {
-        let rate = self.ours.per_second / self.baseline.per_second;
-        let p99 = self.ours.p99_ms / self.baseline.p99_ms;
-        let word = |holds: bool| if holds { "met" } else { "missed" };
-        match self.ratio {
-            Ratio::Rate { at_least } => {
-                format!("rate {rate:.2} (goal ≥ {at_least}: {})", word(rate >= at_least))
+        let (name, ratio, sign, goal, is_met): (_, f64, _, _, fn(f64, f64) -> bool) = match self.ratio {
+            Ratio::Rate(goal) => {
+                ("rate", self.ours.per_second / self.baseline.per_second, "≥", goal, |ratio, goal| {
+                    ratio >= goal
+                })
             }
-            Ratio::P99 { at_most } => format!("p99 {p99:.2} (goal < {at_most}: {})", word(p99 < at_most)),
-            Ratio::P99Shown => format!("p99 {p99:.2}"),
-            Ratio::RateShown => format!("rate {rate:.2}"),
-        }
+            Ratio::P99(goal) => {
+                ("p99", self.ours.p99_ms / self.baseline.p99_ms, "<", goal, |ratio, goal| ratio < goal)
+            }
+        };
+        let goal = goal.map(|goal| {
+            let result = if is_met(ratio, goal) { "met" } else { "missed" };
+            format!(" (goal {sign} {goal}: {result})")
+        });
+        format!("{name} {ratio:.2}{}", goal.unwrap_or_default())
     }
 }

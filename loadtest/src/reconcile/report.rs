@@ -11,7 +11,7 @@ use super::{ClientLog, Fault, FaultKind, Observed};
 const MAX_SHOWN: usize = 20;
 
 /// The result of a reconciliation.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     /// Orders that clients asked for, each with its own idempotency key.
     pub n_sent: usize,
@@ -62,17 +62,11 @@ impl Report {
             n_refused: refusals().count(),
             refusal: refusals().next().cloned(),
             n_acknowledged: log.acknowledged().len(),
-            n_confirmed: 0,
-            n_rejected: 0,
             saw_mails: observed.mails.is_some(),
-            n_with_mail: 0,
-            n_copies: 0,
             saw_events: observed.events.is_some(),
-            n_events: 0,
-            n_event_copies: 0,
             n_links: log.links.len(),
-            latencies: Vec::new(),
             faults: log.faults.clone(),
+            ..Self::default()
         }
     }
 

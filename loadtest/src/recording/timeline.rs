@@ -3,42 +3,33 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::{Outcome, histogram};
+use super::{Figures, Outcome};
 
 /// Seconds whose requests may still be in flight. A request that ends later is recorded in the oldest of them.
 const OPEN: usize = 32;
 
+/// Significant digits of a second's histogram.
+const DIGITS: u8 = 2;
+
 /// The requests whose intended start is in one second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Second {
-    /// Answered as expected.
-    pub n_expected: u64,
-    /// Failed, with timeouts.
-    pub n_errors: u64,
-    /// Dropped because no connection was free.
-    pub n_dropped: u64,
-    /// Median latency in microseconds.
-    pub p50_us: u64,
-    /// 99th percentile in microseconds.
-    pub p99_us: u64,
-    /// The longest latency in microseconds.
-    pub max_us: u64,
+pub(crate) struct Second {
+    pub(crate) n_expected: u64,
+    /// With timeouts.
+    pub(crate) n_errors: u64,
+    pub(crate) n_dropped: u64,
+    pub(crate) p50_us: u64,
+    pub(crate) p99_us: u64,
+    pub(crate) max_us: u64,
 }
 
 /// The seconds of a run.
 #[derive(Clone, Debug, Default)]
-pub struct Timeline {
+pub(crate) struct Timeline {
     closed: Vec<Second>,
-    open: VecDeque<Open>,
-}
-
-#[derive(Clone, Debug)]
-struct Open {
-    latency: Histogram<u64>,
-    second: Second,
+    open: VecDeque<Figures>,
 }
 
 impl Timeline {
@@ -49,47 +40,38 @@ impl Timeline {
                 self.close_oldest();
                 return self.record(at, latency_us, outcome);
             }
-            self.open.push_back(Open { latency: histogram(2), second: Second::default() });
+            self.open.push_back(Figures::new(DIGITS));
         }
-        let open = &mut self.open[index];
-        match outcome {
-            Outcome::Expected => {
-                open.second.n_expected += 1;
-                open.latency.saturating_record(latency_us);
-            }
-            Outcome::Timeout => {
-                open.second.n_errors += 1;
-                open.latency.saturating_record(latency_us);
-            }
-            Outcome::Failed(_) => open.second.n_errors += 1,
-            Outcome::Dropped => open.second.n_dropped += 1,
-        }
+        self.open[index].record(latency_us, outcome);
     }
 
     fn close_oldest(&mut self) {
-        if let Some(open) = self.open.pop_front() {
-            self.closed.push(open.summary());
+        if let Some(figures) = self.open.pop_front() {
+            self.closed.push(Second::of(&figures));
         }
     }
 
     /// Returns every second up to the last one with a request.
-    pub fn seconds(&self) -> Vec<Second> {
-        self.closed.iter().copied().chain(self.open.iter().map(Open::summary)).collect()
+    pub(crate) fn seconds(&self) -> Vec<Second> {
+        self.closed.iter().copied().chain(self.open.iter().map(Second::of)).collect()
     }
 
     /// Returns the second that is `ago` seconds before the last one.
-    pub fn recent(&self, ago: usize) -> Option<Second> {
-        self.open.len().checked_sub(ago + 1).and_then(|index| self.open.get(index)).map(Open::summary)
+    pub(crate) fn recent(&self, ago: usize) -> Option<Second> {
+        self.open.len().checked_sub(ago + 1).and_then(|index| self.open.get(index)).map(Second::of)
     }
 }
 
-impl Open {
-    fn summary(&self) -> Second {
-        Second {
-            p50_us: self.latency.value_at_quantile(0.5),
-            p99_us: self.latency.value_at_quantile(0.99),
-            max_us: self.latency.max(),
-            ..self.second
+impl Second {
+    fn of(figures: &Figures) -> Self {
+        let (n_errors, n_dropped) = (figures.n_errors(), figures.n_dropped);
+        Self {
+            n_expected: figures.n_arrivals - n_errors - n_dropped,
+            n_errors,
+            n_dropped,
+            p50_us: figures.latency.value_at_quantile(0.5),
+            p99_us: figures.latency.value_at_quantile(0.99),
+            max_us: figures.latency.max(),
         }
     }
 }

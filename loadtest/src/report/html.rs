@@ -1,5 +1,6 @@
 //! The report as one HTML page, with its styles, charts and script.
 
+use anyhow::Context as _;
 use askama::Template;
 
 use super::chart::{Axis, Chart, Line};
@@ -7,10 +8,15 @@ use super::{Operation, Report};
 use crate::recording::{Second, ms, real};
 use crate::verdict::Verdict;
 
-/// The page of a report.
+/// Renders the page of a report.
+pub(super) fn render(report: &Report) -> anyhow::Result<String> {
+    let page = Page { report, sections: report.operations.iter().map(Section::new).collect() };
+    page.render().context("the report as HTML")
+}
+
 #[derive(Template)]
 #[template(path = "report.html")]
-pub struct Page<'a> {
+struct Page<'a> {
     report: &'a Report,
     sections: Vec<Section<'a>>,
 }
@@ -23,12 +29,7 @@ struct Section<'a> {
     distribution: Chart,
 }
 
-impl<'a> Page<'a> {
-    /// Draws the charts.
-    pub fn new(report: &'a Report) -> Self {
-        Self { report, sections: report.operations.iter().map(Section::new).collect() }
-    }
-
+impl Page<'_> {
     fn failed(&self) -> impl Iterator<Item = &Verdict> {
         self.report.verdicts.iter().filter(|verdict| !verdict.passed)
     }

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
+use std::time::Duration;
 
-use super::{File, Kind, LimitsFile, Measure, Operation, PhaseFile, Threshold};
+use super::{File, Kind, LimitsFile, Measure, Operation, Threshold};
+use crate::schedule::Phase;
 
-/// Maximum duration of a run in seconds: a token is valid for a day.
-const MAX_DURATION_S: f64 = 23.0 * 3600.0;
+/// Maximum duration of a run: a token is valid for a day.
+const MAX_DURATION: Duration = Duration::from_hours(23);
 
 /// Maximum number of orders of a run: each is kept in memory until its reconciliation.
 const MAX_ORDERS: f64 = 1e6;
@@ -72,12 +74,12 @@ fn limits(limits: &LimitsFile) -> Result<(), String> {
     ensure((1..=600).contains(&limits.settling_s), "settling_s must be 1 to 600")
 }
 
-fn phase(phase: &PhaseFile) -> Result<(), String> {
+fn phase(phase: &Phase) -> Result<(), String> {
     ensure(
-        phase.duration_s > 0.0 && phase.duration_s <= MAX_DURATION_S,
+        !phase.duration.is_zero() && phase.duration <= MAX_DURATION,
         "duration_s must be above 0, 82800 at most",
     )?;
-    for (name, value) in phase.arrivals.positive_numbers() {
+    for (name, value) in phase.shape.positive_numbers() {
         if !(value > 0.0 && value <= 1e6) {
             return Err(format!("{name} of the arrivals must be above 0, 1000000 at most"));
         }
@@ -130,12 +132,12 @@ fn whole(file: &File) -> Result<(), String> {
     ensure(!file.operation.is_empty(), "the scenario sends no requests: add an [[operation]]")?;
     ensure(!file.threshold.is_empty(), "without a [[threshold]] every run passes: add one")?;
     ensure(
-        phases().map(|phase| phase.duration_s).sum::<f64>() <= MAX_DURATION_S,
+        phases().map(|phase| phase.duration).sum::<Duration>() <= MAX_DURATION,
         "all phases together last too long",
     )?;
     ensure(file.prepare.links <= 1_000_000, "[prepare] links must be 1000000 at most")?;
     ensure(file.prepare.orders <= 100_000, "[prepare] orders must be 100000 at most")?;
-    let requests: f64 = phases().map(|phase| phase.arrivals.mean_rate() * phase.duration_s).sum();
+    let requests: f64 = phases().map(|phase| phase.shape.mean_rate() * phase.duration.as_secs_f64()).sum();
     ensure(requests <= MAX_REQUESTS, "more than 1000000000 requests: make the run shorter or slower")?;
     let shares = |of: Option<Kind>| {
         let operations = file.operation.iter().map(AsRef::as_ref);

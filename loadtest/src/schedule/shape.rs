@@ -5,8 +5,6 @@ use std::time::Duration;
 use rand::{Rng, RngExt as _};
 use serde::{Deserialize, Serialize};
 
-use crate::recording::real;
-
 /// A distribution of arrivals. Rates are in requests per second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "shape", rename_all = "lowercase", deny_unknown_fields)]
@@ -111,9 +109,9 @@ pub(super) struct Times {
     /// The duration of the phase.
     seconds: f64,
     /// Past arrivals without bursts.
-    n_regular: u64,
+    n_regular: u32,
     /// Past bursts, and past arrivals of the present burst.
-    n_bursts: u64,
+    n_bursts: u32,
     n_in_burst: u32,
     /// The last arrival of a shape with random intervals.
     drawn_s: f64,
@@ -146,7 +144,7 @@ impl Times {
     }
 
     fn regular(&mut self, rate: f64) -> f64 {
-        let at_s = real(self.n_regular) / rate;
+        let at_s = f64::from(self.n_regular) / rate;
         self.n_regular += 1;
         at_s
     }
@@ -167,8 +165,8 @@ impl Times {
 
     /// The earlier one of the next regular arrival and the next arrival of a burst.
     fn burst(&mut self, rate: f64, size: u32, every_s: f64) -> f64 {
-        let regular_s = real(self.n_regular) / rate;
-        let burst_s = real(self.n_bursts + 1) * every_s;
+        let regular_s = f64::from(self.n_regular) / rate;
+        let burst_s = f64::from(self.n_bursts + 1) * every_s;
         if regular_s <= burst_s {
             return self.regular(rate);
         }

@@ -41,7 +41,7 @@ impl Shop {
         self.api.place_order(key, &self.customer, lines)
     }
 
-    /// Records an answer; returns the pause before the next try of the same request, if it is to be retried.
+    /// Records an answer; returns the pause before the next try of the same request, or nothing when it needs no retry.
     pub(super) fn judge_order(
         &mut self,
         key: Uuid,

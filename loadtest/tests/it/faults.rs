@@ -138,7 +138,7 @@ fn a_different_order_mail_event_or_link_is_a_fault() {
     let different = FaultKind::Different;
     assert_eq!(found(|world| world.order().lines[0].quantity = 2), [different]);
     let moved = |world: &mut World| {
-        drop(world.observed.links.insert("abcdef".to_owned(), "https://x.test/".to_owned()))
+        drop(world.observed.links.insert("abcdef".to_owned(), "https://x.test/".to_owned()));
     };
     assert_eq!(found(moved), [different]);
     let shared = |world: &mut World| {

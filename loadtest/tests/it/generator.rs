@@ -51,7 +51,7 @@ async fn run(address: &str, rate: f64, limits: Limits, effort: Duration) -> Reco
         shape: Shape::Constant { rate },
         counted: true,
     };
-    let servers = vec![Connections::new(address, limits).unwrap()];
+    let servers = vec![Connections::new(&format!("http://{address}"), limits).unwrap()];
     let (recording, _) =
         engine::run(Schedule::new(vec![phase], 1), servers, Gets { effort }, 1, |_| {}).await.unwrap();
     recording

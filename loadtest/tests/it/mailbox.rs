@@ -36,7 +36,7 @@ async fn send(address: String, sender: u32) {
     let endpoints = endpoints();
     let mut smtp = Smtp::connect(&format!("{}:{}", endpoints.smtp_host, endpoints.smtp_port)).await.unwrap();
     for number in 0..MAILS_OF_EACH {
-        // The id of a long header is on a line of its own.
+        // A long header is folded.
         let separator = if number % 2 == 0 { " " } else { "\r\n " };
         let mail = format!("Message-ID:{separator}<{sender}-{number}@example.com>\r\n\r\nHello.\r\n");
         smtp.send("a@example.com", &address, &mail).await.unwrap();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use loadtest::reconcile::FaultKind;
-use loadtest::report::{Page, Report};
+use loadtest::report::Report;
 use loadtest::run::generate_load;
 use loadtest::scenario::Scenario;
 use loadtest::target::{Events, Mailbox, Target};
@@ -130,7 +130,7 @@ async fn a_run_against_healthy_services_passes_and_makes_a_page() {
     assert!(found.n_acknowledged > 5 && found.n_repeated > 0, "{found}");
     assert_eq!(found.n_with_mail, found.n_acknowledged, "{found}");
     assert_eq!(found.n_events, 2 * found.n_acknowledged, "{found}");
-    let page = askama::Template::render(&Page::new(&report)).unwrap();
+    let page = report.html().unwrap();
     assert!(page.contains("<svg") && page.contains("passed") && !page.contains("http://"), "{page}");
 }
 

@@ -13,7 +13,6 @@ use loadtest::recording::Figures;
 use loadtest::scenario::{Kind, Operation, Prepare};
 use loadtest::schedule::{Phase, Schedule, Shape};
 use loadtest::shop::{Shop, prepare};
-use loadtest::target::authority;
 
 use super::{Product, new_address};
 use crate::console::{print, seconds};
@@ -63,7 +62,7 @@ pub(crate) async fn load(product: &Product, load: Load) -> anyhow::Result<()> {
         Shop::new(vec![operation], rand::random(), target, &token, &customer)
     };
     let servers = || {
-        let server = |url| Connections::new(authority(url)?, LIMITS);
+        let server = |url| Connections::new(url, LIMITS);
         anyhow::Ok(vec![server(&target.orders_url)?, server(&target.links_url)?])
     };
     let (orders, mut visitors) = (shop(Kind::PlaceOrder, 202)?, shop(Kind::Redirect, 302)?);

@@ -7,7 +7,6 @@ use loadtest::api::{Api, order_body};
 use loadtest::connections::{Answer, Connections, Limits, Request, get};
 use loadtest::mailbox::{Mail, Mailbox};
 use loadtest::reconcile::{Line, Order, State};
-use loadtest::target::authority;
 use loadtest::traces::{Span, Zipkin, services};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -72,7 +71,7 @@ impl<'a> Demo<'a> {
         };
         Ok(Self {
             product,
-            orders: Connections::new(authority(&product.target.orders_url)?, Limits::FEW)?,
+            orders: Connections::new(&product.target.orders_url, Limits::FEW)?,
             api: Api::new(&token)?,
             key: Uuid::new_v4(),
             customer: new_address("ada"),
@@ -220,7 +219,7 @@ impl<'a> Demo<'a> {
     async fn get(&self, public_url: &str) -> anyhow::Result<Answer> {
         let url = self.product.service_url(public_url);
         let (server, path) = url.split_at(url.match_indices('/').nth(2).context("a URL without a path")?.0);
-        Connections::new(authority(server)?, Limits::FEW)?.call(get(path)?).await
+        Connections::new(server, Limits::FEW)?.call(get(path)?).await
     }
 }
 
