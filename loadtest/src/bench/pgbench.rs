@@ -148,7 +148,12 @@ mod tests {
         ("services/orders/src/store/orders.rs", &["SELECT id, tenant, customer_email, state"]),
         (
             "services/orders/src/store/process.rs",
-            &["UPDATE order_process SET due_at", "UPDATE order_process SET attempts"],
+            &[
+                "UPDATE order_process SET due_at",
+                "UPDATE order_process SET attempts",
+                "SELECT unfinished, overdue",
+                "SELECT count(*) AS due",
+            ],
         ),
         ("services/orders/src/store/stock.rs", &["WITH free AS"]),
         (
