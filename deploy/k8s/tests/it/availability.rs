@@ -52,7 +52,7 @@ fn only_readiness_of_a_service_depends_on_its_parts() {
 }
 
 #[test]
-fn the_grace_period_is_longer_than_all_that_a_service_does_before_it_ends() {
+fn the_grace_period_is_longer_than_the_shutdown_of_a_service() {
     for manifest in rendered().unwrap() {
         for name in SERVICES {
             let pod = service(&manifest, name);
@@ -133,7 +133,7 @@ fn a_migration_runs_the_version_that_waits_for_it_and_gets_no_requests() {
 }
 
 #[test]
-fn every_service_address_leads_to_pods() {
+fn every_service_selects_pods() {
     for manifest in rendered().unwrap() {
         let pods = manifest.pods();
         for service in manifest.of_kind("Service") {

@@ -40,7 +40,7 @@ fn every_setting_is_one_that_the_service_knows() {
 }
 
 #[test]
-fn nothing_that_a_service_cannot_do_without_is_missing() {
+fn no_required_setting_is_missing() {
     let services = services();
     for name in SERVICES {
         let given: BTreeSet<String> = services[name]["environment"]
@@ -56,7 +56,7 @@ fn nothing_that_a_service_cannot_do_without_is_missing() {
 }
 
 #[test]
-fn every_file_that_a_container_gets_is_there_or_made_with_the_secrets() {
+fn every_mounted_file_exists_or_is_made_with_the_secrets() {
     let services = services();
     let volumes =
         services.as_mapping().unwrap().values().filter_map(|it| it["volumes"].as_sequence()).flatten();
@@ -70,7 +70,7 @@ fn every_file_that_a_container_gets_is_there_or_made_with_the_secrets() {
 }
 
 #[test]
-fn services_run_with_no_more_rights_than_in_a_cluster() {
+fn compose_services_have_no_more_rights_than_in_a_cluster() {
     let services = services();
     for name in SERVICES {
         let service = &services[name];

@@ -57,7 +57,7 @@ fn max_connections(manifest: &Manifest) -> u64 {
 }
 
 #[test]
-fn the_database_takes_every_connection_that_can_be_opened() {
+fn max_connections_covers_all_pools() {
     for manifest in rendered().unwrap() {
         let services: u64 = SERVICES
             .iter()

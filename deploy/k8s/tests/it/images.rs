@@ -7,7 +7,7 @@ fn read(path: &str) -> String {
 }
 
 #[test]
-fn every_package_of_the_workspace_is_let_into_the_build() {
+fn the_build_context_contains_every_package_of_the_workspace() {
     let workspace: toml::Table = read("Cargo.toml").parse().unwrap();
     let members = workspace["workspace"]["members"].as_array().unwrap();
     let ignored = read("deploy/images/programs.Containerfile.dockerignore");

@@ -26,7 +26,7 @@ fn every_namespace_enforces_the_restricted_profile() {
 }
 
 #[test]
-fn no_pod_runs_as_root_or_touches_its_node() {
+fn no_pod_runs_as_root_or_uses_its_node() {
     for_every_pod(|manifest, Pod { name, spec, .. }| {
         let context = &spec["securityContext"];
         assert_eq!(context["runAsNonRoot"], true, "{} {name}", manifest.overlay);
@@ -65,7 +65,7 @@ fn no_pod_holds_a_token_of_the_cluster() {
 }
 
 #[test]
-fn every_container_says_what_it_needs_and_at_most_gets() {
+fn every_container_has_requests_and_limits() {
     for_every_pod(|manifest, Pod { name, spec, .. }| {
         for container in containers(spec) {
             for kind in ["requests", "limits"] {
@@ -93,7 +93,7 @@ fn every_image_has_a_fixed_version() {
 }
 
 #[test]
-fn what_is_not_allowed_is_forbidden_in_both_directions() {
+fn network_policies_deny_by_default_in_both_directions() {
     for manifest in rendered().unwrap() {
         let deny_all = manifest.find("NetworkPolicy", "deny-all").unwrap();
         let expected = json!({ "podSelector": {}, "policyTypes": ["Ingress", "Egress"] });
@@ -102,7 +102,7 @@ fn what_is_not_allowed_is_forbidden_in_both_directions() {
 }
 
 #[test]
-fn every_allowance_has_pods_peers_and_ports() {
+fn every_network_policy_rule_has_pods_peers_and_ports() {
     for manifest in rendered().unwrap() {
         for policy in manifest.of_kind("NetworkPolicy") {
             let name = policy["metadata"]["name"].as_str().unwrap();

@@ -63,7 +63,7 @@ fn secret_settings_come_from_secrets() {
 }
 
 #[test]
-fn every_secret_that_has_to_be_made_is_documented() {
+fn every_required_secret_is_documented() {
     let text = std::fs::read_to_string(directory().join("../../docs/kubernetes.md")).unwrap();
     for manifest in rendered().unwrap() {
         let mut names = BTreeSet::new();

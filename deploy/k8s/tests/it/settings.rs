@@ -55,7 +55,7 @@ fn documented(path: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_setting_is_documented_and_what_is_documented_is_read() {
+fn every_setting_is_documented_and_every_documented_setting_is_read() {
     let shared = documented("docs/settings.md");
     let mut known_to_any = BTreeSet::new();
     for service in SERVICES {
@@ -92,7 +92,7 @@ fn every_setting_is_one_that_the_service_knows() {
 }
 
 #[test]
-fn nothing_that_a_service_cannot_do_without_is_missing() {
+fn no_required_setting_is_missing() {
     for service in SERVICES {
         let needed = needed_by(service);
         assert!(needed.contains("DATABASE_URL"), "{needed:?}");
@@ -107,7 +107,7 @@ fn nothing_that_a_service_cannot_do_without_is_missing() {
 
 /// Mails carry addresses and links that are as good as a login.
 #[test]
-fn production_gives_mails_to_a_relay_over_tls_with_a_password_from_a_secret() {
+fn production_sends_mail_over_tls_with_a_password_from_a_secret() {
     let manifests = rendered().unwrap();
     let production = manifests.iter().find(|manifest| manifest.overlay == "production").unwrap();
     let maps = production.of_kind("ConfigMap").filter(|map| map["data"].get("SMTP_HOST").is_some());
@@ -127,7 +127,7 @@ fn production_gives_mails_to_a_relay_over_tls_with_a_password_from_a_secret() {
 
 /// The default of the specification records everything, which a service feels long before the trace store does.
 #[test]
-fn every_service_records_few_traces() {
+fn every_service_samples_traces() {
     for service in SERVICES {
         for manifest in rendered().unwrap() {
             let maps = manifest.of_kind("ConfigMap").filter(|map| map["data"].get("ADMIN_ADDR").is_some());

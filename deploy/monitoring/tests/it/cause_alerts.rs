@@ -109,7 +109,7 @@ fn outbox_stuck_is_an_event_older_than_five_minutes() {
 }
 
 #[test]
-fn an_outbox_from_which_nothing_leaves_pages() {
+fn an_outbox_that_publishes_nothing_pages() {
     for pace in Pace::BOTH {
         let ages = values(AGES.map(|age| minutes(pace, age)));
         let course = vec![(6, "OutboxStuck", "page"), (7, "OutboxStuck", "page")];
@@ -157,7 +157,7 @@ fn fires_after_fifteen_minutes(alert: &'static str, series_name: &str, firing: i
 }
 
 #[test]
-fn one_event_that_is_not_handled_opens_a_ticket() {
+fn one_unhandled_event_opens_a_ticket() {
     let oldest = r#"consumer_oldest_unhandled_seconds{job="email-consumer",group="email-consumer",topic="orders.events"}"#;
     fires_after_fifteen_minutes("ConsumerStuck", oldest, |age| Firing {
         labels: labels("email-consumer", "ticket", [("topic", "orders.events")]),
@@ -170,7 +170,7 @@ fn one_event_that_is_not_handled_opens_a_ticket() {
 }
 
 #[test]
-fn one_order_that_is_not_final_opens_a_ticket() {
+fn one_unfinished_order_opens_a_ticket() {
     let oldest = r#"orders_oldest_unfinished_seconds{job="orders",instance="a"}"#;
     fires_after_fifteen_minutes("OrdersStuck", oldest, |age| Firing {
         labels: labels("orders", "ticket", []),
@@ -194,7 +194,7 @@ fn pages_until(alert: &'static str, pace: Pace, series: Series, steps: [usize; 3
 
 /// No order is placed any more: nothing becomes late, and the objective is content.
 #[test]
-fn orders_that_go_on_waiting_page_for_as_long_as_they_do() {
+fn waiting_orders_page_until_they_are_final() {
     for pace in Pace::BOTH {
         let overdue = (0..40).map(|step| if (1..30).contains(&step) { 942.0 } else { 0.0 });
         let series = series([(OVERDUE, values(overdue))]);
@@ -218,7 +218,7 @@ fn nine_waiting_orders_do_not_page() {
 
 /// No event comes any more, and none is handled. In a drill the ticket is there before.
 #[test]
-fn events_that_go_on_waiting_page_for_as_long_as_nothing_is_handled() {
+fn waiting_events_page_until_one_is_handled() {
     let oldest = r#"consumer_oldest_unhandled_seconds{job="email-consumer",group="email-consumer",topic="orders.events"}"#;
     let pace = Pace::Production;
     let while_it_waits = |value, otherwise| {
@@ -258,7 +258,7 @@ fn a_large_number_is_written_with_all_digits() {
 }
 
 #[test]
-fn a_journey_that_nothing_counts_pages_after_eleven_minutes() {
+fn an_unmeasured_journey_pages_after_eleven_minutes() {
     const COUNTED: [(&str, &str); 2] = [
         ("orders", r#"orders_journey_observed_timestamp_seconds{job="orders",instance="a"}"#),
         (
@@ -314,7 +314,7 @@ fn lag_that_grows_while_nothing_is_handled_opens_a_ticket() {
 }
 
 #[test]
-fn lag_that_shrinks_or_is_minutes_of_work_is_no_ticket() {
+fn lag_that_shrinks_or_is_small_opens_no_ticket() {
     for pace in Pace::BOTH {
         let shrinking = values((0..60).map(|step| f64::from(10_000 - 10 * step)));
         let slow = series([(LAG, shrinking), (HANDLED, values((0..60).map(|step| f64::from(10 * step))))]);
@@ -328,7 +328,7 @@ fn lag_that_shrinks_or_is_minutes_of_work_is_no_ticket() {
 }
 
 #[test]
-fn one_dead_letter_opens_a_ticket_until_it_is_dealt_with() {
+fn one_dead_letter_opens_a_ticket_until_it_is_replayed_or_discarded() {
     for pace in Pace::BOTH {
         let firing = Firing {
             labels: labels("email-consumer", "ticket", [("topic", "orders.events.email-consumer.dlq")]),
@@ -345,7 +345,7 @@ fn one_dead_letter_opens_a_ticket_until_it_is_dealt_with() {
 }
 
 #[test]
-fn a_pool_is_saturated_when_callers_waited_all_the_time_for_five_minutes() {
+fn a_pool_is_saturated_when_callers_wait_for_five_minutes() {
     for pace in Pace::BOTH {
         let waiting = [0.0, 9.0, 9.0, 9.0, 0.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 0.0];
         let firing = Firing {
@@ -366,7 +366,7 @@ fn a_pool_is_saturated_when_callers_waited_all_the_time_for_five_minutes() {
 }
 
 #[test]
-fn a_signing_key_is_near_its_end_fourteen_days_before() {
+fn a_signing_key_opens_a_ticket_fourteen_days_before_it_expires() {
     const DAYS: f64 = 86_400.0;
     for pace in Pace::BOTH {
         let mut ends = vec![14.0 * DAYS + minutes(pace, 10.0); 13];

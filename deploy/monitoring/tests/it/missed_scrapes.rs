@@ -156,7 +156,7 @@ fn a_missed_scrape_neither_delays_nor_ends_an_alert_on_a_gauge() {
 }
 
 #[test]
-fn a_missed_scrape_does_not_hide_an_objective_that_vanished() {
+fn a_missed_scrape_does_not_hide_a_vanished_objective() {
     for pace in Pace::BOTH {
         fires_all_the_time("SliVanished", "ticket", "email-consumer", pace, vec![up("email-consumer")]);
     }

@@ -48,7 +48,7 @@ fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
 }
 
 #[test]
-fn a_runbook_answers_six_questions_with_commands() {
+fn every_runbook_has_six_sections_with_commands() {
     for path in runbooks() {
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().next().unwrap(), format!("# {}", name(&path)));
@@ -69,7 +69,7 @@ fn a_runbook_answers_six_questions_with_commands() {
 }
 
 #[test]
-fn every_block_of_commands_says_where_it_runs_and_is_a_script() {
+fn every_block_of_commands_has_a_place_and_valid_syntax() {
     for path in markdown("docs/runbooks").into_iter().chain([repository().join("docs/oncall.md")]) {
         for block in blocks(&fs::read_to_string(&path).unwrap()) {
             assert!(["local", "cluster"].contains(&block.place), "{}: {block:?}", path.display());
@@ -81,7 +81,7 @@ fn every_block_of_commands_says_where_it_runs_and_is_a_script() {
 }
 
 #[test]
-fn a_runbook_asks_what_changed_and_ends_programs_before_sessions() {
+fn every_runbook_links_to_the_common_steps() {
     for path in runbooks() {
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains("(README.md#what-changed-last)"), "{}", path.display());
@@ -92,7 +92,7 @@ fn a_runbook_asks_what_changed_and_ends_programs_before_sessions() {
 
 /// A drill is sixty times faster: five minutes in a drill are five hours in production.
 #[test]
-fn no_query_of_a_runbook_looks_back_for_longer_than_a_minute() {
+fn no_query_of_a_runbook_has_a_window_above_a_minute() {
     let mut n_windows = 0;
     for path in markdown("docs/runbooks") {
         let text = fs::read_to_string(&path).unwrap();

@@ -111,22 +111,22 @@ impl Objective {
     /// Series in which the budget burns as the branch says.
     fn series(&self, branch: &Branch, course: &Course, rate: f64) -> Vec<(String, Vec<Sample>)> {
         let (mut all, mut bad) = (0.0, 0.0);
-        let (mut alls, mut bads) = (vec![0.0], vec![0.0]);
+        let (mut totals, mut bad_totals) = (vec![0.0], vec![0.0]);
         for step in 1..=course.recovered {
             all += if step == 1 { branch.history * rate } else { rate };
             if (course.quiet + 1..=course.last_bad).contains(&step) {
                 bad += rate * branch.burn * self.budget;
             }
-            alls.push(all);
-            bads.push(bad);
+            totals.push(all);
+            bad_totals.push(bad);
         }
-        let good: Vec<f64> = alls.iter().zip(&bads).map(|(all, bad)| all - bad).collect();
-        let steps = alls.len();
+        let good: Vec<f64> = totals.iter().zip(&bad_totals).map(|(all, bad)| all - bad).collect();
+        let steps = totals.len();
         let noise = values((0..steps).map(|step| f64::from(u32::try_from(step).unwrap()) * rate));
         let counted = match self.bad {
-            Bad::Series(series) => [(self.good, good), (series, bads)],
-            Bad::Outside(bucket) => [(self.good, alls), (bucket, good)],
-            Bad::Late(series) => [(self.good, alls), (series, bads)],
+            Bad::Series(series) => [(self.good, good), (series, bad_totals)],
+            Bad::Outside(bucket) => [(self.good, totals), (bucket, good)],
+            Bad::Late(series) => [(self.good, totals), (series, bad_totals)],
         };
         let counted = counted.map(|(series, samples)| (series.to_owned(), values(samples)));
         let others = self.others.iter().map(|series| ((*series).to_owned(), constant(0.0, steps)));
@@ -253,7 +253,7 @@ fn mail_freshness_burns() {
 }
 
 #[test]
-fn orders_that_are_not_final_burn() {
+fn late_orders_burn() {
     pages_and_opens_tickets_at_the_right_step_and_stops(&OBJECTIVES[5]);
 }
 
@@ -286,7 +286,7 @@ fn an_overspent_budget_is_shown_as_a_multiple() {
 
 /// Nothing is sent and nothing is late when every event becomes a dead letter at once.
 #[test]
-fn dead_letters_instead_of_mails_page_while_they_come() {
+fn dead_letters_page_while_they_arrive() {
     let mails = &OBJECTIVES[4];
     let Bad::Late(late) = mails.bad else { panic!("mails are late") };
     let ramp = |from: u32| values((0..30).map(move |step: u32| f64::from(step.saturating_sub(from)) * 5.0));
@@ -320,7 +320,7 @@ fn nine_bad_events_do_not_page_at_any_error_ratio() {
 }
 
 #[test]
-fn no_traffic_is_neither_a_burn_nor_an_objective_that_vanished() {
+fn missing_traffic_fires_no_alert() {
     for objective in &OBJECTIVES {
         let series = match objective.bad {
             Bad::Series(series) | Bad::Outside(series) | Bad::Late(series) => series,
@@ -363,7 +363,7 @@ impl Objective {
 }
 
 #[test]
-fn an_objective_that_nothing_measures_any_more_opens_a_ticket() {
+fn an_unmeasured_objective_opens_a_ticket() {
     // Two samples are in five minutes until four steps after the last one; ten minutes after that the alert fires.
     let fires = LAST + 5 + 10 - left_out() as usize;
     for objective in &OBJECTIVES {
@@ -387,7 +387,7 @@ fn an_objective_that_nothing_measures_any_more_opens_a_ticket() {
 }
 
 #[test]
-fn a_service_that_was_down_is_no_objective_that_vanished() {
+fn a_service_that_is_down_fires_no_sli_vanished() {
     for objective in &OBJECTIVES {
         let mut up = constant(1.0, 60);
         up[LAST + 1..BACK].fill(Sample::Value(0.0));
