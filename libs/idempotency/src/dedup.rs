@@ -1,4 +1,4 @@
-//! Deduplication of events: the effect and the fact that it happened are one transaction.
+//! Deduplication of events: one transaction contains the effect and the record of the event.
 
 use pg::{Error, Migration, Tx};
 use uuid::Uuid;
@@ -14,10 +14,10 @@ const INSERT: &str =
 
 const EXISTS: &str = "SELECT 1 FROM processed_events WHERE consumer = $1 AND event_id = $2";
 
-/// Records that `consumer` takes the effect of this event in this transaction.
+/// Records that `consumer` handles this event in this transaction.
 ///
-/// Returns `false` when the effect is there already: the caller then does nothing. A concurrent transaction with the
-/// same event is waited for, up to the lock timeout.
+/// Returns `false` when the event was handled before: the caller then does nothing. Waits for a concurrent transaction with
+/// the same event, up to the lock timeout.
 pub async fn record(tx: &Tx<'_>, consumer: &str, event_id: Uuid) -> Result<bool, Error> {
     let first = tx.execute(INSERT, &[&consumer, &event_id]).await? == 1;
     if !first {
@@ -26,7 +26,7 @@ pub async fn record(tx: &Tx<'_>, consumer: &str, event_id: Uuid) -> Result<bool,
     Ok(first)
 }
 
-/// Whether the effect of this event is committed; for effects outside the database, which must be asked before.
+/// Whether this event was handled: call it before an effect outside the database.
 pub async fn seen(tx: &Tx<'_>, consumer: &str, event_id: Uuid) -> Result<bool, Error> {
     let seen = tx.query_opt(EXISTS, &[&consumer, &event_id]).await?.is_some();
     if seen {

@@ -2,12 +2,9 @@
 //!
 //! Follows draft-ietf-httpapi-idempotency-key-header-07: missing key 400, other request 422, still running 409.
 
-mod answer;
-mod commit;
 mod fingerprint;
 mod key;
 mod local;
-mod refusal;
 pub mod remote;
 mod response;
 mod retention;
@@ -30,7 +27,7 @@ pub const MIGRATIONS: &[Migration] = &[
     ("V3__say_where_bodies_differ", include_str!("../migrations/http/V3__say_where_bodies_differ.sql")),
 ];
 
-/// A request that may be a repetition.
+/// A request with an idempotency key.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub(crate) tenant: String,
@@ -39,10 +36,10 @@ pub struct Request {
 }
 
 impl Request {
-    /// Takes what identifies a request. `tenant` comes from the verified token, never from the client's word.
+    /// Makes the identity of a request. Take `tenant` from the verified token.
     ///
     /// # Errors
-    /// The body is not JSON, or JSON that different readers read differently; see [`Fingerprint::of`].
+    /// The body is not JSON, or is ambiguous JSON; see [`Fingerprint::of`].
     pub fn new(
         tenant: impl Into<String>,
         key: Key,

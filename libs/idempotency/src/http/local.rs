@@ -1,4 +1,4 @@
-//! Requests whose whole effect is in the database: claim, effect and response are one transaction.
+//! Requests whose effect is in the database: claim, effect and response are one transaction.
 
 use std::time::Duration;
 
@@ -9,28 +9,27 @@ use pg::{Pool, Tx, TxError, TxFuture};
 
 use super::{
     Request, Response, Retention,
-    answer::Outcome,
-    commit::run_settled,
-    store::{self, Record, State},
+    response::Outcome,
+    store::{self, Record, State, run_settled},
 };
 
-/// How long a client should wait before it asks again: such a transaction is short.
+/// `Retry-After` of a request in progress: such a transaction is short.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What a request does, in the database alone.
+/// The effect of a request in the database.
 ///
-/// A repetition after a conflict begins anew, so there must be no effect but SQL.
+/// A conflict runs it again, so it must have no effect but SQL.
 pub trait Effect: Sync {
-    /// Why it can fail.
+    /// The error of the effect.
     type Error: TxError + Into<ApiError> + Send;
-    /// What is read beforehand.
+    /// The result of [`read`](Self::read).
     type Found: Send;
 
-    /// Reads what the effect needs to know, on the way together with the look for the key. Runs for a repetition, too, and
-    /// must change nothing.
+    /// Reads what the effect needs, in the same round trip as the lookup of the key. Also runs for a replay, so it must
+    /// change nothing.
     fn read<'t>(&'t self, tx: &'t Tx<'_>) -> TxFuture<'t, Self::Found, Self::Error>;
 
-    /// Does it, once, and stores the response; both can be on their way together. An error rolls everything back and leaves
+    /// Runs the effect once and stores the response; both can share a round trip. An error rolls everything back and leaves
     /// no record.
     fn run<'t>(
         &'t self,
@@ -40,20 +39,20 @@ pub trait Effect: Sync {
     ) -> TxFuture<'t, Stored, Self::Error>;
 }
 
-/// The right to answer a request, once.
+/// The right to store the response of a request, once.
 pub struct Answer<'t> {
     request: &'t Request,
     retention: Retention,
 }
 
-/// A response that was stored.
+/// Proof of a stored response.
 pub struct Stored(Response);
 
 impl Answer<'_> {
-    /// Stores the response, to be replayed.
+    /// Stores the response for replays.
     ///
     /// # Errors
-    /// The database's.
+    /// Errors of the database.
     pub async fn store(self, tx: &Tx<'_>, response: Response) -> Result<Stored, pg::Error> {
         fail_point::hit("idempotency.before_store");
         store::insert_finished(tx, self.request, self.retention, &response).await?;
@@ -61,14 +60,13 @@ impl Answer<'_> {
     }
 }
 
-/// Runs an effect once for this request: claim, effect and stored response are one transaction, under this name. What it
-/// stores is replayed.
+/// Runs an effect once for this request, or replays its response. Claim, effect and response are one transaction, named `name`.
 ///
-/// A COMMIT whose outcome is unknown is settled by asking the key once more: its lock is free again only when the lost
-/// transaction has ended, and then its response is there or it never happened.
+/// After a COMMIT with an unknown outcome the transaction runs again: it gets the lock of the key only after the lost
+/// transaction has ended, and then finds its response or none.
 ///
 /// # Errors
-/// The effect's own; 409 while the same key is in use; 422 when it was used for another request.
+/// Errors of the effect; 409 while the key is in use; 422 when it was used for another request.
 pub async fn local<E: Effect>(
     pool: &Pool,
     name: &'static str,
@@ -82,9 +80,9 @@ pub async fn local<E: Effect>(
     })
     .await
     .map_err(Into::into)?;
-    let answer = outcome.answer(request);
+    let response = outcome.respond(request);
     fail_point::hit("idempotency.committed");
-    answer
+    response
 }
 
 async fn claim_and_run<E: Effect>(
@@ -101,7 +99,7 @@ async fn claim_and_run<E: Effect>(
     let find = async { Ok(store::find(tx, request).await?) };
     let (locked, record, found) = try_join!(lock, find, effect.read(tx))?;
     match record {
-        // A finished record stays what it is, even if another repetition has the lock for a moment.
+        // A finished record does not change, even while another request has the lock.
         Some(record) if locked || record.is_finished() => return Ok(known(record, request)),
         None if locked => {}
         _ => return Ok(Outcome::InProgress(RETRY_AFTER)),
@@ -117,7 +115,7 @@ fn known(record: Record, request: &Request) -> Outcome {
     match record.state {
         _ if !differences.is_empty() => Outcome::Mismatch(differences),
         State::Finished(response) => Outcome::Replayed(response),
-        // The route was a remote one when the request began.
+        // The route had remote operations when the request began.
         State::Unfinished { lease_left, .. } => Outcome::InProgress(lease_left.max(RETRY_AFTER)),
     }
 }

@@ -1,17 +1,15 @@
-//! Requests whose effect reaches outside the database: another service is called, and a call cannot be rolled back.
+//! Remote operations: requests that call another system, which cannot be rolled back.
 //!
-//! The key is claimed in a transaction of its own, with a lease and a fence. The operation then runs in a task that no
-//! connection owns, step by step; the result of each step is stored, so that whoever takes the work over goes on after
-//! the last one. No transaction is open while another system is called. Whoever lost its claim, be it dead, frozen or cut
-//! off, finds its fence stale and can write nothing more.
+//! A transaction claims the key with a lease and a fencing token. The operation then runs in its own task, step by step. The
+//! result of each step is stored, so a takeover continues after the last one. No transaction is open during a call. An owner
+//! that lost its claim, because it died, froze or was cut off, has a stale fencing token and can write nothing.
 
 mod attempt;
 mod claim;
-mod completer;
 mod config;
-mod lease;
 mod step_key;
 mod store;
+mod takeover;
 
 use std::{future::Future, sync::Arc};
 
@@ -31,26 +29,26 @@ pub use attempt::{Attempt, Finished};
 pub use config::{AttemptTooShort, Config, Limits};
 pub use step_key::StepKey;
 
-use super::{Request, Response, Retention, answer::Outcome};
+use super::{Request, Response, Retention, response::Outcome};
 use crate::metrics;
 use claim::Claimed;
 use store::Claim;
 
-/// Something that a request sets off and that reaches outside the database.
+/// An operation that calls other systems.
 pub trait Operation: Send + Sync + 'static {
-    /// What a request asks for, checked. It is stored until the operation is finished, because whoever takes it over has
-    /// no request. What an older release stored must still be readable.
+    /// The validated input. It is stored until the operation is finished, for a takeover. A release must be able to read the
+    /// input of the previous one.
     type Input: Serialize + DeserializeOwned + Send + Sync + 'static;
 
-    /// The operation's name in the table, in metrics and in the keys of its steps. It never changes.
+    /// The name in the table, in metrics and in the keys of the steps. It never changes.
     const NAME: &'static str;
 
-    /// Does it, or what is left of it: everything outside of [`Attempt::step`], [`Attempt::transact`] and
-    /// [`Attempt::finish`] is done again by every attempt and must not have an effect.
+    /// Runs the operation or the rest of it. Every attempt runs the code outside of [`Attempt::step`], [`Attempt::transact`]
+    /// and [`Attempt::finish`] again, so that code must have no effect.
     ///
     /// # Errors
-    /// A lasting refusal (4xx, not retryable) is the answer of this request from now on; before the first step it leaves
-    /// no record instead. After any other error the operation is continued later, with the same steps, until it ends.
+    /// A final refusal (4xx, not retryable) is stored as the response; before the first step it leaves no record instead.
+    /// After any other error the operation continues later, with the same steps, until it ends.
     fn run(
         &self,
         attempt: &Attempt,
@@ -68,7 +66,7 @@ struct Shared<O> {
     retention: Retention,
     running: Arc<Semaphore>,
     tasks: TaskTracker,
-    /// The runtime of the service: that of an HTTP worker ends before requests in hand have.
+    /// The runtime of the service: that of an HTTP worker ends before its requests do.
     handle: Handle,
 }
 
@@ -85,21 +83,20 @@ impl<O> std::fmt::Debug for Remote<O> {
 }
 
 impl<O: Operation> Remote<O> {
-    /// Makes a runner; [`complete_orphans`](Self::complete_orphans) must run beside it.
-    ///
-    /// Called inside the runtime in which the operations are to live.
+    /// Makes a runner; run [`complete_orphans`](Self::complete_orphans) beside it. Operations belong to the runtime that calls
+    /// this function.
     pub fn new(pool: Pool, operation: O, limits: Limits, retention: Retention) -> Self {
         let running = Arc::new(Semaphore::new(limits.max_running));
         let (tasks, handle) = (TaskTracker::new(), Handle::current());
         Self(Arc::new(Shared { pool, operation, limits, retention, running, tasks, handle }))
     }
 
-    /// Runs the operation once for this request, and waits for its response. The operation goes on when the client,
-    /// or the deadline of the request, does not.
+    /// Runs the operation once for this request and waits for its response. The operation continues after the client has
+    /// disconnected or the deadline of the request has passed.
     ///
     /// # Errors
-    /// The operation's own; 409 while the same key is worked on; 422 when it was used for another request; 503 when this
-    /// process works on as many operations as it may, and the key is new.
+    /// Errors of the operation; 409 while the key is in progress; 422 when it was used for another request; 503 when the key is
+    /// new and the concurrency limit is reached.
     pub async fn run(&self, request: &Request, input: O::Input) -> Result<HttpResponse, ApiError> {
         let permit = Arc::clone(&self.0.running).try_acquire_owned().ok();
         let outcome = match self.claim(request, &input, permit.is_some()).await? {
@@ -114,9 +111,9 @@ impl<O: Operation> Remote<O> {
                 ));
             }
         };
-        let answer = outcome.answer(request);
+        let response = outcome.respond(request);
         fail_point::hit("idempotency.remote.answered");
-        answer
+        response
     }
 
     async fn finished(
@@ -126,12 +123,12 @@ impl<O: Operation> Remote<O> {
     ) -> Result<Response, ApiError> {
         match self.spawn(claim, permit).await {
             Ok(result) => result,
-            // It panicked, or the process ends; whoever takes it over when its lease is over goes on.
+            // It panicked, or the process stops; a takeover continues after its lease.
             Err(error) => Err(ApiError::unavailable("the operation's task").with_source(error)),
         }
     }
 
-    /// Works on a claim in a task of its own, which holds its place until it ends.
+    /// Runs a claim in its own task, which holds its permit until it ends.
     fn spawn(
         &self,
         claim: Claim,
@@ -154,8 +151,8 @@ impl<O: Operation> Remote<O> {
             Ok(input) => {
                 tokio::select! {
                     biased;
-                    // First, so that an owner that was frozen notices before it does anything else.
-                    () = lease::keep(&attempt) => Err(attempt.lost()),
+                    // First, so that an owner that was frozen notices it before any other work.
+                    () = takeover::renew_until_lost(&attempt) => Err(attempt.lost()),
                     result = operation.run(&attempt, &input) => result,
                     () = tokio::time::sleep(limits.max_attempt) => Err(too_long()),
                 }

@@ -1,4 +1,6 @@
-//! A response that can be given again.
+//! Responses that can be stored and replayed, and the outcome of a request.
+
+use std::time::Duration;
 
 use actix_web::{
     HttpResponse,
@@ -7,16 +9,16 @@ use actix_web::{
         header::{HeaderName, HeaderValue},
     },
 };
-use api_error::ApiError;
-use serde::Serialize;
+use api_error::{ApiError, Code};
+use serde::{Deserialize, Serialize};
 
-use super::refusal;
+use super::{Request, fingerprint::Differences};
+use crate::metrics;
 
-/// Headers that belong to the result and are given again. Others (`Date`, `x-request-id`, trace headers, `Retry-After`)
-/// belong to one exchange.
+/// Headers that a replay repeats. Others (`Date`, `x-request-id`, trace headers, `Retry-After`) belong to one exchange.
 const REPLAYED_HEADERS: &[&str] = &["content-type", "location", "etag"];
 
-/// Tells the client that it sees a first response again.
+/// Marks a replay.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 
@@ -36,20 +38,19 @@ impl Response {
         Self { status, headers: vec![("content-type".to_owned(), "application/json".to_owned())], body }
     }
 
-    /// A refusal that is the lasting answer to its request: it is stored, and each repetition is refused alike, in the
-    /// error shape and with a request id of its own. Its code, message and details are kept, and no other header.
+    /// A final refusal: it is stored, and a replay repeats its code, message and details, with a new request id.
     ///
     /// # Errors
-    /// The error itself, when it is none that stays the same: the service's own failure, or one that a retry can cure.
+    /// The error itself, when it is not final: a server error, or one that a retry can solve.
     pub fn refusal(error: ApiError) -> Result<Self, ApiError> {
         let code = error.code();
         if !code.status().is_client_error() || code.retryable() {
             return Err(error);
         }
-        Ok(Self { status: code.status().as_u16(), headers: Vec::new(), body: refusal::to_bytes(&error) })
+        Ok(Self { status: code.status().as_u16(), headers: Vec::new(), body: to_bytes(&error) })
     }
 
-    /// Adds a header; of those that a replay does not repeat, none.
+    /// Adds a header that a replay repeats; ignores others.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         let repeated = REPLAYED_HEADERS.contains(&name);
@@ -60,9 +61,9 @@ impl Response {
         self
     }
 
-    /// Makes the answer. A refusal becomes an error again, so that it is rendered like any other.
+    /// Makes the HTTP response. A refusal becomes an error again, so that it is rendered like any other.
     pub(crate) fn into_http(self, replayed: bool) -> Result<HttpResponse, ApiError> {
-        if let Some(error) = refusal::from_bytes(self.status, &self.body) {
+        if let Some(error) = from_bytes(self.status, &self.body) {
             return Err(if replayed { error.with_header(REPLAYED, TRUE) } else { error });
         }
         Ok(self.into_success(replayed))
@@ -83,13 +84,99 @@ impl Response {
     }
 }
 
+/// The outcome of a request.
+pub(super) enum Outcome {
+    /// It took effect now.
+    Done(Response),
+    /// It took effect before.
+    Replayed(Response),
+    /// It is in progress; the client retries after this time.
+    InProgress(Duration),
+    /// Its key was used for a request with these differences.
+    Mismatch(Differences),
+}
+
+impl Outcome {
+    /// Counts the outcome and makes the HTTP response.
+    pub(super) fn respond(self, request: &Request) -> Result<HttpResponse, ApiError> {
+        let (label, result) = match self {
+            Self::Done(response) => ("claimed", response.into_http(false)),
+            Self::Replayed(response) => ("replayed", response.into_http(true)),
+            Self::InProgress(retry_after) => ("in_progress", Err(in_progress(retry_after))),
+            Self::Mismatch(differences) => ("mismatch", Err(mismatch(differences))),
+        };
+        metrics::REQUESTS.with_label_values(&[request.fingerprint.route.as_str(), label]).inc();
+        result
+    }
+}
+
+fn in_progress(retry_after: Duration) -> ApiError {
+    ApiError::new(
+        Code::RequestInProgress,
+        "A request with this Idempotency-Key is being processed; repeat it after the time in Retry-After.",
+    )
+    .with_retry_after(retry_after)
+}
+
+fn mismatch(Differences { parts, places }: Differences) -> ApiError {
+    let message = format!(
+        "This Idempotency-Key was used for a request with another {}; use a new key for a new request.",
+        parts.join(" and ")
+    );
+    places.into_iter().fold(ApiError::new(Code::IdempotencyKeyReused, message), |error, place| {
+        error.with_detail(place, "differs from the first request with this key")
+    })
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refusal {
+    code: String,
+    message: String,
+    details: Vec<Place>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    pointer: String,
+    message: String,
+}
+
+fn to_bytes(error: &ApiError) -> Vec<u8> {
+    let place = |detail: &api_error::Detail| Place {
+        pointer: detail.pointer.clone(),
+        message: detail.message.clone().into_owned(),
+    };
+    let refusal = Refusal {
+        code: error.code().as_str().to_owned(),
+        message: error.public_message().to_owned(),
+        details: error.details().iter().map(place).collect(),
+    };
+    serde_json::to_vec(&refusal).expect("strings and lists of them always serialise")
+}
+
+/// Returns the stored error, if the bytes are one.
+fn from_bytes(status: u16, bytes: &[u8]) -> Option<ApiError> {
+    if status < 400 {
+        return None;
+    }
+    let refusal: Refusal = serde_json::from_slice(bytes).ok()?;
+    let code = *Code::ALL.iter().find(|code| code.as_str() == refusal.code)?;
+    let error = ApiError::new(code, refusal.message);
+    Some(
+        refusal
+            .details
+            .into_iter()
+            .fold(error, |error, place| error.with_detail(place.pointer, place.message)),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api_error::Code;
-
     #[test]
-    fn a_lasting_refusal_comes_back_as_the_error_it_was() {
+    fn a_stored_refusal_is_replayed_as_the_same_error() {
         let error =
             ApiError::new(Code::Conflict, "The card was declined.").with_detail("/card", "is expired");
         let stored = Response::refusal(error).unwrap();
@@ -101,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_no_lasting_refusal() {
+    fn a_retryable_error_is_not_stored() {
         for code in [Code::Unavailable, Code::Internal, Code::RequestInProgress] {
             assert_eq!(Response::refusal(ApiError::new(code, "later")).unwrap_err().code(), code);
         }

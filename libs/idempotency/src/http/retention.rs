@@ -1,4 +1,4 @@
-//! How long a response can be had again.
+//! Retention of stored responses.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl Config {
     /// Returns the retention, checked against the retry window.
     ///
     /// # Errors
-    /// A response would be gone while its request can still be repeated.
+    /// The retention is not longer than the retry window.
     pub fn retention(&self) -> Result<Retention, RetentionTooShort> {
         Retention::new(
             Duration::from_secs(self.idempotency_retention_s),
@@ -34,11 +34,11 @@ impl Config {
     }
 }
 
-/// How long a response is kept: longer than its request is repeated.
+/// The retention of a response: longer than the retry window of its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention(Duration);
 
-/// A key would be forgotten while its request can still be repeated, and the repetition would take effect again.
+/// The retention is not longer than the retry window, so a late retry would take effect again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "IDEMPOTENCY_RETENTION_S ({}) must be greater than IDEMPOTENCY_RETRY_WINDOW_S ({}), or a request that is repeated \

@@ -1,8 +1,9 @@
-//! The table of keys, and their first responses.
+//! The table of keys and first responses, and transactions with a known outcome.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use pg::{Columns as _, Error, Row, Tx};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use pg::{Columns as _, Error, Pool, Row, Tx, TxError, TxFuture};
 use uuid::Uuid;
 
 use super::{
@@ -10,17 +11,20 @@ use super::{
     fingerprint::{Differences, Parts},
 };
 
-/// Serialises the requests of one key without making them wait. Taken by hash: two keys that share one only ever cost
-/// each other a retry.
+/// Serialises the requests of one key without waiting. The lock is a hash: a collision of two keys costs one a retry.
 const TRY_LOCK: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended($1 || E'\\x1f' || $2, 0))";
 
-/// A statement of its own, after the lock: under READ COMMITTED it sees what the lock's last holder committed.
+/// Runs after the lock: under READ COMMITTED it sees what the last holder of the lock has committed.
 const FIND: &str = "\
 SELECT fingerprint_version, method, route, query_hash, body_hash, body_parts, status, headers, body, owner,
     extract(epoch FROM lease_until - now())::float8 AS lease_left_s
 FROM idempotency_keys WHERE tenant = $1 AND key = $2 AND expires_at > now()";
 
-/// Takes over an expired row that nobody purged yet.
+/// Further runs: six, after less than a second in all. What cut one connection has cut others, and each run may get one of those.
+const BACKOFF: ExponentialBuilder =
+    ExponentialBuilder::new().with_min_delay(Duration::from_millis(5)).with_max_times(6).with_jitter();
+
+/// Replaces an expired row that is not purged yet.
 const INSERT_FINISHED: &str = "\
 INSERT INTO idempotency_keys
     (tenant, key, fingerprint_version, method, route, query_hash, body_hash, body_parts, status, headers, body, expires_at)
@@ -32,41 +36,41 @@ ON CONFLICT (tenant, key) DO UPDATE SET
     operation = NULL, recovery_point = NULL, owner = NULL
 WHERE idempotency_keys.expires_at <= now()";
 
-/// A key that is known, and not expired.
+/// A key that is stored and not expired.
 pub(super) struct Record {
     fingerprint: Fingerprint,
     pub(super) state: State,
 }
 
-/// How far the request of a key has got.
+/// The state of a key.
 pub(super) enum State {
     Finished(Response),
-    /// Its effect reaches outside the database, and somebody works on it, or did and died.
+    /// A remote operation whose owner works on it or has died.
     Unfinished {
         owner: Uuid,
-        /// Zero when the lease has passed.
+        /// Zero when the lease has expired.
         lease_left: Duration,
     },
 }
 
 impl Record {
-    /// Whether its response is there. Nothing changes such a record before it expires.
+    /// Whether the response is stored. Such a record does not change before it expires.
     pub(super) fn is_finished(&self) -> bool {
         matches!(self.state, State::Finished(_))
     }
 
-    /// In what a request differs from the one that made this record.
-    pub(super) fn differences(&self, asked: &Fingerprint) -> Differences {
-        self.fingerprint.differences(asked)
+    /// The differences between a request and the first one with this key.
+    pub(super) fn differences(&self, request: &Fingerprint) -> Differences {
+        self.fingerprint.differences(request)
     }
 }
 
-/// Takes the key for this transaction; `false` when another one has it.
+/// Locks the key for this transaction; `false` when another transaction has it.
 pub(super) async fn try_lock(tx: &Tx<'_>, request: &Request) -> Result<bool, Error> {
     tx.query_one(TRY_LOCK, &[&request.tenant, &request.key.as_str()]).await?.column(0)
 }
 
-/// Returns what is known about the key.
+/// Returns the record of the key.
 pub(super) async fn find(tx: &Tx<'_>, request: &Request) -> Result<Option<Record>, Error> {
     let row = tx.query_opt(FIND, &[&request.tenant, &request.key.as_str()]).await?;
     row.map(|row| Ok(Record { fingerprint: fingerprint(&row)?, state: state(&row)? })).transpose()
@@ -86,7 +90,7 @@ fn state(row: &Row) -> Result<State, Error> {
 fn fingerprint(row: &Row) -> Result<Fingerprint, Error> {
     let body_hash: Vec<u8> = row.column("body_hash")?;
     let parts: Option<serde_json::Value> = row.column("body_parts")?;
-    // Without them an answer is less precise, and as right as before.
+    // Without the parts the details of a mismatch are less precise.
     let parts = parts.and_then(|parts| serde_json::from_value::<Parts>(parts).ok());
     Ok(Fingerprint {
         version: row.column("fingerprint_version")?,
@@ -101,8 +105,7 @@ fn fingerprint(row: &Row) -> Result<Fingerprint, Error> {
 /// Reads the response of a finished row.
 pub(super) fn response(row: &Row) -> Result<Response, Error> {
     let (status, headers): (i16, serde_json::Value) = (row.column("status")?, row.column("headers")?);
-    let unreadable =
-        |error| Error::Unreadable { column: "headers".to_owned(), source: std::sync::Arc::new(error) };
+    let unreadable = |error| Error::Unreadable { column: "headers".to_owned(), source: Arc::new(error) };
     Ok(Response {
         status: status.unsigned_abs(),
         headers: serde_json::from_value(headers).map_err(unreadable)?,
@@ -110,17 +113,17 @@ pub(super) fn response(row: &Row) -> Result<Response, Error> {
     })
 }
 
-/// Returns status and headers as they are stored.
+/// Returns the columns of status and headers.
 pub(super) fn columns(response: &Response) -> (i16, serde_json::Value) {
     (i16::try_from(response.status).unwrap_or(i16::MAX), serde_json::json!(response.headers))
 }
 
-/// Returns the parts of a body as they are stored.
+/// Returns the column of the body's parts.
 pub(super) fn body_parts(fingerprint: &Fingerprint) -> Option<serde_json::Value> {
     fingerprint.body_parts.as_ref().map(|parts| serde_json::json!(parts))
 }
 
-/// Stores the response of a request that takes effect in this transaction.
+/// Inserts the response of a request that takes effect in this transaction.
 pub(super) async fn insert_finished(
     tx: &Tx<'_>,
     request: &Request,
@@ -148,4 +151,36 @@ pub(super) async fn insert_finished(
         ],
     )
     .await
+}
+
+/// Runs a transaction that detects whether it has committed before, as [`pg::run_tx`] does. After an unknown COMMIT it runs again until
+/// the database answers or the backoff ends.
+pub(super) async fn run_settled<C, T, E, F>(
+    pool: &Pool,
+    name: &'static str,
+    context: &C,
+    work: F,
+) -> Result<T, E>
+where
+    C: Sync + ?Sized,
+    E: TxError,
+    F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, T, E>,
+{
+    let mut result = pg::run_tx(pool, name, context, &work).await;
+    if !matches!(failure(&result), Some(Error::CommitUnknown(_))) {
+        return result;
+    }
+    tracing::warn!(transaction = name, "the outcome of a COMMIT is unknown, running the transaction again");
+    for pause in BACKOFF.build() {
+        tokio::time::sleep(pause).await;
+        result = pg::run_tx(pool, name, context, &work).await;
+        if !matches!(failure(&result), Some(Error::CommitUnknown(_) | Error::Unavailable(_))) {
+            break;
+        }
+    }
+    result
+}
+
+fn failure<T, E: TxError>(result: &Result<T, E>) -> Option<&Error> {
+    result.as_ref().err().and_then(TxError::database)
 }

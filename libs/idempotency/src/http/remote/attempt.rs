@@ -1,4 +1,4 @@
-//! One attempt at an operation: what its code may do, and how it ends.
+//! One attempt of a remote operation: its steps and its end.
 
 use std::{
     future::Future,
@@ -17,9 +17,9 @@ use serde_json::{Map, Value};
 
 use super::{
     StepKey,
-    store::{self, Claim, Held},
+    store::{self, Claim, Locked},
 };
-use crate::http::{Response, Retention, commit::run_settled};
+use crate::http::{Response, Retention, store::run_settled};
 
 /// Pauses before another attempt: below 1, 2, 4 s and so on, up to 1 min.
 const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
@@ -28,22 +28,21 @@ const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
     .without_max_times()
     .with_jitter();
 
-/// The right to work on an operation, and the memory of what earlier attempts did.
+/// The claim of an operation, with the results of earlier attempts.
 ///
-/// The names of steps are part of the operation: an attempt finds the results of an earlier one by them, even those of
-/// an older release.
+/// An attempt finds the results of earlier ones by the names of the steps, even those of an older release: never rename a step.
 pub struct Attempt {
     pub(super) pool: Pool,
     operation: &'static str,
     pub(super) claim: Claim,
     pub(super) lease: Duration,
     retention: Retention,
-    /// Results of the steps that are done.
+    /// Results of finished steps.
     steps: Mutex<Map<String, Value>>,
     lost: AtomicBool,
 }
 
-/// The proof that an operation ended with a stored response.
+/// Proof that an operation ended with a stored response.
 #[derive(Debug)]
 pub struct Finished(Response);
 
@@ -64,13 +63,13 @@ impl Attempt {
         &self.claim.tenant
     }
 
-    /// Calls another system, unless an earlier attempt did and stored the result.
+    /// Calls another system, or returns the result that an earlier attempt stored.
     ///
     /// `call` gets a key that is the same in every attempt. An attempt can die between the call and the record of its
-    /// result, and so the call can be made again: the other system must take one key for one effect.
+    /// result; then the call is made again, so the other system must have one effect per key.
     ///
     /// # Errors
-    /// The call's own; 409 when another attempt has taken over, and then the call was not made.
+    /// Errors of the call; 409 when another attempt has taken over, and then the call is not made.
     pub async fn step<T, F, Fut>(&self, name: &'static str, call: F) -> Result<T, ApiError>
     where
         T: Serialize + DeserializeOwned + Send,
@@ -90,12 +89,13 @@ impl Attempt {
         Ok(result)
     }
 
-    /// Runs a transaction on the own database, unless an earlier attempt did: effect and result are stored as one.
+    /// Runs a transaction on the service's database, or returns the result that an earlier attempt stored. The transaction
+    /// contains effect and result.
     ///
-    /// `context` is what `effect` needs, as for [`pg::run_tx`]. The key's row is locked meanwhile: nothing slow belongs here.
+    /// `context` has the parameters of `effect`, as for [`pg::run_tx`]. The row of the key is locked meanwhile, so keep it short.
     ///
     /// # Errors
-    /// The effect's own; 409 when another attempt has taken over, and then nothing was written.
+    /// Errors of the effect; 409 when another attempt has taken over, and then nothing is written.
     pub async fn transact<T, C, F>(&self, name: &'static str, context: &C, effect: F) -> Result<T, ApiError>
     where
         T: Serialize + DeserializeOwned + Send,
@@ -122,14 +122,14 @@ impl Attempt {
         })
         .await?;
         fail_point::hit("idempotency.remote.transact_committed");
-        self.remember(name, &result);
+        self.cache(name, &result);
         decoded(result)
     }
 
-    /// Ends the operation: the last effect on the own database and the response are stored as one.
+    /// Ends the operation: one transaction contains the last effect on the service's database and the response.
     ///
     /// # Errors
-    /// The effect's own; 409 when another attempt has taken over, and then nothing was written.
+    /// Errors of the effect; 409 when another attempt has taken over, and then nothing is written.
     pub async fn finish<C, F>(&self, context: &C, effect: F) -> Result<Finished, ApiError>
     where
         C: Sync + ?Sized,
@@ -140,8 +140,8 @@ impl Attempt {
             run_settled(&self.pool, "idempotency_finish", &work, |tx, (attempt, context, effect)| {
                 Box::pin(async move {
                     match store::lock(tx, &attempt.claim).await? {
-                        Some(Held::Unfinished(_)) => {}
-                        Some(Held::Finished(response)) => return Ok(response),
+                        Some(Locked::Unfinished(_)) => {}
+                        Some(Locked::Finished(response)) => return Ok(response),
                         None => return Err(attempt.lost()),
                     }
                     let response = effect(tx, context).await?;
@@ -159,8 +159,8 @@ impl Attempt {
 
     async fn locked_steps(&self, tx: &Tx<'_>) -> Result<Map<String, Value>, ApiError> {
         match store::lock(tx, &self.claim).await? {
-            Some(Held::Unfinished(steps)) => Ok(steps),
-            Some(Held::Finished(_)) | None => Err(self.lost()),
+            Some(Locked::Unfinished(steps)) => Ok(steps),
+            Some(Locked::Finished(_)) | None => Err(self.lost()),
         }
     }
 
@@ -185,7 +185,7 @@ impl Attempt {
         )
         .await?;
         self.require(held)?;
-        self.remember(name, &result);
+        self.cache(name, &result);
         Ok(())
     }
 
@@ -193,7 +193,7 @@ impl Attempt {
         if held { Ok(()) } else { Err(self.lost()) }
     }
 
-    /// Notes that another attempt has taken over, and makes the answer of that.
+    /// Marks the claim as lost and makes its error.
     pub(super) fn lost(&self) -> ApiError {
         self.lost.store(true, Ordering::Relaxed);
         ApiError::new(
@@ -202,7 +202,7 @@ impl Attempt {
         )
     }
 
-    /// Ends the attempt in the table; returns the label under which it is counted, and the response.
+    /// Ends the attempt in the table; returns the metric label and the response.
     pub(super) async fn conclude(
         &self,
         result: Result<Finished, ApiError>,
@@ -220,7 +220,7 @@ impl Attempt {
         match Response::refusal(error) {
             Err(passing) => {
                 let pause = self.pause();
-                if !self.hand_back(pause, &passing).await {
+                if !self.release(pause, &passing).await {
                     return self.conclude_lost(self.lost());
                 }
                 (
@@ -241,7 +241,7 @@ impl Attempt {
         ("lost", Err(error))
     }
 
-    /// Leaves no record, if nothing was begun that may have had an effect. A failure leaves the key to be taken over.
+    /// Deletes the record if no step was begun. After a failure of the database a takeover continues.
     async fn forget(&self) -> bool {
         let forgotten = run_settled(&self.pool, "idempotency_forget", self, |tx, attempt| {
             Box::pin(store::forget(tx, &attempt.claim))
@@ -249,21 +249,21 @@ impl Attempt {
         forgotten.await.unwrap_or(false)
     }
 
-    /// Lets the next attempt begin after a pause; `false` when another one has begun. A failure leaves the next to the end of
-    /// the lease.
-    async fn hand_back(&self, pause: Duration, error: &ApiError) -> bool {
+    /// Lets the next attempt start after a pause; `false` when another one has started. After a failure of the database the
+    /// next one starts at the end of the lease.
+    async fn release(&self, pause: Duration, error: &ApiError) -> bool {
         tracing::warn!(
             operation = self.operation,
             attempt = self.claim.attempts,
             pause_ms = pause.as_millis(),
             error = error as &dyn std::error::Error,
-            "attempt failed, the operation is continued later"
+            "attempt failed, the operation continues later"
         );
         let work = (self, pause);
-        let handed_back = pg::run_tx(&self.pool, "idempotency_hand_back", &work, |tx, (attempt, pause)| {
+        let released = pg::run_tx(&self.pool, "idempotency_hand_back", &work, |tx, (attempt, pause)| {
             Box::pin(store::lease(tx, &attempt.claim, *pause))
         });
-        handed_back.await.unwrap_or_else(|error| {
+        released.await.unwrap_or_else(|error| {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "an operation waits for the end of its lease"
@@ -282,7 +282,7 @@ impl Attempt {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    fn remember(&self, name: &str, result: &Value) {
+    fn cache(&self, name: &str, result: &Value) {
         let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
         steps.insert(name.to_owned(), result.clone());
     }

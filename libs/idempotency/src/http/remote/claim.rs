@@ -1,4 +1,4 @@
-//! The transaction that makes a request an attempt's.
+//! Claims a key for a remote operation.
 
 use std::time::Duration;
 
@@ -12,34 +12,33 @@ use super::{Operation, Remote, store};
 use crate::{
     http::{
         Request,
-        answer::Outcome,
-        commit::run_settled,
-        store::{Record, State, find, try_lock},
+        response::Outcome,
+        store::{Record, State, find, run_settled, try_lock},
     },
     metrics,
 };
 
-/// How long a client should wait for a claim that is being made.
+/// `Retry-After` while another request claims the key.
 const CLAIM_TIME: Duration = Duration::from_secs(1);
 
-/// What a claim came to.
+/// The result of a claim.
 pub(super) enum Claimed {
-    /// The key is this attempt's.
+    /// This attempt owns the key.
     Owned(store::Claim),
-    /// The key is finished, somebody else's, or another request's.
+    /// The key is finished, in progress, or of another request.
     Known(Outcome),
-    /// The key is free, and there is no place to work on it. Nothing was written.
+    /// The key is free, but the concurrency limit is reached. Nothing was written.
     Shed,
 }
 
-/// What a claim is made with.
-struct Wish<'a> {
+/// The parameters of a claim.
+struct ClaimRequest<'a> {
     request: &'a Request,
     operation: &'static str,
     input: Value,
     owner: Uuid,
     lease: Duration,
-    has_place: bool,
+    has_permit: bool,
 }
 
 impl<O: Operation> Remote<O> {
@@ -47,19 +46,20 @@ impl<O: Operation> Remote<O> {
         &self,
         request: &Request,
         input: &O::Input,
-        has_place: bool,
+        has_permit: bool,
     ) -> Result<Claimed, ApiError> {
-        let wish = Wish {
+        let claim_request = ClaimRequest {
             request,
             operation: O::NAME,
             input: serde_json::to_value(input).map_err(ApiError::internal)?,
             owner: Uuid::new_v4(),
             lease: self.0.limits.lease,
-            has_place,
+            has_permit,
         };
-        let claimed =
-            run_settled(&self.0.pool, "idempotency_claim", &wish, |tx, wish| Box::pin(claim(tx, wish)))
-                .await?;
+        let claimed = run_settled(&self.0.pool, "idempotency_claim", &claim_request, |tx, claim_request| {
+            Box::pin(claim(tx, claim_request))
+        })
+        .await?;
         if let Claimed::Owned(claim) = &claimed
             && claim.attempts > 1
         {
@@ -71,20 +71,20 @@ impl<O: Operation> Remote<O> {
     }
 }
 
-async fn claim(tx: &Tx<'_>, wish: &Wish<'_>) -> Result<Claimed, pg::Error> {
-    let Wish { request, operation, input, owner, lease, has_place } = wish;
+async fn claim(tx: &Tx<'_>, claim_request: &ClaimRequest<'_>) -> Result<Claimed, pg::Error> {
+    let ClaimRequest { request, operation, input, owner, lease, has_permit } = claim_request;
     let lock = async {
         let locked = try_lock(tx, request).await;
         fail_point::hit("idempotency.remote.locked");
         locked
     };
     let (locked, found) = try_join!(lock, find(tx, request))?;
-    // A finished record stays what it is, even if another repetition has the lock for a moment.
+    // A finished record does not change, even while another request has the lock.
     if !locked && !found.as_ref().is_some_and(Record::is_finished) {
         return Ok(Claimed::Known(Outcome::InProgress(CLAIM_TIME)));
     }
     let Some(record) = found else {
-        if !has_place {
+        if !has_permit {
             return Ok(Claimed::Shed);
         }
         let claim = store::insert(tx, request, (*operation, input), *owner, *lease).await?;
@@ -98,12 +98,12 @@ async fn claim(tx: &Tx<'_>, wish: &Wish<'_>) -> Result<Claimed, pg::Error> {
     let in_progress = |lease_left| Claimed::Known(Outcome::InProgress(lease_left));
     let taken = match record.state {
         State::Finished(response) => return Ok(Claimed::Known(Outcome::Replayed(response))),
-        // This transaction ran before, and its COMMIT got lost.
+        // This transaction ran before, and the outcome of its COMMIT was lost.
         State::Unfinished { owner: present, .. } if present == *owner => {
             store::find_claim(tx, request, *owner).await?
         }
         State::Unfinished { lease_left, .. } if !lease_left.is_zero() => return Ok(in_progress(lease_left)),
-        State::Unfinished { .. } if !has_place => return Ok(Claimed::Shed),
+        State::Unfinished { .. } if !has_permit => return Ok(Claimed::Shed),
         State::Unfinished { .. } => store::take_over(tx, request, operation, *owner, *lease).await?,
     };
     fail_point::hit("idempotency.remote.taken_over");

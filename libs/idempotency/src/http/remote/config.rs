@@ -1,10 +1,10 @@
-//! How long operations may take, and how many of them at once.
+//! Time limits and concurrency limit of remote operations.
 
 use std::time::Duration;
 
 use clap::Args;
 
-/// Settings of operations that reach outside the database.
+/// Settings of remote operations.
 #[derive(Args, Clone, Debug)]
 // clap names a group after the type, and every crate has a `Config`; and it would take this text for that of the program.
 #[group(skip)]
@@ -43,7 +43,7 @@ impl Config {
     }
 }
 
-/// Checked limits.
+/// Validated limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub(super) lease: Duration,
@@ -51,7 +51,7 @@ pub struct Limits {
     pub(super) max_running: usize,
 }
 
-/// The two times contradict each other.
+/// The time limit of an attempt is shorter than its lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "IDEMPOTENCY_MAX_ATTEMPT_MS ({max_attempt_ms}) must be at least IDEMPOTENCY_LEASE_MS ({lease_ms}); raise it above \

@@ -1,4 +1,4 @@
-//! The key that goes with a call to another system.
+//! The idempotency key of a call to another system.
 
 use std::fmt::{self, Write as _};
 
@@ -6,16 +6,16 @@ use sha2::{Digest, Sha256};
 
 use super::store::Claim;
 
-/// Bytes of the hash that are used: enough that no two steps share one, and short enough for every API.
+/// Used bytes of the hash: enough against collisions, and short enough for every API.
 const LEN: usize = 16;
 
 /// An idempotency key for one step, the same in every attempt.
 ///
-/// 32 hexadecimal digits, made from the operation, the tenant, the client's key, the body of its request and the step. It does
-/// not tell the client's key.
+/// 32 hexadecimal digits: a hash of operation, tenant, the client's key, the request body and the step. It does not reveal the
+/// client's key.
 ///
-/// It would also be the same if the row of the request were lost and the client sent the request again. That is why nothing
-/// random is in it, and why the body is: a key that is used for something else, long after, is another one there too.
+/// It contains nothing random, so it stays the same if the row is lost and the client repeats the request. It contains the
+/// body, so a key that is reused for another request later gives another step key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StepKey(String);
 
@@ -33,7 +33,7 @@ impl StepKey {
     fn hash(parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
-            // With its length, so that no two lists of parts are one text.
+            // The length makes different lists of parts different texts.
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -50,7 +50,7 @@ impl StepKey {
     }
 }
 
-/// Whoever knows it can see what the other system answered.
+/// A step key gives access to the response of the other system, so it is not printed.
 impl fmt::Debug for StepKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StepKey(…)")

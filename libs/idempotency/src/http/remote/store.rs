@@ -1,7 +1,7 @@
-//! What one attempt reads and writes. Every write names owner and fence, and so fails once another attempt has taken over.
+//! SQL of remote operations. Every write has owner and fencing token, so it fails after another attempt has taken over.
 //!
-//! A lease begins at `clock_timestamp()`, when its statement has the row: `now()` is when the transaction began, which may have
-//! waited for the row since. Whether one has passed is asked by `now()`, which errs on the side of its owner.
+//! A lease begins at `clock_timestamp()`, when its statement has the row; `now()` is the begin of the transaction, which may have
+//! waited for the row. An expiry is compared with `now()`, in favour of the owner.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::super::{Key, Request, Response, Retention, store::body_parts};
 
-/// Takes over an expired row that nobody purged yet. Its fence grows even then.
+/// Replaces an expired row that is not purged yet, with the next fencing token.
 const INSERT: &str = "\
 INSERT INTO idempotency_keys
     (tenant, key, fingerprint_version, method, route, query_hash, body_hash, body_parts, expires_at,
@@ -41,7 +41,7 @@ WHERE (tenant, key) = (
     ORDER BY lease_until LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING tenant, key, body_hash, owner, fence, attempts, steps, input";
 
-/// Finds the claim of an owner whose COMMIT got lost.
+/// Finds the claim after a COMMIT with an unknown outcome.
 const FIND_CLAIM: &str = "\
 SELECT tenant, key, body_hash, owner, fence, attempts, steps, input
 FROM idempotency_keys WHERE tenant = $1 AND key = $2 AND owner = $3 AND status IS NULL";
@@ -55,12 +55,12 @@ UPDATE idempotency_keys SET recovery_point = $5, lease_until = clock_timestamp()
     steps = steps || jsonb_build_object($7::text, $8::jsonb)
 WHERE tenant = $1 AND key = $2 AND owner = $3 AND fence = $4 AND status IS NULL";
 
-/// Also the sign of life of an owner that waits for another system, and, with another time, how it hands work back.
+/// Renews a lease, or releases it with a shorter time.
 const LEASE: &str = "\
 UPDATE idempotency_keys SET lease_until = clock_timestamp() + make_interval(secs => $5)
 WHERE tenant = $1 AND key = $2 AND owner = $3 AND fence = $4 AND status IS NULL";
 
-/// Keeps the row from being taken over until the transaction ends.
+/// Blocks a takeover until the transaction ends.
 const LOCK: &str = "\
 SELECT steps, status, headers, body FROM idempotency_keys
 WHERE tenant = $1 AND key = $2 AND owner = $3 AND fence = $4 FOR UPDATE";
@@ -78,18 +78,18 @@ const COUNT_UNFINISHED: &str = "\
 SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8
 FROM idempotency_keys WHERE operation = $1 AND status IS NULL";
 
-/// The right to work on one key, as long as no other attempt has a greater fence.
+/// The claim of a key, valid until another attempt has a greater fencing token.
 #[derive(Clone, Debug)]
 pub(super) struct Claim {
     pub(super) tenant: String,
     pub(super) key: Key,
-    /// Of the request, as the fingerprint of its time made it.
+    /// The body hash of the first request.
     pub(super) body_hash: Vec<u8>,
     owner: Uuid,
     pub(super) fence: i64,
-    /// Attempts begun, this one included.
+    /// Started attempts, with this one.
     pub(super) attempts: i32,
-    /// Results of the steps that are done.
+    /// Results of finished steps.
     pub(super) steps: Map<String, Value>,
     pub(super) input: Value,
 }
@@ -109,10 +109,10 @@ impl Claim {
     }
 }
 
-/// What an owner finds when it looks at its row.
-pub(super) enum Held {
+/// The locked row of a claim.
+pub(super) enum Locked {
     Unfinished(Map<String, Value>),
-    /// By this very attempt, whose COMMIT got lost.
+    /// By this attempt, whose COMMIT had an unknown outcome.
     Finished(Response),
 }
 
@@ -153,7 +153,7 @@ pub(super) async fn insert(
     Claim::of(&row)
 }
 
-/// Takes a key whose lease has passed; `None` when another attempt was faster.
+/// Takes over a key with an expired lease; `None` when another attempt was faster.
 pub(super) async fn take_over(
     tx: &Tx<'_>,
     request: &Request,
@@ -166,7 +166,7 @@ pub(super) async fn take_over(
     tx.query_opt(TAKE_OVER, &scope).await?.as_ref().map(Claim::of).transpose()
 }
 
-/// Takes the key of this operation whose lease passed first.
+/// Takes over the key of this operation whose lease expired first.
 pub(super) async fn take_over_next(
     tx: &Tx<'_>,
     operation: &str,
@@ -204,26 +204,26 @@ pub(super) async fn record(
     Ok(tx.execute(RECORD, &params).await? == 1)
 }
 
-/// Makes the lease end at this time from now; `false` when the claim is lost.
+/// Sets the end of the lease; `false` when the claim is lost.
 pub(super) async fn lease(tx: &Tx<'_>, claim: &Claim, from_now: Duration) -> Result<bool, Error> {
     let Claim { tenant, key, owner, fence, .. } = claim;
     let touched = tx.execute(LEASE, &[tenant, &key.as_str(), owner, fence, &from_now.as_secs_f64()]).await?;
     Ok(touched == 1)
 }
 
-/// Returns what the claim's row holds, and keeps it so; `None` when the claim is lost.
-pub(super) async fn lock(tx: &Tx<'_>, claim: &Claim) -> Result<Option<Held>, Error> {
+/// Locks the row of the claim; `None` when the claim is lost.
+pub(super) async fn lock(tx: &Tx<'_>, claim: &Claim) -> Result<Option<Locked>, Error> {
     let Claim { tenant, key, owner, fence, .. } = claim;
     let row = tx.query_opt(LOCK, &[tenant, &key.as_str(), owner, fence]).await?;
     let Some(row) = row else { return Ok(None) };
     let status: Option<i16> = row.column("status")?;
     Ok(Some(match status {
-        Some(_) => Held::Finished(super::super::store::response(&row)?),
-        None => Held::Unfinished(steps(row.column("steps")?)),
+        Some(_) => Locked::Finished(super::super::store::response(&row)?),
+        None => Locked::Unfinished(steps(row.column("steps")?)),
     }))
 }
 
-/// Removes the key, if nothing was begun under it; `false` when something was, or the claim is lost.
+/// Deletes the key if no step was begun; `false` when a step was begun or the claim is lost.
 pub(super) async fn forget(tx: &Tx<'_>, claim: &Claim) -> Result<bool, Error> {
     let Claim { tenant, key, owner, fence, .. } = claim;
     Ok(tx.execute(FORGET, &[tenant, &key.as_str(), owner, fence]).await? == 1)
