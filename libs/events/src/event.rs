@@ -1,16 +1,19 @@
-//! What makes a Rust type an event.
+//! Event types and the envelope of an event, which travels in the headers of its message.
 
 use apache_avro::Schema;
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, de::DeserializeOwned};
+use thiserror::Error;
+use uuid::Uuid;
 
-/// A type of event: its name and the schema with which this program writes and reads it.
+/// The name and the schema of an event type.
 #[derive(Debug)]
 pub struct EventType {
     /// Full record name, `muster.orders.OrderPlaced`.
     pub name: &'static str,
-    /// Parsed from the newest released file.
+    /// The newest released schema.
     pub schema: Schema,
-    /// The newest released file as it is.
+    /// The text of that schema.
     pub(crate) text: &'static str,
 }
 
@@ -18,14 +21,14 @@ impl EventType {
     /// Parses a released schema file.
     ///
     /// # Panics
-    /// On text that is not the schema of a named record; the texts are compiled in and a test parses each.
+    /// The text is not the schema of a record with this name. The texts are compiled in, and a test parses each.
     pub(crate) fn released(text: &'static str, name: &'static str) -> Self {
         let schema = Schema::parse_str(text).expect("a released schema parses");
         assert_eq!(schema.name().map(ToString::to_string).as_deref(), Some(name));
         Self { name, schema, text }
     }
 
-    /// The subject under which the registry keeps this type's versions for `topic` (`TopicRecordNameStrategy`).
+    /// The subject of this type in the registry for `topic` (`TopicRecordNameStrategy`).
     pub fn subject(&self, topic: &str) -> String {
         format!("{topic}-{}", self.name)
     }
@@ -35,4 +38,88 @@ impl EventType {
 pub trait Event: Serialize + DeserializeOwned + Send + Sync {
     /// The event's type.
     fn event_type() -> &'static EventType;
+}
+
+/// Names of the headers.
+pub mod header {
+    /// Event id (UUIDv7), the same on every delivery, for deduplication.
+    pub const EVENT_ID: &str = "event-id";
+    /// Full record name of the payload.
+    pub const EVENT_TYPE: &str = "event-type";
+    /// Time of the event, RFC 3339 in UTC.
+    pub const OCCURRED_AT: &str = "occurred-at";
+    /// W3C trace context of the cause.
+    pub const TRACEPARENT: &str = "traceparent";
+    /// Number of replays from a dead-letter topic; absent without a replay.
+    pub const REPLAYS: &str = "replays";
+}
+
+/// The envelope of one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// Event id, the same on every delivery.
+    pub event_id: Uuid,
+    /// Full record name of the payload.
+    pub event_type: String,
+    /// Time of the event.
+    pub occurred_at: DateTime<Utc>,
+    /// W3C trace context of the cause, if it was traced.
+    pub traceparent: Option<String>,
+}
+
+/// A message without a valid envelope.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("header {0} is missing or malformed")]
+pub struct MalformedEnvelope(&'static str);
+
+impl Envelope {
+    /// Returns the headers of this envelope.
+    pub fn to_headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            (header::EVENT_ID, self.event_id.to_string()),
+            (header::EVENT_TYPE, self.event_type.clone()),
+            (header::OCCURRED_AT, self.occurred_at.to_rfc3339_opts(SecondsFormat::Micros, true)),
+        ];
+        headers.extend(self.traceparent.clone().map(|value| (header::TRACEPARENT, value)));
+        headers
+    }
+
+    /// Parses an envelope; `find` returns the value of a header.
+    ///
+    /// # Errors
+    /// Names the header that is missing or malformed.
+    pub fn from_headers<'a>(find: impl Fn(&str) -> Option<&'a str>) -> Result<Self, MalformedEnvelope> {
+        let required = |name: &'static str| find(name).ok_or(MalformedEnvelope(name));
+        Ok(Self {
+            event_id: required(header::EVENT_ID)?.parse().or(Err(MalformedEnvelope(header::EVENT_ID)))?,
+            event_type: required(header::EVENT_TYPE)?.to_owned(),
+            occurred_at: required(header::OCCURRED_AT)?
+                .parse()
+                .or(Err(MalformedEnvelope(header::OCCURRED_AT)))?,
+            traceparent: find(header::TRACEPARENT).map(str::to_owned),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_survives_its_headers() {
+        let envelope = Envelope {
+            event_id: Uuid::now_v7(),
+            event_type: "muster.orders.OrderPlaced".to_owned(),
+            occurred_at: DateTime::from_timestamp_micros(1_790_000_000_123_456).unwrap(),
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        };
+        let headers = envelope.to_headers();
+        let find = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
+        assert_eq!(Envelope::from_headers(find), Ok(envelope));
+    }
+
+    #[test]
+    fn a_missing_header_is_named() {
+        assert_eq!(Envelope::from_headers(|_| None), Err(MalformedEnvelope(header::EVENT_ID)));
+    }
 }

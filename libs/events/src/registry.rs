@@ -11,13 +11,13 @@ use thiserror::Error;
 use tls::{Failure, Trust};
 use url::Url;
 
-/// How long one call may take.
+/// Time limit of a call.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A consumer that reads with any version can read what was written with every earlier one.
+/// A consumer with any version can read events of all earlier versions.
 const COMPATIBILITY: &str = "BACKWARD_TRANSITIVE";
 
-/// Where the schema registry is.
+/// Settings of the schema registry.
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 #[command(about = None, long_about = None)]
@@ -27,17 +27,17 @@ pub struct Config {
     pub schema_registry_url: Url,
 }
 
-/// A schema registry.
+/// A client of a schema registry.
 #[derive(Clone, Debug)]
 pub struct Registry {
     base: String,
     http: Client,
 }
 
-/// Why the registry did not do what it was asked.
+/// An error of the registry.
 #[derive(Debug, Error)]
 pub enum RegistryError {
-    /// It cannot be reached or does not answer properly: try again later.
+    /// It is unreachable or its response is invalid: retry later.
     #[error("the schema registry is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The schema would break consumers that read released versions.
@@ -45,20 +45,20 @@ pub enum RegistryError {
         "the registry refuses the schema of {subject} as incompatible with its earlier versions: {reason}"
     )]
     Incompatible {
-        /// Whose versions.
+        /// The subject.
         subject: String,
-        /// What the registry says.
+        /// The reason of the registry.
         reason: String,
     },
-    /// It does not know what it was asked for.
+    /// The subject or schema does not exist.
     #[error("the registry does not know {0}")]
     Unknown(String),
-    /// It understood and refused.
+    /// It refused the request.
     #[error("the registry refused: {status}: {reason}")]
     Refused {
         /// HTTP status.
         status: u16,
-        /// What the registry says.
+        /// The reason of the registry.
         reason: String,
     },
 }
@@ -88,7 +88,7 @@ struct Text {
 }
 
 impl Registry {
-    /// Makes a client; nothing is asked yet.
+    /// Makes a client without a connection.
     pub fn new(config: &Config, trust: &Trust) -> Self {
         let http = trust
             .http()
@@ -105,9 +105,9 @@ impl Registry {
         Ok(())
     }
 
-    /// Makes `schema` a version of `subject`, or finds that it is one; returns its id.
+    /// Registers `schema` as a version of `subject`, if it is not one already; returns its id.
     ///
-    /// The subject's compatibility is set before, so that even a second version that arrives with this call is checked.
+    /// Sets the compatibility of the subject before, so that a second version is checked too.
     pub async fn register(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
         let is_new = match self.require_compatibility(subject).await {
             Ok(()) => false,
@@ -140,8 +140,8 @@ impl Registry {
 
     /// Sets the compatibility of a subject.
     ///
-    /// Apicurio 3.0.9 answers 409 to one of two calls that set it for the first time at one moment, as replicas that start together do;
-    /// the rule exists then, and can be set again.
+    /// Apicurio 3.0.9 answers 409 to one of two concurrent first calls, as of replicas that start together; the rule then exists
+    /// and can be set again.
     async fn require_compatibility(&self, subject: &str) -> Result<(), RegistryError> {
         match self.set_compatibility(subject).await {
             Err(RegistryError::Incompatible { .. }) => {}
@@ -191,8 +191,7 @@ fn parse_base_url(text: &str) -> Result<Url, String> {
     url.ok_or_else(|| format!("`{text}` is not a base URL: write it as in `https://registry:8081`"))
 }
 
-/// Whether a 404 is the registry's own (it then has an error code such as 40403), and not that of a proxy or a wrong path,
-/// which says nothing about what was asked for.
+/// Whether a 404 comes from the registry, with an error code such as 40403, and not from a proxy or a wrong path.
 fn is_the_registrys(body: &str) -> bool {
     let body: Option<serde_json::Value> = serde_json::from_str(body).ok();
     let code = body.and_then(|body| body["error_code"].as_u64());
@@ -204,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_registrys_own_404_means_that_something_is_unknown() {
+    fn only_a_404_of_the_registry_means_unknown() {
         assert!(is_the_registrys(r#"{"error_code":40403,"message":"No content with ID '9' was found."}"#));
         for other in ["", "<html>not found</html>", "{}", r#"{"error_code":50001}"#] {
             assert!(!is_the_registrys(other), "{other}");

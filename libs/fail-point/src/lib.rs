@@ -23,7 +23,7 @@ struct Trap {
     passed: AtomicU64,
 }
 
-/// A specification that cannot be understood.
+/// An invalid specification.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InvalidSpecification(String);
 
@@ -41,10 +41,10 @@ impl std::error::Error for InvalidSpecification {}
 
 /// Arms the fail points of `specification` for the life of the process.
 ///
-/// Called once at start-up; later calls have no effect.
+/// Call once at start-up; later calls have no effect.
 ///
 /// # Errors
-/// Says which part of the specification is wrong. Nothing is armed then.
+/// Names the invalid part of the specification; nothing is armed then.
 pub fn arm(specification: &str) -> Result<(), InvalidSpecification> {
     let traps = parse(specification)?;
     ARMED.get_or_init(|| traps);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_and_named() {
+    fn an_invalid_specification_is_refused_and_named() {
         for bad in ["x", "x=", "=kill", "x=explode", "x=kill@", "x=kill@0", "x=freeze@many", "x=kill2"] {
             assert_eq!(parse(bad).expect_err("invalid"), InvalidSpecification(bad.to_owned()));
         }
@@ -124,6 +124,6 @@ mod tests {
 
     #[test]
     fn an_unarmed_point_does_nothing() {
-        hit("nobody.armed.this");
+        hit("an.unarmed.point");
     }
 }

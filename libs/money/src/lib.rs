@@ -1,10 +1,8 @@
 #![doc = include_str!("../README.md")]
 
-mod currency;
+use std::{fmt, str::FromStr};
 
-use std::fmt;
-
-pub use currency::{Currency, UnknownCurrency};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 /// An amount of money: whole minor units of a currency. It can be negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,7 +12,7 @@ pub struct Money {
 }
 
 impl Money {
-    /// Takes an amount in the currency's minor unit.
+    /// Makes an amount in the minor unit of the currency.
     pub fn new(minor: i64, currency: Currency) -> Self {
         Self { minor, currency }
     }
@@ -29,7 +27,7 @@ impl Money {
         self.currency
     }
 
-    /// Returns the sum; `None` when the currencies differ or the sum is beyond 64 bits.
+    /// Returns the sum; `None` when the currencies differ or the sum exceeds 64 bits.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
         let same = self.currency == other.currency;
@@ -37,14 +35,14 @@ impl Money {
         Some(Self { minor, ..self })
     }
 
-    /// Returns the price of so many pieces; `None` when it is beyond 64 bits.
+    /// Returns the price of a number of pieces; `None` when it exceeds 64 bits.
     #[must_use]
     pub fn checked_mul(self, pieces: i64) -> Option<Self> {
         Some(Self { minor: self.minor.checked_mul(pieces)?, ..self })
     }
 }
 
-/// Writes the amount for people, as in `€1,234.50` or `CHF 1,234.50` with a space that does not break.
+/// Formats the amount in English, as `€1,234.50` or `CHF 1,234.50` with a no-break space.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.currency.minor_digits();
@@ -59,7 +57,54 @@ impl fmt::Display for Money {
     }
 }
 
-/// What stands before an amount of this currency.
+/// A currency of ISO 4217 that has a minor unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "&'static str")]
+pub struct Currency {
+    code: &'static str,
+    minor_digits: u32,
+}
+
+/// The text is not a currency code with a minor unit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not the code of a currency in ISO 4217 that has a minor unit, such as EUR")]
+pub struct UnknownCurrency(String);
+
+impl Currency {
+    /// Returns the three-letter code.
+    pub fn code(self) -> &'static str {
+        self.code
+    }
+
+    /// Returns the digits of the minor unit: 2 for EUR, 0 for JPY, 3 for BHD.
+    pub fn minor_digits(self) -> u32 {
+        self.minor_digits
+    }
+}
+
+impl FromStr for Currency {
+    type Err = UnknownCurrency;
+
+    fn from_str(code: &str) -> Result<Self, UnknownCurrency> {
+        iso_currency::Currency::from_code(code)
+            .and_then(|known| Some(Self { code: known.code(), minor_digits: known.exponent()?.into() }))
+            .ok_or_else(|| UnknownCurrency(code.to_owned()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl From<Currency> for &'static str {
+    fn from(currency: Currency) -> Self {
+        currency.code
+    }
+}
+
+/// The sign or code before an amount.
 struct Sign(Currency);
 
 impl fmt::Display for Sign {

@@ -25,7 +25,7 @@ pub fn remaining() -> Option<Duration> {
     Some(at.saturating_duration_since(Instant::now()))
 }
 
-/// The time limit of one wait: the configured timeout or the remaining time, whichever is shorter.
+/// The time limit of one wait: the shorter of the configured timeout and the remaining time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TimeoutBudget {
     pub(crate) limit: Duration,

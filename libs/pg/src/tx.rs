@@ -29,7 +29,7 @@ const LIMIT_STATEMENTS: &str = "SELECT set_config('statement_timeout', $1, true)
 ///
 /// Statements that do not need each other's results can travel together, as with `futures::try_join!`: the server runs them
 /// one after the other, in the order in which they were first polled, for one round trip. When one fails, the statements
-/// behind it fail with the same error, whichever is polled first; so poll or drop every statement that was sent before.
+/// behind it fail with the same error independent of the order of polling; so poll or drop every statement that was sent before.
 ///
 /// BEGIN travels with the first statement if that is a SELECT; a statement that writes waits until the transaction is open.
 pub struct Tx<'a> {

@@ -1,4 +1,4 @@
-//! The cache: answers from memory, loads once, refreshes ahead.
+//! Single-flight cache with early refresh.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,25 +10,56 @@ use tokio::{
 };
 
 use crate::{
-    Error, Settings,
-    entry::Entry,
+    error::Error,
     metrics::Metrics,
-    store::{Flight, Key, Outcome, Store},
+    store::{Entry, InFlight, Key, Outcome, Store},
 };
 
-/// How long a failed load keeps its place, in milliseconds: meanwhile its key gets the same failure, and the store is left alone.
+/// How long a failed load stays in flight, in milliseconds: meanwhile its key gets the same failure. One random pause is not a
+/// backoff, so it is drawn here.
 const FAILURE_PAUSE_MS: std::ops::RangeInclusive<u64> = 50..=150;
+
+/// Bounds of a cache.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The label of its metrics.
+    pub name: &'static str,
+
+    /// Maximum number of values.
+    pub capacity: u64,
+
+    /// Maximum age of a served value, from the beginning of its load. A load that takes longer fails.
+    pub max_age: Duration,
+
+    /// Maximum number of keys without a value. They have their own capacity, so they never displace a value.
+    pub absent_capacity: u64,
+
+    /// Maximum age of the absence of a value.
+    pub absent_max_age: Duration,
+
+    /// Maximum number of in-flight loads. The maximum number of requests in flight is enough.
+    pub max_loads: usize,
+
+    /// Time limit of a load.
+    pub load_timeout: Duration,
+}
+
+impl Settings {
+    pub(crate) fn lifetime<V>(&self, value: Option<&V>) -> Duration {
+        if value.is_some() { self.max_age } else { self.absent_max_age }
+    }
+}
 
 type Load<K, V, E> = dyn Fn(K) -> BoxFuture<'static, Result<Option<V>, E>> + Send + Sync;
 
-/// A cache in this process in front of a store that knows better. Clones share it.
+/// A cache of one process in front of a store. Clones share it.
 pub struct Cache<K, V, E>(Arc<Inner<K, V, E>>);
 
 struct Inner<K, V, E> {
     store: Store<K, V, E>,
     load: Box<Load<K, V, E>>,
     settings: Settings,
-    slots: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     runtime: Handle,
     metrics: Metrics,
 }
@@ -39,27 +70,29 @@ where
     V: Clone + Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
-    /// Makes an empty cache. `load` asks the store for what belongs to a key; a deadline around a caller does not reach it.
-    ///
-    /// Called inside the runtime in which the loads are to run: one that lives longer than any single request's.
+    /// Makes an empty cache. `load` reads the value of a key from the store; the deadline of a caller does not apply to it. Loads
+    /// run in the runtime that calls this function, which must outlive requests.
     pub fn new<F, Fut>(settings: Settings, load: F) -> Self
     where
         F: Fn(K) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
     {
         Self(Arc::new(Inner {
-            store: Store::new(&settings),
+            store: Store::new(
+                (settings.capacity, settings.max_age),
+                (settings.absent_capacity, settings.absent_max_age),
+            ),
             load: Box::new(move |key| Box::pin(load(key))),
-            slots: Arc::new(Semaphore::new(settings.max_loads)),
+            permits: Arc::new(Semaphore::new(settings.max_loads)),
             runtime: Handle::current(),
             metrics: Metrics::of(settings.name),
             settings,
         }))
     }
 
-    /// Returns what belongs to a key, `None` when that is nothing: as it was no longer ago than the settings say.
+    /// Returns the value of a key, or `None` without a value, at most as old as the settings allow.
     ///
-    /// Dropping the future gives up the wait, and not the load.
+    /// Dropping the future ends the wait, not the load.
     pub async fn get(&self, key: &K) -> Result<Option<V>, Error<E>> {
         let Inner { store, metrics, .. } = &*self.0;
         let now = Instant::now();
@@ -72,7 +105,7 @@ where
             return Ok(value);
         }
         let (answer, is_first) = match self.join(key) {
-            Ok((flight, is_first)) => (arrival(flight).await, is_first),
+            Ok((in_flight, is_first)) => (wait(in_flight).await, is_first),
             Err(error) => (Err(error), true),
         };
         let outcome = match (&answer, is_first) {
@@ -84,45 +117,44 @@ where
         answer
     }
 
-    /// Forgets what belongs to a key: to be called when it has changed in the store, and before anybody is told.
-    ///
-    /// Whoever asks from now on gets what a load reads that begins from now on.
+    /// Removes a key. Call it after a change in the store and before the response. Later calls of [`get`](Self::get) start a new
+    /// load.
     pub fn invalidate(&self, key: &K) {
         self.0.store.invalidate(key);
     }
 
-    /// Has a key invalidated at the end of a scope: that of a write, however it ends. A failure whose outcome is not known may
-    /// have changed the store, and so may a write that is cancelled while it waits.
+    /// Invalidates a key at the end of the scope of a write. A write with an unknown outcome, or one that is cancelled, may have
+    /// changed the store.
     pub fn invalidate_on_drop(&self, key: K) -> Invalidation<'_, K, V, E> {
         Invalidation { cache: self, key }
     }
 
-    /// Asks again before the entry is too old, while it is still served.
+    /// Starts a load while the entry is still served.
     fn refresh(&self, key: &K) {
-        // Without a free slot there is no refresh. It will be tried again, and at last it is a miss.
+        // Without a permit the refresh is tried again later; finally it is a miss.
         if let Ok((_, true)) = self.join(key) {
             self.0.metrics.refreshes.inc();
         }
     }
 
-    /// Joins the load of a key, or begins it; returns whether it did that.
-    fn join(&self, key: &K) -> Result<(Flight<V, E>, bool), Error<E>> {
-        let mut ours = None;
+    /// Joins the in-flight load of a key or starts one; returns whether it started.
+    fn join(&self, key: &K) -> Result<(InFlight<V, E>, bool), Error<E>> {
+        let mut new = None;
         let joined = self.0.store.join(key, || {
-            let slot = Arc::clone(&self.0.slots).try_acquire_owned();
-            let Ok(slot) = slot else { return Err(Error::Overloaded) };
-            let (announce, flight) = watch::channel(None);
-            ours = Some(Ours {
+            let permit = Arc::clone(&self.0.permits).try_acquire_owned();
+            let Ok(permit) = permit else { return Err(Error::Overloaded) };
+            let (announce, in_flight) = watch::channel(None);
+            new = Some(LoadTask {
                 cache: self.clone(),
                 key: key.clone(),
-                flight: flight.clone(),
+                in_flight: in_flight.clone(),
                 announce,
-                _slot: slot,
+                _permit: permit,
             });
-            Ok(flight)
+            Ok(in_flight)
         });
-        if let Some(ours) = ours {
-            self.0.runtime.spawn(ours.fly());
+        if let Some(task) = new {
+            self.0.runtime.spawn(task.run());
         }
         joined
     }
@@ -134,9 +166,9 @@ impl<K, V, E> Clone for Cache<K, V, E> {
     }
 }
 
-/// Waits until a load has ended.
-async fn arrival<V: Clone, E>(mut flight: Flight<V, E>) -> Result<Option<V>, Error<E>> {
-    let outcome = match flight.wait_for(Option::is_some).await {
+/// Waits for a load.
+async fn wait<V: Clone, E>(mut in_flight: InFlight<V, E>) -> Result<Option<V>, Error<E>> {
+    let outcome = match in_flight.wait_for(Option::is_some).await {
         Ok(outcome) => outcome.clone(),
         Err(_) => None,
     };
@@ -144,27 +176,27 @@ async fn arrival<V: Clone, E>(mut flight: Flight<V, E>) -> Result<Option<V>, Err
     if entry.is_fresh(Instant::now()) { Ok(entry.value().cloned()) } else { Err(Error::TooSlow) }
 }
 
-/// A load, from the side of the task that runs it. It ends with this value, whatever becomes of the task.
-struct Ours<K: Key, V: Send + Sync + 'static, E> {
+/// The task of a load. Dropping it ends the load, even after a panic.
+struct LoadTask<K: Key, V: Send + Sync + 'static, E> {
     cache: Cache<K, V, E>,
     key: K,
-    flight: Flight<V, E>,
+    in_flight: InFlight<V, E>,
     announce: watch::Sender<Option<Outcome<V, E>>>,
-    _slot: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl<K, V, E> Ours<K, V, E>
+impl<K, V, E> LoadTask<K, V, E>
 where
     K: Key,
     V: Clone + Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
-    async fn fly(self) {
+    async fn run(self) {
         let Inner { store, metrics, .. } = &*self.cache.0;
         let outcome = self.load().await;
         let has_failed = outcome.is_err();
         if let Ok(entry) = &outcome {
-            if !store.keep(&self.key, &self.flight, entry) {
+            if !store.insert(&self.key, &self.in_flight, entry) {
                 metrics.stale_loads_rejected.inc();
             }
             metrics.entries.set(i64::try_from(store.len()).unwrap_or(i64::MAX));
@@ -191,14 +223,14 @@ where
     }
 }
 
-impl<K: Key, V: Send + Sync + 'static, E> Drop for Ours<K, V, E> {
+impl<K: Key, V: Send + Sync + 'static, E> Drop for LoadTask<K, V, E> {
     fn drop(&mut self) {
-        self.cache.0.store.end(&self.key, &self.flight);
+        self.cache.0.store.end(&self.key, &self.in_flight);
     }
 }
 
-/// Invalidates a key when it is dropped, see [`Cache::invalidate_on_drop`].
-#[must_use = "it invalidates when it is dropped"]
+/// Invalidates a key on drop, see [`Cache::invalidate_on_drop`].
+#[must_use = "it invalidates on drop"]
 pub struct Invalidation<'a, K: Key, V: Send + Sync + 'static, E> {
     cache: &'a Cache<K, V, E>,
     key: K,

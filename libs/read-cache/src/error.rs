@@ -1,19 +1,19 @@
-//! Why there is no answer.
+//! Errors of a cache.
 
 use std::sync::Arc;
 
-/// A failure to find out what belongs to a key. `E` is the error of the load.
+/// Why a key could not be loaded. `E` is the error of the load.
 #[derive(Debug, thiserror::Error)]
 pub enum Error<E> {
-    /// The load failed. Everyone who waited for it gets the same failure.
+    /// The load failed. All its waiters get this error.
     #[error("the load failed")]
     Load(#[source] Arc<E>),
 
-    /// The load took longer than its timeout, or so long that its result may not be served any more.
+    /// The load exceeded its timeout, or its result was older than the maximum age.
     #[error("the load took too long")]
     TooSlow,
 
-    /// As many loads are in flight as may be. Nothing was asked; come back later.
+    /// Too many loads are in flight; no load was started. Retry later.
     #[error("too many loads are in flight")]
     Overloaded,
 
@@ -22,7 +22,7 @@ pub enum Error<E> {
     Lost,
 }
 
-/// Derived, it would ask the same of `E`.
+/// A derived implementation would require `E: Clone`.
 impl<E> Clone for Error<E> {
     fn clone(&self) -> Self {
         match self {

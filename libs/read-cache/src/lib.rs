@@ -1,13 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod cache;
-mod entry;
 mod error;
 mod metrics;
-mod settings;
 mod store;
 
-pub use cache::{Cache, Invalidation};
+pub use cache::{Cache, Invalidation, Settings};
 pub use error::Error;
-pub use settings::Settings;
 pub use store::Key;

@@ -1,22 +1,22 @@
-//! Explains a failed TLS handshake, with advice for the operator of the service.
+//! Advice for a failed TLS handshake, for the operator of the service.
 
 use std::{error::Error as StdError, io};
 
 use rustls::{CertificateError, Error as TlsError};
 
-/// A connection that could not be secured, and what to do about it.
+/// A failed TLS handshake with advice.
 #[derive(Debug, thiserror::Error)]
 #[error("no secure connection: {advice}")]
 pub struct Failure {
-    /// What to do about it.
+    /// The advice.
     pub advice: &'static str,
-    /// What the client reported.
+    /// The error of the client.
     #[source]
     pub source: Box<dyn StdError + Send + Sync>,
 }
 
 impl Failure {
-    /// Puts the advice in front of an error that has a failed handshake among its causes; leaves any other as it is.
+    /// Wraps an error that a failed handshake caused; returns any other error unchanged.
     pub fn explained(error: Box<dyn StdError + Send + Sync>) -> Box<dyn StdError + Send + Sync> {
         match explain(&*error) {
             Some(advice) => Box::new(Self { advice, source: error }),
@@ -25,7 +25,7 @@ impl Failure {
     }
 }
 
-/// Returns what to do about `error`, if a failed handshake is among its causes.
+/// Returns the advice for `error`, if a failed handshake caused it.
 pub fn explain(error: &(dyn StdError + 'static)) -> Option<&'static str> {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -33,7 +33,7 @@ pub fn explain(error: &(dyn StdError + 'static)) -> Option<&'static str> {
             return Some(advice(error));
         }
         cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            // An I/O error's source is that of the error inside it, which would be passed over.
+            // `source` of an I/O error skips the error inside it.
             Some(inner) => Some(inner),
             None => error.source(),
         };
@@ -56,7 +56,7 @@ fn advice(error: &TlsError) -> &'static str {
 
 fn certificate_advice(error: &CertificateError) -> &'static str {
     match error {
-        // An authority that was made anew keeps its name, and has another key.
+        // A renewed authority keeps its name and has another key.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "an authority that is not trusted here signed the server's certificate; if it is the right server, add the \
              authority's certificate to TLS_EXTRA_CA_FILE"

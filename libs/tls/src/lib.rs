@@ -2,10 +2,8 @@
 
 mod config;
 mod explain;
-mod loopback;
 mod trust;
 
-pub use config::Config;
+pub use config::{Config, is_loopback};
 pub use explain::{Failure, explain};
-pub use loopback::is_loopback;
 pub use trust::{Error, Trust};

@@ -1,4 +1,4 @@
-//! The authorities that a process trusts, in the form that each client takes.
+//! Trusted certificate authorities of a process, for each TLS client.
 
 use std::{
     fmt,
@@ -44,7 +44,7 @@ pub enum Error {
     },
 }
 
-/// The authorities that this process trusts. Clones share them.
+/// The trusted certificate authorities. Clones share them.
 #[derive(Clone)]
 pub struct Trust {
     roots: Arc<[CertificateDer<'static>]>,
@@ -55,11 +55,11 @@ impl Trust {
     /// Trusts the authorities of the system and those of the settings.
     ///
     /// # Errors
-    /// A file of the settings cannot be used. A system without authorities is no error: it may need none.
+    /// A file of the settings cannot be used. A system without authorities is not an error.
     pub fn load(config: &Config) -> Result<Self, Error> {
         let mut store = RootCertStore::empty();
-        // The system may have files that cannot be read, and certificates that rustls does not take: those are left out. What they
-        // would vouch for fails as signed by an authority that is not trusted.
+        // Unreadable files of the system, and certificates that rustls refuses, are skipped: their servers fail as signed by an
+        // unknown authority.
         let system = rustls_native_certs::load_native_certs().certs;
         let mut roots: Vec<_> = system.into_iter().filter(|root| store.add(root.clone()).is_ok()).collect();
         for path in config.tls_extra_ca_file.iter().filter(|path| !path.as_os_str().is_empty()) {
@@ -71,7 +71,7 @@ impl Trust {
         Ok(Self::new(roots, store))
     }
 
-    /// Trusts no authority: for connections that are not encrypted.
+    /// Trusts no authority: for connections without TLS.
     pub fn none() -> Self {
         Self::new(Vec::new(), RootCertStore::empty())
     }
@@ -90,7 +90,7 @@ impl Trust {
         ClientConfig::clone(&self.client)
     }
 
-    /// Begins an HTTP client, for `http` and `https` alike.
+    /// Starts the builder of an HTTP client, for `http` and `https`.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that gives a client its authorities"
@@ -110,7 +110,7 @@ impl Trust {
     }
 }
 
-/// Hundreds of certificates are of no use in a log.
+/// Prints only the number of certificates.
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Trust").field("roots", &self.roots.len()).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! The consumer's side: what was written with the writer's schema is read as this program's.
+//! Decoder for consumers: resolves the schema of the writer into that of the reader.
 
 use std::{
     collections::HashMap,
@@ -12,25 +12,24 @@ use thiserror::Error;
 use super::{MAGIC, PREFIX_LEN};
 use crate::{Event, EventType, Registry, RegistryError};
 
-/// Answers of the registry kept in memory. Beyond that somebody registers schemas in a loop, or writes garbage, and what is
-/// known is asked for anew.
-const MAX_KNOWN: usize = 1_000;
+/// Cached answers of the registry. When a client registers schemas in a loop, or writes garbage ids, the cache starts again.
+const MAX_CACHED: usize = 1_000;
 
-/// How long it is remembered that the registry does not know an id: short, for a restored registry learns it again.
+/// How long an unknown id is cached: short, because a restored registry learns it again.
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
 
-/// Decodes events. Clones share what is known of the writers.
+/// Decodes events. Clones share the cache of schemas.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     registry: Registry,
     topic: Option<Arc<str>>,
-    /// By schema id and by the name of the type that is read.
-    known: Arc<RwLock<HashMap<(u32, &'static str), Known>>>,
+    /// By schema id and type name of the reader.
+    cache: Arc<RwLock<HashMap<(u32, &'static str), Cached>>>,
 }
 
-/// What the registry said about an id. A time-out or a refusal says nothing, so it is not here.
+/// The registry's answer about an id. A timeout or a refusal is not cached.
 #[derive(Clone, Debug)]
-enum Known {
+enum Cached {
     Writer(Arc<Writer>),
     Unknown { since: Instant },
 }
@@ -39,26 +38,26 @@ enum Known {
 #[derive(Debug)]
 struct Writer {
     schema: Schema,
-    /// It is the reader's own, so there is nothing to resolve.
+    /// It equals the schema of the reader, so nothing is resolved.
     is_readers: bool,
 }
 
 /// Why a payload was not decoded.
 #[derive(Debug, Error)]
 pub enum DecodeError {
-    /// The writer's schema cannot be fetched now: try again later.
+    /// The writer's schema cannot be fetched now: retry later.
     #[error("the writer's schema cannot be fetched")]
     Unavailable(#[source] RegistryError),
-    /// Nobody registered the schema id that the payload names.
+    /// The schema id of the payload is not registered.
     #[error("the payload names a schema that the registry does not know")]
     UnknownSchema(#[source] RegistryError),
     /// The payload is not in Confluent wire format.
     #[error("the payload is not in Confluent wire format")]
     Framing,
-    /// The payload goes on behind the event.
+    /// The payload has bytes after the event.
     #[error("the payload has {0} bytes behind the end of the event")]
     TrailingBytes(usize),
-    /// The payload cannot be read as the event asked for.
+    /// The payload cannot be read as the requested event.
     #[error("the payload cannot be read as {0}")]
     Mismatch(&'static str, #[source] Box<apache_avro::Error>),
 }
@@ -71,20 +70,20 @@ impl DecodeError {
 }
 
 impl Decoder {
-    /// Makes a decoder that asks `registry` for the schemas it meets.
+    /// Makes a decoder that fetches schemas from `registry`.
     pub fn new(registry: Registry) -> Self {
-        Self { registry, topic: None, known: Arc::default() }
+        Self { registry, topic: None, cache: Arc::default() }
     }
 
-    /// Says of which topic the events are. An id that the registry does not know is then the payload's fault only if the
-    /// registry has the released schema of the event, under this topic's subject; otherwise it was restored without its
-    /// schemas, or from too old a copy, and what it does not know says nothing.
+    /// Sets the topic of the events. An unknown id is then an error of the payload only if the registry has the released schema
+    /// of the event under the subject of this topic. Otherwise the registry was restored without its schemas or from an old
+    /// copy, and the error is transient.
     #[must_use]
     pub fn of_topic(self, topic: &str) -> Self {
         Self { topic: Some(topic.into()), ..self }
     }
 
-    /// Decodes a payload as `E`, whichever compatible version it was written with.
+    /// Decodes a payload of any compatible version as `E`.
     pub async fn decode<E: Event>(&self, payload: &[u8]) -> Result<E, DecodeError> {
         let (prefix, mut datum) = payload.split_at_checked(PREFIX_LEN).ok_or(DecodeError::Framing)?;
         let [MAGIC, id @ ..] = prefix else { return Err(DecodeError::Framing) };
@@ -105,16 +104,16 @@ impl Decoder {
     async fn writer(&self, id: u32, reader: &'static EventType) -> Result<Arc<Writer>, DecodeError> {
         let unknown = || DecodeError::UnknownSchema(RegistryError::Unknown(format!("schema {id}")));
         match self.lookup((id, reader.name)) {
-            Some(Known::Writer(writer)) => return Ok(writer),
-            Some(Known::Unknown { since }) if since.elapsed() < UNKNOWN_FOR => return Err(unknown()),
-            Some(Known::Unknown { .. }) | None => {}
+            Some(Cached::Writer(writer)) => return Ok(writer),
+            Some(Cached::Unknown { since }) if since.elapsed() < UNKNOWN_FOR => return Err(unknown()),
+            Some(Cached::Unknown { .. }) | None => {}
         }
-        // Whatever else the registry answers (a missing login, a proxy's refusal) says nothing about the payload.
+        // Other answers of the registry (a missing login, a proxy's refusal) are not errors of the payload.
         let text = match self.registry.schema(id).await {
             Ok(text) => text,
             Err(RegistryError::Unknown(_)) => {
                 self.require_own_schema(reader).await?;
-                self.remember((id, reader.name), Known::Unknown { since: Instant::now() });
+                self.store((id, reader.name), Cached::Unknown { since: Instant::now() });
                 return Err(unknown());
             }
             Err(other) => return Err(DecodeError::Unavailable(other)),
@@ -122,11 +121,11 @@ impl Decoder {
         let schema = Schema::parse_str(&text)
             .map_err(|error| DecodeError::Mismatch("an Avro schema", Box::new(error)))?;
         let writer = Arc::new(Writer { is_readers: schema == reader.schema, schema });
-        self.remember((id, reader.name), Known::Writer(Arc::clone(&writer)));
+        self.store((id, reader.name), Cached::Writer(Arc::clone(&writer)));
         Ok(writer)
     }
 
-    /// Fails when the registry does not have what was released.
+    /// Fails when the registry does not have the released schema.
     async fn require_own_schema(&self, reader: &'static EventType) -> Result<(), DecodeError> {
         let Some(topic) = &self.topic else { return Ok(()) };
         let subject = reader.subject(topic);
@@ -140,15 +139,15 @@ impl Decoder {
         }
     }
 
-    fn lookup(&self, key: (u32, &'static str)) -> Option<Known> {
-        self.known.read().expect("no panic under this lock").get(&key).cloned()
+    fn lookup(&self, key: (u32, &'static str)) -> Option<Cached> {
+        self.cache.read().expect("no panic under this lock").get(&key).cloned()
     }
 
-    fn remember(&self, key: (u32, &'static str), what: Known) {
-        let mut known = self.known.write().expect("no panic under this lock");
-        if known.len() >= MAX_KNOWN {
-            known.clear();
+    fn store(&self, key: (u32, &'static str), answer: Cached) {
+        let mut cache = self.cache.write().expect("no panic under this lock");
+        if cache.len() >= MAX_CACHED {
+            cache.clear();
         }
-        known.insert(key, what);
+        cache.insert(key, answer);
     }
 }

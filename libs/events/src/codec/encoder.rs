@@ -1,4 +1,4 @@
-//! The producer's side: schema ids are fixed when an event is written down, not when it is published.
+//! Encoder for producers: the schema id is fixed when an event is appended, not when it is published.
 
 use std::{
     collections::HashMap,
@@ -13,6 +13,13 @@ use thiserror::Error;
 use super::{MAGIC, PREFIX_LEN};
 use crate::{Event, EventType, Registry, RegistryError};
 
+/// Pauses before another attempt to register: from 100 ms to 6 s, without end. A producer without schema ids cannot work.
+const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(100))
+    .with_max_delay(Duration::from_secs(3))
+    .with_jitter()
+    .without_max_times();
+
 /// Encodes the events of one topic. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Encoder {
@@ -20,13 +27,13 @@ pub struct Encoder {
     ids: Arc<OnceLock<HashMap<&'static str, u32>>>,
 }
 
-/// Why an event was not encoded.
+/// Why an event cannot be encoded.
 #[derive(Debug, Error)]
 pub enum EncodeError {
     /// The registry has not been reached since start-up, so the schema ids are not known yet.
     #[error("the schema ids of {0} are not known yet")]
     NotRegistered(String),
-    /// The event does not fit its schema: a mistake in this program.
+    /// The event does not match its schema: a bug.
     #[error("{0} does not fit its schema")]
     Mismatch(&'static str, #[source] Box<apache_avro::Error>),
 }
@@ -37,10 +44,10 @@ impl Encoder {
         Self { topic: topic.into(), ids: Arc::default() }
     }
 
-    /// Registers the schemas of `types`, trying until the registry answers, and makes the encoder ready.
+    /// Registers the schemas of `types`, with retries until the registry answers, and makes the encoder ready.
     ///
     /// # Errors
-    /// The registry refuses a schema. The program must not run then: its events would break their consumers.
+    /// The registry refuses a schema. The program must not run: its events would break consumers.
     pub async fn register(
         &self,
         registry: &Registry,
@@ -50,7 +57,7 @@ impl Encoder {
         for event_type in types {
             let subject = event_type.subject(&self.topic);
             let id = (|| registry.register(&subject, event_type.text))
-                .retry(backoff())
+                .retry(BACKOFF)
                 .when(RegistryError::is_transient)
                 .notify(|error, pause| {
                     tracing::warn!(
@@ -90,13 +97,4 @@ impl Encoder {
             .map_err(|error| EncodeError::Mismatch(event_type.name, Box::new(error)))?;
         Ok(payload)
     }
-}
-
-/// Tries for as long as it takes, at least every few seconds: a producer without schema ids is of no use.
-fn backoff() -> ExponentialBuilder {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(3))
-        .with_jitter()
-        .without_max_times()
 }
