@@ -1,11 +1,12 @@
 //! The two bodies of an error: the envelope, and RFC 9457 problem details.
 
 use actix_web::{
-    HttpResponse,
+    HttpMessage, HttpResponse,
     http::{
         StatusCode,
-        header::{self, HeaderName, HeaderValue},
+        header::{self, Accept, HeaderName, HeaderValue, Quality, QualityItem},
     },
+    mime::Mime,
 };
 use serde::Serialize;
 
@@ -14,29 +15,29 @@ use crate::{ApiError, Code, Detail};
 /// The type of an RFC 9457 body.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// What an error response has to know about the request that failed.
+/// What an error response needs of the request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Occurrence {
-    /// The request id; empty when no [`error_boundary`](crate::error_boundary) is installed.
+    /// The request id; empty without an [`error_boundary`](crate::error_boundary).
     pub(crate) request_id: String,
     /// The path of the request.
     pub(crate) path: String,
-    /// Whether the client asked for problem details.
+    /// Whether the client requests problem details.
     pub(crate) problem: bool,
 }
 
-/// An error, in the shape that a client gets unless it asks for problem details.
+/// An error, in the shape that a client gets unless it requests problem details.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error))]
 pub(crate) struct Envelope<'a> {
-    /// What went wrong, for a program.
+    /// The error for a program.
     code: Code,
-    /// What went wrong and what to do about it, for a person. The text may change.
+    /// The error and what to do about it, for a person. The text may change.
     message: &'a str,
-    /// Each place in the request that is wrong; empty when the error is about none.
+    /// Each invalid place of the request; empty when the error is not about places.
     #[cfg_attr(feature = "openapi", schema(value_type = [Detail]))]
     details: &'a [Detail],
-    /// Names this request in the service's log; the same as in the header `x-request-id`.
+    /// The id of this request in the service's log; the same as in the header `x-request-id`.
     request_id: &'a str,
 }
 
@@ -44,7 +45,7 @@ pub(crate) struct Envelope<'a> {
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct Problem<'a> {
-    /// Where the page about this code is.
+    /// The page of this code.
     #[cfg_attr(feature = "openapi", schema(example = "/problems/invalid_request"))]
     r#type: String,
     /// The same for each error of this code.
@@ -52,17 +53,17 @@ pub(crate) struct Problem<'a> {
     /// The status of the response.
     #[cfg_attr(feature = "openapi", schema(minimum = 400, maximum = 599))]
     status: u16,
-    /// What went wrong and what to do about it, for a person. The text may change.
+    /// The error and what to do about it, for a person. The text may change.
     detail: &'a str,
     /// The path of the request.
     instance: &'a str,
-    /// What went wrong, for a program.
+    /// The error for a program.
     code: Code,
-    /// Names this request in the service's log; the same as in the header `x-request-id`.
+    /// The id of this request in the service's log; the same as in the header `x-request-id`.
     request_id: &'a str,
-    /// Whether the same request can succeed later, unchanged.
+    /// Whether a retry of the same request can succeed.
     retryable: bool,
-    /// Each place in the request that is wrong; empty when the error is about none.
+    /// Each invalid place of the request; empty when the error is not about places.
     #[cfg_attr(feature = "openapi", schema(value_type = [Detail]))]
     errors: &'a [Detail],
 }
@@ -76,12 +77,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Gives a response the status, headers and body of the error; other headers of the response stay.
+    /// Gives a response the status, headers and body of the error, and keeps its other headers.
     pub(crate) fn put_into<B>(self, mut response: HttpResponse<B>) -> HttpResponse {
         *response.status_mut() = self.status;
         for (name, value) in self.headers {
             if name == header::VARY {
-                // What else the response varies by stays true.
+                // The other values of `Vary` stay.
                 add_once(&mut response, name, value);
             } else {
                 response.headers_mut().insert(name, value);
@@ -92,7 +93,7 @@ impl Answer {
 }
 
 impl Occurrence {
-    /// Renders an error in the shape that the client asked for.
+    /// Renders an error in the shape that the client requests.
     pub(crate) fn answer(&self, error: &ApiError) -> Answer {
         let (content_type, body) = if self.problem {
             (PROBLEM_JSON, to_json(&self.problem_details(error)))
@@ -141,4 +142,46 @@ fn add_once<B>(response: &mut HttpResponse<B>, name: HeaderName, value: HeaderVa
 
 fn to_json(body: &impl Serialize) -> String {
     serde_json::to_string(body).expect("strings, numbers and lists of them always serialise")
+}
+
+/// Returns whether `Accept` names problem details, with at least the quality of plain JSON.
+///
+/// Wildcards do not count: a client that accepts any type gets the envelope.
+pub(crate) fn wants_problem(request: &impl HttpMessage) -> bool {
+    let Some(Accept(ranges)) = request.get_header() else { return false };
+    let quality = |media_type: &str| {
+        let named = |range: &&QualityItem<Mime>| range.item.essence_str() == media_type;
+        ranges.iter().rev().find(named).map_or(Quality::ZERO, |range| range.quality)
+    };
+    let problem = quality(PROBLEM_JSON);
+    problem > Quality::ZERO && problem >= quality("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn accepts(value: &str) -> bool {
+        wants_problem(&TestRequest::get().insert_header((header::ACCEPT, value)).to_http_request())
+    }
+
+    #[test]
+    fn only_a_named_media_type_selects_problem_details() {
+        assert!(!wants_problem(&TestRequest::get().to_http_request()));
+        assert!(!accepts("*/*"));
+        assert!(!accepts("application/*, application/json"));
+        assert!(accepts("application/problem+json"));
+        assert!(accepts("text/html, Application/Problem+JSON;charset=utf-8"));
+    }
+
+    #[test]
+    fn the_higher_quality_wins() {
+        assert!(accepts("application/json, application/problem+json"));
+        assert!(!accepts("application/json, application/problem+json;q=0.5"));
+        assert!(accepts("application/json;q=0.1, application/problem+json;q=0.5"));
+        assert!(!accepts("application/problem+json;q=0"));
+        assert!(!accepts("application/problem+json;q=high"));
+    }
 }

@@ -13,9 +13,9 @@ use futures::FutureExt;
 use tokio::time::Instant;
 
 use crate::{
-    ApiError, Code, RequestId, accept,
-    body::{Answer, Occurrence},
-    bounds, budget, metrics, request_id, translate,
+    ApiError, Code, RequestId,
+    body::{self, Answer, Occurrence},
+    convert, limits, metrics, request_id,
 };
 
 /// Returns the middleware around an application that makes every failure in it one envelope.
@@ -45,11 +45,13 @@ async fn handle<B: MessageBody + 'static>(
     let occurrence = Occurrence {
         request_id: id.to_string(),
         path: request.path().to_owned(),
-        problem: accept::wants_problem(request.headers()),
+        problem: body::wants_problem(&request),
     };
     request.extensions_mut().insert(id.clone());
 
-    let limit = match bounds::check(&request).and_then(|()| budget::of(request.headers(), request_timeout)) {
+    let limit = match limits::check_head(&request)
+        .and_then(|()| limits::deadline(request.headers(), request_timeout))
+    {
         Ok(limit) => limit,
         Err(error) => return Ok(refuse(request, &error, &occurrence, &id)),
     };
@@ -64,14 +66,14 @@ async fn handle<B: MessageBody + 'static>(
         Ok(Ok(Ok(response))) => Ok(finish(response, &occurrence, &id)),
         Ok(Ok(Err(error))) => Err(match error.as_error::<ApiError>() {
             Some(error) => Failure::raise(error, &occurrence, id),
-            None => Failure::raise(&translate::from_actix(&error), &occurrence, id),
+            None => Failure::raise(&convert::from_actix(&error), &occurrence, id),
         }),
         Ok(Err(panic)) => Err(Failure::raise(&from_panic(&*panic), &occurrence, id)),
         Err(_) => Err(Failure::raise(&deadline_exceeded(limit), &occurrence, id)),
     }
 }
 
-/// Answers a request that no handler gets to see.
+/// Answers a request before its handler.
 fn refuse<B: MessageBody + 'static>(
     request: ServiceRequest,
     error: &ApiError,
@@ -83,7 +85,7 @@ fn refuse<B: MessageBody + 'static>(
     with_id(request.into_response(response).map_into_right_body(), id)
 }
 
-/// Puts the request id on the response, and the envelope into it when it is a failure without a body of its own.
+/// Adds the request id to the response, and the envelope to an error without a body.
 fn finish<B: MessageBody + 'static>(
     response: ServiceResponse<B>,
     occurrence: &Occurrence,
@@ -96,19 +98,18 @@ fn finish<B: MessageBody + 'static>(
     with_id(ServiceResponse::new(request, answer.put_into(response)).map_into_right_body(), id)
 }
 
-/// Returns the envelope for a response that needs one.
+/// Returns the envelope of a response that needs one.
 fn answer<B: MessageBody>(response: &HttpResponse<B>, occurrence: &Occurrence) -> Option<Answer> {
     if let Some(error) = response.error() {
         return Some(match error.as_error::<ApiError>() {
             Some(error) => report_and_answer(error, occurrence),
-            None => report_and_answer(&translate::from_actix(error), occurrence),
+            None => report_and_answer(&convert::from_actix(error), occurrence),
         });
     }
-    is_bare_failure(response)
-        .then(|| report_and_answer(&translate::from_status(response.status()), occurrence))
+    is_bare_failure(response).then(|| report_and_answer(&convert::from_status(response.status()), occurrence))
 }
 
-/// A failure that nobody gave a body: actix's own 404 and 405, or a handler that returned a status only.
+/// Returns whether the response is an error without a body: actix's own 404 and 405, or a handler that returned a status only.
 fn is_bare_failure<B: MessageBody>(response: &HttpResponse<B>) -> bool {
     let status = response.status();
     (status.is_client_error() || status.is_server_error())
@@ -121,8 +122,8 @@ fn with_id<B>(mut response: ServiceResponse<B>, id: &RequestId) -> ServiceRespon
     response
 }
 
-/// Logs and counts a failure, once, and renders it. A 4xx is the client's business, so it is only a debug line here; and so is a
-/// shed request: an overload must not become a flood of log lines.
+/// Logs and counts an error, once, and renders it. A 4xx and a shed request are logged at debug only: the first is a fault of the client, and
+/// an overload must not flood the log.
 fn report_and_answer(error: &ApiError, occurrence: &Occurrence) -> Answer {
     metrics::ERRORS.with_label_values(&[error.code().as_str()]).inc();
     let (code, status, cause) = (error.code().as_str(), error.code().status().as_u16(), error.chain());
@@ -139,7 +140,7 @@ fn deadline_exceeded(limit: Duration) -> ApiError {
     ApiError::new(Code::DeadlineExceeded, message)
 }
 
-/// The panic hook has said where; this says what, for the line of the failed request.
+/// The panic hook logs the place; this adds the message to the log line of the request.
 fn from_panic(payload: &(dyn Any + Send)) -> ApiError {
     let message = payload
         .downcast_ref::<&str>()
@@ -149,7 +150,7 @@ fn from_panic(payload: &(dyn Any + Send)) -> ApiError {
     ApiError::internal(format!("the handler panicked: {message}"))
 }
 
-/// A rendered failure on its way up as an error, because the request that a response needs is gone.
+/// A rendered error without its request: a response needs one, and the handler has taken it.
 #[derive(Debug)]
 struct Failure {
     answer: Answer,

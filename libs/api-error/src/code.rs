@@ -1,8 +1,7 @@
-//! The table of error codes: the one place where a code, its status and its meaning are stated.
+//! The table of error codes: code, status, title, and whether a retry can succeed.
 //!
-//! The enum, the wire names, the statuses, the list of all codes, the metric's label, the responses of an OpenAPI document
-//! and the page that explains each code come from this table, so they cannot drift apart.
-//! A code is a contract with clients: it may be added, never renamed or moved to another status.
+//! The enum, the names on the wire, the metric's label, the OpenAPI responses and the check for a page of each code come from it.
+//! A code is a contract with clients: its name and its status never change.
 
 use std::fmt;
 
@@ -12,7 +11,7 @@ use serde::{Serialize, Serializer};
 /// Declares one row per code: variant, wire name, status, whether a retry can help, title.
 macro_rules! codes {
     ($($variant:ident, $name:literal, $status:literal, retryable: $retryable:literal, $title:literal;)+) => {
-        /// What went wrong, as a client program sees it.
+        /// An error code: what a client program sees.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $(#[doc = concat!($title, " (`", $name, "`, status ", stringify!($status), ").")] $variant,)+
@@ -37,7 +36,7 @@ macro_rules! codes {
                 StatusCode::from_u16(status).expect("error_status admits valid statuses only")
             }
 
-            /// Returns whether the same request can succeed later, unchanged.
+            /// Returns whether a retry of the same request can succeed.
             pub const fn retryable(self) -> bool {
                 match self {
                     $(Self::$variant => $retryable,)+
@@ -51,7 +50,7 @@ macro_rules! codes {
                 }
             }
 
-            /// Returns the page of `docs/errors` that explains the code, as Markdown. Without a page it does not compile.
+            /// Returns the page of the code in `docs/errors`, as Markdown. A code without a page does not compile.
             pub const fn page(self) -> &'static str {
                 match self {
                     $(Self::$variant => include_str!(concat!("../../../docs/errors/", $name, ".md")),)+
@@ -65,7 +64,7 @@ codes! {
     InvalidRequest, "invalid_request", 400, retryable: false, "Invalid request";
     MalformedJson, "malformed_json", 400, retryable: false, "Malformed JSON";
     InvalidDeadline, "invalid_deadline", 400, retryable: false, "Invalid deadline";
-    MissingVersion, "missing_version", 400, retryable: false, "No version asked for";
+    MissingVersion, "missing_version", 400, retryable: false, "Missing version";
     MissingIdempotencyKey, "missing_idempotency_key", 400, retryable: false, "Missing idempotency key";
     InvalidIdempotencyKey, "invalid_idempotency_key", 400, retryable: false, "Invalid idempotency key";
     InvalidCursor, "invalid_cursor", 400, retryable: false, "Invalid cursor";
@@ -106,12 +105,12 @@ impl Code {
         Self::ALL.iter().copied().find(|code| code.as_str() == name)
     }
 
-    /// Returns the only text that a 5xx response may carry; the cause stays in the log.
+    /// Returns the message of every 5xx response with this code; the cause goes to the log only.
     pub(crate) fn server_message(self) -> &'static str {
         if self.retryable() {
-            "The service cannot answer right now. Send the same request again after the time in Retry-After."
+            "The service cannot answer now. Send the same request again after the time in Retry-After."
         } else {
-            "The service failed to handle this request. Report it with the request_id; sending it again may not help."
+            "The service failed to handle this request. Report the request_id; a retry may fail again."
         }
     }
 }

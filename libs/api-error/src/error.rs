@@ -15,24 +15,24 @@ use crate::{Code, body::Occurrence};
 
 type Source = Box<dyn StdError + Send + Sync + 'static>;
 
-/// What a retryable error asks for when its maker says nothing: long enough not to be hammered, short enough to be waited for.
+/// `Retry-After` of a retryable error by default: long enough to limit the load, short enough to wait for.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// One place in the request, and what is wrong there.
+/// One invalid place of the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ErrorDetail))]
 pub struct Detail {
     /// A JSON pointer (RFC 6901): into the request body, or `/path/`, `/query/` or `/header/` with the name of a parameter.
     #[cfg_attr(feature = "openapi", schema(example = "/lines/0/quantity"))]
     pub pointer: String,
-    /// What is wrong, and what would be right.
+    /// The fault, or what would be valid.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "must be 1 to 1000"))]
     pub message: Cow<'static, str>,
 }
 
-/// An error on its way to a client.
+/// An error response.
 ///
-/// The message of a 4xx code is sent. The message of a 5xx code, and every source, is for the log only.
+/// The client gets the message of a 4xx code. The message of a 5xx code, and every source, goes to the log only.
 #[derive(Debug)]
 pub struct ApiError(Box<Parts>);
 
@@ -47,7 +47,7 @@ struct Parts {
 }
 
 impl ApiError {
-    /// Makes an error; the message says what the client should do about it.
+    /// Makes an error. The message tells the client what to do.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Parts {
             code,
@@ -59,17 +59,17 @@ impl ApiError {
         }))
     }
 
-    /// Makes the 503 of a dependency that does not answer; its name goes to the log, not to the client.
+    /// Makes the 503 of a dependency that is down. Its name goes to the log, not to the client.
     pub fn unavailable(dependency: &str) -> Self {
         Self::new(Code::Unavailable, format!("{dependency} is unavailable"))
     }
 
-    /// Makes the 500 for a failure that no client can do anything about.
+    /// Makes the 500 of an unexpected failure.
     pub fn internal(source: impl Into<Source>) -> Self {
         Self::new(Code::Internal, "the request failed").with_source(source)
     }
 
-    /// Adds one place in the request that is wrong.
+    /// Adds an invalid place of the request.
     #[must_use]
     pub fn with_detail(mut self, pointer: impl Into<String>, message: impl Into<Cow<'static, str>>) -> Self {
         self.0.details.push(Detail { pointer: pointer.into(), message: message.into() });
@@ -90,7 +90,7 @@ impl ApiError {
         self
     }
 
-    /// Keeps the cause for the log; it is never sent.
+    /// Adds the cause for the log; the client never gets it.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
         self.0.source = Some(source.into());
@@ -102,17 +102,17 @@ impl ApiError {
         self.0.code
     }
 
-    /// Returns the places in the request that are wrong.
+    /// Returns the invalid places of the request.
     pub fn details(&self) -> &[Detail] {
         &self.0.details
     }
 
-    /// Returns the text for the client: the message of a 4xx, the code's public text for a 5xx.
+    /// Returns the message for the client: of a 4xx its own, of a 5xx that of the code.
     pub fn public_message(&self) -> &str {
         if self.0.code.status().is_server_error() { self.0.code.server_message() } else { &self.0.message }
     }
 
-    /// Returns the headers that belong to this error.
+    /// Returns the headers of the response.
     pub(crate) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + '_ {
         let retry_after = self.0.retry_after.map(|delay| {
             let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
@@ -121,7 +121,7 @@ impl ApiError {
         retry_after.into_iter().chain(self.0.headers.iter().cloned())
     }
 
-    /// Returns the message and every source below it, joined by colons.
+    /// Returns the message and its chain of sources, joined by colons.
     pub(crate) fn chain(&self) -> String {
         let mut chain = self.0.message.to_string();
         let mut next = self.source();
@@ -151,7 +151,7 @@ impl ResponseError for ApiError {
         self.code().status()
     }
 
-    /// Renders without knowing the request. [`error_boundary`](crate::error_boundary) renders again with its id and `Accept`.
+    /// Renders without the request. [`error_boundary`](crate::error_boundary) renders again with its id and `Accept`.
     fn error_response(&self) -> HttpResponse {
         Occurrence::default().answer(self).put_into(HttpResponse::new(self.status_code()))
     }

@@ -1,4 +1,4 @@
-//! The JSON body extractor: bounded in size and time, strict about what it takes, exact about what is wrong.
+//! The JSON body extractor: limits size, time and shape, refuses unknown members, and names every fault.
 
 use std::{ops::Deref, time::Duration};
 
@@ -22,16 +22,16 @@ pub(crate) mod read;
 mod syntax;
 mod tree;
 
-/// How much body [`Json`] takes, of which shape, and for how long it reads; put another one into `app_data` to change it.
+/// The limits of [`Json`]; put other ones into `app_data` to change them.
 ///
-/// The time has to be shorter than the deadline of [`error_boundary`](crate::error_boundary), or a slow client looks like a slow service.
+/// The time must be shorter than the deadline of [`error_boundary`](crate::error_boundary), or a slow client gets the error of a slow service.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonLimit {
     /// The largest body, in bytes.
     pub max_bytes: usize,
     /// How long the whole body may take to arrive.
     pub read_timeout: Duration,
-    /// How deep objects and arrays may be nested; the body itself is the first level.
+    /// The deepest nesting of objects and arrays; the body itself is the first level.
     pub max_depth: usize,
     /// The most elements of an array.
     pub max_elements: usize,
@@ -51,7 +51,7 @@ impl Default for JsonLimit {
     }
 }
 
-/// A request body of `application/json`, read, with its raw bytes kept for fingerprints and signatures.
+/// A request body of `application/json`, read as `T`, with its raw bytes for fingerprints and signatures.
 #[derive(Clone, Debug)]
 pub struct Json<T> {
     value: T,
@@ -59,12 +59,12 @@ pub struct Json<T> {
 }
 
 impl<T> Json<T> {
-    /// Returns the body as it came.
+    /// Returns the raw bytes.
     pub fn raw(&self) -> &Bytes {
         &self.raw
     }
 
-    /// Returns the value and the body as it came.
+    /// Returns the value and the raw bytes.
     pub fn into_parts(self) -> (T, Bytes) {
         (self.value, self.raw)
     }
@@ -104,11 +104,11 @@ impl<T: FromJson + 'static> FromRequest for Json<T> {
     }
 }
 
-/// Reads a value, or says all that is wrong with the body.
+/// Reads a value, or names every fault of the body.
 fn decode<T: FromJson>(raw: &[u8], limit: JsonLimit) -> Result<T, ApiError> {
     let text = syntax::check(raw)?;
     let problems = Problems::default();
-    let value = match tree::grow(text, limit, &problems) {
+    let value = match tree::parse(text, limit, &problems) {
         Ok(tree) => {
             let value = T::from_json(Node { tree: &tree, place: &Place::Root, problems: &problems });
             tree.check_numbers(&Place::Root, &problems);
@@ -119,7 +119,7 @@ fn decode<T: FromJson>(raw: &[u8], limit: JsonLimit) -> Result<T, ApiError> {
     problems.conclude("The request body does", value)
 }
 
-/// Refuses, before a byte of the body is read, what cannot be accepted anyway.
+/// Refuses an unacceptable body before reading it.
 fn check_headers(request: &HttpRequest, max_bytes: usize) -> Result<(), ApiError> {
     media::check(request)?;
     let declared =

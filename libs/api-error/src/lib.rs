@@ -1,18 +1,13 @@
 #![doc = include_str!("../README.md")]
 #![deny(clippy::wildcard_enum_match_arm)]
 
-mod accept;
 mod body;
 mod boundary;
-mod bounds;
-mod budget;
 mod code;
-#[cfg(feature = "cursor")]
-mod cursor;
-#[cfg(feature = "pg")]
-mod database;
+mod convert;
 mod error;
 mod json;
+mod limits;
 mod metrics;
 #[cfg(feature = "openapi")]
 pub mod openapi;
@@ -20,7 +15,6 @@ mod problems;
 mod query;
 mod request_id;
 mod routes;
-mod translate;
 
 pub use boundary::error_boundary;
 pub use code::Code;

@@ -1,4 +1,4 @@
-//! The table as part of an OpenAPI document: what an operation documents about its errors comes from their codes.
+//! The error codes in an OpenAPI document: the error responses of an operation, from its codes.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -19,11 +19,11 @@ use crate::{
 const REQUEST_ID: (&str, &str) = ("RequestId", "x-request-id");
 const RETRY_AFTER: (&str, &str) = ("RetryAfter", "Retry-After");
 const CHALLENGE: (&str, &str) = ("Challenge", "WWW-Authenticate");
-/// Of these a 415 has those that say what is wrong with the body.
-const TAKEN: [(&str, &str); 3] =
+/// A 415 has those of them that name the accepted type or coding.
+const ACCEPTED: [(&str, &str); 3] =
     [("Accept", "Accept"), ("AcceptPost", "Accept-Post"), ("AcceptEncoding", "Accept-Encoding")];
 
-/// A schema and the name under which the document has it.
+/// A schema and its name in the document.
 pub type NamedSchema = (String, RefOr<Schema>);
 
 /// Returns the schemas that the responses refer to.
@@ -46,22 +46,25 @@ pub fn headers() -> Vec<(&'static str, Header)> {
         header
     };
     vec![
-        (REQUEST_ID.0, header("Names this request in the service's log.", Type::String)),
+        (REQUEST_ID.0, header("The id of this request in the service's log.", Type::String)),
         (RETRY_AFTER.0, header("Seconds after which to send the same request again.", Type::Integer)),
-        (CHALLENGE.0, header("Which token is needed (RFC 6750).", Type::String)),
-        (TAKEN[0].0, header("Which media type is taken, when it was another one.", Type::String)),
-        (TAKEN[1].0, header("The same, for POST.", Type::String)),
-        (TAKEN[2].0, header("Which content coding is taken, when it was another one.", Type::String)),
+        (CHALLENGE.0, header("The token that the operation needs (RFC 6750).", Type::String)),
+        (ACCEPTED[0].0, header("The accepted media type, when the request had another one.", Type::String)),
+        (ACCEPTED[1].0, header("The same, for POST.", Type::String)),
+        (
+            ACCEPTED[2].0,
+            header("The accepted content coding, when the request had another one.", Type::String),
+        ),
     ]
 }
 
-/// Adds to a response the header that every response has.
+/// Adds `x-request-id` to a response.
 pub fn with_request_id(mut response: Response) -> Response {
     refer(&mut response, REQUEST_ID);
     response
 }
 
-/// Returns one response for each status that these codes have.
+/// Returns one response for each status of these codes.
 pub fn responses(codes: impl IntoIterator<Item = Code>) -> BTreeMap<u16, Response> {
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     for code in codes {
@@ -81,8 +84,8 @@ fn response(status: u16, codes: &[Code]) -> Response {
         refer(&mut response, CHALLENGE);
     }
     if status == 415 {
-        for taken in TAKEN {
-            refer(&mut response, taken);
+        for accepted in ACCEPTED {
+            refer(&mut response, accepted);
         }
     }
     for (media_type, body) in [("application/json", Envelope::name()), (PROBLEM_JSON, Problem::name())] {
@@ -92,7 +95,7 @@ fn response(status: u16, codes: &[Code]) -> Response {
     response
 }
 
-/// The schema of a body, whose code is one of these.
+/// Returns the schema of a body whose code is one of these.
 fn limited_to(codes: &[Code], body: &str) -> RefOr<Schema> {
     let code = ObjectBuilder::new()
         .schema_type(Type::String)

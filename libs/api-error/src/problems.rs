@@ -1,4 +1,4 @@
-//! All that is wrong with one part of a request, collected so that one answer names it.
+//! Collects every fault of one part of a request, for one error.
 
 use std::{
     borrow::Cow,
@@ -7,10 +7,10 @@ use std::{
 
 use crate::{ApiError, Code, Detail};
 
-/// Places that one answer names at most: a body can be wrong in thousands of them, and an answer must not outgrow its request.
+/// The most faults in one error: a body can have thousands, and the response must not be larger than the request.
 const MAX: usize = 100;
 
-/// What was found so far. Shared by everything that reads a part of the same request.
+/// The faults found so far.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     found: RefCell<Vec<Detail>>,
@@ -18,7 +18,7 @@ pub(crate) struct Problems {
 }
 
 impl Problems {
-    /// Notes what is wrong at a place.
+    /// Adds a fault.
     pub(crate) fn add(&self, pointer: String, message: impl Into<Cow<'static, str>>) {
         let mut found = self.found.borrow_mut();
         if found.len() < MAX {
@@ -28,14 +28,14 @@ impl Problems {
         }
     }
 
-    /// Notes what is wrong at a place of which nothing is known yet.
+    /// Adds a fault, unless its place has one already.
     pub(crate) fn add_first(&self, pointer: String, message: String) {
         if self.found.borrow().iter().all(|known| known.pointer != pointer) {
             self.add(pointer, message);
         }
     }
 
-    /// Returns the value, if all of it could be read and nothing is wrong.
+    /// Returns the value when it has no fault.
     pub(crate) fn conclude<T>(self, part: &str, value: Option<T>) -> Result<T, ApiError> {
         match value {
             Some(value) if self.found.borrow().is_empty() => Ok(value),
@@ -47,7 +47,7 @@ impl Problems {
     pub(crate) fn into_error(self, part: &str) -> ApiError {
         let extent =
             if self.more.get() { format!(" Details name the first {MAX} faults.") } else { String::new() };
-        let message = format!("{part} not fit this operation. See details.{extent}");
+        let message = format!("{part} not match this operation. See details.{extent}");
         let found = self.found.into_inner().into_iter();
         found.fold(ApiError::new(Code::InvalidRequest, message), |error, Detail { pointer, message }| {
             error.with_detail(pointer, message)
@@ -64,7 +64,7 @@ pub(crate) fn escape(token: &str) -> Cow<'_, str> {
     }
 }
 
-/// Puts names into a sentence: `a`, `a and b`, `a, b and c`.
+/// Joins names for a sentence: `a`, `a and b`, `a, b and c`.
 pub(crate) fn listed(names: &[&str]) -> String {
     match names {
         [] => "none".to_owned(),

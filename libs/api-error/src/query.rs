@@ -1,4 +1,4 @@
-//! The query extractor: strict about what it takes, exact about what is wrong.
+//! The query extractor: refuses unknown and repeated parameters, and names every fault.
 
 use std::{
     borrow::Cow,
@@ -17,28 +17,28 @@ use crate::{
     problems::{Problems, escape, listed},
 };
 
-/// The subject of the message about a query.
+/// The subject of the message of an invalid query.
 const PART: &str = "The query parameters do";
 
-/// The parameters of a query, read.
+/// The parameters of a query, read as `T`.
 ///
-/// One that is sent twice is refused, and so is one that `T` does not ask for: a mistyped filter would otherwise be no filter.
+/// A repeated parameter is refused, and so is one that `T` does not read: a mistyped filter would otherwise have no effect.
 #[derive(Clone, Debug)]
 pub struct Query<T>(T);
 
 /// A type that a query can be read as.
 ///
-/// Reading goes on after a fault, so that one answer names all of them: `?` belongs behind the last parameter.
+/// Reading continues after a fault, so that one error names all of them: use `?` after the last parameter only.
 pub trait FromQuery: Sized {
-    /// Reads the parameters. `None` when something is wrong, which `parameters` was told.
+    /// Reads the parameters. `None` when `parameters` has a fault.
     fn from_query(parameters: &mut Parameters<'_>) -> Option<Self>;
 }
 
-/// The parameters of a query that is being read.
+/// The parameters of a query, for [`FromQuery`].
 #[derive(Debug)]
 pub struct Parameters<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-    asked: Vec<&'static str>,
+    known: Vec<&'static str>,
     problems: Problems,
 }
 
@@ -66,10 +66,10 @@ impl<T: FromQuery + 'static> FromRequest for Query<T> {
     }
 }
 
-/// Refuses every parameter, for an operation that takes none.
+/// Refuses every parameter, for an operation without any.
 ///
 /// # Errors
-/// There are some; the error names them.
+/// The query has parameters; the error names them.
 pub fn refuse_parameters(request: &HttpRequest) -> Result<(), ApiError> {
     struct Nothing;
     impl FromQuery for Nothing {
@@ -82,17 +82,17 @@ pub fn refuse_parameters(request: &HttpRequest) -> Result<(), ApiError> {
 
 fn decode<T: FromQuery>(query: &str) -> Result<T, ApiError> {
     let pairs = form_urlencoded::parse(query.as_bytes()).collect();
-    let mut parameters = Parameters { pairs, asked: Vec::new(), problems: Problems::default() };
+    let mut parameters = Parameters { pairs, known: Vec::new(), problems: Problems::default() };
     let value = T::from_query(&mut parameters);
     parameters.refuse_others();
     parameters.problems.conclude(PART, value)
 }
 
 impl Parameters<'_> {
-    /// Reads a parameter of a type that says itself what is wrong with one; `Some(None)` when it is not there.
-    #[expect(clippy::option_option, reason = "one is about the reading, the other about what is read")]
+    /// Reads a parameter with `FromStr`, whose error is the message of the fault; `Some(None)` when it is absent.
+    #[expect(clippy::option_option, reason = "the outer one is a fault, the inner one an absent parameter")]
     pub fn optional<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Option<Option<T>> {
-        self.asked.push(name);
+        self.known.push(name);
         let mut values = self.pairs.iter().filter(|(present, _)| present == name).map(|(_, value)| value);
         let fault = match (values.next(), values.next()) {
             (None, _) => return Some(None),
@@ -100,7 +100,7 @@ impl Parameters<'_> {
                 Ok(value) => return Some(Some(value)),
                 Err(error) => error.to_string(),
             },
-            (Some(_), Some(_)) => "must be there once only".to_owned(),
+            (Some(_), Some(_)) => "must be sent once".to_owned(),
         };
         self.problems.add(pointer(name), fault);
         None
@@ -109,8 +109,8 @@ impl Parameters<'_> {
     fn refuse_others(&self) {
         let mut seen = BTreeSet::new();
         for (name, _) in &self.pairs {
-            if !self.asked.contains(&name.as_ref()) && seen.insert(name) {
-                let message = format!("is not known here; known are: {}", listed(&self.asked));
+            if !self.known.contains(&name.as_ref()) && seen.insert(name) {
+                let message = format!("is unknown; known are: {}", listed(&self.known));
                 self.problems.add(pointer(name), message);
             }
         }
@@ -160,7 +160,7 @@ mod tests {
         let found = refused("text=a&te%78t=b&size=256&page=1&a~/b=2&page=3");
         let pointers: Vec<_> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
         assert_eq!(pointers, ["/query/text", "/query/size", "/query/page", "/query/a~0~1b"]);
-        assert_eq!(found[0].1, "must be there once only");
-        assert_eq!(found[2].1, "is not known here; known are: text and size");
+        assert_eq!(found[0].1, "must be sent once");
+        assert_eq!(found[2].1, "is unknown; known are: text and size");
     }
 }

@@ -1,4 +1,4 @@
-//! The id by which a request is found again: in its response, in the logs, in a bug report.
+//! The request id: in the response, the log and the trace.
 
 use std::{
     fmt,
@@ -22,7 +22,7 @@ pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 pub struct RequestId(String);
 
 impl RequestId {
-    /// Takes the caller's id when it is well formed, else makes one; a malformed id never reaches a log.
+    /// Returns the client's id when it is well formed, else a new one; a malformed id never reaches the log.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         headers
             .get(HEADER)

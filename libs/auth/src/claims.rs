@@ -1,4 +1,4 @@
-//! The claims of a token, and the rules about time that signer and verifier share.
+//! The claims of a token, and the limits of its lifetime.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -6,25 +6,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::Tenant;
 
-/// Issuer and audience: tokens of another system, or for another one, are not ours.
+/// The issuer of every token.
 pub(crate) const ISSUER: &str = "muster";
-/// See [`ISSUER`].
+/// The audience of every token.
 pub(crate) const AUDIENCE: &str = "muster";
-/// The longest life of a token.
+/// The longest lifetime of a token.
 pub(crate) const MAX_LIFETIME: Duration = Duration::from_hours(24);
-/// How far two clocks may be apart.
+/// The tolerated difference of clocks.
 pub(crate) const LEEWAY: Duration = Duration::from_secs(30);
 
-/// What a new token should say.
+/// The content of a new token.
 #[derive(Clone, Debug)]
 pub struct TokenRequest {
     /// Who calls.
     pub subject: String,
-    /// For which tenant.
+    /// The tenant whose data the caller may see.
     pub tenant: Tenant,
     /// What the caller may do.
     pub scopes: Vec<String>,
-    /// How long the token is good for, 24 hours at most.
+    /// The lifetime: 1 second to 24 hours.
     pub ttl: Duration,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Claims {
     pub(crate) jti: String,
 }
 
-/// Whom a token is for: one name or several (RFC 7519, section 4.1.3), of which ours has to be one.
+/// The audience: one name or several (RFC 7519, section 4.1.3), with ours among them.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Audience {
@@ -69,7 +69,7 @@ mod numeric_date {
 }
 
 impl Claims {
-    /// Returns whether the token was issued by now, for no longer than the policy allows.
+    /// Returns whether the token was issued by now, for [`MAX_LIFETIME`] at most.
     pub(crate) fn lifetime_is_acceptable(&self, now: Duration) -> bool {
         self.iat <= now + LEEWAY && self.exp.saturating_sub(self.iat) <= MAX_LIFETIME
     }

@@ -1,4 +1,4 @@
-//! Public keys as JSON (RFC 7517, RFC 8037), with one extension: the scopes that a key may grant.
+//! Public keys as JSON Web Keys (RFC 7517, RFC 8037), with one extension: the scopes that a key grants.
 
 use jsonwebtoken::DecodingKey;
 use serde::{Deserialize, Serialize};
@@ -13,36 +13,35 @@ pub struct Jwks {
     pub keys: Vec<Jwk>,
 }
 
-/// The public half of an Ed25519 key. Members that are not understood are ignored, as the RFC asks.
+/// The public half of an Ed25519 key. Unknown members are ignored, as the RFC requires.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Jwk {
     /// The key type, always `OKP`.
     pub kty: String,
     /// The curve, always `Ed25519`.
     pub crv: String,
-    /// The id by which tokens name the key.
+    /// The id of the key, which tokens have in their header.
     pub kid: String,
     /// The public key, base64url without padding.
     pub x: String,
-    /// The scopes that tokens of this key may carry; absent means any. Give every service key a list.
+    /// The scopes that the key grants; absent means any. Give every service key a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muster_scopes: Option<Vec<String>>,
-    /// When the key stops being trusted, in seconds since 1970; absent means never. A member that other
-    /// issuers use as well (`OpenID` Federation 1.0).
+    /// When the key expires, in seconds since 1970; absent means never (`OpenID` Federation 1.0).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exp: Option<u64>,
 }
 
-/// A key of a set that cannot verify our tokens: of another kind, for another use, or without what is needed.
+/// A key that cannot verify our tokens: it has another type or another use, or lacks a member.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("key `{kid}`: {problem}")]
 pub(crate) struct Unusable {
-    /// Its id, or its place in the set.
+    /// Its id, or its position in the set.
     kid: String,
     problem: String,
 }
 
-/// Reads a set, key by key: one that is of no use here says nothing against the others (RFC 7517, section 5).
+/// Reads a set key by key: an unusable key does not affect the others (RFC 7517, section 5).
 pub(crate) fn read_set(json: &str) -> Result<Vec<Result<Jwk, Unusable>>, AuthError> {
     #[derive(Deserialize)]
     struct Set {
@@ -64,12 +63,12 @@ fn read(place: usize, key: Value) -> Result<Result<Jwk, Unusable>, AuthError> {
     Ok(jwk.map_err(|problem| Unusable { kid, problem }))
 }
 
-/// Of the kinds of keys that have a public half, whatever their use: this one is not public any more.
+/// Returns whether the key is an asymmetric one with its private member.
 fn is_private(key: &Value) -> bool {
     matches!(key["kty"].as_str(), Some("OKP" | "EC" | "RSA")) && !key["d"].is_null()
 }
 
-/// Returns why the key is none that verifies signatures of Ed25519; members that say nothing about it may be absent.
+/// Returns why the key cannot verify Ed25519 signatures. `use`, `alg` and `key_ops` are optional.
 fn other_purpose(key: &Value) -> Option<String> {
     if key["kty"] != "OKP" || key["crv"] != "Ed25519" {
         return Some("kty must be OKP and crv Ed25519".to_owned());
@@ -94,18 +93,18 @@ impl Jwk {
         Self { kty: "OKP".to_owned(), crv: "Ed25519".to_owned(), kid, x, muster_scopes, exp: None }
     }
 
-    /// Returns the key with an end, in seconds since 1970.
+    /// Sets when the key expires, in seconds since 1970.
     #[must_use]
     pub fn expiring_at(self, exp: u64) -> Self {
         Self { exp: Some(exp), ..self }
     }
 
-    /// Returns whether the key is no longer trusted at this time, in seconds since 1970.
+    /// Returns whether the key has expired at this time, in seconds since 1970.
     pub(crate) fn has_expired(&self, now: u64) -> bool {
         self.exp.is_some_and(|exp| exp <= now)
     }
 
-    /// Returns the key for verification, or what is wrong with it.
+    /// Returns the key for verification, or its fault.
     pub(crate) fn decoding_key(&self) -> Result<DecodingKey, Unusable> {
         let unusable = |problem: &str| Unusable { kid: self.kid.clone(), problem: problem.to_owned() };
         let key =
@@ -117,8 +116,8 @@ impl Jwk {
         Ok(DecodingKey::from_ed_der(&key))
     }
 
-    /// Returns whether tokens of this key may carry the scope.
-    pub(crate) fn may_grant(&self, scope: &str) -> bool {
+    /// Returns whether the key grants the scope.
+    pub(crate) fn grants(&self, scope: &str) -> bool {
         self.muster_scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|granted| granted == scope))
     }
 }

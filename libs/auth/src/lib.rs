@@ -8,18 +8,16 @@ mod jwk;
 mod metrics;
 mod principal;
 mod signing;
-mod tenant;
 mod verifier;
 
 pub use claims::TokenRequest;
 pub use error::{AuthError, Rejection};
 pub use jwk::{Jwk, Jwks};
-pub use principal::Principal;
+pub use principal::{InvalidTenant, Principal, Tenant};
 pub use signing::SigningKey;
-pub use tenant::{InvalidTenant, Tenant};
 pub use verifier::Verifier;
 
-/// What a service has to be told about its callers.
+/// The settings of token verification.
 #[derive(Clone, Debug, clap::Args)]
 // clap names a group after the type, and every crate has a `Config`; and it would take this text for that of the program.
 #[group(skip)]

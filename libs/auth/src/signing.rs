@@ -1,4 +1,4 @@
-//! The private half of a key, and the tokens it makes.
+//! Signs tokens with a private key.
 
 use std::{fmt, time::Duration};
 
@@ -31,7 +31,7 @@ struct PrivateJwk {
 }
 
 impl SigningKey {
-    /// Makes a new key.
+    /// Generates a key.
     pub fn generate(kid: impl Into<String>) -> Self {
         Self { kid: kid.into(), key: ed25519_dalek::SigningKey::from_bytes(&rand::random()) }
     }
@@ -69,12 +69,12 @@ impl SigningKey {
         &self.kid
     }
 
-    /// Returns the public half, limited to the scopes that tokens of this key may carry.
+    /// Returns the public half, which grants these scopes; `None` means any.
     pub fn public_jwk(&self, scopes: Option<Vec<String>>) -> Jwk {
         Jwk::public(self.kid.clone(), encode_key(self.key.verifying_key().as_bytes()), scopes)
     }
 
-    /// Makes a token that is good from now on.
+    /// Signs a token that is valid from now on.
     pub fn sign(&self, request: &TokenRequest) -> Result<String, AuthError> {
         if request.ttl.as_secs() == 0 || request.ttl > MAX_LIFETIME {
             return Err(AuthError::Lifetime);
@@ -93,7 +93,7 @@ impl SigningKey {
         })
     }
 
-    /// Signs claims as they are; only tests have a reason to sign others than [`SigningKey::sign`] makes.
+    /// Signs these claims; tests sign invalid ones.
     pub(crate) fn sign_claims(&self, claims: &impl Serialize) -> Result<String, AuthError> {
         let der = self.key.to_pkcs8_der().expect("an Ed25519 key always has a PKCS #8 form");
         let header = Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::EdDSA) };

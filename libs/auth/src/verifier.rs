@@ -1,4 +1,4 @@
-//! The check of a token. Everything about it is decided here; the token only gets to fail.
+//! Verifies tokens. The token chooses nothing: algorithm, issuer and audience are fixed here.
 
 use std::{collections::HashMap, fs, path::Path, sync::Arc, time::Duration};
 
@@ -12,13 +12,13 @@ use crate::{
     metrics,
 };
 
-/// No token of ours comes near this, and parsing what is longer is work for nothing.
+/// The longest token, which bounds the cost of parsing one.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// The prefix of key ids that are made for one machine and kept beside the code.
+/// The prefix of the ids of development keys, which production refuses.
 const DEVELOPMENT_PREFIX: &str = "local-development";
 
-/// Knows the keys and checks tokens against them. Cloning is cheap.
+/// Verifies tokens with the keys of a set. Cloning is cheap.
 #[derive(Clone)]
 pub struct Verifier {
     keys: Arc<HashMap<String, Key>>,
@@ -51,10 +51,10 @@ impl Verifier {
         Self::from_json(&json, environment)
     }
 
-    /// Reads the keys of a JWK Set. A key of no use here is passed over with a warning in the log.
+    /// Reads the keys of a JWK Set. An unusable key is skipped with a warning in the log.
     ///
     /// # Errors
-    /// The set has no usable key, an ambiguous one, a private one, or one that is not meant for this environment.
+    /// The set has no usable key, a key id twice, a private key, or in production a development key.
     pub fn from_json(json: &str, environment: Environment) -> Result<Self, AuthError> {
         Self::of(jwk::read_set(json)?, environment)
     }
@@ -69,13 +69,13 @@ impl Verifier {
             return Err(AuthError::NoKeys);
         }
         let mut keys = HashMap::with_capacity(candidates.len());
-        let mut passed_over = Vec::new();
+        let mut skipped = Vec::new();
         for candidate in candidates {
             let Key { jwk, decoding } = match candidate.and_then(Key::new) {
                 Ok(key) => key,
                 Err(unusable) => {
-                    tracing::warn!(reason = %unusable, "a key of the JWK Set is passed over");
-                    passed_over.push(unusable.to_string());
+                    tracing::warn!(reason = %unusable, "a key of the JWK Set is skipped");
+                    skipped.push(unusable.to_string());
                     continue;
                 }
             };
@@ -91,12 +91,12 @@ impl Verifier {
             }
         }
         if keys.is_empty() {
-            return Err(AuthError::NoUsableKey(passed_over.join("; ")));
+            return Err(AuthError::NoUsableKey(skipped.join("; ")));
         }
         Ok(Self { keys: Arc::new(keys) })
     }
 
-    /// Checks a token and returns who presented it.
+    /// Verifies a token and returns its principal.
     pub fn verify(&self, token: &str) -> Result<Principal, Rejection> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Rejection::TooLong);
@@ -117,7 +117,7 @@ impl Verifier {
             return Err(Rejection::Lifetime);
         }
         let scopes = claims.scopes();
-        if let Some(scope) = scopes.iter().find(|scope| !key.jwk.may_grant(scope)) {
+        if let Some(scope) = scopes.iter().find(|scope| !key.jwk.grants(scope)) {
             return Err(Rejection::ScopeNotGranted { kid: key.jwk.kid.clone(), scope: scope.clone() });
         }
         Ok(Principal { subject: claims.sub, tenant: claims.tenant, scopes })

@@ -3,7 +3,7 @@
 mod concurrency;
 mod quota;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     Error, HttpRequest, Route,
@@ -134,12 +134,6 @@ impl Admission {
              Send the same request again after the time in Retry-After."
         );
         ApiError::new(Code::QuotaExceeded, message).with_retry_after(wait)
-    }
-}
-
-impl fmt::Debug for Admission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admission").field("config", &self.0.config).finish_non_exhaustive()
     }
 }
 

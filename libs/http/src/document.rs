@@ -54,7 +54,8 @@ fn require_conditions(operations: &[Operation]) {
         let reads = operation.methods().all(|method| method.is_safe());
         assert!(
             reads || operation.is_conditional(),
-            "{operation:?}: GET has an ETag, so this takes If-Match and may answer precondition_failed"
+            "{}: GET has an ETag, so this takes If-Match and may answer precondition_failed",
+            operation.path
         );
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     rc::Rc,
 };
 
@@ -233,22 +232,6 @@ pub(crate) fn by_header(operations: &[Operation]) -> BTreeMap<&str, Vec<&Operati
         }
     }
     by_header
-}
-
-impl fmt::Debug for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Operation")
-            .field("path", &self.path)
-            .field("methods", &self.methods().collect::<Vec<_>>())
-            .field("access", &self.access)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for OperationBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("OperationBuilder").field(&self.0).finish()
-    }
 }
 
 fn has_query(described: &Described) -> bool {

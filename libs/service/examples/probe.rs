@@ -1,4 +1,4 @@
-//! A service small enough to read at once. The tests of this crate start it, ask it, and end it.
+//! A minimal service for the tests of this crate.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -16,26 +16,26 @@ struct Config {
     service: service::Config,
     #[command(flatten)]
     telemetry: telemetry::Config,
-    /// What goes wrong.
-    #[arg(long, env = "PROBE_TROUBLE", value_enum, default_value_t)]
-    trouble: Trouble,
+    /// The failure to provoke.
+    #[arg(long, env = "PROBE_FAILURE", value_enum, default_value_t)]
+    failure: Failure,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, ValueEnum)]
-enum Trouble {
+enum Failure {
     #[default]
     None,
     /// `build` fails.
     Build,
     /// `build` never returns.
     BuildHangs,
-    /// The worker fails when `/fail` is asked for.
+    /// The worker fails when `/fail` is requested.
     WorkerFails,
-    /// The worker panics then.
+    /// The worker panics on `/fail`.
     WorkerPanics,
-    /// The worker returns then.
+    /// The worker returns on `/fail`.
     WorkerReturns,
-    /// The worker does not stop when told to.
+    /// The worker does not stop when cancelled.
     WorkerHangs,
 }
 
@@ -53,11 +53,11 @@ fn main() -> ExitCode {
     service::main(ServiceInfo { name: "probe", version: env!("CARGO_PKG_VERSION") }, build)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a program for tests, whose routes nobody documents")]
+#[expect(clippy::disallowed_methods, reason = "a program for tests, without a documented API")]
 async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
-    match config.trouble {
-        Trouble::Build => bail!("the probe was asked to fail"),
-        Trouble::BuildHangs => std::future::pending().await,
+    match config.failure {
+        Failure::Build => bail!("the probe fails on request"),
+        Failure::BuildHangs => std::future::pending().await,
         _ => {}
     }
     runtime.readiness().add("always", || async { Ok(()) }.boxed());
@@ -68,8 +68,8 @@ async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
     let failing = Arc::clone(&fail);
     runtime.spawn_worker("ticker", |stop| async move {
         tokio::select! {
-            () = stop.cancelled(), if config.trouble != Trouble::WorkerHangs => Ok(()),
-            () = failing.notified() => end_by_itself(config.trouble),
+            () = stop.cancelled(), if config.failure != Failure::WorkerHangs => Ok(()),
+            () = failing.notified() => end_by_itself(config.failure),
         }
     });
     runtime.serve_http(move |api| {
@@ -84,10 +84,10 @@ async fn fail_worker(fail: web::Data<Notify>) -> HttpResponse {
     HttpResponse::NoContent().finish()
 }
 
-fn end_by_itself(trouble: Trouble) -> anyhow::Result<()> {
-    assert!(trouble != Trouble::WorkerPanics, "the worker was asked to panic");
-    if trouble == Trouble::WorkerFails {
-        bail!("the worker was asked to fail");
+fn end_by_itself(failure: Failure) -> anyhow::Result<()> {
+    assert!(failure != Failure::WorkerPanics, "the worker panics on request");
+    if failure == Failure::WorkerFails {
+        bail!("the worker fails on request");
     }
     Ok(())
 }

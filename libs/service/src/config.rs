@@ -6,7 +6,7 @@ use anyhow::ensure;
 use clap::Args;
 use telemetry::Environment;
 
-/// Gives access to the settings that starting and stopping need.
+/// The settings that starting and stopping need.
 pub trait HasConfig {
     /// Returns the settings of the process.
     fn service(&self) -> &Config;
@@ -23,7 +23,7 @@ pub struct Config {
     #[command(flatten)]
     pub(crate) tls: tls::Config,
 
-    /// Where this process runs. Forgotten, it is production, which refuses what only a laptop may have.
+    /// Where this process runs. The default is production, which refuses development settings.
     #[arg(long, env = "ENVIRONMENT", value_enum, default_value = "production")]
     pub environment: Environment,
 
@@ -35,12 +35,12 @@ pub struct Config {
     #[arg(long, env = "ADMIN_ADDR", value_name = "IP:PORT")]
     pub admin_addr: SocketAddr,
 
-    /// How long to go on accepting after readiness has turned false: longer than load balancers take to notice.
+    /// How long to accept requests after readiness is off: longer than load balancers take to notice.
     #[arg(long, env = "SHUTDOWN_DELAY_MS", value_name = "MS", default_value_t = 0)]
     pub shutdown_delay_ms: u64,
 
-    /// How long requests and workers may take to finish. Longer than a request, and shorter than the grace period of
-    /// whatever runs the process, less the shutdown delay and three seconds.
+    /// How long requests and workers may take to finish: longer than a request, and shorter than the grace period of the supervisor minus the
+    /// shutdown delay and three seconds.
     #[arg(long, env = "DRAIN_TIMEOUT_MS", value_name = "MS", default_value_t = 20_000)]
     pub drain_timeout_ms: u64,
 
@@ -50,7 +50,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Checks the rules that concern more than one setting.
+    /// Checks the rules about several settings.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         ensure!(
             self.environment == Environment::Local || self.fail_points.is_none(),

@@ -1,11 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
-mod descriptors;
 mod migrate;
+mod open_files;
 mod runtime;
 mod shutdown;
-mod signals;
 mod workers;
 
 use std::{
@@ -24,15 +23,12 @@ use tls::Trust;
 pub use config::{Config, HasConfig};
 pub use runtime::Runtime;
 
-use crate::{
-    shutdown::{Cause, Ending},
-    signals::Signals,
-};
+use crate::shutdown::{Cause, Ending, Signals};
 
-/// How long the threads of the runtime may take to end when everything that matters is done.
+/// The timeout for the threads of the runtime to end after shutdown.
 const THREADS_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Runs a service from its first setting to its exit code. `build` puts it together; when it returns, the service is up.
+/// Runs a service: reads the settings, calls `build`, waits for a reason to stop, shuts down. The service is up when `build` returns.
 pub fn main<C, B>(info: ServiceInfo, build: B) -> ExitCode
 where
     C: Parser + HasConfig,
@@ -45,16 +41,16 @@ where
     block_on(run(info, config, build))
 }
 
-/// [`main`] for a service with a database: called as `NAME migrate`, it brings the schemas up to date instead, and ends.
+/// [`main`] for a service with a database. Called as `NAME migrate`, it only migrates the schemas and exits.
 pub fn main_with_schemas<C, B>(info: ServiceInfo, schemas: &'static [Schema], build: B) -> ExitCode
 where
     C: Parser + HasConfig,
     B: AsyncFnOnce(C, &mut Runtime) -> anyhow::Result<()>,
 {
-    if migrate::is_asked_for() { migrate::main(info, schemas) } else { main(info, build) }
+    if migrate::is_requested() { migrate::main(info, schemas) } else { main(info, build) }
 }
 
-/// Runs to the end, on a runtime that ends with it. An error is one from before there was a log.
+/// Runs a program on its own runtime. An error is one from before the log existed.
 fn block_on(program: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -67,7 +63,7 @@ fn block_on(program: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode
     code
 }
 
-/// Fails only before there is a log to write the failure to.
+/// Fails only before the log exists.
 async fn run<C, B>(info: ServiceInfo, config: C, build: B) -> anyhow::Result<ExitCode>
 where
     C: HasConfig,
@@ -95,7 +91,7 @@ where
 {
     let settings = config.service().clone();
     settings.check()?;
-    let connections_per_worker = descriptors::connections_per_worker(settings.http.workers())?;
+    let connections_per_worker = open_files::connections_per_worker(settings.http.workers())?;
     if let Some(specification) = &settings.fail_points {
         fail_point::arm(specification).with_context(|| format!("{} is wrong", fail_point::VARIABLE))?;
     }
@@ -131,7 +127,7 @@ enum Started {
     Interrupted,
 }
 
-/// Builds the service, unless it is asked to stop meanwhile.
+/// Builds the service, unless a signal arrives first.
 async fn start<C, B>(
     config: C,
     build: B,
@@ -144,7 +140,7 @@ where
     tokio::select! {
         built = build(config, runtime) => built.map(|()| Started::Up),
         signal = signals.next() => {
-            tracing::info!(signal, "asked to stop during start-up");
+            tracing::info!(signal, "signal received during start-up, shutting down");
             Ok(Started::Interrupted)
         }
     }
@@ -154,9 +150,9 @@ fn log_failed_start(error: &anyhow::Error) {
     tracing::error!(error = format!("{error:#}"), "start-up failed");
 }
 
-/// Settings are wrong, or help was asked for; clap knows which, and writes to the right stream.
+/// Prints an error of the settings, or the help text.
 fn wrong_settings(error: &clap::Error) -> ExitCode {
-    // A closed standard error leaves nobody to tell.
+    // A failure to write to standard error cannot be reported.
     drop(error.print());
     if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }

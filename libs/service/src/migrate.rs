@@ -1,4 +1,4 @@
-//! What a service does when it is called as `NAME migrate`: the job that a cluster runs before a new version.
+//! `NAME migrate`: migrates the database as a job, which a cluster runs before a new version.
 
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use crate::{Ending, block_on, log_failed_start, shutdown::FLUSH_TIMEOUT, wrong_s
 
 const COMMAND: &str = "migrate";
 
-/// Brings the schema of the service up to date, and ends. It waits for a database that cannot be reached.
+/// Migrates the schema of the service and exits. Waits for a database that is down.
 #[derive(Debug, Parser)]
 struct Config {
     #[command(flatten)]
@@ -22,12 +22,12 @@ struct Config {
     database: pg::Config,
 }
 
-/// Whether this process was started as `NAME migrate`.
-pub(crate) fn is_asked_for() -> bool {
+/// Returns whether this process was started as `NAME migrate`.
+pub(crate) fn is_requested() -> bool {
     std::env::args_os().nth(1).is_some_and(|argument| argument == COMMAND)
 }
 
-/// Needs the database and nothing else, so that the job holds no other secret of the service.
+/// Reads the settings of the database only, so the job needs no other secret of the service.
 pub(crate) fn main(info: ServiceInfo, schemas: &'static [Schema]) -> ExitCode {
     match Config::try_parse_from(std::env::args_os().skip(1)) {
         Ok(config) => block_on(run(info, config, schemas)),
@@ -58,7 +58,7 @@ async fn migrate(
     trust: &Trust,
     schemas: &[Schema],
 ) -> Result<(), pg::Error> {
-    // The settings are those of the service, which may wait for this very process.
+    // The service can have `await`, which would wait for this process.
     database.database_migrations = Migrations::Apply;
     let pool = pg::connect(&database, trust, info.name)?;
     pg::migrate(&pool, schemas).await

@@ -1,4 +1,4 @@
-//! What a service is made of while it runs.
+//! The parts of a running service.
 
 use std::{future::Future, net::SocketAddr};
 
@@ -10,9 +10,13 @@ use telemetry::Readiness;
 use tls::Trust;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, shutdown::Cause, signals::Signals, workers::Workers};
+use crate::{
+    Config,
+    shutdown::{Cause, Signals},
+    workers::Workers,
+};
 
-/// The parts of a running service. `build` adds them; stopping takes them apart in the one right order.
+/// The parts of a running service: `build` adds them, and shutdown stops them in a fixed order.
 pub struct Runtime {
     pub(crate) config: Config,
     trust: Trust,
@@ -48,13 +52,13 @@ impl Runtime {
         &self.readiness
     }
 
-    /// Returns the authorities that may vouch for the servers which this process connects to.
+    /// Returns the certificate authorities for outbound connections.
     pub fn trust(&self) -> &Trust {
         &self.trust
     }
 
-    /// Starts a worker. It runs until its token is cancelled, then finishes what it has in hand and returns.
-    /// If it returns, fails or panics before that, the whole service shuts down and exits with 1.
+    /// Starts a worker. When its token is cancelled, it finishes its current work and returns. If it returns, fails or panics before that, the
+    /// service shuts down and exits with 1.
     pub fn spawn_worker<F, Fut>(&mut self, name: &'static str, worker: F)
     where
         F: FnOnce(CancellationToken) -> Fut,
@@ -63,8 +67,8 @@ impl Runtime {
         self.workers.spawn(name, worker);
     }
 
-    /// States whether people reach the API over TLS: then responses tell browsers to come back over nothing else (HSTS). To be
-    /// called before [`serve_http`](Self::serve_http).
+    /// Sets whether clients reach the API over TLS: responses then have `Strict-Transport-Security`. Call it before
+    /// [`serve_http`](Self::serve_http).
     pub fn reached_over_tls(&mut self, yes: bool) {
         self.strict_transport = yes;
     }
@@ -85,12 +89,12 @@ impl Runtime {
         Ok(())
     }
 
-    /// Registers what is to be done when requests and workers are finished, such as closing a pool.
+    /// Registers an action for the end of shutdown, after requests and workers, such as closing a pool.
     pub fn on_stop(&mut self, name: &'static str, action: impl Future<Output = ()> + Send + 'static) {
         self.on_stop.push((name, Box::pin(action)));
     }
 
-    /// Says, to probers and in the log, that the service is up.
+    /// Sets readiness and logs the addresses.
     pub(crate) fn announce(&self, admin: SocketAddr) {
         self.readiness.set_started();
         let api = self.api.as_ref().map(|api| tracing::field::display(api.address()));
@@ -108,22 +112,13 @@ impl Runtime {
         };
         let (part, error) = tokio::select! {
             signal = signals.next() => {
-                tracing::info!(signal, "asked to stop");
+                tracing::info!(signal, "signal received, shutting down");
                 return Cause::Signal;
             }
             end = self.workers.first_end() => end,
             error = api_ended => ("http", error),
         };
-        tracing::error!(part, error = format!("{error:#}"), "a part ended by itself; the service stops");
+        tracing::error!(part, error = format!("{error:#}"), "a part of the service ended; shutting down");
         Cause::Failure
-    }
-}
-
-impl std::fmt::Debug for Runtime {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime")
-            .field("config", &self.config)
-            .field("api", &self.api)
-            .finish_non_exhaustive()
     }
 }

@@ -1,37 +1,37 @@
-//! The one order in which a service stops.
-//!
-//! Traffic goes away first, then the requests that are there, then the workers, then what all of them used. Each step is
-//! logged, and all of them together are bounded.
+//! Graceful shutdown: readiness off, drain requests, stop workers, release resources. Each step is logged, and all together have a timeout.
 
-use std::{process::ExitCode, time::Duration};
+use std::{io, process::ExitCode, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, timeout_at},
+};
 
-use crate::{Runtime, signals::Signals};
+use crate::Runtime;
 
-/// How long the last spans may take to leave.
+/// The timeout for sending the last spans.
 pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Time for a response on its way when its handler used the whole deadline.
+/// The time to send a response whose handler used its whole deadline.
 const RESPONSE_MARGIN: Duration = Duration::from_secs(1);
 
 /// Why a service stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// It was asked to.
+    /// A signal.
     Signal,
-    /// A part of it failed.
+    /// A part of the service failed.
     Failure,
 }
 
 /// How a service ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// Asked to, with everything finished.
+    /// After a signal, with everything finished.
     Clean,
     /// Something failed or was cut off.
     Failed,
-    /// Asked to twice: nothing more is waited for.
+    /// After a second signal, without waiting.
     AtOnce,
 }
 
@@ -44,7 +44,7 @@ impl Ending {
     }
 }
 
-/// Stops a service; a second signal cuts that short.
+/// Stops a service. A second signal ends it at once.
 pub(crate) async fn stop(runtime: Runtime, cause: Cause, signals: &mut Signals) -> Ending {
     tokio::select! {
         drained = drain(runtime) => {
@@ -52,7 +52,7 @@ pub(crate) async fn stop(runtime: Runtime, cause: Cause, signals: &mut Signals) 
             if drained && cause == Cause::Signal { Ending::Clean } else { Ending::Failed }
         }
         signal = signals.next() => {
-            tracing::warn!(signal, "asked to stop again; ending at once");
+            tracing::warn!(signal, "second signal; ending at once");
             Ending::AtOnce
         }
     }
@@ -74,7 +74,7 @@ async fn drain(mut runtime: Runtime) -> bool {
 
 async fn finish_requests(runtime: &mut Runtime) -> bool {
     let Some(api) = runtime.api.take() else { return true };
-    // No handler outlasts its deadline, so a longer wait would only take time from the workers.
+    // No handler outlasts its deadline, so a longer wait would only reduce the time of the workers.
     let limit = (runtime.config.http.request_timeout() + RESPONSE_MARGIN).min(runtime.config.drain_timeout());
     let finished = api.stop(limit).await;
     if finished {
@@ -96,7 +96,7 @@ async fn finish_workers(runtime: &mut Runtime, deadline: Instant) -> bool {
     false
 }
 
-/// Last registered, first released: what came later can depend on what was there.
+/// Releases the last registered resource first: it can depend on earlier ones.
 async fn release_resources(runtime: &mut Runtime, deadline: Instant) -> bool {
     let mut complete = true;
     while let Some((resource, action)) = runtime.on_stop.pop() {
@@ -108,4 +108,26 @@ async fn release_resources(runtime: &mut Runtime, deadline: Instant) -> bool {
         }
     }
     complete
+}
+
+/// SIGTERM and SIGINT.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Replaces the default action of both, which ends the process.
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next signal and returns its name.
+    pub(crate) async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The long-running tasks of a service: none of them may end unless told to.
+//! The long-running tasks of a service. A worker that ends before shutdown is a failure of the service.
 
 use std::future::Future;
 
@@ -28,21 +28,21 @@ impl Workers {
         self.running.push(Box::pin(async move { (name, task.await) }));
     }
 
-    /// Waits until one ends by itself, and says how; waits forever when there is none.
+    /// Waits until a worker ends before shutdown, and returns the reason. Never returns without workers.
     pub(crate) async fn first_end(&mut self) -> (&'static str, anyhow::Error) {
         match self.running.next().await {
-            Some((name, Ok(Ok(())))) => (name, anyhow!("it returned although nobody told it to stop")),
-            Some((name, end)) => (name, failure(end).unwrap_or_else(|| anyhow!("it ended"))),
+            Some((name, Ok(Ok(())))) => (name, anyhow!("the worker returned before shutdown")),
+            Some((name, end)) => (name, failure(end).unwrap_or_else(|| anyhow!("the worker ended"))),
             None => std::future::pending().await,
         }
     }
 
-    /// Tells all of them to stop.
+    /// Cancels the token of every worker.
     pub(crate) fn cancel(&self) {
         self.stop.cancel();
     }
 
-    /// Waits until all have stopped; logs those that fail meanwhile, and returns whether none did.
+    /// Waits until all have stopped, and returns whether none failed.
     pub(crate) async fn finished(&mut self) -> bool {
         let mut clean = true;
         while let Some((worker, end)) = self.running.next().await {
@@ -57,7 +57,7 @@ impl Workers {
         clean
     }
 
-    /// Ends those that are still running, at their next await, and returns how many those are.
+    /// Aborts the running workers at their next await, and returns their number.
     pub(crate) fn abort(&self) -> usize {
         self.abort.iter().for_each(AbortHandle::abort);
         self.running.len()

@@ -1,4 +1,4 @@
-//! The admin port: metrics, liveness and readiness, apart from the API so that clients never reach them.
+//! The admin port: metrics, liveness and readiness, separate from the API.
 
 use std::{
     io,
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::{Readiness, task};
 
-/// How long the admin server waits for its own last answer.
+/// How long the admin server waits for its last response.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The running admin server.
@@ -28,7 +28,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Binds the port and serves `/metrics`, `/live` and `/ready` on it, inside the current tokio runtime.
+    /// Binds the port and serves `/metrics`, `/live` and `/ready`, on the current tokio runtime.
     pub fn start(address: SocketAddr, readiness: Readiness) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
@@ -61,7 +61,7 @@ impl Admin {
     }
 }
 
-/// A path that is read with `GET`, and so with `HEAD` (RFC 9110, section 9.1), and with nothing else.
+/// A path with `GET` and `HEAD` (RFC 9110, section 9.1) only.
 fn page<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args, Output = HttpResponse>,

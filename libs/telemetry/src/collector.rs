@@ -1,4 +1,4 @@
-//! The HTTP client that carries spans to the collector.
+//! The HTTP client that sends spans to the collector.
 
 use std::{
     env,
@@ -12,26 +12,26 @@ use anyhow::{Context as _, ensure};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use tls::{Failure, Trust};
 
-/// Where the SDK looks for the endpoint, and for how long a request may take, in milliseconds: the first that is set counts.
+/// The variables of the endpoint and of the timeout (in milliseconds); the first one that is set counts.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const TIMEOUTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
 
 /// The default of the specification: <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The SDK would make a client of its own, with other authorities than ours.
+/// A client that trusts our certificate authorities; the SDK's own client would not.
 #[derive(Debug)]
 pub(crate) struct Collector {
     client: reqwest::Client,
     cause: Cause,
 }
 
-/// Why the last request failed. The SDK reports "network error" and keeps the cause for itself. Clones share it.
+/// Why the last request failed: the SDK reports "network error" only. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cause(Arc<Mutex<Option<String>>>);
 
 impl Cause {
-    /// Returns it, once.
+    /// Takes the cause.
     pub(crate) fn take(&self) -> Option<String> {
         self.0.lock().expect("no panic under this lock").take()
     }
@@ -46,15 +46,16 @@ impl Collector {
     pub(crate) fn new(trust: &Trust) -> anyhow::Result<Self> {
         if let Some((variable, endpoint)) = first_set(&ENDPOINTS) {
             let known = ["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme));
-            ensure!(known, "{variable} is {endpoint}, but OTLP goes over http:// or https://; correct it");
+            ensure!(known, "{variable} is {endpoint}; set a URL with http:// or https://");
         }
         let timeout = first_set(&TIMEOUTS).and_then(|(_, millis)| millis.parse().ok());
         let timeout = timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
-        let client = trust.http().timeout(timeout).build().context("no HTTP client for spans can be made")?;
+        let client =
+            trust.http().timeout(timeout).build().context("cannot make the HTTP client for spans")?;
         Ok(Self { client, cause: Cause::default() })
     }
 
-    /// Where it says why a request failed.
+    /// Returns the cause of failures, shared with this client.
     pub(crate) fn cause(&self) -> Cause {
         self.cause.clone()
     }

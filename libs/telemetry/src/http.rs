@@ -1,4 +1,4 @@
-//! One span and one measurement for each request, whatever becomes of it.
+//! Middleware that gives each request a server span and measures it.
 
 use std::time::Instant;
 
@@ -16,12 +16,12 @@ use crate::{
     semconv, trace,
 };
 
-/// The status that a request is counted under when its client went away before there was a response.
+/// The status label of a request whose client disconnected before the response.
 const CLIENT_CLOSED_REQUEST: &str = "499";
 
 /// Shows the series of a route at zero before its first request.
 ///
-/// A rule can then tell "none failed" from "not measured", and the first failure is an increase from zero, which Prometheus would not see in a series that begins with it.
+/// A rule can then distinguish "no failures" from "not measured", and Prometheus sees the first failure as an increase.
 pub fn expect_requests(method: &str, route: &str, statuses: &[&str]) {
     for status in statuses {
         REQUEST_DURATION.with_label_values(&[method, route, status]);
@@ -82,7 +82,7 @@ fn server_span(method: &'static str, route: Option<&str>) -> Span {
     )
 }
 
-/// A server span is an error when the server failed; a client's mistake is not one (semantic conventions for HTTP).
+/// Only a 5xx makes a server span an error (semantic conventions for HTTP).
 fn record_status(span: &Span, status: StatusCode) {
     span.record(semconv::HTTP_RESPONSE_STATUS_CODE, status.as_u16());
     if status.is_server_error() {
@@ -91,7 +91,7 @@ fn record_status(span: &Span, status: StatusCode) {
     }
 }
 
-/// Clients can send any text as a method, and a label must not take any text.
+/// Bounds the label: clients can send any text as a method.
 fn known_method(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
@@ -105,7 +105,7 @@ fn known_method(method: &Method) -> &'static str {
     }
 }
 
-/// Measures on drop, so that a request whose client went away is counted too.
+/// Measures on drop, so that a request of a disconnected client is counted too.
 struct Measurement {
     method: &'static str,
     route: Option<String>,

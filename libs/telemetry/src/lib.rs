@@ -7,10 +7,8 @@ mod http;
 mod log;
 pub mod metrics;
 mod otlp;
-mod panic;
 mod queue;
 mod readiness;
-pub mod semconv;
 mod standard;
 pub mod task;
 pub mod trace;
@@ -29,7 +27,15 @@ pub use config::{Config, Environment, LogFormat};
 pub use http::{expect_requests, request_telemetry};
 pub use readiness::{Readiness, Report, Status};
 
-/// Names a service in its logs, spans and metrics.
+/// Attribute names of OpenTelemetry's semantic conventions, for fields of spans: `{ semconv::MESSAGING_SYSTEM } = semconv::KAFKA`.
+pub mod semconv {
+    pub use opentelemetry_semantic_conventions::attribute::*;
+
+    /// The value of [`MESSAGING_SYSTEM`] for Kafka.
+    pub const KAFKA: &str = "kafka";
+}
+
+/// The name and version of a service, for logs, spans and metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceInfo {
     /// The name of the service.
@@ -45,9 +51,9 @@ pub struct Telemetry {
     provider: Option<SdkTracerProvider>,
 }
 
-/// Installs logs, traces, metrics and the panic hook, once, inside the runtime that will outlive all others.
+/// Installs logs, traces, metrics and the panic hook. Call it once per process, on the runtime that lives longest.
 ///
-/// `trust` has the authorities that may vouch for the collector of spans.
+/// `trust` has the certificate authorities for the connection to the collector.
 pub fn init(info: ServiceInfo, config: &Config, trust: &Trust) -> anyhow::Result<Telemetry> {
     let mut settings = standard::Settings::read(config);
     let provider = otlp::provider(info, &mut settings, trust);
@@ -68,16 +74,16 @@ pub fn init(info: ServiceInfo, config: &Config, trust: &Trust) -> anyhow::Result
     for warning in settings.warnings {
         tracing::warn!(warning, "a setting of OpenTelemetry is ignored");
     }
-    panic::install_hook();
+    log::install_panic_hook();
     metrics::show(info);
     Ok(Telemetry { provider })
 }
 
 impl Telemetry {
-    /// Sends the spans that are still queued, for no longer than the timeout.
+    /// Sends the queued spans, within the timeout.
     pub async fn shutdown(self, timeout: Duration) {
         let Some(provider) = self.provider else { return };
-        // The SDK blocks until the exporter is done, so this needs a thread of its own.
+        // The SDK blocks until the export is finished.
         let flush = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(timeout));
         let outcome = match tokio::time::timeout(timeout, flush).await {
             Ok(Ok(sent)) => sent.map_err(|error| error.to_string()),
@@ -90,8 +96,7 @@ impl Telemetry {
     }
 }
 
-/// Keeps out of the traces what would feed on itself (the exporter's client), what says nothing, and spans that
-/// last as long as the process.
+/// Omits from traces the exporter's own client (its spans would cause more exports), and spans that last as long as the process.
 fn span_filter() -> Targets {
     Targets::new().with_default(LevelFilter::INFO).with_targets(
         ["hyper", "hyper_util", "h2", "tower", "reqwest", "opentelemetry", task::TARGET]

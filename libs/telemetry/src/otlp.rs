@@ -1,4 +1,4 @@
-//! The way of a finished span out of the process.
+//! The export of finished spans as OTLP over HTTP.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -25,9 +25,9 @@ use crate::{
     standard::{Exporter, Settings},
 };
 
-/// Makes the provider of tracers: none at all when tracing is off, one that sends nothing when nobody listens.
+/// Makes the provider of tracers: `None` when tracing is off, one without an exporter for `OTEL_TRACES_EXPORTER=none`.
 ///
-/// An exporter that cannot be made is one of the warnings: traces are not worth an outage.
+/// A failure to make the exporter is a warning, and does not end the process.
 pub(crate) fn provider(
     info: ServiceInfo,
     settings: &mut Settings,
@@ -45,14 +45,16 @@ pub(crate) fn provider(
     Some(match processor(settings.schedule_delay, trust) {
         Ok(processor) => provider.with_span_processor(processor).build(),
         Err(error) => {
-            settings.warnings.push(format!("no span is sent, check OTEL_EXPORTER_OTLP_ENDPOINT: {error:#}"));
+            settings
+                .warnings
+                .push(format!("no spans are sent, check OTEL_EXPORTER_OTLP_ENDPOINT: {error:#}"));
             provider.build()
         }
     })
 }
 
-/// The SDK's default processor exports on a thread without a reactor, where an async HTTP client panics; this one
-/// exports on the runtime that calls it.
+/// The SDK's default processor exports on a thread without a reactor, where an async HTTP client panics; this one exports on the current
+/// runtime.
 fn processor(schedule_delay: Duration, trust: &Trust) -> anyhow::Result<BatchSpanProcessor<Counting>> {
     let collector = Collector::new(trust)?;
     let cause = collector.cause();
@@ -69,7 +71,7 @@ fn resource(info: ServiceInfo, service_name: Option<&str>) -> Resource {
     let service_name_key = Key::from_static_str("service.name");
     let mut builder = Resource::builder().with_attribute(KeyValue::new("service.version", info.version));
     let detected = Resource::builder().build().get(&service_name_key);
-    // The SDK falls back to a name that says that there is none; ours is better, an operator's is best.
+    // The SDK's fallback is `unknown_service`. The name of an operator wins over the one of the program.
     let unnamed =
         detected.is_none_or(|name| name.as_str().is_empty() || name.as_str().starts_with("unknown_service"));
     if let Some(name) = service_name {
@@ -80,7 +82,7 @@ fn resource(info: ServiceInfo, service_name: Option<&str>) -> Resource {
     builder.build()
 }
 
-/// Counts what is sent and lost, and says when that changes: an outage of the trace store is two log lines, not a flood.
+/// Counts sent and lost spans, and logs changes only: an outage of the trace store is two log lines.
 #[derive(Debug)]
 struct ObservedExporter<E> {
     inner: E,

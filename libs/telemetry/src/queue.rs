@@ -1,4 +1,4 @@
-//! The queue between a span's end and the exporter, which says how many spans found it full.
+//! The bounded queue of finished spans, which counts the spans dropped when it is full.
 
 use std::{fmt::Debug, future::Future, time::Duration};
 
@@ -6,7 +6,7 @@ use opentelemetry_sdk::runtime::{Runtime, RuntimeChannel, Tokio, TrySend, TrySen
 
 use crate::metrics::SPANS_DROPPED;
 
-/// Tokio's runtime with a counting queue: the SDK's own count of dropped spans is private and logged at the end only.
+/// Tokio's runtime with a counting queue: the SDK's own count is private, and logged at the end only.
 #[derive(Clone, Debug)]
 pub(crate) struct Counting;
 
@@ -36,7 +36,7 @@ impl RuntimeChannel for Counting {
     }
 }
 
-/// Counts what the queue does not take. Beside spans that is a flush at most, which the shutdown of the process asks for.
+/// Counts the messages that do not fit: spans, and at most the flush of the shutdown.
 #[derive(Debug)]
 pub(crate) struct CountingSender<S>(S);
 

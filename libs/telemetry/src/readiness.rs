@@ -1,4 +1,4 @@
-//! Whether this process should get traffic, and what stands in the way.
+//! Readiness: whether this process should get traffic, with a health check for each dependency.
 
 use std::{
     collections::BTreeMap,
@@ -13,13 +13,13 @@ use std::{
 use futures::future::{BoxFuture, join_all};
 use serde::Serialize;
 
-/// How long one check may take: shorter than any prober waits.
+/// The timeout of one check: shorter than that of a probe.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long an answer is good for, so that probing costs the dependencies the same however often it is done.
+/// How long a result is cached, so that the load of checks does not depend on the number of probes.
 const CACHE_FOR: Duration = Duration::from_millis(500);
 
-/// A dependency and how to ask for it.
+/// A dependency and its check.
 #[derive(Clone)]
 struct Dependency {
     name: &'static str,
@@ -29,7 +29,7 @@ struct Dependency {
 
 type Check = dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync;
 
-/// The readiness of one process: a phase, and a check for each dependency. Clones are the same one.
+/// The readiness of one process: its phase, and a check for each dependency. Clones share it.
 #[derive(Clone, Default)]
 pub struct Readiness(Arc<Inner>);
 
@@ -38,7 +38,7 @@ struct Inner {
     started: AtomicBool,
     draining: AtomicBool,
     checks: Mutex<Vec<Dependency>>,
-    /// Held while the checks run, so that there is one run at a time and the others take its answer.
+    /// Locked while the checks run: concurrent probes share one run.
     latest: tokio::sync::Mutex<Option<(Instant, BTreeMap<&'static str, String>)>>,
 }
 
@@ -48,18 +48,18 @@ struct Inner {
 pub enum Status {
     /// Send traffic.
     Ready,
-    /// Not yet: start-up is not finished.
+    /// Start-up is not finished.
     Starting,
-    /// No more: the process is about to end.
+    /// The process is shutting down.
     Draining,
-    /// Send traffic, although a dependency does not answer: it is missed later, not by the request.
+    /// Send traffic. A dependency is down that requests do not need.
     Degraded,
-    /// Not now: a dependency does not answer.
+    /// A dependency is down that requests need.
     Unavailable,
 }
 
 impl Status {
-    /// Whether traffic should be sent.
+    /// Returns whether the process should get traffic.
     pub fn is_ready(self) -> bool {
         match self {
             Self::Ready | Self::Degraded => true,
@@ -68,7 +68,7 @@ impl Status {
     }
 }
 
-/// What the service can do without a dependency.
+/// Whether requests need a dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Need {
     Required,
@@ -78,20 +78,19 @@ enum Need {
 /// The answer of `/ready`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Ready, or why not.
+    /// Whether the process should get traffic, and why not.
     pub status: Status,
-    /// `ok`, or what is wrong, for each dependency.
+    /// `ok`, or the fault, for each dependency.
     pub checks: BTreeMap<&'static str, String>,
 }
 
 impl Readiness {
-    /// Makes one that is starting and has no checks.
+    /// Returns the readiness of a starting process, without checks.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds the check of a dependency without which requests fail; its error says what is wrong, in words for an
-    /// operator.
+    /// Adds the check of a dependency that requests need. Its error is a message for an operator.
     pub fn add<F>(&self, name: &'static str, check: F)
     where
         F: Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
@@ -99,8 +98,7 @@ impl Readiness {
         self.checks().push(Dependency { name, need: Need::Required, check: Arc::new(check) });
     }
 
-    /// Adds the check of a dependency that requests do not need: while it is down the service stays in rotation, and
-    /// says that it is degraded.
+    /// Adds the check of a dependency that requests do not need: while it is down, the service is ready and `degraded`.
     pub fn add_deferrable<F>(&self, name: &'static str, check: F)
     where
         F: Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
@@ -108,22 +106,22 @@ impl Readiness {
         self.checks().push(Dependency { name, need: Need::Deferrable, check: Arc::new(check) });
     }
 
-    /// Says that start-up is finished.
+    /// Marks start-up as finished.
     pub fn set_started(&self) {
         self.0.started.store(true, Ordering::Relaxed);
     }
 
-    /// Says that the process is about to end; there is no way back.
+    /// Marks the process as draining, for good.
     pub fn set_draining(&self) {
         self.0.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the process is about to end.
+    /// Returns whether the process is draining.
     pub fn is_draining(&self) -> bool {
         self.0.draining.load(Ordering::Relaxed)
     }
 
-    /// Runs the checks, or takes the answer of a moment ago.
+    /// Runs the checks, or returns the cached result.
     pub async fn report(&self) -> Report {
         let checks = self.check_all().await;
         Report { status: self.status(&checks), checks }
@@ -183,7 +181,7 @@ async fn run(name: &'static str, check: &Check) -> (&'static str, String) {
     (name, outcome)
 }
 
-/// Logs when a dependency goes or comes back, once each; a prober asks all the time.
+/// Logs each change of a dependency once.
 fn log_changes(before: Option<&BTreeMap<&'static str, String>>, now: &BTreeMap<&'static str, String>) {
     for (dependency, outcome) in now {
         let was_ok = before.and_then(|before| before.get(dependency)).is_none_or(|outcome| outcome == "ok");

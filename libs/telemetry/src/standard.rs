@@ -1,7 +1,5 @@
-//! The variables of OpenTelemetry's specification, read as it asks: an empty one counts as unset, words have no case, and a value that makes no
-//! sense is reported and otherwise ignored. None of them ends the process.
-//!
-//! Source: "Environment Variable Specification" of OpenTelemetry, sections "Parsing empty value", "Boolean" and "Enum".
+//! The environment variables of OpenTelemetry's specification ("Environment Variable Specification", sections "Parsing empty value", "Boolean" and
+//! "Enum"): an empty one counts as unset, words are case-insensitive, and an invalid value is reported and ignored.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -9,10 +7,10 @@ use opentelemetry_sdk::trace::Sampler;
 
 use crate::Config;
 
-/// How long a finished span waits for company; the specification's own five seconds are long for whoever looks for a trace.
+/// How long a finished span waits for its batch. The default of the specification is five seconds, long for a person who looks for a trace.
 const SCHEDULE_DELAY: Duration = Duration::from_secs(1);
 
-/// What the variables say.
+/// The values of the variables.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) disabled: bool,
@@ -20,7 +18,7 @@ pub(crate) struct Settings {
     pub(crate) service_name: Option<String>,
     pub(crate) schedule_delay: Duration,
     pub(crate) sampler: Sampler,
-    /// What was ignored, for the log, which does not exist yet.
+    /// Ignored values, logged once the log exists.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -29,7 +27,7 @@ pub(crate) struct Settings {
 pub(crate) enum Exporter {
     /// To `OTEL_EXPORTER_OTLP_ENDPOINT`, as OTLP over HTTP.
     Otlp,
-    /// Nowhere; trace ids are still made, logged and passed on.
+    /// Nowhere. Trace ids are still made, logged and propagated.
     None,
 }
 
@@ -79,12 +77,15 @@ fn sampler(config: &Config, warnings: &mut Vec<String>) -> Sampler {
     or_warn(warnings, "OTEL_TRACES_SAMPLER", sampler, parent_based(Sampler::AlwaysOn))
 }
 
-/// The value of a variable, if it has one.
+/// Returns the value of a variable that is set.
 fn given(value: Option<&str>) -> Option<&str> {
     value.map(str::trim).filter(|value| !value.is_empty())
 }
 
-/// Nothing for an unset variable; an error with its value for one that makes no sense.
+/// Returns `None` for an unset variable.
+///
+/// # Errors
+/// The value is invalid; returns it.
 fn word<T>(value: Option<&str>, known: impl Fn(&str) -> Option<T>) -> Result<Option<T>, String> {
     let Some(value) = given(value) else { return Ok(None) };
     known(&value.to_ascii_lowercase()).map(Some).ok_or_else(|| value.to_owned())
@@ -104,7 +105,7 @@ fn or_warn<T: fmt::Debug>(
     match value {
         Ok(value) => value.unwrap_or(default),
         Err(value) => {
-            warnings.push(format!("{name}: `{value}` is not a value that it can have; {default:?} applies"));
+            warnings.push(format!("{name}: `{value}` is not a valid value; {default:?} applies"));
             default
         }
     }

@@ -1,17 +1,16 @@
-//! Spawning: the one way to start a task, so that every one has a name in the log.
+//! Named tasks.
 
 use std::future::Future;
 
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
-/// The target of the span around a task. It is kept out of the traces: a task can last as long as the process.
+/// The target of the span around a task. Traces omit it: a task can last as long as the process.
 pub(crate) const TARGET: &str = "telemetry::task";
 
-/// Spawns a future on the current runtime; its log lines carry the name, and its spans belong to the current trace.
+/// Spawns a future on the current runtime. Its log lines have the name, and its spans belong to the current trace.
 ///
-/// A runtime that ends takes its tasks with it. That of an HTTP worker ends when the server stops, so work that must
-/// outlive a request's connection *and* the server belongs into a worker of the service.
+/// A task ends with its runtime. The runtime of an HTTP worker ends with the server, so longer work belongs in a worker of the service.
 pub fn spawn<F>(name: &'static str, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,

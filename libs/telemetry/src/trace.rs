@@ -1,9 +1,11 @@
-//! W3C trace context, in and out of spans: over HTTP headers, and as the text that travels with an event.
+//! W3C trace context: in HTTP headers, and as a `traceparent` stored with a row or an event.
+
+use std::collections::HashMap;
 
 use actix_web::http::header::HeaderMap as InboundHeaders;
 use opentelemetry::{
     Context,
-    propagation::{Extractor, TextMapPropagator},
+    propagation::TextMapPropagator,
     trace::{SpanContext, TraceContextExt as _},
 };
 use opentelemetry_http::HeaderInjector;
@@ -15,39 +17,38 @@ use tracing_opentelemetry::{OpenTelemetrySpanExt as _, SetParentError};
 /// The header that carries a trace context.
 const TRACEPARENT: &str = "traceparent";
 
-/// Returns the `traceparent` of the current span, for a row or an event that continues its trace later.
+/// Returns the `traceparent` of the current span, to store with a row or an event.
 pub fn current_traceparent() -> Option<String> {
     let context = current()?;
     let flags = context.trace_flags().to_u8();
     Some(format!("00-{}-{}-{flags:02x}", context.trace_id(), context.span_id()))
 }
 
-/// Makes a span continue the trace of a `traceparent`. Call it right after making the span, before anything is logged
-/// in it. Text that is absent or malformed leaves the span as it is.
+/// Makes a span continue the trace of a `traceparent`; an absent or malformed one has no effect. Call it right after making the span, before
+/// logging in it.
 pub fn set_parent(span: &Span, traceparent: Option<&str>) {
     if let Some(traceparent) = traceparent {
-        adopt(span, TraceContextPropagator::new().extract(&Text(traceparent)));
+        let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
+        adopt(span, TraceContextPropagator::new().extract(&carrier));
     }
-}
-
-/// Writes the trace context of the current span into the headers of an outbound request.
-pub fn inject(headers: &mut HeaderMap) {
-    TraceContextPropagator::new().inject_context(&Span::current().context(), &mut HeaderInjector(headers));
 }
 
 /// Returns the trace context of the current span as headers for an outbound request.
 pub fn headers() -> HeaderMap {
     let mut headers = HeaderMap::new();
-    inject(&mut headers);
+    TraceContextPropagator::new()
+        .inject_context(&Span::current().context(), &mut HeaderInjector(&mut headers));
     headers
 }
 
-/// Makes a span continue the trace of an inbound request whose caller is trusted, and link to that of any other.
+/// Makes a span continue the trace of a trusted caller's request, and link to that of any other.
 pub(crate) fn receive(span: &Span, headers: &InboundHeaders, is_trusted: impl FnOnce() -> bool) {
     if !headers.contains_key(TRACEPARENT) {
         return;
     }
-    let caller = TraceContextPropagator::new().extract(&Inbound(headers));
+    let value = |name: &str| Some((name.to_owned(), headers.get(name)?.to_str().ok()?.to_owned()));
+    let carrier: HashMap<_, _> = [TRACEPARENT, "tracestate"].into_iter().filter_map(value).collect();
+    let caller = TraceContextPropagator::new().extract(&carrier);
     let context = caller.span().span_context().clone();
     if !context.is_valid() {
         return;
@@ -74,30 +75,6 @@ fn adopt(span: &Span, parent: Context) {
         Err(SetParentError::AlreadyStarted) => {
             tracing::warn!("a span was used before its parent was set; the trace breaks here");
         }
-    }
-}
-
-struct Text<'a>(&'a str);
-
-impl Extractor for Text<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        (key == TRACEPARENT).then_some(self.0)
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        vec![TRACEPARENT]
-    }
-}
-
-struct Inbound<'a>(&'a InboundHeaders);
-
-impl Extractor for Inbound<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(actix_web::http::header::HeaderName::as_str).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a body says that it is: its media type and its content codings.
+//! The check of a body's media type and content coding.
 
 use actix_web::{
     HttpMessage as _, HttpRequest,
@@ -27,13 +27,13 @@ fn check_type(request: &HttpRequest) -> Result<(), ApiError> {
         (Some(_), Some(_)) => "The request has more than one Content-Type.",
         (Some(_), None) => match request.mime_type() {
             Ok(Some(mime)) if mime.essence_str() != "application/json" => {
-                "The request's Content-Type is another one than JSON's."
+                "The Content-Type of the request is not JSON."
             }
             Ok(Some(mime)) if mime.get_param("charset").is_some_and(|charset| charset != "utf-8") => {
-                "The request's charset is another one than UTF-8."
+                "The charset of the request is not UTF-8."
             }
             Ok(Some(_)) => return Ok(()),
-            _ => "The request's Content-Type is no media type.",
+            _ => "The Content-Type of the request is not a media type.",
         },
     };
     let message = format!("{fault} Send the body with Content-Type: application/json.");
@@ -41,11 +41,11 @@ fn check_type(request: &HttpRequest) -> Result<(), ApiError> {
         .with_detail("/header/Content-Type", "must be application/json, in UTF-8")
         // RFC 9110, section 15.5.16.
         .with_header(header::ACCEPT, JSON);
-    // Of the methods with a body it is the one that has a field of its own for this (Linked Data Platform 1.0, section 7.1).
+    // Only POST has its own header for this (Linked Data Platform 1.0, section 7.1).
     Err(if request.method() == Method::POST { error.with_header(ACCEPT_POST, JSON) } else { error })
 }
 
-/// Names of codings have no case (RFC 9110, section 8.4.1), and one field can have several of them.
+/// Names of codings are case-insensitive (RFC 9110, section 8.4.1), and one field can have several.
 fn check_coding(request: &HttpRequest) -> Result<(), ApiError> {
     let none = request.headers().get_all(header::CONTENT_ENCODING).all(|value| {
         value.to_str().is_ok_and(|codings| {
@@ -58,9 +58,9 @@ fn check_coding(request: &HttpRequest) -> Result<(), ApiError> {
     if none {
         return Ok(());
     }
-    let message = "The request's body has a content coding. Send it without Content-Encoding; compressed requests are not taken.";
+    let message = "The request body has a content coding. Send it without Content-Encoding; compressed requests are not supported.";
     Err(ApiError::new(Code::UnsupportedMediaType, message)
-        .with_detail("/header/Content-Encoding", "must not be there, or identity")
+        .with_detail("/header/Content-Encoding", "must be absent, or identity")
         // RFC 9110, section 12.5.3.
         .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static(IDENTITY)))
 }

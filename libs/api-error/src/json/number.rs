@@ -1,23 +1,23 @@
-//! What a number of JSON is worth, from the text of it.
+//! The value of a JSON number, from its text.
 
-/// The largest whole number that every JSON implementation keeps exactly (RFC 7493, section 2.2). Beyond it two different
-/// bodies could have one canonical form, and so one idempotency fingerprint.
+/// The largest whole number that every JSON implementation keeps exactly (RFC 7493, section 2.2). Beyond it two different bodies could have one
+/// canonical form, and so one idempotency fingerprint.
 const MAX: i64 = (1 << 53) - 1;
 
-/// Digits of a whole number that is looked at; any longer one is beyond every bound.
+/// The most digits of a whole number; a longer one is out of every range.
 const MAX_DIGITS: i64 = 18;
 
-/// Why a number is no whole number that could be meant.
+/// Why a number is not a whole number in any range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotWhole {
-    /// It has a part behind the point.
+    /// It has a fraction.
     Fraction,
     /// It has more than 18 digits before the point.
-    Beyond,
+    OutOfRange,
 }
 
-/// Returns a whole number, however it is written: JSON Schema calls every number with a zero fractional part an integer, and so
-/// `1`, `1.0`, `10e-1` and `1E0` are the same.
+/// Returns a whole number, from every spelling: in JSON Schema a number with a zero fractional part is an integer, so `1`, `1.0`, `10e-1` and
+/// `1E0` are the same.
 pub(super) fn whole(text: &str) -> Result<i64, NotWhole> {
     let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
@@ -35,30 +35,30 @@ pub(super) fn whole(text: &str) -> Result<i64, NotWhole> {
         return Err(NotWhole::Fraction);
     }
     if length(significant.len()).saturating_add(power) > MAX_DIGITS {
-        return Err(NotWhole::Beyond);
+        return Err(NotWhole::OutOfRange);
     }
     let zeros = "0".repeat(usize::try_from(power).unwrap_or_default());
-    let size: i64 = format!("{significant}{zeros}").parse().or(Err(NotWhole::Beyond))?;
+    let size: i64 = format!("{significant}{zeros}").parse().or(Err(NotWhole::OutOfRange))?;
     Ok(if negative { -size } else { size })
 }
 
-/// An exponent that is too long to be a number is beyond every bound on its side.
+/// An exponent too long for an `i64` is out of every range.
 fn exponent_of(text: &str) -> i64 {
-    let beyond = if text.starts_with('-') { i64::MIN } else { i64::MAX };
-    text.strip_prefix('+').unwrap_or(text).parse().unwrap_or(beyond)
+    let out_of_range = if text.starts_with('-') { i64::MIN } else { i64::MAX };
+    text.strip_prefix('+').unwrap_or(text).parse().unwrap_or(out_of_range)
 }
 
-/// Whether every JSON implementation understands the number in the same way.
+/// Returns whether every JSON implementation reads the number exactly.
 #[expect(clippy::cast_precision_loss, reason = "it is the largest whole number that a f64 has exactly")]
 pub(super) fn is_exact(text: &str) -> bool {
     match whole(text) {
         Ok(value) => value.abs() <= MAX,
-        Err(NotWhole::Beyond) => false,
+        Err(NotWhole::OutOfRange) => false,
         Err(NotWhole::Fraction) => text.parse::<f64>().is_ok_and(|value| value.abs() <= MAX as f64),
     }
 }
 
-/// What is said of a number for which that does not hold.
+/// Returns the message for a number that is not exact.
 pub(super) fn bounds() -> String {
     format!("must be a number from -{MAX} to {MAX}")
 }
@@ -97,7 +97,7 @@ mod tests {
             assert_eq!(whole(text), Err(NotWhole::Fraction), "{text}");
         }
         for text in ["1e18", "-1e400", "1e999999999999999999999", "9223372036854775808", &"9".repeat(400)] {
-            assert_eq!(whole(text), Err(NotWhole::Beyond), "{text}");
+            assert_eq!(whole(text), Err(NotWhole::OutOfRange), "{text}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! How a type reads itself from a body, and how it says all that is wrong there.
+//! How a type reads itself from a body and reports every fault.
 
 use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 
@@ -8,15 +8,15 @@ use super::{
 };
 use crate::problems::{Problems, listed};
 
-/// A type that a body, or a part of one, can be read as.
+/// A type that can be read from a body, or from a part of one.
 ///
-/// Reading goes on after a fault, so that one answer names all of them: `?` belongs behind the last of a value's members.
+/// Reading continues after a fault, so that one error names all of them: use `?` after the last member only.
 pub trait FromJson: Sized {
-    /// Reads a value. `None` when something is wrong, which `value` was told.
+    /// Reads a value. `None` when `value` has a fault.
     fn from_json(value: Node<'_>) -> Option<Self>;
 }
 
-/// A value of the body that is to be read.
+/// A value of the body.
 #[derive(Clone, Copy, Debug)]
 pub struct Node<'a> {
     pub(super) tree: &'a Tree<'a>,
@@ -25,16 +25,16 @@ pub struct Node<'a> {
 }
 
 impl Node<'_> {
-    /// Reads an object. Members that `read` does not ask for are refused.
+    /// Reads an object. Members that `read` does not read are refused.
     pub fn object<T>(self, read: impl FnOnce(&mut Members<'_>) -> Option<T>) -> Option<T> {
         let Tree::Object(present) = self.tree else { return self.is_not("an object") };
-        let mut members = Members { node: self, present, asked: Vec::new() };
+        let mut members = Members { node: self, present, known: Vec::new() };
         let value = read(&mut members);
         members.refuse_others();
         value
     }
 
-    /// Reads an array whose length is in this range. Of one that is too long no element is looked at.
+    /// Reads an array whose length is in this range. The elements of a longer one are not read.
     pub fn array<T>(
         self,
         length: RangeInclusive<usize>,
@@ -52,20 +52,20 @@ impl Node<'_> {
         (values.len() == elements.len()).then_some(values)
     }
 
-    /// Reads a string of a type that says itself what is wrong with one.
+    /// Reads a string with `FromStr`, whose error is the message of the fault.
     pub fn text<T: FromStr<Err: Display>>(self) -> Option<T> {
         match self.tree {
             Tree::Text(text) => {
                 text.parse().map_or_else(|error: T::Err| self.refuse(error.to_string()), Some)
             }
-            Tree::Broken => None,
+            Tree::InvalidText => None,
             Tree::Null | Tree::Bool | Tree::Number(_) | Tree::Array(_) | Tree::Object(_) => {
                 self.is_not("a string")
             }
         }
     }
 
-    /// Reads a whole number in this range, however it is written (`1`, `1.0` and `1e0` are the same).
+    /// Reads a whole number in this range, in every spelling (`1`, `1.0` and `1e0` are the same).
     pub fn integer<T: TryFrom<i64> + Into<i64> + Copy + Display>(
         self,
         range: RangeInclusive<T>,
@@ -75,13 +75,13 @@ impl Node<'_> {
         match number::whole(text) {
             Ok(value) if in_range.contains(&value) => T::try_from(value).ok(),
             Err(NotWhole::Fraction) => self.refuse("must be a whole number".to_owned()),
-            Ok(_) | Err(NotWhole::Beyond) => {
+            Ok(_) | Err(NotWhole::OutOfRange) => {
                 self.refuse(format!("must be {} to {}", range.start(), range.end()))
             }
         }
     }
 
-    /// Says what is wrong with this value; the message continues its pointer.
+    /// Adds a fault of this value; the message continues its pointer.
     pub fn refuse<T>(self, message: String) -> Option<T> {
         self.problems.add(self.place.to_string(), message);
         None
@@ -92,18 +92,18 @@ impl Node<'_> {
     }
 }
 
-/// The members of an object that is being read.
+/// The members of an object, for [`Node::object`].
 #[derive(Debug)]
 pub struct Members<'a> {
     node: Node<'a>,
     present: &'a [(String, Tree<'a>)],
-    asked: Vec<&'static str>,
+    known: Vec<&'static str>,
 }
 
 impl Members<'_> {
-    /// Reads a member that has to be there.
+    /// Reads a required member.
     pub fn required<T>(&mut self, name: &'static str, read: impl FnOnce(Node<'_>) -> Option<T>) -> Option<T> {
-        self.asked.push(name);
+        self.known.push(name);
         let place = Place::Member(self.node.place, name);
         let member = self.present.iter().find(|(present, _)| present == name);
         let Some((_, tree)) = member else {
@@ -113,10 +113,10 @@ impl Members<'_> {
         read(Node { tree, place: &place, ..self.node })
     }
 
-    /// Reads a member that has to be there, as [`Node::text`] does.
+    /// Reads a required member with [`Node::text`].
     #[expect(
         clippy::redundant_closure_for_method_calls,
-        reason = "the method itself is of one lifetime, and `required` takes any"
+        reason = "the method itself has one lifetime, and `required` needs any"
     )]
     pub fn required_text<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Option<T> {
         self.required(name, |node| node.text())
@@ -124,9 +124,9 @@ impl Members<'_> {
 
     fn refuse_others(&self) {
         for (name, _) in self.present {
-            if !self.asked.contains(&name.as_str()) {
+            if !self.known.contains(&name.as_str()) {
                 let place = Place::Member(self.node.place, name);
-                let message = format!("is not known here; known are: {}", listed(&self.asked));
+                let message = format!("is unknown; known are: {}", listed(&self.known));
                 self.node.problems.add(place.to_string(), message);
             }
         }

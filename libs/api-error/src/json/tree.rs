@@ -1,7 +1,6 @@
-//! A body as a tree, within the bounds that hold for every body: nesting, arrays, strings and numbers.
+//! A body as a tree, within the limits of every body: nesting, arrays, strings and numbers.
 //!
-//! Numbers stay as they are written, since `1`, `1.0` and `1e0` are the same whole number to JSON Schema and three kinds of number
-//! to most parsers.
+//! A number keeps its text: `1`, `1.0` and `1e0` are the same whole number in JSON Schema, and different kinds of number in most parsers.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -13,30 +12,30 @@ use crate::problems::{Problems, escape};
 pub(super) enum Tree<'a> {
     Null,
     Bool,
-    /// As it is written.
+    /// Its text.
     Number(&'a str),
     Text(String),
-    /// A string that is no Unicode text, which the problems name.
-    Broken,
+    /// A string that is not valid Unicode; the problems have it.
+    InvalidText,
     Array(Vec<Tree<'a>>),
-    /// Each name once: a second one is among the problems, and not here.
+    /// Each name once; a repeated one is in the problems only.
     Object(Vec<(String, Tree<'a>)>),
 }
 
 impl Tree<'_> {
-    /// What it is, for a sentence.
+    /// Returns its kind, for a message.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool => "a boolean",
             Self::Number(_) => "a number",
-            Self::Text(_) | Self::Broken => "a string",
+            Self::Text(_) | Self::InvalidText => "a string",
             Self::Array(_) => "an array",
             Self::Object(_) => "an object",
         }
     }
 
-    /// Notes every number that not all readers understand alike, unless more is known to be wrong with it.
+    /// Adds a fault for every number that JSON implementations read differently, unless its place has a fault already.
     pub(super) fn check_numbers(&self, place: &Place<'_>, problems: &Problems) {
         match self {
             Self::Number(text) if !number::is_exact(text) => {
@@ -52,12 +51,12 @@ impl Tree<'_> {
                     member.check_numbers(&Place::Member(place, name), problems);
                 }
             }
-            Self::Null | Self::Bool | Self::Number(_) | Self::Text(_) | Self::Broken => {}
+            Self::Null | Self::Bool | Self::Number(_) | Self::Text(_) | Self::InvalidText => {}
         }
     }
 }
 
-/// Where in the body a value is, from the inside out.
+/// The place of a value in the body; displays as a JSON pointer.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place<'a> {
     Root,
@@ -75,12 +74,12 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// The body has more of something than any body may: there is no tree of it, and the problems say why.
+/// The body exceeds a limit; the problems have it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OutOfBounds;
 
-/// Makes the tree of a text whose syntax was checked.
-pub(super) fn grow<'a>(
+/// Parses a text whose syntax is valid JSON.
+pub(super) fn parse<'a>(
     text: &'a str,
     limit: JsonLimit,
     problems: &Problems,
@@ -88,7 +87,7 @@ pub(super) fn grow<'a>(
     Scanner { text, at: 0, limit, problems }.value(&Place::Root, 1)
 }
 
-/// Goes over a text that is JSON, so it has no syntax to check.
+/// Reads a text that is valid JSON, so it checks no syntax.
 struct Scanner<'a, 'p> {
     text: &'a str,
     at: usize,
@@ -97,12 +96,12 @@ struct Scanner<'a, 'p> {
 }
 
 impl<'a> Scanner<'a, '_> {
-    /// `depth` is that of an object or array which begins here.
+    /// `depth` is that of an object or array at this place.
     fn value(&mut self, place: &Place<'_>, depth: usize) -> Result<Tree<'a>, OutOfBounds> {
         match self.peek() {
             b'{' => self.object(place, depth),
             b'[' => self.array(place, depth),
-            b'"' => self.text(place, "a string").map(|text| text.map_or(Tree::Broken, Tree::Text)),
+            b'"' => self.text(place, "a string").map(|text| text.map_or(Tree::InvalidText, Tree::Text)),
             _ => Ok(self.literal()),
         }
     }
@@ -111,7 +110,7 @@ impl<'a> Scanner<'a, '_> {
         self.check_depth(place, depth)?;
         let mut names = BTreeSet::new();
         let mut members = Vec::new();
-        while self.goes_on(b'}') {
+        while self.has_next(b'}') {
             let name = self.text(place, "a member's name")?;
             self.skip(b':');
             let Some(name) = name else {
@@ -123,7 +122,7 @@ impl<'a> Scanner<'a, '_> {
             if names.insert(name.clone()) {
                 members.push((name, value));
             } else {
-                self.problems.add(place.to_string(), "must be there once only");
+                self.problems.add(place.to_string(), "must be sent once");
             }
         }
         Ok(Tree::Object(members))
@@ -132,7 +131,7 @@ impl<'a> Scanner<'a, '_> {
     fn array(&mut self, place: &Place<'_>, depth: usize) -> Result<Tree<'a>, OutOfBounds> {
         self.check_depth(place, depth)?;
         let mut elements = Vec::new();
-        while self.goes_on(b']') {
+        while self.has_next(b']') {
             if elements.len() == self.limit.max_elements {
                 let message = format!("must not have more than {} elements", self.limit.max_elements);
                 return self.refuse(place, message);
@@ -143,11 +142,11 @@ impl<'a> Scanner<'a, '_> {
         Ok(Tree::Array(elements))
     }
 
-    /// `None` is a string that is no Unicode text.
+    /// `None` is a string that is not valid Unicode.
     fn text(&mut self, place: &Place<'_>, what: &str) -> Result<Option<String>, OutOfBounds> {
         let written = self.string();
         let Ok(text) = serde_json::from_str::<String>(written) else {
-            // The one fault that a string of good syntax can have.
+            // A string of valid syntax has no other fault.
             let message = format!("{what} must be Unicode text: an escape is half of a surrogate pair");
             self.problems.add(place.to_string(), message);
             return Ok(None);
@@ -159,7 +158,7 @@ impl<'a> Scanner<'a, '_> {
         Ok(Some(text))
     }
 
-    /// Passes a string and returns it as it is written, in its quotes.
+    /// Skips a string and returns its text, with the quotes.
     fn string(&mut self) -> &'a str {
         self.peek();
         let begin = self.at;
@@ -183,8 +182,8 @@ impl<'a> Scanner<'a, '_> {
         }
     }
 
-    /// Whether another element or member comes; passes the bracket before the first one, and the comma before any other.
-    fn goes_on(&mut self, end: u8) -> bool {
+    /// Returns whether another element or member follows; skips the bracket before the first one, and the comma before any other.
+    fn has_next(&mut self, end: u8) -> bool {
         if self.peek() != end {
             self.at += 1;
             if self.peek() != end {
@@ -201,7 +200,7 @@ impl<'a> Scanner<'a, '_> {
         }
     }
 
-    /// Passes blanks, and returns the byte that comes.
+    /// Skips whitespace, and returns the next byte.
     fn peek(&mut self) -> u8 {
         let rest = &self.text.as_bytes()[self.at..];
         let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();

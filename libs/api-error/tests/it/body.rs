@@ -28,9 +28,9 @@ async fn a_valid_body_is_read_with_its_raw_bytes() {
 /// A body, and what is said of it: pointer and message of each detail.
 type Case = (&'static str, &'static [(&'static str, &'static str)]);
 
-const KNOWN: &str = "is not known here; known are: customer_email and lines";
+const KNOWN: &str = "is unknown; known are: customer_email and lines";
 const REQUIRED: &str = "is required";
-const ONCE: &str = "must be there once only";
+const ONCE: &str = "must be sent once";
 const HALF: &str = "a string must be Unicode text: an escape is half of a surrogate pair";
 const INEXACT: &str = "must be a number from -9007199254740991 to 9007199254740991";
 
@@ -84,7 +84,7 @@ async fn one_error_names_every_fault() {
     let server = Server::start();
     for (body, details) in MESSAGES {
         let answer = failure(server.order(*body), 400, "invalid_request").await;
-        assert_eq!(answer["message"], "The request body does not fit this operation. See details.");
+        assert_eq!(answer["message"], "The request body does not match this operation. See details.");
         let expected: Vec<_> = details
             .iter()
             .map(|(pointer, message)| json!({"pointer": pointer, "message": message}))
@@ -133,16 +133,19 @@ async fn an_error_names_the_first_hundred_faults() {
 const MALFORMED: &[(&[u8], &str)] = &[
     (b"", "The request body is empty. Send a JSON object."),
     (b" ", "The request body is not valid JSON: it ends too early at line 1, column 1."),
-    (b"{\n  \"a\": oops}", "The request body is not valid JSON: there is no JSON value at line 2, column 8."),
-    (b"{\"a\": tru}", "The request body is not valid JSON: there is no JSON value at line 1, column 10."),
-    (b"{\"a\": 1} 2", "The request body is not valid JSON: something follows its end at line 1, column 10."),
+    (
+        b"{\n  \"a\": oops}",
+        "The request body is not valid JSON: a JSON value is missing at line 2, column 8.",
+    ),
+    (b"{\"a\": tru}", "The request body is not valid JSON: a JSON value is missing at line 1, column 10."),
+    (b"{\"a\": 1} 2", "The request body is not valid JSON: it continues after its end at line 1, column 10."),
     (b"{\"a\": 1", "The request body is not valid JSON: it ends too early at line 1, column 7."),
     (b"{\"a\": \"b", "The request body is not valid JSON: it ends too early at line 1, column 8."),
     (b"[1, 2", "The request body is not valid JSON: it ends too early at line 1, column 5."),
     (b"{\"a\" 1}", "The request body is not valid JSON: a colon is missing at line 1, column 6."),
     (b"[1 2]", "The request body is not valid JSON: a comma or ] is missing at line 1, column 4."),
     (b"{\"a\": 1 2}", "The request body is not valid JSON: a comma or } is missing at line 1, column 9."),
-    (b"[1, ]", "The request body is not valid JSON: there is no JSON value at line 1, column 5."),
+    (b"[1, ]", "The request body is not valid JSON: a JSON value is missing at line 1, column 5."),
     (
         b"{\"a\": 1,}",
         "The request body is not valid JSON: the name of a member is not in double quotes at line 1, column 9.",
@@ -151,17 +154,14 @@ const MALFORMED: &[(&[u8], &str)] = &[
         b"{'a': 1}",
         "The request body is not valid JSON: the name of a member is not in double quotes at line 1, column 2.",
     ),
-    (
-        b"{\"a\": 01}",
-        "The request body is not valid JSON: a number is not written as in JSON at line 1, column 8.",
-    ),
+    (b"{\"a\": 01}", "The request body is not valid JSON: a number is not valid JSON at line 1, column 8."),
     (
         b"[\"\\x\"]",
-        "The request body is not valid JSON: there is no such escape in JSON at line 1, column 4.",
+        "The request body is not valid JSON: an escape does not exist in JSON at line 1, column 4.",
     ),
     (
         b"[\"\\u12\"]",
-        "The request body is not valid JSON: there is no such escape in JSON at line 1, column 8.",
+        "The request body is not valid JSON: an escape does not exist in JSON at line 1, column 8.",
     ),
     (
         b"[\"a\nb\"]",
@@ -170,7 +170,7 @@ const MALFORMED: &[(&[u8], &str)] = &[
     (b"\xef\xbb\xbf{}", "The request body begins with a byte order mark. Send UTF-8 without one."),
     (b"\xff\xfe{\0}\0", "The request body begins with a byte order mark. Send UTF-8 without one."),
     (b"\xfe\xff\0{\0}", "The request body begins with a byte order mark. Send UTF-8 without one."),
-    (b"{\"a\": \"\xff\"}", "The request body is not UTF-8: byte 8 is wrong."),
+    (b"{\"a\": \"\xff\"}", "The request body is not UTF-8: byte 8 is invalid."),
 ];
 
 #[actix_web::test]
@@ -188,11 +188,11 @@ async fn another_media_type_is_a_415_with_the_accepted_type() {
     let server = Server::start();
     for (content_type, fault) in [
         (None, "The request has no Content-Type."),
-        (Some("text/plain"), "The request's Content-Type is another one than JSON's."),
-        (Some("application/xml"), "The request's Content-Type is another one than JSON's."),
-        (Some("application/ld+json"), "The request's Content-Type is another one than JSON's."),
-        (Some("application/json; charset=latin1"), "The request's charset is another one than UTF-8."),
-        (Some("junk"), "The request's Content-Type is no media type."),
+        (Some("text/plain"), "The Content-Type of the request is not JSON."),
+        (Some("application/xml"), "The Content-Type of the request is not JSON."),
+        (Some("application/ld+json"), "The Content-Type of the request is not JSON."),
+        (Some("application/json; charset=latin1"), "The charset of the request is not UTF-8."),
+        (Some("junk"), "The Content-Type of the request is not a media type."),
     ] {
         let send = || {
             let request = server.method("POST", "/orders").body(GOOD);

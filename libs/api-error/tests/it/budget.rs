@@ -47,10 +47,10 @@ async fn an_invalid_deadline_is_refused_with_its_reason() {
         ("99999999999999999999999999", range),
     ] {
         let body = failure(server.get("/remaining").header(HEADER, bad), 400, "invalid_deadline").await;
-        assert_eq!(body["message"], format!("The header {HEADER} cannot be used: it {fault}."));
+        assert_eq!(body["message"], format!("The header {HEADER} is invalid: it {fault}."));
         assert_eq!(body["details"], json!([{"pointer": format!("/header/{HEADER}"), "message": fault}]));
     }
     let twice = server.get("/remaining").header(HEADER, "300").header(HEADER, "300");
     let body = failure(twice, 400, "invalid_deadline").await;
-    assert_eq!(body["details"][0]["message"], "must be there once only");
+    assert_eq!(body["details"][0]["message"], "must be sent once");
 }

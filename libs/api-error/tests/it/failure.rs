@@ -29,7 +29,7 @@ async fn an_error_of_actix_is_mapped_by_its_status() {
     let server = Server::start();
     for path in ["/foreign", "/pages?size=300"] {
         let body = failure(server.get(path), 400, "invalid_request").await;
-        assert_eq!(body["message"], "The request cannot be read. Check its path, query, headers and body.");
+        assert_eq!(body["message"], "The request is invalid. Check its path, query, headers and body.");
         assert_eq!(body["details"], json!([]));
     }
     failure(server.get("/bare"), 409, "conflict").await;

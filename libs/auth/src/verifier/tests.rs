@@ -21,7 +21,7 @@ fn verifier(key: &SigningKey) -> Verifier {
     Verifier::new(Jwks { keys: vec![key.public_jwk(None)] }, Environment::Local).unwrap()
 }
 
-/// The claims of a good token, to be changed.
+/// The claims of a valid token.
 fn claims() -> Value {
     let now = jsonwebtoken::get_current_timestamp();
     json!({
@@ -241,8 +241,8 @@ fn an_invalid_key_set_stops_start_up() {
     }
 }
 
-/// Keys that are of no use here, and why.
-fn of_no_use() -> Vec<(Value, &'static str)> {
+/// Unusable keys, and the reported fault.
+fn unusable_keys() -> Vec<(Value, &'static str)> {
     let ours = public("unusable");
     let without = |member: &str| {
         let mut jwk = ours.clone();
@@ -275,7 +275,7 @@ fn of_no_use() -> Vec<(Value, &'static str)> {
 #[test]
 fn an_unusable_key_is_skipped_and_its_tokens_are_refused() {
     let token = SigningKey::generate("unusable").sign(&request(&[])).unwrap();
-    for (unusable, problem) in of_no_use() {
+    for (unusable, problem) in unusable_keys() {
         let key = SigningKey::generate("k");
         let beside = json!([unusable, key.public_jwk(None)]);
         let verifier = from_keys(&beside).unwrap_or_else(|error| panic!("{problem}: {error}"));
@@ -285,7 +285,7 @@ fn an_unusable_key_is_skipped_and_its_tokens_are_refused() {
         let error = from_keys(&json!([unusable])).unwrap_err().to_string();
         assert!(error.contains("no usable key") && error.contains(problem), "{problem}: {error}");
     }
-    // What says nothing against our use of it does not matter.
+    // Members that do not contradict the use are ignored.
     let ours = public("k");
     for (member, value) in
         [("use", json!("sig")), ("alg", json!("EdDSA")), ("key_ops", json!(["verify"])), ("x5t", json!(1))]

@@ -103,7 +103,7 @@ impl FromRequest for Key {
                 let text = value.to_str().or(Err(InvalidKey::Character));
                 text.and_then(Self::parse).map_err(|fault| invalid(fault.to_string()))
             }
-            (Some(_), Some(_)) => Err(invalid("must be there once only".to_owned())),
+            (Some(_), Some(_)) => Err(invalid("must be sent once".to_owned())),
         };
         ready(key)
     }

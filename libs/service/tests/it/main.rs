@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
 mod backlog;
-mod descriptors;
+mod open_files;
 mod pipelining;
 mod probe;
 mod response_headers;

@@ -28,16 +28,16 @@ async fn a_service_logs_its_addresses() {
 
 #[tokio::test]
 async fn a_failed_build_is_one_log_line_and_exit_code_1() {
-    let remains = Probe::spawn(&[("PROBE_TROUBLE", "build")]).end().await;
+    let remains = Probe::spawn(&[("PROBE_FAILURE", "build")]).end().await;
     assert_eq!(remains.code, 1);
     let failures: Vec<_> = remains.log.iter().filter(|line| line["level"] == "ERROR").collect();
     assert_eq!(failures.len(), 1, "{failures:?}");
-    assert_eq!(failures[0]["error"], "the probe was asked to fail");
+    assert_eq!(failures[0]["error"], "the probe was fails on request");
 }
 
 #[tokio::test]
 async fn start_up_can_be_interrupted() {
-    let mut probe = Probe::spawn(&[("PROBE_TROUBLE", "build-hangs")]);
+    let mut probe = Probe::spawn(&[("PROBE_FAILURE", "build-hangs")]);
     probe.wait_for("starting").await;
     probe.signal(Signal::SIGTERM);
     assert_eq!(probe.end().await.code, 0);
@@ -45,7 +45,7 @@ async fn start_up_can_be_interrupted() {
 
 #[tokio::test]
 async fn a_starting_process_is_alive_and_not_ready() {
-    let mut probe = Probe::spawn(&[("PROBE_TROUBLE", "build-hangs")]);
+    let mut probe = Probe::spawn(&[("PROBE_FAILURE", "build-hangs")]);
     let admin = format!("http://{}", probe.wait_for("starting").await["admin_addr"].as_str().unwrap());
     assert_eq!(get(format!("{admin}/live")).await.unwrap().0, 200);
     let (status, body) = get(format!("{admin}/ready")).await.unwrap();

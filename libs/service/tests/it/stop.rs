@@ -31,7 +31,7 @@ async fn a_request_in_flight_finishes_and_the_shutdown_steps_keep_their_order() 
         [
             "starting",
             "listening",
-            "asked to stop",
+            "signal received, shutting down",
             "draining: readiness is off",
             "requests finished, API closed",
             "worker stopped",
@@ -59,25 +59,25 @@ async fn an_idle_connection_does_not_delay_shutdown() {
 
 #[tokio::test]
 async fn a_worker_that_ends_early_stops_the_service() {
-    for (trouble, reason) in [
-        ("worker-fails", "asked to fail"),
+    for (failure, reason) in [
+        ("worker-fails", "fails on request"),
         ("worker-panics", "panic"),
-        ("worker-returns", "nobody told it to stop"),
+        ("worker-returns", "returned before shutdown"),
     ] {
-        let probe = Probe::start(&[("PROBE_TROUBLE", trouble)]).await;
+        let probe = Probe::start(&[("PROBE_FAILURE", failure)]).await;
         assert_eq!(get(format!("{}/fail", probe.api)).await.unwrap().0, 204);
         let remains = probe.end().await;
-        assert_eq!(remains.code, 1, "{trouble}");
+        assert_eq!(remains.code, 1, "{failure}");
         let line = remains.log.iter().find(|line| line["part"] == "ticker").unwrap();
         assert!(line["error"].as_str().unwrap().contains(reason), "{line}");
-        assert!(remains.messages().contains(&"requests finished, API closed"), "{trouble}");
+        assert!(remains.messages().contains(&"requests finished, API closed"), "{failure}");
     }
 }
 
 #[tokio::test]
 async fn unfinished_work_is_cut_off_at_the_drain_timeout_and_exits_with_1() {
     let settings =
-        [("PROBE_TROUBLE", "worker-hangs"), ("REQUEST_TIMEOUT_MS", "500"), ("DRAIN_TIMEOUT_MS", "1000")];
+        [("PROBE_FAILURE", "worker-hangs"), ("REQUEST_TIMEOUT_MS", "500"), ("DRAIN_TIMEOUT_MS", "1000")];
     let probe = Probe::start(&settings).await;
     let asked = Instant::now();
     probe.signal(Signal::SIGTERM);
@@ -89,7 +89,7 @@ async fn unfinished_work_is_cut_off_at_the_drain_timeout_and_exits_with_1() {
 
 #[tokio::test]
 async fn a_second_signal_ends_the_process_at_once() {
-    let mut probe = Probe::start(&[("PROBE_TROUBLE", "worker-hangs")]).await;
+    let mut probe = Probe::start(&[("PROBE_FAILURE", "worker-hangs")]).await;
     probe.signal(Signal::SIGTERM);
     probe.wait_for("draining: readiness is off").await;
     let asked = Instant::now();

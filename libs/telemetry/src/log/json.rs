@@ -1,7 +1,7 @@
-//! Log events as JSON lines: flat, one write each, with the ids of the span they belong to.
+//! Log events as JSON lines: flat, one write each, with the ids of their span.
 //!
-//! A line is `timestamp`, `level`, `target`, `message`, the event's own fields, then `trace_id`, `span_id` and those
-//! fields of the enclosing spans that identify work ([`INHERITED`]). Other fields of spans are for the trace store.
+//! A line has `timestamp`, `level`, `target`, `message`, the fields of the event, the fields [`INHERITED`] from its spans, `trace_id` and `span_id`.
+//! Other fields of spans go to the trace store only.
 
 use std::{borrow::Cow, fmt, io::Write as _, sync::OnceLock};
 
@@ -25,13 +25,13 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// The fields that a line takes over from the spans around it.
+/// The fields that a line inherits from its spans.
 const INHERITED: &[&str] = &["request_id", "task"];
 
-/// The members that a line has of its own; a field of that name gets an underscore, so that nothing is lost.
+/// The members of every line. A field with such a name gets an underscore.
 const RESERVED: &[&str] = &["timestamp", "level", "target", "trace_id", "span_id"];
 
-/// The layer that writes them.
+/// The layer that writes JSON lines.
 pub(super) struct JsonLines<W> {
     writer: W,
     dispatch: OnceLock<WeakDispatch>,
@@ -42,7 +42,7 @@ impl<W> JsonLines<W> {
         Self { writer, dispatch: OnceLock::new() }
     }
 
-    /// Adds the trace and span id; the span's extensions must not be borrowed meanwhile.
+    /// Adds the trace and span id. The extensions of the span must not be borrowed.
     fn add_trace(&self, span: &span::Id, line: &mut Line) {
         let Some(dispatch) = self.dispatch.get().and_then(WeakDispatch::upgrade) else { return };
         let Some(context) = tracing_opentelemetry::get_otel_context(span, &dispatch) else { return };
@@ -54,7 +54,7 @@ impl<W> JsonLines<W> {
     }
 }
 
-/// The members of a line in the order in which people read them.
+/// The members of a line, in order.
 #[derive(Default)]
 struct Line(Vec<(Cow<'static, str>, Value)>);
 
@@ -88,7 +88,7 @@ where
     W: for<'writer> MakeWriter<'writer> + 'static,
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        // A second registration is of the same subscriber, so the first one stays good.
+        // A second registration is of the same subscriber.
         self.dispatch.get_or_init(|| dispatch.downgrade());
     }
 
@@ -125,7 +125,7 @@ where
             }
             self.add_trace(&span.id(), &mut line);
         }
-        // There is nowhere to report that the log cannot be written.
+        // A failure to write the log cannot be reported.
         drop(self.writer.make_writer_for(event.metadata()).write_all(&line.into_bytes()));
     }
 }
@@ -194,7 +194,7 @@ impl Visit for Fields {
         self.put(field, value.into());
     }
 
-    /// Durations in milliseconds are of this type; those that a JSON number cannot hold stay text.
+    /// The type of durations in milliseconds; a value out of range is written as text.
     fn record_u128(&mut self, field: &Field, value: u128) {
         self.put(field, u64::try_from(value).map_or_else(|_| value.to_string().into(), Value::from));
     }

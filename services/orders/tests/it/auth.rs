@@ -72,7 +72,7 @@ async fn tokens_and_keys_of_another_issuer_are_accepted_as_the_rfcs_require() {
     std::fs::write(parts.keys.jwks_file(), jwks.to_string()).unwrap();
     let process = parts.service().spawn().await;
     let app = parts.with(process);
-    assert!(app.process.logs().contains("a key of the JWK Set is passed over"));
+    assert!(app.process.logs().contains("a key of the JWK Set is skipped"));
 
     let now = chrono::Utc::now().timestamp();
     let seconds = |offset: i64| json!(format!("{}.5", now + offset).parse::<f64>().unwrap());

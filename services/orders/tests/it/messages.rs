@@ -51,7 +51,7 @@ async fn messages_about_a_body() {
             ("/lines/2/quantity", "must be a whole number"),
             ("/lines/3/sku", required),
             ("/lines/3/quantity", required),
-            ("/coupon", "is not known here; known are: customer_email and lines"),
+            ("/coupon", "is unknown; known are: customer_email and lines"),
         ],
     )
     .await;
@@ -118,7 +118,7 @@ async fn messages_about_a_query() {
     let app = App::start().await;
     let query = "state=open&created_from=yesterday&created_to=2025-01-31T08:00:00+01:00&customer=x&order=best&limit=201&page=2";
     let known =
-        "is not known here; known are: state, created_from, created_to, customer, order, limit and cursor";
+        "is unknown; known are: state, created_from, created_to, customer, order, limit and cursor";
     assert_details(
         request(&app, Method::GET, &format!("/v1/orders?{query}")),
         400,
@@ -143,7 +143,7 @@ async fn messages_about_a_query() {
     let changed = [("/query/cursor", "was not issued by this service, or was changed")];
     assert_details(request(&app, Method::GET, "/v1/orders?cursor=x"), 400, "invalid_cursor", &changed).await;
 
-    let none = [("/query/a", "is not known here; known are: none")];
+    let none = [("/query/a", "is unknown; known are: none")];
     let id = uuid::Uuid::now_v7();
     for path in [&format!("/v1/orders/{id}"), "/docs", "/docs/", "/openapi.json", "/problems/internal"] {
         assert_details(request(&app, Method::GET, &format!("{path}?a=1&a=2")), 400, "invalid_request", &none)
@@ -173,7 +173,7 @@ async fn messages_about_headers_and_paths() {
         let details = [("/header/Idempotency-Key", message)];
         assert_details(request, 400, "invalid_idempotency_key", &details).await;
     }
-    let once = "must be there once only";
+    let once = "must be sent once";
     let twice = post(&app).header("Idempotency-Key", "other").json(&order("TEA", 1));
     assert_details(twice, 400, "invalid_idempotency_key", &[("/header/Idempotency-Key", once)]).await;
 

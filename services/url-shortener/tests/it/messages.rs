@@ -21,7 +21,7 @@ async fn assert_details(request: RequestBuilder, status: u16, code: &str, detail
 async fn messages_about_a_body_and_a_path() {
     let service = Service::start().await;
     let put = |code: &str, body: Value| service.put_request(code).json(&body);
-    let known = "is not known here; known are: target";
+    let known = "is unknown; known are: target";
     let cases: [(Value, &[Detail<'_>]); 4] = [
         (json!({}), &[("/target", "is required")]),
         (json!({"target": 17, "ttl": 1}), &[("/target", "must be a string, not a number"), ("/ttl", known)]),
@@ -58,10 +58,10 @@ async fn messages_about_a_query() {
         &[
             ("/query/host", "must not have two dots in a row, or a dot at the start, in its host name"),
             ("/query/created_from", "must be in the years 0001 to 9999, in UTC"),
-            ("/query/limit", "must be there once only"),
+            ("/query/limit", "must be sent once"),
             (
                 "/query/target",
-                "is not known here; known are: host, created_from, created_to, order, limit and cursor",
+                "is unknown; known are: host, created_from, created_to, order, limit and cursor",
             ),
         ],
     )
@@ -72,7 +72,7 @@ async fn messages_about_a_query() {
     )];
     assert_details(get("/v1/links?host=https://shop.example/"), 400, "invalid_request", &host).await;
 
-    let none = [("/query/a", "is not known here; known are: none")];
+    let none = [("/query/a", "is unknown; known are: none")];
     service.put("acme", "some-link", "https://shop.example/").await;
     for path in ["/v1/links/some-link", "/docs", "/docs/"] {
         assert_details(get(&format!("{path}?a=1")), 400, "invalid_request", &none).await;

@@ -1,4 +1,4 @@
-//! Lines about what strangers send: a library's error is not always one of ours.
+//! Omits log lines about invalid HTTP: actix logs it at level error, and any client can send it.
 
 use std::fmt;
 
@@ -8,19 +8,17 @@ use tracing::{
 };
 use tracing_subscriber::layer::{Context, Filter};
 
-/// Where actix reports that a connection ended in the middle of something.
+/// The target of actix's log lines about a connection that failed.
 const DISPATCHER: &str = "actix_http::h1::dispatcher";
 
-/// How those reports begin: what is no HTTP, and a connection that was reset.
+/// Their prefix: invalid HTTP, and a connection that was reset.
 const STREAM_ERROR: &str = "stream error: ";
 
-/// Leaves out what anybody on the network can write into the log at level error by sending what is no HTTP.
-///
-/// The client has its 400, 431 or nothing, and nobody here can do anything about it. actix says it again at level trace.
+/// A filter that omits those lines. The client gets a 400 or 431, or has disconnected; actix logs the same at level trace.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct NoStrangers;
+pub(super) struct NotInvalidHttp;
 
-impl<S> Filter<S> for NoStrangers {
+impl<S> Filter<S> for NotInvalidHttp {
     fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
         true
     }
@@ -36,7 +34,7 @@ impl<S> Filter<S> for NoStrangers {
     }
 }
 
-/// Takes the message of an event.
+/// Reads the message of an event.
 struct Message(String);
 
 impl Visit for Message {
@@ -70,7 +68,7 @@ mod tests {
     #[test]
     fn only_invalid_requests_of_clients_are_not_logged() {
         let count = Count::default();
-        let subscriber = Registry::default().with(count.clone().with_filter(NoStrangers));
+        let subscriber = Registry::default().with(count.clone().with_filter(NotInvalidHttp));
         tracing::subscriber::with_default(subscriber, || {
             tracing::error!(target: "actix_http::h1::dispatcher", "stream error: {}", "request parse error");
             assert_eq!(count.0.load(Ordering::Relaxed), 0);

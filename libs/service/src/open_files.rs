@@ -1,37 +1,36 @@
-//! The limit of open files: raised at start, and divided so that clients cannot use up what the admin port and the connections to
-//! dependencies need.
+//! The limit of open files: raised at start, and shared between clients and the rest of the process.
 //!
-//! A process that can open no more files accepts no connection on any port, so its liveness probe fails, and a healthy service is
-//! killed because clients are idle.
+//! A process without free file descriptors accepts no connection on any port. Its liveness probe then fails, and idle clients cause a restart
+//! of a healthy service.
 
 use anyhow::{Context as _, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Kept for everything but clients: the admin port, event loops, pools, Kafka's connections, logs.
+/// File descriptors for everything except clients: the admin port, event loops, pools, Kafka, logs.
 const RESERVE: u64 = 256;
 
-/// Descriptors of one client: the connection, and the handle with which it is ended when it is quiet for too long.
+/// File descriptors of one client: the connection, and the handle that closes it when it is idle.
 const PER_CONNECTION: u64 = 2;
 
-/// Connections per thread at most; further ones wait in the backlog.
+/// The most connections per thread; further ones wait in the backlog.
 const MAX_PER_WORKER: u64 = 4_096;
 
-/// The lowest hard limit to work with. It leaves 384 connections.
+/// The lowest accepted hard limit, which leaves 384 connections.
 const MINIMUM: u64 = 1_024;
 
-/// Raises the soft limit as far as it is of use, and returns how many connections each of `workers` threads may have open.
+/// Raises the soft limit as far as useful, and returns the number of connections for each of `workers` threads.
 ///
 /// # Errors
-/// The hard limit is too low. It is for whatever starts the process to raise.
+/// The hard limit is too low; the supervisor of the process must raise it.
 pub(crate) fn connections_per_worker(workers: usize) -> anyhow::Result<usize> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let workers = workers.max(1) as u64;
     let useful = RESERVE + PER_CONNECTION * MAX_PER_WORKER * workers;
-    // No limit at all is as good as one that is never reached.
+    // No limit counts as one that is never reached.
     let (current, hard) = (current.unwrap_or(useful), maximum.unwrap_or(u64::MAX));
     ensure!(
         hard >= MINIMUM,
-        "this process may open {hard} files and needs {MINIMUM}; raise the hard limit in whatever starts it (`ulimit -Hn`, \
+        "this process may open {hard} files and needs {MINIMUM}; raise the hard limit in its supervisor (`ulimit -Hn`, \
          LimitNOFILE of systemd, or the container runtime's default)"
     );
     let limit = current.max(useful.min(hard));
