@@ -38,13 +38,15 @@ pub fn schemas() -> Vec<NamedSchema> {
     schemas
 }
 
+/// Returns a header of the document.
+pub fn header(description: &str, r#type: Type) -> Header {
+    let mut header = Header::new(Object::with_type(r#type));
+    header.description = Some(description.to_owned());
+    header
+}
+
 /// Returns the headers that the responses refer to.
 pub fn headers() -> Vec<(&'static str, Header)> {
-    let header = |described: &str, r#type| {
-        let mut header = Header::new(Object::with_type(r#type));
-        header.description = Some(described.to_owned());
-        header
-    };
     vec![
         (REQUEST_ID.0, header("The id of this request in the service's log.", Type::String)),
         (RETRY_AFTER.0, header("Seconds after which to send the same request again.", Type::Integer)),
@@ -105,7 +107,8 @@ fn limited_to(codes: &[Code], body: &str) -> RefOr<Schema> {
     AllOfBuilder::new().item(Ref::from_schema_name(body)).item(one_of_these).into()
 }
 
-fn refer(response: &mut Response, (component, name): (&str, &str)) {
+/// Adds to a response a header of the document's components, as `(component, header)`.
+pub fn refer(response: &mut Response, (component, name): (&str, &str)) {
     let header = RefOr::Ref(Ref::new(format!("#/components/headers/{component}")));
     response.headers.insert(name.to_owned(), header);
 }

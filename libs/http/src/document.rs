@@ -4,11 +4,10 @@ use std::{cmp::Reverse, collections::BTreeSet};
 
 use api_error::{Code, openapi as errors};
 use utoipa::openapi::{
-    Components, Info, OpenApi, Paths, Ref, RefOr, Required, Response, SecurityRequirement, Server, Tag,
+    Components, Info, OpenApi, Paths, RefOr, Required, Response, SecurityRequirement, Server, Tag,
     extensions::Extensions,
-    header::Header,
     path::{HttpMethod, Operation as Described, Parameter, ParameterBuilder, ParameterIn},
-    schema::{AnyOfBuilder, Object, ObjectBuilder, Schema, Type},
+    schema::{AnyOfBuilder, ObjectBuilder, Schema, Type},
     security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
@@ -23,8 +22,7 @@ use crate::{
 const BEARER: &str = "bearer";
 
 /// Stated once: `HEAD` operations would double the document.
-const HEAD: &str =
-    "Wherever `GET` is served, `HEAD` is answered with the same status and headers, and without a body.";
+const HEAD: &str = "Every `GET` has a `HEAD` with the same status and headers, and without a body.";
 
 /// Makes the document of these operations.
 pub(crate) fn of(mut info: Info, operations: &[Operation]) -> OpenApi {
@@ -78,29 +76,19 @@ fn components(operations: &[Operation]) -> Components {
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
     let of_operations = operations.iter().flat_map(|operation| operation.schemas.iter().cloned());
     components.schemas.extend(of_operations.chain(errors::schemas()));
-    let headers = errors::headers().into_iter().chain(deprecation_headers());
+    let headers = errors::headers()
+        .into_iter()
+        .chain(DEPRECATION_HEADERS.map(|(name, described)| (name, errors::header(described, Type::String))));
     components.headers.extend(headers.map(|(name, header)| (name.to_owned(), RefOr::T(header))));
     components
 }
 
-fn deprecation_headers() -> [(&'static str, Header); 3] {
-    let header = |described: &str| {
-        let mut header = Header::new(Object::with_type(Type::String));
-        header.description = Some(described.to_owned());
-        header
-    };
-    [
-        (
-            "Deprecation",
-            header("Since when this version is deprecated: `@` and seconds since 1970 (RFC 9745)."),
-        ),
-        ("Sunset", header("When this version will go (RFC 8594).")),
-        (
-            "Link",
-            header("The successor (`rel=\"successor-version\"`) and the policy (`rel=\"deprecation\"`)."),
-        ),
-    ]
-}
+/// The headers that announce a deprecation, with their descriptions.
+const DEPRECATION_HEADERS: [(&str, &str); 3] = [
+    ("Deprecation", "When this version was deprecated: `@` and seconds since 1970 (RFC 9745)."),
+    ("Sunset", "When this version is removed (RFC 8594)."),
+    ("Link", "The successor (`rel=\"successor-version\"`) and the policy (`rel=\"deprecation\"`)."),
+];
 
 /// Returns a handler's description with the operation's scope, errors and deprecation.
 fn describe(operation: &Operation) -> Described {
@@ -146,9 +134,8 @@ fn add_error(described: &mut Described, status: u16, error: Response) {
 
 fn announce(response: &mut RefOr<Response>) {
     if let RefOr::T(response) = response {
-        for name in ["Deprecation", "Sunset", "Link"] {
-            let header = RefOr::Ref(Ref::new(format!("#/components/headers/{name}")));
-            response.headers.insert(name.to_owned(), header);
+        for (name, _) in DEPRECATION_HEADERS {
+            errors::refer(response, (name, name));
         }
     }
 }
@@ -181,8 +168,7 @@ fn any_version(versions: &[&Operation]) -> Described {
         described.responses.responses.values_mut().for_each(announce);
     }
     let summary = described.summary.unwrap_or_default();
-    described.summary =
-        Some(format!("{} (in the version that a header names)", summary.trim_end_matches('.')));
+    described.summary = Some(format!("{} (version selected by a header)", summary.trim_end_matches('.')));
     described.operation_id = described.operation_id.map(|id| format!("{id}_by_header"));
     let numbers = versions.iter().filter_map(|operation| operation.version());
     let header = version_header(numbers.map(|(version, _)| version.to_string()).collect());

@@ -58,7 +58,7 @@ async fn openapi_json(document: Data<Document>) -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").insert_header(CACHE).body(document.0.clone())
 }
 
-/// How versions come and go.
+/// The policy of API versions.
 #[utoipa::path(
     get, path = "/docs/versioning", operation_id = "explain_versions", tag = "documentation",
     responses((status = 200, description = "The policy, as Markdown.", body = String, content_type = "text/plain")),
@@ -67,19 +67,19 @@ async fn versioning() -> HttpResponse {
     markdown(include_str!("../../../docs/versioning.md"))
 }
 
-/// Leads to the page, for those who type its address.
+/// Redirects to the page.
 #[utoipa::path(
     get, path = "/docs", operation_id = "find_docs", tag = "documentation",
     responses((
         status = 308, description = "The page is at `Location`.",
-        headers(("Location" = String, description = "Where the page is.")),
+        headers(("Location" = String, description = "The address of the page.")),
     )),
 )]
 async fn docs_redirect() -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header(CACHE).insert_header((LOCATION, "/docs/")).finish()
 }
 
-/// A page to read and try the API on.
+/// A page to read and try the API (Swagger UI).
 #[utoipa::path(
     get, path = "/docs/", operation_id = "read_docs", tag = "documentation",
     responses((status = 200, description = "The page.", body = String, content_type = "text/html")),
@@ -105,7 +105,8 @@ fn serve(name: &str) -> Result<HttpResponse, ApiError> {
     let file = utoipa_swagger_ui::serve(name, Arc::clone(&SWAGGER_UI))
         .map_err(|error| ApiError::internal(error.to_string()))?
         .ok_or_else(|| {
-            ApiError::new(Code::NotFound, "There is no such file.").with_detail("/path/file", "is not a file")
+            ApiError::new(Code::NotFound, "This file does not exist.")
+                .with_detail("/path/file", "is not a file")
         })?;
     Ok(HttpResponse::Ok()
         .content_type(file.content_type)
@@ -116,9 +117,9 @@ fn serve(name: &str) -> Result<HttpResponse, ApiError> {
         .body(file.bytes.into_owned()))
 }
 
-/// What an error code means, what the caller does, what the operator looks at.
+/// The page of an error code: its meaning, what the client does, what the operator checks.
 ///
-/// `type` of `application/problem+json` leads here.
+/// `type` of `application/problem+json` links to it.
 #[utoipa::path(
     get, path = "/problems/{code}", operation_id = "explain_error", tag = "documentation",
     params(("code" = String, Path, description = "A code, as in an error's body.", example = "not_found")),
@@ -126,7 +127,7 @@ fn serve(name: &str) -> Result<HttpResponse, ApiError> {
 )]
 async fn problem(code: Path<String>) -> Result<HttpResponse, ApiError> {
     let code = Code::from_name(&code).ok_or_else(|| {
-        ApiError::new(Code::NotFound, "There is no such error code.")
+        ApiError::new(Code::NotFound, "This error code does not exist.")
             .with_detail("/path/code", "is not a code")
     })?;
     Ok(markdown(code.page()))

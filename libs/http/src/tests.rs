@@ -40,7 +40,7 @@ async fn second(id: Path<u32>) -> HttpResponse {
     responses((status = 201, description = "Made."), (status = 404, description = "A page.", body = String, content_type = "text/html")),
 )]
 async fn make() -> Result<HttpResponse, ApiError> {
-    Err(ApiError::new(Code::Conflict, "There is one."))
+    Err(ApiError::new(Code::Conflict, "It exists."))
 }
 
 /// Anything at the root.

@@ -23,7 +23,7 @@ use tls::Trust;
 pub use config::{Config, HasConfig};
 pub use runtime::Runtime;
 
-use crate::shutdown::{Cause, Ending, Signals};
+use crate::shutdown::{Cause, Ending, FLUSH_TIMEOUT, Signals};
 
 /// The timeout for the threads of the runtime to end after shutdown.
 const THREADS_TIMEOUT: Duration = Duration::from_millis(200);
@@ -38,7 +38,8 @@ where
         Ok(config) => config,
         Err(error) => return wrong_settings(&error),
     };
-    block_on(run(info, config, build))
+    let (tls, telemetry) = (config.service().tls.clone(), config.telemetry().clone());
+    block_on(run(info, &tls, &telemetry, async |trust| live(info, config, trust, build).await))
 }
 
 /// [`main`] for a service with a database. Called as `NAME migrate`, it only migrates the schemas and exits.
@@ -63,23 +64,21 @@ fn block_on(program: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode
     code
 }
 
-/// Fails only before the log exists.
-async fn run<C, B>(info: ServiceInfo, config: C, build: B) -> anyhow::Result<ExitCode>
-where
-    C: HasConfig,
-    B: AsyncFnOnce(C, &mut Runtime) -> anyhow::Result<()>,
-{
-    let trust = Trust::load(&config.service().tls)?;
-    let telemetry = telemetry::init(info, config.telemetry(), &trust)?;
-    let ending = match live(info, config, trust, build).await {
-        Ok(ending) => ending,
-        Err(error) => {
-            log_failed_start(&error);
-            Ending::Failed
-        }
-    };
+/// Runs a program between the start and the end of telemetry. Fails only before the log exists.
+async fn run(
+    info: ServiceInfo,
+    tls: &tls::Config,
+    telemetry: &telemetry::Config,
+    program: impl AsyncFnOnce(Trust) -> anyhow::Result<Ending>,
+) -> anyhow::Result<ExitCode> {
+    let trust = Trust::load(tls)?;
+    let telemetry = telemetry::init(info, telemetry, &trust)?;
+    let ending = program(trust).await.unwrap_or_else(|error| {
+        log_failed_start(&error);
+        Ending::Failed
+    });
     if ending != Ending::AtOnce {
-        telemetry.shutdown(shutdown::FLUSH_TIMEOUT).await;
+        telemetry.shutdown(FLUSH_TIMEOUT).await;
     }
     Ok(ending.exit_code())
 }
@@ -104,46 +103,29 @@ where
     tracing::info!(admin_addr = %admin.address(), version = info.version, "starting");
 
     let mut runtime = Runtime::new(settings, trust, readiness, connections_per_worker);
-    let cause = match start(config, build, &mut runtime, &mut signals).await {
-        Ok(Started::Up) => {
+    let built = tokio::select! {
+        built = build(config, &mut runtime) => Some(built),
+        signal = signals.next() => {
+            tracing::info!(signal, "signal received during start-up, shutting down");
+            None
+        }
+    };
+    let cause = match built {
+        Some(Ok(())) => {
             runtime.announce(admin.address());
             runtime.wait(&mut signals).await
         }
-        Ok(Started::Interrupted) => Cause::Signal,
-        Err(error) => {
+        Some(Err(error)) => {
             log_failed_start(&error);
             Cause::Failure
         }
+        None => Cause::Signal,
     };
     let ending = shutdown::stop(runtime, cause, &mut signals).await;
     if ending != Ending::AtOnce {
         admin.stop().await;
     }
     Ok(ending)
-}
-
-enum Started {
-    Up,
-    Interrupted,
-}
-
-/// Builds the service, unless a signal arrives first.
-async fn start<C, B>(
-    config: C,
-    build: B,
-    runtime: &mut Runtime,
-    signals: &mut Signals,
-) -> anyhow::Result<Started>
-where
-    B: AsyncFnOnce(C, &mut Runtime) -> anyhow::Result<()>,
-{
-    tokio::select! {
-        built = build(config, runtime) => built.map(|()| Started::Up),
-        signal = signals.next() => {
-            tracing::info!(signal, "signal received during start-up, shutting down");
-            Ok(Started::Interrupted)
-        }
-    }
 }
 
 fn log_failed_start(error: &anyhow::Error) {

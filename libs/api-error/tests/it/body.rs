@@ -1,4 +1,4 @@
-//! Every way in which a body can be wrong.
+//! Every fault of a body.
 
 use std::{fmt::Write as _, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Bounds on the head of a request: at the limit it is served, one beyond it is told the limit.
+//! Limits of the head of a request: one at the limit is served, one beyond it is refused with the limit.
 
 use crate::fixture::{Server, failure};
 

@@ -1,4 +1,4 @@
-//! The envelope, its RFC 9457 twin, and the headers that go with them.
+//! The envelope, problem details, and their headers.
 
 use api_error::Code;
 use serde_json::{Value, json};

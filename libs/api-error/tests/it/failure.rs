@@ -1,4 +1,4 @@
-//! Failures that no handler returned: routing, actix, panics, deadlines.
+//! Failures outside handlers: routing, actix, panics, deadlines.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! An application with one route for each way to fail, and a client for it.
+//! An application with a route for each kind of failure, and a client for it.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -42,7 +42,7 @@ fn read_line(line: &mut Members<'_>) -> Option<(String, i32)> {
     Some((sku?, quantity?))
 }
 
-/// Whatever a body is, as long as any body may be it.
+/// Any body within the limits.
 pub(crate) struct Anything;
 
 impl FromJson for Anything {

@@ -1,4 +1,4 @@
-//! Bounds on the shape of a body: at the limit it is taken, one beyond it is told the limit and the place.
+//! Limits of the shape of a body: one at the limit is accepted, one beyond it is refused with the limit and the place.
 
 use crate::fixture::{Server, failure};
 

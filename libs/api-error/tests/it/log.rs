@@ -1,4 +1,4 @@
-//! What the log says of a failure.
+//! Log lines of failures.
 
 use std::{
     fmt::{self, Write as _},

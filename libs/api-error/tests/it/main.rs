@@ -1,9 +1,9 @@
-//! The edge as a client meets it: a bound server, real HTTP.
+//! The error boundary over real HTTP.
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
 mod body;
 mod bounds;
-mod budget;
+mod deadline;
 mod envelope;
 mod failure;
 mod fixture;

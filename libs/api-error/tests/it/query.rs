@@ -1,4 +1,4 @@
-//! Every way in which a query can be wrong.
+//! Every fault of a query.
 
 use serde_json::json;
 

@@ -38,19 +38,12 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 pub struct Origin(HeaderValue);
 
 /// The text is not an origin as browsers send it.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "an origin is a scheme and a host in lower case, with a port unless it is the default one, and without a path \
+     (https://shop.example); wildcards are not supported, list each origin"
+)]
 pub struct InvalidOrigin;
-
-impl std::fmt::Display for InvalidOrigin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(
-            "an origin is a scheme and a host in lower case, with a port unless it is the default one, and without a path \
-             (https://shop.example); wildcards are not supported, list each origin",
-        )
-    }
-}
-
-impl std::error::Error for InvalidOrigin {}
 
 impl FromStr for Origin {
     type Err = InvalidOrigin;

@@ -40,7 +40,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 struct Gates {
     /// How many handlers have begun.
     begun: AtomicUsize,
-    /// Before there is a response.
+    /// Before the response.
     handler: Semaphore,
     /// In the middle of a response's body.
     body: Semaphore,

@@ -14,7 +14,7 @@ fn small() -> Config {
 }
 
 async fn use_up(server: &Server) {
-    // A second may pass meanwhile, and give one more.
+    // A second can pass, which allows one more.
     for _ in 0..10 * BURST {
         if server.send("GET", "/read").await.status() == StatusCode::TOO_MANY_REQUESTS {
             return;

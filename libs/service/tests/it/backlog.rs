@@ -1,4 +1,4 @@
-//! Connections that arrive while the process cannot take them.
+//! Connections that arrive while the process is stopped.
 
 use std::time::Duration;
 

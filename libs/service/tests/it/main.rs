@@ -1,4 +1,4 @@
-//! The life of a service as a supervisor sees it: a real process, real signals, its log and its exit code.
+//! Start, stop and server of a service: a real process, real signals, its log and its exit code.
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
 mod backlog;

@@ -1,4 +1,4 @@
-//! Idle clients, and a process that may open few files.
+//! Idle clients of a process with a low limit of open files.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn idle_clients_leave_file_descriptors_for_the_admin_port() {
         idle.push(client);
     }
 
-    // More than there is room for: they wait in the kernel, and the admin port answers.
+    // More clients than file descriptors: they wait in the kernel, and the admin port answers.
     for _ in 0..150 {
         idle.push(ask(address).await);
     }

@@ -1,4 +1,4 @@
-//! What is sent behind the last request of a connection.
+//! Requests that are pipelined after the last request of a connection.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use tokio::{
 
 use crate::probe::{Probe, get};
 
-/// The end of a connection is to come within a second and a bit.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The connection closes after about a second.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends all of it at once, and returns everything that comes until the connection ends.
 async fn exchange(probe: &Probe, sent: &str) -> String {
@@ -20,7 +20,7 @@ async fn exchange(probe: &Probe, sent: &str) -> String {
     stream.write_all(sent.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     // It can be a reset: what was sent behind the last request is not read.
-    let read = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    let read = timeout(TIMEOUT, stream.read_to_end(&mut answer)).await;
     drop(read.expect("the connection ends"));
     String::from_utf8(answer).unwrap()
 }

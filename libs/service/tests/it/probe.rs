@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A process that dies with the test.
 pub(crate) struct Probe {
@@ -92,7 +92,7 @@ impl Probe {
     /// Reads the log until this message.
     pub(crate) async fn wait_for(&mut self, message: &str) -> Value {
         loop {
-            let line = timeout(PATIENCE, self.log.next_line()).await.expect(message).unwrap().expect(message);
+            let line = timeout(TIMEOUT, self.log.next_line()).await.expect(message).unwrap().expect(message);
             let line: Value = serde_json::from_str(&line).unwrap();
             self.seen.push(line.clone());
             if line["message"] == message {
@@ -107,7 +107,7 @@ impl Probe {
 
     /// Waits for the end.
     pub(crate) async fn end(mut self) -> Remains {
-        timeout(PATIENCE, async {
+        timeout(TIMEOUT, async {
             while let Some(line) = self.log.next_line().await.unwrap() {
                 self.seen.push(serde_json::from_str(&line).unwrap());
             }
@@ -134,5 +134,5 @@ pub(crate) async fn get(url: String) -> reqwest::Result<(u16, String)> {
 }
 
 pub(crate) fn client() -> reqwest::Client {
-    tls::Trust::none().http().timeout(PATIENCE).build().unwrap()
+    tls::Trust::none().http().timeout(TIMEOUT).build().unwrap()
 }

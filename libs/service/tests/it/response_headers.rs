@@ -1,4 +1,4 @@
-//! What every response carries, and which pages of other origins may read it.
+//! Security headers and CORS.
 
 use reqwest::{
     Method, Response,

@@ -1,4 +1,4 @@
-//! How a process begins, and how it fails to.
+//! Start-up and its failures.
 
 use nix::sys::signal::Signal;
 
@@ -32,7 +32,7 @@ async fn a_failed_build_is_one_log_line_and_exit_code_1() {
     assert_eq!(remains.code, 1);
     let failures: Vec<_> = remains.log.iter().filter(|line| line["level"] == "ERROR").collect();
     assert_eq!(failures.len(), 1, "{failures:?}");
-    assert_eq!(failures[0]["error"], "the probe was fails on request");
+    assert_eq!(failures[0]["error"], "the probe fails on request");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! How a process ends.
+//! Graceful shutdown.
 
 use std::time::{Duration, Instant};
 
@@ -50,11 +50,11 @@ async fn an_idle_connection_does_not_delay_shutdown() {
     let probe = Probe::start(&[]).await;
     let client = client();
     client.get(format!("{}/slow/0", probe.api)).send().await.unwrap().text().await.unwrap();
-    let asked = Instant::now();
+    let start = Instant::now();
     probe.signal(Signal::SIGINT);
     let remains = probe.end().await;
     assert_eq!(remains.code, 0, "{:?}", remains.log);
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
@@ -79,12 +79,12 @@ async fn unfinished_work_is_cut_off_at_the_drain_timeout_and_exits_with_1() {
     let settings =
         [("PROBE_FAILURE", "worker-hangs"), ("REQUEST_TIMEOUT_MS", "500"), ("DRAIN_TIMEOUT_MS", "1000")];
     let probe = Probe::start(&settings).await;
-    let asked = Instant::now();
+    let start = Instant::now();
     probe.signal(Signal::SIGTERM);
     let remains = probe.end().await;
     assert_eq!(remains.code, 1);
     assert!(remains.messages().contains(&"workers did not finish in time and were cut off"));
-    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
@@ -92,11 +92,11 @@ async fn a_second_signal_ends_the_process_at_once() {
     let mut probe = Probe::start(&[("PROBE_FAILURE", "worker-hangs")]).await;
     probe.signal(Signal::SIGTERM);
     probe.wait_for("draining: readiness is off").await;
-    let asked = Instant::now();
+    let start = Instant::now();
     probe.signal(Signal::SIGTERM);
     let remains = probe.end().await;
     assert_eq!(remains.code, 1);
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
 /// Waits until the probe says that it is handling so many requests.

@@ -1,4 +1,4 @@
-//! What leaves the process as OTLP, and what happens when nobody takes it.
+//! The export of spans as OTLP, also without a trace store.
 
 use std::time::{Duration, Instant};
 
@@ -70,15 +70,15 @@ async fn a_trace_store_outage_logs_one_warning_and_delays_no_request() {
     get(format!("{}/slow/0", probe.api)).await.unwrap();
     probe.wait_for("spans cannot be sent; requests are not affected, traces will be incomplete").await;
     for _ in 0..50 {
-        let asked = Instant::now();
+        let start = Instant::now();
         assert_eq!(get(format!("{}/slow/0", probe.api)).await.unwrap().0, 200);
-        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     }
-    let asked = Instant::now();
+    let start = Instant::now();
     probe.signal(Signal::SIGTERM);
     let remains = probe.end().await;
     assert_eq!(remains.code, 0);
-    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
     let warnings = remains.messages().iter().filter(|message| message.starts_with("spans cannot")).count();
     assert_eq!(warnings, 1, "{:?}", remains.messages());
 }

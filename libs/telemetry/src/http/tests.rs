@@ -111,6 +111,6 @@ async fn only_a_trusted_caller_decides_about_sampling() {
     tracing::callsite::rebuild_interest_cache();
     let trusted = ask(Some("yes")).await;
     assert!(trusted.contains(TRACE) && trusted.ends_with("-01"), "{trusted}");
-    let stranger = ask(None).await;
-    assert!(stranger.ends_with("-00") && !stranger.contains(TRACE), "{stranger}");
+    let untrusted = ask(None).await;
+    assert!(untrusted.ends_with("-00") && !untrusted.contains(TRACE), "{untrusted}");
 }

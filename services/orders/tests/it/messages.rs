@@ -117,8 +117,7 @@ async fn messages_about_a_quantity() {
 async fn messages_about_a_query() {
     let app = App::start().await;
     let query = "state=open&created_from=yesterday&created_to=2025-01-31T08:00:00+01:00&customer=x&order=best&limit=201&page=2";
-    let known =
-        "is unknown; known are: state, created_from, created_to, customer, order, limit and cursor";
+    let known = "is unknown; known are: state, created_from, created_to, customer, order, limit and cursor";
     assert_details(
         request(&app, Method::GET, &format!("/v1/orders?{query}")),
         400,

@@ -24,7 +24,7 @@ impl io::Write for Buffer {
     }
 }
 
-/// Returns the lines that are logged meanwhile.
+/// Returns the lines that `log` writes.
 fn lines(log: impl FnOnce()) -> Vec<Value> {
     let buffer = Buffer::default();
     let writer = buffer.clone();
