@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the local stack and the build need and this machine lacks: Debian packages, and the
-# parts that come as jars (pom.xml), into .muster/parts. Says what it installs; does nothing, and
-# needs no network, when all is there. Starts and enables no service, and makes no database cluster.
+# Installs missing requirements of the local stack and the build: Debian packages, and the jars of
+# pom.xml into .muster/parts. Prints what it installs. If nothing is missing, it does nothing and needs
+# no network. Starts and enables no service, and creates no database cluster.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -52,13 +52,13 @@ missing_packages() {
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
 }
 
-# Undoes everything that keeps the installation quiet. Runs as root, on every way out.
+# Restores policy-rc.d and the configuration of postgresql-common. Runs as root, on every exit.
 restore_machine() {
     if [ -n "$our_policy" ]; then rm -f "$policy"; fi
     if [ -n "$saved_conf" ]; then cp -p "$saved_conf" "$cluster_conf" && rm -f "$saved_conf"; fi
 }
 
-# Debian starts what it installs unless policy-rc.d says no. One that is there already is left alone.
+# Debian starts the services of new packages unless policy-rc.d forbids it. An existing file stays.
 forbid_starting_services() {
     [ -e "$policy" ] && return
     printf '#!/bin/sh\nexit 101\n' >"$policy"
@@ -66,7 +66,7 @@ forbid_starting_services() {
     our_policy=yes
 }
 
-# postgresql-15 makes and would start a cluster "main" on port 5432, which nobody here wants.
+# postgresql-15 creates a cluster "main" and starts it on port 5432 unless forbidden.
 forbid_main_cluster() {
     apt_install postgresql-common
     disable_if_new postgresql
@@ -79,8 +79,8 @@ apt_install() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
 }
 
-# A unit that this installation brought is not to come up at the next boot either. The helper is
-# Debian's own, works where systemd does not run, and insists on a package's name.
+# Keeps a newly installed unit from starting at the next boot. The helper is Debian's, works without a
+# running systemd, and needs a package name.
 disable_if_new() {
     local unit
     for unit in "$@"; do
@@ -93,7 +93,7 @@ installed_units() {
     find /lib/systemd/system -maxdepth 1 -name '*.service' -printf '%f ' 2>/dev/null || true
 }
 
-# The part of this script that needs root; called as `setup.sh install-packages NAME...`.
+# Needs root; called as `setup.sh install-packages NAME...`.
 install_packages() {
     trap restore_machine EXIT
     units_before=$(installed_units)
@@ -108,7 +108,7 @@ ensure_packages() {
     local missing
     mapfile -t missing < <(missing_packages)
     [ "${#missing[@]}" -eq 0 ] && return
-    has apt-get || fail "this machine has no apt-get. Install what these Debian packages hold, then run 'make setup' again: ${missing[*]}"
+    has apt-get || fail "this machine has no apt-get. Install the equivalents of these Debian packages, then run 'make setup' again: ${missing[*]}"
     if [ "$(id -u)" -eq 0 ]; then
         echo "setup: installing Debian packages: ${missing[*]}"
         bash "$here/setup.sh" install-packages "${missing[@]}"
@@ -123,11 +123,11 @@ ensure_packages() {
 
 ensure_parts() {
     parts_are_current && return
-    echo "setup: fetching Kafka, Apicurio Registry, Zipkin and GreenMail through Maven into .muster/parts"
+    echo "setup: downloading Kafka, Apicurio Registry, Zipkin and GreenMail through Maven into .muster/parts"
     rm -rf "$parts"
     mkdir -p "$parts"
     mvn -B -q -C -f "$here/pom.xml" -Dparts="$parts" generate-resources ||
-        fail "Maven could not fetch the parts (see above). Check the network or Maven's settings, then run 'make setup' again."
+        fail "Maven could not download the parts (see above). Check the network or Maven's settings, then run 'make setup' again."
     parts_hash >"$parts/stamp"
 }
 

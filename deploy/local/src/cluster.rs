@@ -1,6 +1,6 @@
-//! The product in a Kubernetes cluster: its secrets, and whether it withstands what clusters do.
+//! The product in a Kubernetes cluster: its Secrets, and a test under failures.
 //!
-//! Everything goes through `kubectl`, and so to the cluster that `KUBECONFIG` names.
+//! Every access goes through `kubectl`, to the cluster that `KUBECONFIG` names.
 
 pub(crate) mod check;
 mod client;
@@ -11,10 +11,10 @@ use std::path::PathBuf;
 
 use crate::checkout::Checkout;
 
-/// Where the overlays put everything.
+/// The namespace of the overlays.
 pub(crate) const NAMESPACE: &str = "muster";
 
-/// Where the secrets of a cluster are kept unless somebody says otherwise.
+/// The default directory of the secrets of a cluster.
 pub(crate) fn kept_secrets(checkout: &Checkout) -> PathBuf {
     checkout.state_dir().join("cluster")
 }

@@ -1,4 +1,4 @@
-//! Where a test finds the parts that `muster run` started for it.
+//! Addresses of the parts that `muster run` starts, for tests.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,35 +10,35 @@ use tokio_postgres::Config;
 use crate::parts::postgres::SUPERUSER;
 use crate::stack::StackConfig;
 
-/// The variable that names the file which holds the [`Endpoints`].
+/// The environment variable with the path of the file of [`Endpoints`].
 pub(crate) const VARIABLE: &str = "MUSTER_TEST_PARTS";
 
 /// The addresses of the parts of a test run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
-    /// The database cluster, as the role that may do everything.
+    /// The database cluster, as superuser.
     pub postgres: PostgresEndpoint,
-    /// What clients take for `bootstrap.servers`.
+    /// The value of `bootstrap.servers` for clients.
     pub kafka_bootstrap_servers: String,
     /// The directory with Kafka's jars, for [`crate::kafka::start_private`].
     pub kafka_jars: PathBuf,
-    /// The schema registry, as clients of Confluent's API take it.
+    /// The schema registry's URL for clients of Confluent's API.
     pub schema_registry_url: String,
     /// The host of the mail server.
     pub smtp_host: String,
     /// The port of the mail server.
     pub smtp_port: u16,
-    /// The HTTP API that shows which mails arrived: `GET /api/user/{address}/messages`.
+    /// The HTTP API of the mail server: `GET /api/user/{address}/messages`.
     pub mailbox_url: String,
-    /// The same mails over IMAP: `host:port`.
+    /// IMAP of the mail server: `host:port`.
     pub imap: String,
     /// The trace store: `GET /api/v2/trace/{id}`.
     pub zipkin_url: String,
-    /// What services take for `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    /// The value of `OTEL_EXPORTER_OTLP_ENDPOINT` for services.
     pub otlp_url: String,
 }
 
-/// The pieces of a database URL; its `Debug` output hides the password.
+/// A database server and its superuser. The `Debug` output hides the password.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostgresEndpoint {
     /// The host.
@@ -52,7 +52,7 @@ pub struct PostgresEndpoint {
 }
 
 impl Endpoints {
-    /// Reads what `muster run` left for its command.
+    /// Reads the file that `muster run` wrote for its command.
     pub fn from_env() -> anyhow::Result<Self> {
         let path = std::env::var_os(VARIABLE).with_context(|| {
             format!("{VARIABLE} is not set: run the tests through `muster run -- cargo test`")
@@ -74,14 +74,14 @@ impl PostgresEndpoint {
         })
     }
 
-    /// What a session on one database of the cluster needs, as the superuser.
+    /// Configuration of a superuser's session on one database.
     pub fn config(&self, database: &str) -> Config {
         let mut config = Config::new();
         config.host(&self.host).port(self.port).user(&self.user).password(&self.password).dbname(database);
         config
     }
 
-    /// The URL of one database of the cluster, for the superuser.
+    /// The superuser's URL of one database.
     pub fn url(&self, database: &str) -> String {
         let Self { host, port, user, password } = self;
         format!("postgres://{user}:{password}@{host}:{port}/{database}")

@@ -1,7 +1,6 @@
-//! A Kafka node of its own: broker and controller in one process, without `ZooKeeper`.
+//! A single Kafka node: broker and controller (`KRaft`) in one process.
 //!
-//! The stack's broker is made of this, and so are brokers that a test takes down by itself, which
-//! must not be the one that other tests use at the same time: see [`start_private`].
+//! The stack uses it, and tests that stop their own broker: see [`start_private`].
 
 mod node;
 
@@ -17,10 +16,10 @@ use crate::ports::{any_free, authority};
 use crate::readiness::until_ok;
 use crate::secrets::write_private;
 
-/// How long a broker may take to start, on a machine that is busy with other tests.
+/// Limit for the start of a broker, on a machine that is busy with other tests.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// A broker that belongs to one test, and ends with it.
+/// A broker of one test. It ends when this value is dropped.
 #[derive(Debug)]
 pub struct PrivateBroker {
     node: Node,
@@ -31,13 +30,13 @@ pub struct PrivateBroker {
 /// Starts a broker that keeps its data in `dir` and listens on a free port of the loopback interface.
 ///
 /// `jars` is the directory with Kafka's jars, [`crate::Endpoints::kafka_jars`]. Returns when the
-/// broker answers. Needs a tokio runtime, like the methods of what it returns.
+/// broker answers. Needs a tokio runtime.
 pub async fn start_private(dir: &Path, jars: &Path) -> anyhow::Result<PrivateBroker> {
     start(dir, jars, None).await
 }
 
-/// The same with two more listeners that speak TLS, the second of which asks for a login. `keystore` has the private key and the
-/// certificate, as PEM; `user` the name and the password of who may log in.
+/// Like [`start_private`], with two more listeners: TLS, and TLS with SASL. `keystore` has the private key and the certificate, as PEM;
+/// `user` is the name and the password for SASL.
 pub async fn start_private_with_tls(
     dir: &Path,
     jars: &Path,
@@ -73,8 +72,7 @@ async fn start_node(node: Node) -> anyhow::Result<PrivateBroker> {
 }
 
 impl PrivateBroker {
-    /// Starts a second broker of the same cluster, number 2 beside number 1, with its data in `dir`. The first one has the
-    /// controller, so it has to run when the second starts.
+    /// Starts broker 2 of the same cluster, with its data in `dir`. Broker 1 has the controller, so it has to run at that time.
     pub async fn start_second(&self, dir: &Path) -> anyhow::Result<Self> {
         let node = Node {
             dir: dir.to_owned(),
@@ -87,17 +85,17 @@ impl PrivateBroker {
         start_node(node).await
     }
 
-    /// What clients take for `bootstrap.servers`.
+    /// The value of `bootstrap.servers` for clients.
     pub fn bootstrap_servers(&self) -> String {
         authority(self.node.port)
     }
 
-    /// The same for clients that speak TLS, if it does.
+    /// `bootstrap.servers` of the TLS listener.
     pub fn tls_bootstrap_servers(&self) -> Option<String> {
         self.node.tls.as_ref().map(|tls| authority(tls.port))
     }
 
-    /// The same for clients that log in too.
+    /// `bootstrap.servers` of the listener with TLS and SASL.
     pub fn login_bootstrap_servers(&self) -> Option<String> {
         self.node.tls.as_ref().map(|tls| authority(tls.login_port))
     }
@@ -110,7 +108,7 @@ impl PrivateBroker {
         }
     }
 
-    /// Starts the broker on the same data and the same port, unless it runs. Returns when it answers.
+    /// Starts a stopped broker on the same data and the same port. Returns when it answers.
     pub async fn start(&mut self) -> anyhow::Result<()> {
         if self.child.is_none() {
             self.child = Some(self.node.launch().start_child(&self.log)?);

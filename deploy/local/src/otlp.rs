@@ -1,8 +1,8 @@
-//! A small OTLP/HTTP receiver that hands spans on as Zipkin v2 JSON.
+//! OTLP/HTTP receiver that forwards spans to Zipkin as Zipkin v2 JSON.
 //!
-//! The services speak OTLP and nothing else; Zipkin speaks its own. In a cluster a collector stands
-//! between them, here this does. It keeps nothing: a span counts as received when Zipkin has it, and
-//! until then the exporter is told to come again. It takes protobuf only, and traces only.
+//! The services export OTLP only; Zipkin has its own protocol. In a cluster an OpenTelemetry Collector translates, here this receiver. It
+//! stores nothing: it acknowledges spans after Zipkin accepted them, and answers 503 with `Retry-After` until then. It accepts traces in
+//! protobuf only.
 
 mod zipkin;
 
@@ -25,13 +25,13 @@ use crate::readiness::http_client;
 
 const PROTOBUF: &str = "application/x-protobuf";
 
-/// The largest body that is read, and the largest that a compressed one may become.
+/// Limit of a request body, before and after decompression.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
-/// How many exporters may be connected at once.
+/// Limit of concurrent connections.
 const CONNECTION_LIMIT: usize = 64;
 
-/// The Zipkin behind the receiver, and whether it took what it was last given.
+/// The Zipkin server, and whether the last request to it failed.
 struct Zipkin {
     spans_url: String,
     is_failing: AtomicBool,
@@ -49,7 +49,7 @@ pub(crate) async fn serve(listen: SocketAddr, zipkin_url: &str) -> anyhow::Resul
         .client_request_timeout(Duration::from_secs(5))
         .shutdown_timeout(5)
         .bind(listen)
-        .with_context(|| format!("{listen} cannot be listened on"))?;
+        .with_context(|| format!("{listen} cannot be bound"))?;
     server.run().await.context("the receiver failed")
 }
 
@@ -71,7 +71,7 @@ async fn receive(request: HttpRequest, body: web::Bytes, zipkin: web::Data<Zipki
         return HttpResponse::UnsupportedMediaType().body(format!("send {PROTOBUF}"));
     }
     match decode(&body, header(CONTENT_ENCODING)) {
-        Ok(export) => hand_on(&export, &zipkin).await,
+        Ok(export) => forward(&export, &zipkin).await,
         Err(error) => HttpResponse::BadRequest().body(format!("{error:#}")),
     }
 }
@@ -82,30 +82,30 @@ fn decode(body: &[u8], encoding: Option<&str>) -> anyhow::Result<ExportTraceServ
         Some("gzip") => ExportTraceServiceRequest::decode(unzip(body)?.as_slice()),
         Some(other) => bail!("content encoding {other} is not supported: send gzip or none"),
     }
-    .context("the body is no ExportTraceServiceRequest")
+    .context("the body is not an ExportTraceServiceRequest")
 }
 
 fn unzip(body: &[u8]) -> anyhow::Result<Vec<u8>> {
     let limit = u64::try_from(BODY_LIMIT).context("the limit fits into 64 bits")?;
     let mut plain = Vec::new();
-    GzDecoder::new(body).take(limit + 1).read_to_end(&mut plain).context("the body is no gzip")?;
+    GzDecoder::new(body).take(limit + 1).read_to_end(&mut plain).context("the body is not gzip")?;
     ensure!(plain.len() <= BODY_LIMIT, "the body is larger than {BODY_LIMIT} bytes");
     Ok(plain)
 }
 
-async fn hand_on(export: &ExportTraceServiceRequest, zipkin: &Zipkin) -> HttpResponse {
+async fn forward(export: &ExportTraceServiceRequest, zipkin: &Zipkin) -> HttpResponse {
     let converted = zipkin::convert(export);
     match send(&converted.spans, &zipkin.spans_url).await {
         Ok(()) => {
             if zipkin.is_failing.swap(false, Ordering::Relaxed) {
-                print_error("Zipkin takes spans again");
+                print_error("Zipkin accepts spans again");
             }
             received(converted.n_rejected)
         }
         Err(error) => {
-            // The exporters come again and again; one line for each outage is enough.
+            // The exporters retry; one line per outage is enough.
             if !zipkin.is_failing.swap(true, Ordering::Relaxed) {
-                print_error(format_args!("Zipkin takes no spans: {error:#}"));
+                print_error(format_args!("Zipkin accepts no spans: {error:#}"));
             }
             HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, "1")).finish()
         }

@@ -1,7 +1,6 @@
 //! The ports of a stack: one base and fixed offsets, all on the loopback interface.
 //!
-//! Nothing here keeps a port; a check can be overtaken. The slots of test runs cannot, because the
-//! last port of a slot is held for as long as the run lasts (see [`ReservedPorts`]).
+//! A check for a free port reserves nothing. [`ReservedPorts`] does: it holds the last port of a range during a test run.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -13,14 +12,14 @@ use rand::RngExt as _;
 /// The base used when none was chosen.
 pub(crate) const DEFAULT_BASE: u16 = 7400;
 
-/// How many ports, from the base on, belong to one stack.
+/// The number of ports of one stack, from the base on.
 const SPAN: u16 = 32;
 
-/// Where test runs look for a slot: below the range that the kernel hands out by itself.
+/// Ranges for test runs, in units of `SPAN`: below the kernel's range of ephemeral ports.
 const SLOTS: std::ops::Range<u16> = 625..1000;
 
-/// Where single servers look for a port. Not among those that the kernel hands out by itself: a client that tries again and
-/// again to reach a server that is down would one day be given the server's own port, reach itself, and keep it.
+/// Ports for single servers. Not ephemeral ports: a client that reconnects to a stopped server could get the server's port as its own,
+/// connect to itself, and keep the port.
 const SINGLE_PORTS: std::ops::Range<u16> = 12_000..19_000;
 
 /// The ports of one stack.
@@ -62,17 +61,17 @@ offsets! {
     smtp = 24, imap = 25, mailbox_api = 26, zipkin = 27, otlp = 28, prometheus = 29, alertmanager = 30
 }
 
-/// The address of a local port, for those who want host and port.
+/// The address of a local port as `host:port`.
 pub(crate) fn authority(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 
-/// The address of a local port, for those who want a URL.
+/// The address of a local port as a URL.
 pub(crate) fn url(port: u16) -> String {
     format!("http://{}", authority(port))
 }
 
-/// A stretch of ports that no other test run on this machine can have at the same time.
+/// A range of free ports that no other test run on this machine gets at the same time.
 #[derive(Debug)]
 pub(crate) struct ReservedPorts {
     pub(crate) ports: Ports,
@@ -80,7 +79,7 @@ pub(crate) struct ReservedPorts {
 }
 
 impl ReservedPorts {
-    /// Takes a slot whose ports are all free.
+    /// Reserves a range whose ports are all free.
     pub(crate) fn take() -> anyhow::Result<Self> {
         for _ in 0..100 {
             let base = rand::rng().random_range(SLOTS) * SPAN;
@@ -93,7 +92,7 @@ impl ReservedPorts {
     }
 }
 
-/// Fails when `port`, which `part` is going to listen on, is taken; names who has it.
+/// Fails if another process listens on `port`, which `part` needs; names that process.
 pub(crate) fn require_free(part: &str, purpose: &str, port: u16) -> anyhow::Result<()> {
     if is_free(port) {
         return Ok(());
@@ -101,7 +100,7 @@ pub(crate) fn require_free(part: &str, purpose: &str, port: u16) -> anyhow::Resu
     let holder = listener(port).unwrap_or_else(|| "another program".to_owned());
     bail!(
         "port {port}, which {part} needs ({purpose}), is taken by {holder}.\n\
-         Stop it, or choose where other ports begin: `muster up --port-base N` (or MUSTER_PORT_BASE=N)"
+         Stop it, or choose another port base: `muster up --port-base N` (or MUSTER_PORT_BASE=N)"
     )
 }
 
@@ -141,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_port_is_reported_with_part_holder_and_way_out() {
+    fn the_error_for_a_taken_port_names_part_process_and_option() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
 
@@ -163,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn two_test_runs_never_share_a_slot() {
+    fn two_test_runs_never_share_a_port_range() {
         let slots: Vec<ReservedPorts> = (0..20).map(|_| ReservedPorts::take().unwrap()).collect();
         let bases: std::collections::HashSet<u16> = slots.iter().map(|slot| slot.ports.base()).collect();
         assert_eq!(bases.len(), slots.len());
     }
 
     #[test]
-    fn a_base_that_does_not_fit_is_refused() {
+    fn a_port_base_out_of_range_is_refused() {
         assert!(Ports::from_base(80).is_err());
         assert!(Ports::from_base(65_530).is_err());
     }

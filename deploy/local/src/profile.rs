@@ -1,4 +1,4 @@
-//! How fast time runs for the rules that Prometheus watches.
+//! Profiles of the alert rules: the time scale of Prometheus, Alertmanager and the pager.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// Which of the generated rules a stack runs with; see `deploy/monitoring`.
+/// The set of generated rules of a stack, see `deploy/monitoring`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Profile {
     /// Objectives over 30 days, as in production: an alert takes minutes to hours.
     Production,
-    /// The same shape sixty times faster. The default, since nobody practises for hours.
+    /// The same rules, sixty times faster. The default.
     #[default]
     Drill,
 }
 
 impl Profile {
-    /// How often metrics are read and rules are looked at. The shortest window of a profile has to hold two readings.
+    /// The scrape and evaluation interval. The shortest window of a profile has to contain two scrapes.
     pub(crate) fn scrape_interval(self) -> Duration {
         match self {
             Self::Production => Duration::from_secs(15),
@@ -26,8 +26,8 @@ impl Profile {
         }
     }
 
-    /// How long Prometheus waits before it sends an alert that goes on again. Alertmanager takes one for ended that it was not sent for four
-    /// times that long, and after a restart has none until then.
+    /// The delay after which Prometheus resends a firing alert. Alertmanager resolves an alert that it does not get for four times that long;
+    /// after a restart it has no alerts for one delay.
     pub(crate) fn resend_delay(self) -> Duration {
         match self {
             Self::Production => Duration::from_mins(1),
@@ -35,8 +35,8 @@ impl Profile {
         }
     }
 
-    /// How long an open alert has to be absent at Alertmanager before it has ended: longer than a restarted Alertmanager is
-    /// without the alerts that go on.
+    /// The time for which Alertmanager lacks an open alert before it counts as ended: longer than a restarted Alertmanager lacks the
+    /// firing alerts.
     pub(crate) fn absent_for(self) -> Duration {
         match self {
             Self::Production => Duration::from_secs(90),
@@ -44,7 +44,7 @@ impl Profile {
         }
     }
 
-    /// How long the heartbeat may stay away: three repetitions, and in a drill as long as a stack may take to start.
+    /// The time without a heartbeat after which the pager pages: three repetitions; in a drill, the time that a stack needs to start.
     pub(crate) fn heartbeat_within(self) -> Duration {
         match self {
             Self::Production => Duration::from_mins(15),

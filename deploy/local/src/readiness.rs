@@ -1,4 +1,4 @@
-//! Waits for a part by asking it, again and again, in its own protocol.
+//! Readiness probes: repeated requests in the protocol of a part.
 
 use std::future::Future;
 use std::sync::OnceLock;
@@ -12,13 +12,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::ports::authority;
 
-/// How long one attempt may take.
+/// Timeout of one attempt.
 const ATTEMPT: Duration = Duration::from_secs(3);
 
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Repeats `attempt` until it succeeds; after `deadline`, fails with what the last one said.
+/// Repeats `attempt` until it succeeds; after `deadline`, returns the last error.
 pub(crate) async fn until_ok<T, F>(deadline: Duration, attempt: impl Fn() -> F) -> anyhow::Result<T>
 where
     F: Future<Output = anyhow::Result<T>>,
@@ -38,7 +38,7 @@ where
     }
 }
 
-/// Succeeds when a GET of `url` is answered with a 2xx status.
+/// Succeeds if a GET of `url` returns a 2xx status.
 pub(crate) async fn http_ok(url: &str) -> anyhow::Result<()> {
     let response = http_client().get(url).send().await.context("no answer over HTTP")?;
     let status = response.status();
@@ -49,7 +49,7 @@ pub(crate) async fn http_ok(url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Succeeds when a mail server greets us.
+/// Succeeds if an SMTP server sends its greeting.
 pub(crate) async fn smtp_greets(port: u16) -> anyhow::Result<()> {
     let mut stream = connect(&authority(port)).await?;
     let mut greeting = [0; 3];
@@ -63,12 +63,11 @@ pub(crate) async fn connect(address: &str) -> anyhow::Result<TcpStream> {
     TcpStream::connect(address).await.context("no TCP connection")
 }
 
-/// How long an unused connection is kept: shorter than services go on serving when they are about to
-/// end (`SHUTDOWN_DELAY_MS` in a cluster), so that none of them closes one that we are about to use.
+/// Idle timeout of pooled connections: shorter than the shutdown delay of a service (`SHUTDOWN_DELAY_MS` in a cluster), so that a service
+/// does not close a connection that is about to carry a request.
 const IDLE: Duration = Duration::from_secs(3);
 
-/// The one HTTP client of this program: no proxy, since everything is on this machine or in the same
-/// cluster, and no wait without an end.
+/// The HTTP client of this program: without proxy, because every server is on this machine or in the same cluster, and with timeouts.
 pub(crate) fn http_client() -> &'static reqwest::Client {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
     CLIENT.get_or_init(|| {
@@ -91,7 +90,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn attempts_go_on_until_one_succeeds() {
+    async fn attempts_continue_until_one_succeeds() {
         let attempts = AtomicU32::new(0);
         let third =
             until_ok(Duration::from_secs(5), async || match attempts.fetch_add(1, Ordering::Relaxed) {
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_last_failure_tells_why_it_never_was_ready() {
+    async fn the_error_after_the_deadline_contains_the_last_failure() {
         let error =
             until_ok(Duration::ZERO, async || Err::<(), _>(anyhow!("password refused"))).await.unwrap_err();
         assert_eq!(format!("{error:#}"), "not ready after 0 s: password refused");

@@ -1,7 +1,7 @@
-//! Passwords and keys of one stack: made at the first start, kept, readable by the owner alone.
+//! Passwords and keys of one stack: generated at the first start, kept in files that only the owner can read.
 //!
-//! They are worth nothing outside this machine: every part listens on the loopback interface only,
-//! and a service in production refuses the signing keys made here by their `kid`.
+//! They are useless outside this machine: every part listens on the loopback interface only, and a service in production refuses these
+//! signing keys by their `kid`.
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
@@ -18,10 +18,10 @@ const EMAIL_CONSUMER_KEY: &str = "email-consumer-key.json";
 /// The key that `muster token` signs with.
 const DEVELOPMENT_KID: &str = "local-development";
 
-/// The key that email-consumer signs with when it talks to url-shortener.
+/// The key that email-consumer signs its tokens for url-shortener with.
 const EMAIL_CONSUMER_KID: &str = "local-development-email-consumer";
 
-/// How long services accept the keys, counted from their own start, since the key set is written again before each.
+/// Validity of the keys, from the start of a service: each start of the stack writes the key set.
 const KEY_LIFETIME: Duration = Duration::from_hours(90 * 24);
 
 /// The directory that holds the secrets of a stack.
@@ -31,24 +31,24 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// Opens the directory and makes the keys; passwords are made when they are first asked for.
+    /// Opens the directory and generates the keys. Passwords follow on first use.
     pub(crate) fn ensure(dir: &Path) -> anyhow::Result<Self> {
         let secrets = Self::open(dir)?;
         secrets.write_jwks()?;
         Ok(secrets)
     }
 
-    /// Opens the directory; everything in it is made when it is first asked for.
+    /// Opens the directory. Keys and passwords follow on first use.
     pub(crate) fn open(dir: &Path) -> anyhow::Result<Self> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(dir)
-            .with_context(|| format!("{} cannot be made", dir.display()))?;
+            .with_context(|| format!("{} cannot be created", dir.display()))?;
         Ok(Self { dir: dir.to_owned() })
     }
 
-    /// 32 random bytes in hexadecimal, always the same for the same name: a password or a key.
+    /// A password or key: 32 random bytes in hexadecimal, generated once per name.
     pub(crate) fn random(&self, name: &str) -> anyhow::Result<String> {
         self.get_or_make(name, || hex::encode(rand::random::<[u8; 32]>()))
     }
@@ -58,7 +58,7 @@ impl Secrets {
         Ok(format!("local:{}", self.random(name)?))
     }
 
-    /// The key that stands for every local caller.
+    /// The signing key of local callers.
     pub(crate) fn development_key(&self) -> anyhow::Result<SigningKey> {
         self.signing_key(DEVELOPMENT_KEY, DEVELOPMENT_KID)
     }
@@ -79,7 +79,7 @@ impl Secrets {
         self.dir.join("jwks.json")
     }
 
-    /// Every service's own key opens no more than that service needs, and none is good for ever.
+    /// The key of a service has only the scopes that it needs. Every key expires.
     fn write_jwks(&self) -> anyhow::Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
         let expiry = (now + KEY_LIFETIME).as_secs();
@@ -93,7 +93,7 @@ impl Secrets {
         write_private(&self.jwks_file(), &text)
     }
 
-    /// A key of its own for whoever signs; `kid` is its name where it is trusted.
+    /// A signing key with the id `kid`, generated once per file.
     pub(crate) fn signing_key(&self, file: &str, kid: &str) -> anyhow::Result<SigningKey> {
         let text = self.get_or_make(file, || SigningKey::generate(kid).to_jwk_json())?;
         SigningKey::from_jwk_json(&text)
@@ -106,7 +106,7 @@ impl Secrets {
             Ok(text) => Ok(text.trim().to_owned()),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let made = NewFile::write(&path, &make())?;
-                // A link never replaces: of several who make the same secret at once, the first one's is everybody's.
+                // A hard link never replaces a file: of several processes that generate the same secret, all use the first one.
                 match fs::hard_link(&made.path, &path) {
                     Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                         Err(error).with_context(|| format!("{} cannot be written", path.display()))
@@ -121,13 +121,13 @@ impl Secrets {
     }
 }
 
-/// Writes a file that only its owner can read, in one step.
+/// Writes a file that only its owner can read, atomically.
 pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     let new = NewFile::write(path, text)?;
     fs::rename(&new.path, path).with_context(|| format!("{} cannot be written", path.display()))
 }
 
-/// A whole file beside the one that it is to become, under a name that no other process writes to; removed when it is dropped.
+/// A complete file under a unique temporary name in the same directory; removed on drop.
 struct NewFile {
     path: PathBuf,
 }
@@ -148,7 +148,7 @@ impl NewFile {
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        // It has its final name by now, or another one's took that name.
+        // By now it has its final name, or another process was first.
         fs::remove_file(&self.path).unwrap_or_default();
     }
 }
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_made_once_and_is_private() {
+    fn a_secret_is_generated_once_and_is_private() {
         let dir = std::env::temp_dir().join(format!("muster-secrets-{}", std::process::id()));
         let first = Secrets::ensure(&dir).unwrap().random("postgres").unwrap();
         let second = Secrets::ensure(&dir).unwrap().random("postgres").unwrap();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_that_is_older_than_a_secret_gets_it() {
+    fn an_older_stack_gets_a_new_secret() {
         let dir = std::env::temp_dir().join(format!("muster-older-secrets-{}", std::process::id()));
         let password = Secrets::ensure(&dir).unwrap().random("postgres").unwrap();
 

@@ -1,10 +1,10 @@
-//! The requests to end that this program gets while it works.
+//! SIGINT and SIGTERM, as requests to stop.
 
 use anyhow::Context;
 use rustix::process::Signal;
 use tokio::signal::unix::{self, SignalKind};
 
-/// Listens for SIGINT and SIGTERM from its creation on, so that none is missed between two waits.
+/// Listens for SIGINT and SIGTERM from its creation on, so that no signal is lost between two waits.
 #[derive(Debug)]
 pub(crate) struct Interrupts {
     interrupt: unix::Signal,
@@ -17,7 +17,7 @@ impl Interrupts {
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
-    /// Waits for the next request to end.
+    /// Waits for the next signal.
     pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::INT,

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_has_ports_of_its_own_and_needs_only_parts_named_before_it() {
+    fn ports_are_unique_and_a_part_needs_only_earlier_parts() {
         let stack = stack("needs", 7400);
         let (mut names, mut ports) = (HashSet::new(), HashSet::new());
         for part in &stack.parts {

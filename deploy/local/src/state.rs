@@ -1,8 +1,7 @@
-//! What is remembered between two runs of `muster`: the port base and which process is which part.
+//! The state of a stack between two runs of `muster`, in `stack.json`: port base, profile, and the process of each part.
 //!
-//! Whoever changes it holds the [`Lock`]; whoever only reads sees a whole file, since it is replaced
-//! in one step. A record is written as soon as the process exists, so that a `muster` that is killed
-//! leaves nothing behind that the next one does not know.
+//! A writer holds the [`Lock`]. A reader sees a complete file, because a rename replaces it. `muster` records a process as soon as it
+//! exists, so that the next `muster` knows every process of a killed one.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -22,23 +21,23 @@ use crate::profile::Profile;
 pub(crate) struct Record {
     pub(crate) port_base: Option<u16>,
     pub(crate) profile: Option<Profile>,
-    /// How long the last `up` that started everything took.
+    /// The duration of the last `up` that started every part.
     pub(crate) ready_after: Option<Duration>,
     pub(crate) parts: BTreeMap<String, PartRecord>,
 }
 
-/// One part that was started.
+/// One started part.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PartRecord {
     pub(crate) identity: Identity,
-    /// Nothing as long as it never was ready.
+    /// The time from start to ready; `None` until then.
     pub(crate) ready_after: Option<Duration>,
 }
 
 impl Record {
-    /// Reads what is remembered in `home`; nothing is remembered where nothing ran yet.
-    pub(crate) fn read(home: &Path) -> anyhow::Result<Self> {
-        let path = home.join("stack.json");
+    /// Reads the record in `dir`; empty before the first start.
+    pub(crate) fn read(dir: &Path) -> anyhow::Result<Self> {
+        let path = dir.join("stack.json");
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .with_context(|| format!("{} is damaged: move it away", path.display())),
@@ -47,7 +46,7 @@ impl Record {
         }
     }
 
-    /// The identity of a part that runs now.
+    /// The identity of a running part.
     pub(crate) fn alive(&self, part: &str) -> Option<&Identity> {
         self.parts.get(part).map(|record| &record.identity).filter(|identity| identity.is_alive())
     }
@@ -57,7 +56,7 @@ impl Record {
     }
 }
 
-/// The record together with the file that has to follow every change of it.
+/// The record, its file, and the lock.
 #[derive(Debug)]
 pub(crate) struct State {
     path: PathBuf,
@@ -66,20 +65,20 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Opens the state in `home` for changes; fails while another `muster` is changing it.
-    pub(crate) fn open(home: &Path) -> anyhow::Result<Self> {
-        fs::create_dir_all(home).with_context(|| format!("{} cannot be made", home.display()))?;
-        let lock = Lock::take(&home.join("lock"))?;
-        let record = Mutex::new(Record::read(home)?);
-        Ok(Self { path: home.join("stack.json"), record, _lock: lock })
+    /// Opens the state in `dir` for changes; fails while another `muster` has it open.
+    pub(crate) fn open(dir: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(dir).with_context(|| format!("{} cannot be created", dir.display()))?;
+        let lock = Lock::take(&dir.join("lock"))?;
+        let record = Mutex::new(Record::read(dir)?);
+        Ok(Self { path: dir.join("stack.json"), record, _lock: lock })
     }
 
-    /// A copy of the record as it is now.
+    /// A copy of the record.
     pub(crate) fn record(&self) -> Record {
         self.locked().clone()
     }
 
-    /// Changes the record and writes it down.
+    /// Changes the record and writes the file.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Record)) -> anyhow::Result<()> {
         let mut record = self.locked();
         change(&mut record);
@@ -92,11 +91,11 @@ impl State {
     }
 
     fn locked(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().expect("no holder of this lock panics")
+        self.record.lock().expect("no code panics while it holds this lock")
     }
 }
 
-/// Keeps two `muster` from changing the same stack at once; the kernel drops it with its holder.
+/// A lock file: only one `muster` at a time changes a stack. The kernel releases it when the process ends.
 #[derive(Debug)]
 struct Lock {
     _file: File,
@@ -114,7 +113,7 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!(
-                "another muster (pid {}) is at work on this stack: wait for it to end",
+                "another muster (pid {}) works on this stack: wait for its end",
                 fs::read_to_string(path).unwrap_or_default().trim(),
             ),
             Err(TryLockError::Error(error)) => return Err(error).context("the lock cannot be taken"),
@@ -136,24 +135,24 @@ mod tests {
     }
 
     #[test]
-    fn two_cannot_change_one_stack_at_once() {
-        let home = scratch("lock");
-        let first = State::open(&home).unwrap();
+    fn only_one_process_at_a_time_opens_a_stack_for_changes() {
+        let dir = scratch("lock");
+        let first = State::open(&dir).unwrap();
 
-        let refusal = State::open(&home).unwrap_err().to_string();
+        let refusal = State::open(&dir).unwrap_err().to_string();
         assert!(refusal.contains(&std::process::id().to_string()), "{refusal}");
 
         drop(first);
-        State::open(&home).unwrap();
-        fs::remove_dir_all(home).unwrap();
+        State::open(&dir).unwrap();
+        fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
-    fn stacks_side_by_side_remember_different_things() {
+    fn two_stacks_have_separate_records() {
         let (left, right) = (scratch("left"), scratch("right"));
         let us = Identity::of(std::process::id()).unwrap();
-        for (home, base) in [(&left, 7400), (&right, 17400)] {
-            let state = State::open(home).unwrap();
+        for (dir, base) in [(&left, 7400), (&right, 17400)] {
+            let state = State::open(dir).unwrap();
             state.update(|record| record.port_base = Some(base)).unwrap();
         }
         let part = PartRecord { identity: us, ready_after: None };

@@ -1,4 +1,4 @@
-//! The stack as a load test sees it.
+//! The stack as a target of load tests.
 
 use anyhow::Context;
 use loadtest::target::{Events, Mailbox, Target};
@@ -8,10 +8,10 @@ use crate::parts::kafka;
 use crate::ports::{authority, url};
 use crate::stack::StackConfig;
 
-/// The tenant that local clients act for.
+/// The tenant of local clients.
 pub(crate) const TENANT: &str = "acme";
 
-/// The services of a stack, the key to call them with, and where to look at what they did.
+/// The services of a stack, a signing key, and the systems that show the effects of requests.
 pub(crate) fn target(config: &StackConfig) -> anyhow::Result<Target> {
     let topic = kafka::TOPICS.first().context("the stack has no topic")?;
     Ok(Target {

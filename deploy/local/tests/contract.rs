@@ -1,7 +1,7 @@
-//! schemathesis against every service that has an API: requests made from the service's own document, right ones and wrong
-//! ones, and every answer compared with what the document says.
+//! Contract test with schemathesis: valid and invalid requests, generated from the OpenAPI document of a service, and a comparison of
+//! every response with the document.
 //!
-//! email-consumer is not here: it has no API, only the admin port, which no client meets.
+//! email-consumer has no API, only an admin port, and is not tested here.
 
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
@@ -13,16 +13,16 @@ use std::{
 use testkit::{Builder, Database, Keys, Process, Topics, client, endpoints, scratch_dir};
 use tokio::process::Command;
 
-/// Requests to all services together at least; fewer would mean that something kept the tool from trying.
+/// Minimum of requests to both services; fewer mean that the tool stopped early.
 const MIN_REQUESTS: f64 = 20_000.0;
 
-/// A running service, and a token that opens all of its operations.
+/// A running service, and a token with all of its scopes.
 struct Target {
     process: Process,
     token: String,
 }
 
-/// The programs are other packages', so cargo does not build them for these tests.
+/// The programs belong to other packages, so cargo does not build them for this test.
 fn program(name: &str) -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_muster")).with_file_name(name);
     assert!(program.is_file(), "{name} is not built: run the tests with `make test`");
@@ -59,13 +59,13 @@ impl Target {
     }
 
     async fn start(process: Builder, keys: &Keys, scopes: &[&str]) -> Self {
-        // Spans of thousands of requests are of no use to anybody.
+        // The spans of thousands of requests have no use.
         let process = process.env("OTEL_TRACES_EXPORTER", "none").spawn().await;
         Self { process, token: keys.token("acme", scopes) }
     }
 
-    /// Lets the tool loose on the service; returns what it found, or nothing when all was as documented.
-    async fn examine(&self) -> Option<String> {
+    /// Runs the tool against the service; returns its output if it found a difference.
+    async fn run_schemathesis(&self) -> Option<String> {
         let tool = checkout().join(".muster/tools/bin/schemathesis");
         assert!(tool.is_file(), "{} is missing: run `make contract`", tool.display());
         let output = Command::new(tool)
@@ -80,13 +80,13 @@ impl Target {
             .output()
             .await
             .unwrap();
-        let said = || {
+        let output_text = || {
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
         };
-        (!output.status.success()).then(said)
+        (!output.status.success()).then(output_text)
     }
 
-    /// How many requests the service has answered, by its own count.
+    /// The number of requests that the service answered, by its own metric.
     async fn n_requests(&self) -> f64 {
         let metrics = client().get(format!("{}/metrics", self.process.admin_url())).send().await.unwrap();
         let metrics = metrics.text().await.unwrap();
@@ -97,11 +97,11 @@ impl Target {
 }
 
 #[tokio::test]
-async fn no_answer_is_other_than_its_document_says() {
+async fn every_response_matches_the_openapi_document() {
     let keys = Keys::generate(&scratch_dir("contract-keys"));
     let targets = [Target::orders(&keys).await, Target::url_shortener(&keys).await];
 
-    let (orders, url_shortener) = tokio::join!(targets[0].examine(), targets[1].examine());
+    let (orders, url_shortener) = tokio::join!(targets[0].run_schemathesis(), targets[1].run_schemathesis());
 
     let found: Vec<_> = [orders, url_shortener].into_iter().flatten().collect();
     assert!(found.is_empty(), "{}", found.join("\n\n"));

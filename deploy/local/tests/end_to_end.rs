@@ -1,4 +1,4 @@
-//! All three services together: one order becomes one mail, its link opens the order's page, and one trace has all of it.
+//! End-to-end test of the three services: one order, one mail, one public page, one trace.
 
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
@@ -19,7 +19,7 @@ const SOON: Duration = Duration::from_secs(30);
 const EVENTS: &str = "orders.events";
 const DEAD_LETTERS: &str = "orders.events.email-consumer.dlq";
 
-/// The services, each with its own database, around one topic.
+/// The three services, each with its own database, and one topic.
 struct Shop {
     orders: Process,
     shortener: Process,
@@ -27,7 +27,7 @@ struct Shop {
     keys: Keys,
 }
 
-/// The programs are other packages', so cargo does not build them for these tests.
+/// The programs belong to other packages, so cargo does not build them for this test.
 fn program(name: &str) -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_muster")).with_file_name(name);
     assert!(program.is_file(), "{name} is not built: run the tests with `make test`");
@@ -146,6 +146,6 @@ async fn assert_one_trace(trace_id: &str) {
     let roots =
         spans.iter().filter(|span| !span.parent_id.as_deref().is_some_and(|parent| ids.contains(parent)));
     let roots: Vec<_> = roots.map(|span| (span.service(), span.name.as_str())).collect();
-    assert_eq!(roots.len(), 1, "every span but the first hangs below another: {roots:?}");
+    assert_eq!(roots.len(), 1, "the trace has one root span: {roots:?}");
     assert_eq!(roots[0].0, "orders");
 }

@@ -1,4 +1,4 @@
-//! A broker of one test's own: what was acknowledged survives its death.
+//! A private Kafka broker: acknowledged messages survive a kill.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -18,13 +18,13 @@ fn client(servers: &str) -> ClientConfig {
     config
 }
 
-async fn make_topic(servers: &str) {
+async fn create_topic(servers: &str) {
     let admin: AdminClient<DefaultClientContext> = client(servers).create().expect("a client");
     let topic = NewTopic::new(TOPIC, 1, TopicReplication::Fixed(1));
-    admin.create_topics(&[topic], &AdminOptions::new()).await.expect("the topic is made");
+    admin.create_topics(&[topic], &AdminOptions::new()).await.expect("the topic is created");
 }
 
-/// Reads the first message of the topic. A poll may also end because of something else that happened.
+/// Reads the first message of the topic. A poll may also end without a message.
 fn read_first(servers: &str) -> Option<Vec<u8>> {
     let consumer: BaseConsumer = client(servers).create().expect("a client");
     consumer.subscribe(&[TOPIC]).expect("the topic is there");
@@ -38,18 +38,18 @@ fn read_first(servers: &str) -> Option<Vec<u8>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_broker_acknowledged_is_there_when_it_is_back() {
+async fn an_acknowledged_message_survives_a_kill_of_the_broker() {
     let endpoints = Endpoints::from_env().unwrap();
     let dir = std::env::temp_dir().join(format!("muster-broker-{}", std::process::id()));
     let mut broker = kafka::start_private(&dir, &endpoints.kafka_jars).await.unwrap();
     let servers = broker.bootstrap_servers();
-    make_topic(&servers).await;
+    create_topic(&servers).await;
     let producer: FutureProducer = client(&servers).set("acks", "all").create().unwrap();
     let record = FutureRecord::<(), _>::to(TOPIC).payload("hello");
     producer.send(record, Duration::from_secs(10)).await.unwrap();
 
     broker.kill().await.unwrap();
-    assert!(TcpListener::bind(&servers).is_ok(), "nobody listens any more");
+    assert!(TcpListener::bind(&servers).is_ok(), "the broker has ended");
     broker.start().await.unwrap();
 
     let payload = tokio::task::spawn_blocking(move || read_first(&servers)).await.unwrap();

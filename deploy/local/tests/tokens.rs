@@ -1,4 +1,4 @@
-//! `muster token`: many at once, in a checkout that has no key yet.
+//! `muster token`: concurrent processes in a checkout without a key.
 
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
@@ -22,7 +22,7 @@ fn token(checkout: &Path) -> Child {
 }
 
 #[test]
-fn twelve_at_once_all_get_tokens_of_the_one_key_that_stays() {
+fn concurrent_processes_sign_with_the_same_new_key() {
     let checkout = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tokens");
     for _ in 0..3 {
         fs::remove_dir_all(&checkout).unwrap_or_default();

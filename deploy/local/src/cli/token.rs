@@ -1,4 +1,4 @@
-//! `muster token`: prints a bearer token signed by the development key.
+//! `muster token`: prints a bearer token, signed with the development key.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use crate::checkout::Checkout;
 use crate::console::print;
 use crate::secrets::Secrets;
 
-/// What the token says.
+/// The claims of the token.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The tenant that the bearer acts for.
+    /// The tenant.
     #[arg(long)]
     tenant: Tenant,
-    /// What the bearer may do, such as `orders:write`; may be given more than once.
+    /// A scope, such as `orders:write`; repeatable.
     #[arg(long = "scope", required = true)]
     scopes: Vec<String>,
-    /// Who the bearer is.
+    /// The subject.
     #[arg(long, default_value = "local-developer")]
     subject: String,
-    /// How long the token is valid: a number followed by s, m or h.
+    /// The validity: a number followed by s, m or h.
     #[arg(long, default_value = "1h", value_parser = parse_duration)]
     ttl: Duration,
 }

@@ -1,4 +1,4 @@
-//! The one way to the cluster.
+//! Calls of `kubectl`.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use tokio::time::timeout;
 
 use super::NAMESPACE;
 
-/// How long one call may take; those that wait for something say themselves how long.
+/// Timeout of one call. Calls that wait for a condition have their own, shorter timeout.
 const TIMEOUT: Duration = Duration::from_mins(12);
 
-/// Runs `kubectl` in our namespace and returns what it writes; when it fails, that becomes the error.
+/// Runs `kubectl` in the namespace and returns its output; the error contains its standard error.
 pub(super) async fn kubectl(args: &[&str]) -> anyhow::Result<String> {
     run(args, None).await
 }
 
-/// Makes the cluster hold what the manifest says. Misspelt fields are refused.
+/// Applies a manifest. Refuses unknown fields.
 pub(super) async fn apply(manifest: &str) -> anyhow::Result<String> {
     run(&["apply", "--validate=strict", "--filename=-"], Some(manifest)).await
 }
@@ -41,7 +41,7 @@ async fn run(args: &[&str], input: Option<&str>) -> anyhow::Result<String> {
             Ok::<_, std::io::Error>(())
         };
         let (written, output) = tokio::join!(write, child.wait_with_output());
-        // One that fails early does not read to the end, and says why on standard error.
+        // A `kubectl` that fails early does not read its whole input, and gives the reason on standard error.
         output.and_then(|output| if output.status.success() { written.map(|()| output) } else { Ok(output) })
     };
     let output = timeout(TIMEOUT, exchange).await.context("kubectl does not end")?.context("kubectl")?;

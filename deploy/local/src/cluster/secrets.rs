@@ -1,6 +1,6 @@
-//! The Secrets of a cluster that somebody tries things out on: made once, and kept.
+//! Kubernetes Secrets for a test cluster: generated once, then kept.
 //!
-//! In production they come from wherever secrets are kept, with the same names and keys: see docs/kubernetes.md.
+//! In production they come from a secret store, with the same names and keys: see docs/kubernetes.md.
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -12,16 +12,16 @@ use serde_json::{Value, json};
 
 use crate::secrets::Secrets;
 
-/// The names of the keys; production refuses those of a laptop, which begin otherwise.
+/// The key ids. Production refuses the key ids of a local stack, which have another prefix.
 const CLIENT_KID: &str = "cluster-check";
 const EMAIL_CONSUMER_KID: &str = "email-consumer";
 
 /// Databases, each with a role of the same name.
 const DATABASES: [&str; 4] = ["orders", "url_shortener", "email_consumer", "apicurio"];
 
-/// Returns the manifest of every Secret that the overlays `kind` and `airgapped` mention.
+/// Returns the manifest of every Secret that the overlays `kind` and `airgapped` use.
 ///
-/// They are made where `kept` has none yet.
+/// Generates the secrets that `kept` lacks.
 pub(crate) fn manifest(kept: &Path, namespace: &str) -> anyhow::Result<Value> {
     let secrets = Secrets::open(kept)?;
     let client = secrets.signing_key("client-key.json", CLIENT_KID)?;
@@ -77,25 +77,25 @@ pub(crate) fn manifest(kept: &Path, namespace: &str) -> anyhow::Result<Value> {
     Ok(json!({ "apiVersion": "v1", "kind": "List", "items": items }))
 }
 
-/// The parts of a cluster for trying out speak plaintext, and never leave their node.
+/// The parts of a test cluster use plaintext, because their traffic stays on one node.
 fn database_url(secrets: &Secrets, name: &str) -> anyhow::Result<String> {
     Ok(format!("postgres://{name}:{}@postgres:5432/{name}?sslmode=disable", secrets.random(name)?))
 }
 
-/// The first key of a list that is rotated by adding to it.
+/// The first key of a list; a rotation adds keys.
 fn cursor_keys(secrets: &Secrets, name: &str) -> anyhow::Result<String> {
     Ok(format!("key-1:{}", secrets.random(name)?))
 }
 
 /// Writes the same Secrets as files, for `deploy/images/compose.yaml`: settings as `NAME.env`, anything else as `NAME/KEY`.
 ///
-/// Containers run as other users, so the files are readable; the directory around them is for its owner alone.
+/// Containers run as other users, so the files are readable to all; only the owner can enter the directory.
 pub(crate) fn write_files(manifest: &Value, directory: &Path) -> anyhow::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(directory)
-        .with_context(|| format!("{} cannot be made", directory.display()))?;
+        .with_context(|| format!("{} cannot be created", directory.display()))?;
     for secret in manifest["items"].as_array().into_iter().flatten() {
         let name = secret["metadata"]["name"].as_str().context("a Secret has a name")?;
         let data = secret["stringData"].as_object().context("a Secret has data")?;
@@ -141,14 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_made_once() {
+    fn secrets_are_generated_once() {
         let kept = kept("once");
         assert_eq!(manifest(&kept, "muster").unwrap(), manifest(&kept, "muster").unwrap());
         fs::remove_dir_all(kept).unwrap();
     }
 
     #[test]
-    fn settings_are_the_ones_that_the_documentation_lists() {
+    fn settings_match_the_documentation() {
         let kept = kept("documented");
         let manifest = manifest(&kept, "muster").unwrap();
         let documentation = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/kubernetes.md");
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn no_key_is_one_that_production_refuses() {
+    fn production_accepts_every_key_id() {
         let kept = kept("production");
         let manifest = manifest(&kept, "muster").unwrap();
         let keys = manifest["items"].as_array().unwrap().iter().filter_map(|secret| {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_secrets_come_as_files() {
+    fn files_contain_the_same_secrets_as_the_manifest() {
         let kept = kept("files");
         let manifest = manifest(&kept.join("kept"), "muster").unwrap();
 

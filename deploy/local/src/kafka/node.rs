@@ -14,14 +14,14 @@ use crate::ports::authority;
 use crate::process::Launch;
 use crate::readiness::connect;
 
-/// Further listeners of a node, for clients that speak TLS: one that takes everybody, and one that asks for a login.
+/// Further listeners of a node: one with TLS, one with TLS and SASL.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsListeners {
     pub(crate) port: u16,
     pub(crate) login_port: u16,
     /// A file with the private key and the certificate, as PEM.
     pub(crate) keystore: PathBuf,
-    /// Who may log in, with SCRAM-SHA-512, and the password.
+    /// Name and password for SCRAM-SHA-512.
     pub(crate) user: (String, String),
 }
 
@@ -41,21 +41,21 @@ impl TlsListeners {
         )
     }
 
-    /// Makes the user when the data directory is formatted.
+    /// Creates the user when `kafka-storage` formats the data directory.
     fn format_arguments(&self) -> [String; 2] {
         let (name, password) = &self.user;
         ["--add-scram".to_owned(), format!("SCRAM-SHA-512=[name={name},password={password}]")]
     }
 }
 
-/// The cluster of another node, which a second one joins as a broker and nothing else.
+/// The cluster of another node, which a second node joins as a broker without controller.
 #[derive(Clone, Debug)]
 pub(crate) struct Cluster {
     id: String,
     controller_port: u16,
 }
 
-/// Everything that tells one node from another.
+/// Configuration of one node.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) jars: PathBuf,
@@ -68,13 +68,13 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// What a second node needs to join this one.
+    /// The cluster of this node, for a second one.
     pub(crate) fn cluster(&self) -> anyhow::Result<Cluster> {
         let id = fs::read_to_string(self.marker()).context("the node was not formatted")?;
         Ok(Cluster { id, controller_port: self.controller_port })
     }
 
-    /// Writes the configuration, and formats the data directory unless that was done before.
+    /// Writes the configuration; formats the data directory once.
     pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
         fs::create_dir_all(&self.dir).with_context(|| format!("{}", self.dir.display()))?;
         write(&self.config_file(), &self.config())?;
@@ -83,7 +83,7 @@ impl Node {
         if formatted.exists() {
             return self.require_meta_properties();
         }
-        // Without the marker an earlier attempt was cut off in the middle.
+        // A data directory without the marker comes from an interrupted attempt.
         if self.data_dir().exists() {
             fs::remove_dir_all(self.data_dir()).context("half a data directory is in the way")?;
         }
@@ -98,14 +98,14 @@ impl Node {
         write(&formatted, &cluster_id)
     }
 
-    /// A broker refuses a directory that it did not format, in words that name neither the directory nor a way out. Formatting
-    /// it again unasked would hide that all events are gone.
+    /// Kafka's own error for an unformatted data directory names neither the directory nor a remedy. A second format would hide the loss of
+    /// all events.
     fn require_meta_properties(&self) -> anyhow::Result<()> {
         let meta = self.data_dir().join("meta.properties");
         ensure!(
             meta.is_file(),
-            "{} is missing, so Kafka refuses {}, its data directory, which was emptied or replaced. Put the old one back; or begin \
-             with an empty broker, without the events that were in it: rm -r '{}' && muster up",
+            "{} is missing, so Kafka refuses {}, its data directory, which was emptied or replaced. Restore the old one; or start \
+             with an empty broker, without its events: rm -r '{}' && muster up",
             meta.display(),
             self.data_dir().display(),
             self.dir.display()
@@ -113,7 +113,7 @@ impl Node {
         Ok(())
     }
 
-    /// The command that becomes the broker.
+    /// The command of the broker.
     pub(crate) fn launch(&self) -> Launch {
         self.java("kafka.Kafka").arg(self.config_file())
     }
@@ -131,7 +131,7 @@ impl Node {
         self.dir.join("server.properties")
     }
 
-    /// Has the id of the cluster, once the data directory is formatted.
+    /// A file with the cluster id, written after the format.
     fn marker(&self) -> PathBuf {
         self.dir.join("formatted")
     }
@@ -169,9 +169,8 @@ impl Node {
     }
 }
 
-/// One node can hold one replica of anything. Topics come from us, with their final partition
-/// counts. The cleaner's buffer is 128 MiB by default, half of the heap that this node has. After a
-/// crash the controller refuses the broker's return until the session of the dead one is over.
+/// A single node has one replica of each partition. `muster` creates the topics, with their final partition counts. The cleaner's buffer is
+/// 128 MiB by default, half of this node's heap. After a crash the controller refuses the broker until its old session expires.
 const SETTINGS: &str = "\
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -200,15 +199,15 @@ logger.server.name=kafka.server.KafkaRaftServer
 logger.server.level=info
 ";
 
-/// Succeeds when the broker on `port` tells a client about itself.
+/// Succeeds if the broker on `port` returns metadata that contain a broker.
 pub(crate) async fn answers(port: u16) -> anyhow::Result<()> {
-    // Cheaper than a client, and as good for the two seconds in which nothing listens.
+    // Cheaper than a client, while nothing listens yet.
     drop(connect(&authority(port)).await?);
     tokio::task::spawn_blocking(move || {
         let client: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", authority(port))
             .create()
-            .context("no Kafka client can be made")?;
+            .context("no Kafka client can be created")?;
         let metadata =
             client.fetch_metadata(None, Duration::from_secs(2)).context("the broker gives no metadata")?;
         ensure!(!metadata.brokers().is_empty(), "the broker does not know itself yet");
@@ -227,7 +226,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_data_directory_without_meta_properties_is_named_with_the_command_that_mends_it() {
+    async fn the_error_for_a_data_directory_without_meta_properties_names_the_remedy() {
         let dir = std::env::temp_dir().join(format!("muster-node-{}", std::process::id()));
         fs::create_dir_all(dir.join("data")).unwrap();
         fs::write(dir.join("formatted"), "an id").unwrap();
@@ -241,12 +240,12 @@ mod tests {
             joins: None,
         };
 
-        let said = node.prepare().await.unwrap_err().to_string();
+        let error = node.prepare().await.unwrap_err().to_string();
 
         for expected in [dir.join("data/meta.properties"), dir.join("data")] {
-            assert!(said.contains(&expected.display().to_string()), "{said}");
+            assert!(error.contains(&expected.display().to_string()), "{error}");
         }
-        assert!(said.contains(&format!("rm -r '{}' && muster up", dir.display())), "{said}");
+        assert!(error.contains(&format!("rm -r '{}' && muster up", dir.display())), "{error}");
         fs::write(dir.join("data/meta.properties"), "").unwrap();
         node.prepare().await.unwrap();
         fs::remove_dir_all(dir).unwrap();

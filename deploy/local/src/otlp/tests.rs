@@ -87,7 +87,7 @@ fn a_root_span_has_no_parent_and_an_internal_one_no_kind() {
 }
 
 #[test]
-fn attributes_become_tags_whatever_their_type() {
+fn attributes_of_every_type_become_tags() {
     let array = ArrayValue {
         values: vec![AnyValue { value: Some(text("a")) }, AnyValue { value: Some(Value::IntValue(2)) }],
     };
@@ -154,7 +154,7 @@ fn a_span_without_usable_ids_is_counted_as_rejected() {
     }
 }
 
-/// A stand-in for Zipkin that notes what it is sent.
+/// An HTTP server in the place of Zipkin that records its requests.
 struct FakeZipkin {
     url: String,
     bodies: Arc<Mutex<Vec<Json>>>,
@@ -221,14 +221,14 @@ async fn plain_and_compressed_exports_reach_zipkin() {
 }
 
 #[actix_web::test]
-async fn an_exporter_is_told_to_come_again_when_zipkin_is_down() {
+async fn an_exporter_gets_503_while_zipkin_is_down() {
     let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-    let nobody = format!("http://127.0.0.1:{port}");
-    assert_eq!(post(&nobody, None, export_of(span()).encode_to_vec()).await.0, 503);
+    let unreachable = format!("http://127.0.0.1:{port}");
+    assert_eq!(post(&unreachable, None, export_of(span()).encode_to_vec()).await.0, 503);
 }
 
 #[actix_web::test]
-async fn what_is_no_export_is_refused_for_good() {
+async fn a_body_that_is_no_export_gets_400() {
     let zipkin = FakeZipkin::start();
     assert_eq!(post(&zipkin.url, None, b"nonsense".to_vec()).await.0, 400);
     assert_eq!(post(&zipkin.url, Some("gzip"), b"nonsense".to_vec()).await.0, 400);

@@ -1,5 +1,5 @@
 //! The conversion of OTLP spans into Zipkin v2 spans, after the OpenTelemetry specification
-//! ("OpenTelemetry to Zipkin Transformation"). Links have no counterpart and are left out.
+//! ("OpenTelemetry to Zipkin Transformation"). Span links are dropped: Zipkin has none.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde::Serialize;
 
-/// A span as Zipkin's API takes it.
+/// A span of Zipkin's API v2.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Span {
@@ -43,7 +43,7 @@ struct Annotation {
     value: String,
 }
 
-/// What became of an export.
+/// The result of a conversion.
 #[derive(Debug)]
 pub(super) struct Converted {
     pub(super) spans: Vec<Span>,
@@ -94,7 +94,7 @@ fn convert_span(span: &otlp::Span, service_name: &str) -> Option<Span> {
     })
 }
 
-/// Returns the id in hexadecimal, unless its length is wrong or it is all zeros, which means none.
+/// Returns the id in hexadecimal; `None` if its length is wrong or all bytes are zero.
 fn hex_id<const LENGTH: usize>(bytes: &[u8]) -> Option<String> {
     (bytes.len() == LENGTH && bytes.iter().any(|byte| *byte != 0)).then(|| hex::encode(bytes))
 }
@@ -118,7 +118,7 @@ fn annotation(event: &otlp::span::Event) -> Annotation {
     Annotation { timestamp: event.time_unix_nano / 1000, value }
 }
 
-/// The attributes, and the status in the two tags that Zipkin's users look for.
+/// The attributes, and the status as the tags `otel.status_code` and `error`.
 fn tags(span: &otlp::Span) -> BTreeMap<String, String> {
     let attributes = span.attributes.iter().filter_map(|KeyValue { key, value, .. }| {
         let text = match json(value.as_ref()?) {

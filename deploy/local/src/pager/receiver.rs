@@ -224,7 +224,7 @@ impl Heartbeat {
             ends_at: None,
             found: None,
             summary: format!("No heartbeat from the monitoring for {} s", self.within.as_secs()),
-            description: "Impact: no other alert arrives either, whatever happens.".to_owned(),
+            description: "Impact: no other alert arrives either.".to_owned(),
             runbook: "docs/runbooks/Watchdog.md".to_owned(),
             fingerprint: "heartbeat".to_owned(),
         };

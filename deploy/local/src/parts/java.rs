@@ -155,12 +155,12 @@ mod tests {
     use crate::ports::ReservedPorts;
     use crate::readiness::until_ok;
 
-    /// Together 170 MB, as much as some 38,000 of our mails take.
+    /// Together 170 MB, as much as 38,000 mails of email-consumer.
     const MAILS: u32 = 900;
     const LINES_OF_EACH: usize = 2_400;
 
     #[tokio::test]
-    async fn more_mails_than_128_mib_hold_are_taken_and_purged_once_it_is_quiet() {
+    async fn more_mails_than_128_mib_hold_are_accepted_and_then_purged() {
         let slot = ReservedPorts::take().unwrap();
         let home = std::env::temp_dir().join(format!("muster-mailbox-{}", std::process::id()));
         let config = StackConfig::prepare(Checkout::find().unwrap(), home, slot.ports).unwrap();

@@ -13,7 +13,7 @@ use crate::stack::StackConfig;
 
 /// Scrapes the metrics of every service and evaluates the rules of the checkout.
 ///
-/// It starts after the services and stops before them, so that a start or a stop of the stack pages nobody.
+/// It starts after the services and stops before them, so that a start or a stop of the stack causes no page.
 pub(super) const PROMETHEUS: Part = Part {
     needs: &["alertmanager", "orders", "url-shortener", "email-consumer"],
     ports: &[("its API and pages", Ports::prometheus)],

@@ -84,32 +84,31 @@ async fn create_databases(config: &StackConfig, names: &[&str]) -> anyhow::Resul
     Ok(())
 }
 
-/// Statements that hold a password are DDL, and otherwise in the log.
+/// Keeps statements with passwords, which are DDL, out of the log.
 const UNLOGGED: &str = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'";
 
-/// How long the server of a stack may take to take a connection.
+/// Timeout of a connection to the server of a stack.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Opens a session.
 pub(crate) async fn connect(mut config: Config, within: Duration) -> anyhow::Result<Client> {
     config.connect_timeout(within);
     let (client, connection) = config.connect(NoTls).await.context("no connection to PostgreSQL")?;
-    // It ends with the client, and what goes wrong on it the client reports.
+    // The task ends with the client, which reports its errors.
     tokio::spawn(async { connection.await.unwrap_or_default() });
     Ok(client)
 }
 
-/// Opens a session of the superuser in which passwords may be set.
+/// Opens a superuser's session that may set passwords.
 async fn connect_unlogged(endpoint: &PostgresEndpoint) -> anyhow::Result<Client> {
     let client = connect(endpoint.config(SUPERUSER), CONNECT_TIMEOUT).await?;
-    client.batch_execute(UNLOGGED).await.context("the log of PostgreSQL cannot be kept from passwords")?;
+    client.batch_execute(UNLOGGED).await.context("the logging of statements cannot be turned off")?;
     Ok(client)
 }
 
-/// Makes the role and the database `name` unless they are there, and sets the role's password.
+/// Creates the role and the database `name` unless they exist, and sets the role's password.
 ///
-/// Names and passwords are our own constants and hexadecimal digits; statements of this kind take
-/// no parameters.
+/// Names are constants and passwords hexadecimal digits: DDL statements take no parameters.
 async fn ensure(client: &Client, name: &str, password: &str) -> anyhow::Result<()> {
     let is_there = exists(client, "SELECT 1 FROM pg_roles WHERE rolname = $1", name).await?;
     let verb = if is_there { "ALTER" } else { "CREATE" };
@@ -122,10 +121,10 @@ async fn ensure(client: &Client, name: &str, password: &str) -> anyhow::Result<(
 }
 
 async fn exists(client: &Client, query: &str, name: &str) -> anyhow::Result<bool> {
-    Ok(client.query_opt(query, &[&name]).await.context("the catalogue cannot be read")?.is_some())
+    Ok(client.query_opt(query, &[&name]).await.context("the system catalog cannot be read")?.is_some())
 }
 
 async fn run(client: &Client, statement: &str) -> anyhow::Result<()> {
-    // The statement may hold a password, so the error must not repeat it.
-    client.batch_execute(statement).await.context("a role or database cannot be made")
+    // The statement may contain a password, so the error does not repeat it.
+    client.batch_execute(statement).await.context("a role or database cannot be created")
 }

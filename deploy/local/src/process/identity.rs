@@ -1,4 +1,4 @@
-//! Knows a process again after this program has ended and started anew.
+//! Identifies a process across runs of this program: pid, start time and boot id.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,14 +13,13 @@ use tokio::time::{sleep, timeout};
 
 use super::stat::{RunState, stat};
 
-/// How long the kernel gets to end a process after SIGKILL.
+/// Limit for the time from SIGKILL to the end of the process.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a process is asked whether it has ended.
+/// Poll interval for the end of a process.
 const ENDED_POLL: Duration = Duration::from_millis(20);
 
-/// What tells one process from every other that ever had or will have its pid: the time it started,
-/// in ticks since boot, and which boot that was.
+/// Identifies one process among all that ever have its pid: start time, in clock ticks since boot, and boot id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) pid: u32,
@@ -29,18 +28,18 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Reads the identity of a process that runs now, or has ended and was not yet waited for.
+    /// Reads the identity of a running process or a zombie.
     pub(crate) fn of(pid: u32) -> ProcResult<Self> {
         let start_time = stat(pid)?.starttime;
         Ok(Self { pid, start_time, boot_id: procfs::sys::kernel::random::boot_id()? })
     }
 
-    /// Returns a handle to the process, or nothing when it has ended, whoever has its pid now.
+    /// Returns a handle to the process; `None` if it has ended, even if another process has its pid.
     pub(crate) fn open(&self) -> Option<Process> {
         let pid = Pid::from_raw(i32::try_from(self.pid).ok()?)?;
-        // The handle comes first: what is verified afterwards is what the handle refers to.
+        // The handle comes first, so that the check applies to the process behind the handle.
         let fd = pidfd_open(pid, PidfdFlags::NONBLOCK).ok()?;
-        // A process that no parent waited for keeps its pid after its end, as a zombie.
+        // A process without a waiting parent keeps its pid after its end, as a zombie.
         let runs = RunState::of(self.pid).is_some_and(|state| !state.is_zombie());
         (runs && Self::of(self.pid).ok()? == *self).then_some(Process { fd })
     }
@@ -57,7 +56,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Sends a signal; a process that ended meanwhile is no failure.
+    /// Sends a signal. A process that has ended is no error.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         match pidfd_send_signal(&self.fd, signal) {
             Err(rustix::io::Errno::SRCH) => Ok(()),
@@ -65,7 +64,7 @@ impl Process {
         }
     }
 
-    /// Waits until the process has ended, whose child it may ever be.
+    /// Waits for the end of the process, which need not be a child of this one.
     pub(crate) async fn ended(&self) -> io::Result<()> {
         while !self.has_ended()? {
             sleep(ENDED_POLL).await;
@@ -78,10 +77,10 @@ impl Process {
         Ok(poll(&mut watched, Some(&Timespec::default()))? > 0)
     }
 
-    /// Asks the process to end, and makes it end when it has not done so in time.
+    /// Sends the stop signal, and SIGKILL if the process does not end in time.
     pub(crate) async fn stop(&self, signal: Signal, stop_within: Duration) -> anyhow::Result<()> {
         self.signal(signal).context("it cannot be signalled")?;
-        // One that SIGSTOP froze acts on no signal until it goes on; systemd does the same (`SendSIGCONT`, systemd.kill(5)).
+        // A process that SIGSTOP stopped handles no signal before SIGCONT; systemd does the same (`SendSIGCONT`, systemd.kill(5)).
         self.signal(Signal::CONT).context("it cannot be signalled")?;
         if timeout(stop_within, self.ended()).await.is_ok() {
             return Ok(());
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_process_that_nobody_waited_for_is_not_alive() {
+    fn a_zombie_is_not_alive() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let identity = Identity::of(child.id()).unwrap();
         assert!(identity.is_alive());
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_process_that_ignores_the_request_is_killed() {
+    async fn a_process_that_ignores_the_stop_signal_is_killed() {
         let mut child = Command::new("sh")
             .args(["-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"])
             .stdout(std::process::Stdio::piped())
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_frozen_process_ends_on_request_within_the_timeout() {
+    async fn a_stopped_process_ends_on_the_stop_signal_within_the_timeout() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let identity = Identity::of(child.id()).unwrap();
         let process = identity.open().unwrap();
@@ -156,7 +155,7 @@ mod tests {
 
         let status = child.wait().unwrap();
         let signal = std::os::unix::process::ExitStatusExt::signal(&status);
-        assert_eq!(signal, Some(Signal::TERM.as_raw()), "it was asked, not killed");
+        assert_eq!(signal, Some(Signal::TERM.as_raw()), "the stop signal ended it, not SIGKILL");
     }
 
     #[test]

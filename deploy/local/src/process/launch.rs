@@ -1,4 +1,4 @@
-//! Starts a part as a process of its own session, which outlives this program.
+//! Starts processes: parts in a session of their own, which outlive this program, and short-lived children.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,11 +11,10 @@ use tokio::process::{Child, Command};
 
 use super::Identity;
 
-/// What a part sees of the environment of this program: enough to find and show things, nothing
-/// that could change how it works.
+/// Variables that a part inherits from the environment of this program: search paths and log level. Others could change its behaviour.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "RUST_LOG", "RUST_BACKTRACE"];
 
-/// A command line that is to become a part of the stack.
+/// A command line with environment and user.
 #[derive(Debug)]
 pub(crate) struct Launch {
     program: PathBuf,
@@ -63,22 +62,21 @@ impl Launch {
         self
     }
 
-    /// Sets a variable, which takes the place of an earlier one of that name.
+    /// Sets a variable; replaces an earlier value.
     pub(crate) fn env(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
         self.env.push((name, value.into()));
         self
     }
 
-    /// Has the process run as another user, which only root can ask for.
+    /// Runs the process as another user; needs root.
     pub(crate) fn user(mut self, user: Option<&'static str>) -> Self {
         self.user = user;
         self
     }
 
-    /// Starts the process in a session of its own, where it outlives this program, with its output
-    /// in `log`.
+    /// Starts the process in a new session, so that it outlives this program, with its output in `log`.
     pub(crate) fn start(&self, log: &Path) -> anyhow::Result<(Child, Identity)> {
-        // setsid(1), like setpriv(1), puts the program in its own place: the pid stays the same.
+        // setsid(1) and setpriv(1) exec the program: the pid stays the same.
         let words = std::iter::once("setsid".into()).chain(self.words());
         let child = self.spawn(self.command(words), log)?;
         let pid = child.id().context("it ended at once")?;
@@ -86,14 +84,14 @@ impl Launch {
         Ok((child, identity))
     }
 
-    /// Starts the process as an ordinary child, which ends with its handle.
+    /// Starts the process as a child that is killed when its handle is dropped.
     pub(crate) fn start_child(&self, log: &Path) -> anyhow::Result<Child> {
         let mut command = self.command(self.words());
         command.kill_on_drop(true);
         self.spawn(command, log)
     }
 
-    /// Runs the command to its end; what it wrote becomes the error when it fails.
+    /// Runs the command to its end. On failure, the error contains its output.
     pub(crate) async fn run(&self) -> anyhow::Result<()> {
         let mut command = self.command(self.words());
         let output = command
@@ -122,7 +120,7 @@ impl Launch {
             .with_context(|| format!("{} cannot be started", self.program.display()))
     }
 
-    /// The command line, with the change of user in front where one is wanted.
+    /// The command line, after the change of user.
     fn words(&self) -> impl Iterator<Item = OsString> {
         let change_of_user = self.user.into_iter().flat_map(|user| {
             let (uid, gid) = (format!("--reuid={user}"), format!("--regid={user}"));
@@ -135,17 +133,17 @@ impl Launch {
         let mut command = Command::new(words.next().expect("a launch has a program"));
         let inherited = INHERITED.iter().filter_map(|name| Some((*name, env::var_os(name)?)));
         command.args(words).env_clear().envs(inherited).envs(self.env.iter().cloned());
-        // A directory that every user can enter, and that keeps no file system busy.
+        // A directory that every user can enter and that blocks no unmount.
         command.current_dir("/").stdin(Stdio::null());
         command
     }
 }
 
-/// One earlier log is kept, so that a restart does not destroy what explains it.
+/// Keeps the previous log, which may explain a restart.
 fn keep_previous(log: &Path) -> anyhow::Result<()> {
     if log.exists() {
         fs::rename(log, log.with_extension("previous.log"))
-            .with_context(|| format!("{} cannot be put aside", log.display()))?;
+            .with_context(|| format!("{} cannot be renamed", log.display()))?;
     }
     Ok(())
 }

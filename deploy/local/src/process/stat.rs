@@ -64,12 +64,12 @@ impl RunState {
     /// The command that brings a part in this state back.
     pub(crate) fn remedy(self, part: &str, pid: u32) -> String {
         let restart =
-            format!("`muster restart {part}` ends it and starts it again, and touches nothing else");
+            format!("`muster restart {part}` stops it and starts it again, and touches no other part");
         match self.0 {
-            'T' => format!("`kill -CONT {pid}` lets it go on; {restart}"),
-            't' => format!("end the debugger, or else {restart}"),
-            'D' => format!("look at the disk (`df`, `dmesg`); {restart}, as soon as the kernel lets it end"),
-            _ => format!("`muster logs {part}` shows what it said last; {restart}"),
+            'T' => format!("`kill -CONT {pid}` continues it; {restart}"),
+            't' => format!("end the debugger; {restart}"),
+            'D' => format!("check the disk (`df`, `dmesg`); {restart}, as soon as the kernel ends it"),
+            _ => format!("`muster logs {part}` shows its last messages; {restart}"),
         }
     }
 }

@@ -71,7 +71,7 @@ pub(crate) async fn start(
     Ok(())
 }
 
-/// Stops one part, in whichever process state it is, and starts it again; returns when it is ready. Other parts are not affected.
+/// Stops one part, in any process state, and starts it again; returns when it is ready. Other parts are not affected.
 pub(crate) async fn restart(stack: &Stack, name: &str, state: &State) -> anyhow::Result<()> {
     let Some(part) = stack.parts.iter().find(|part| part.name == name) else {
         let names: Vec<_> = stack.parts.iter().map(|part| part.name).collect();

@@ -1,5 +1,5 @@
-//! The whole stack, as `muster up` starts it, in a checkout of its own: what the rules read is there, what runbooks say to type works, and
-//! who is down is paged about, once.
+//! Drill on a real stack, as `muster up` starts it: the rules use existing metrics, the commands of the runbooks work, and a dead service
+//! causes one page.
 
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
@@ -15,13 +15,13 @@ use crate::stack::Stack;
 
 const SOON: Duration = Duration::from_mins(1);
 
-/// One stack for all of it: two would cost minutes and a gigabyte. The order matters: nothing may be broken before the end.
+/// One stack for every check: a second would cost minutes and a gigabyte. The check that kills a service comes last.
 #[tokio::test]
 async fn rules_runbooks_and_pager_work_on_a_real_stack() {
     let stack = Stack::up();
-    // Not the one order of the plain demo, which takes a refusal on a busy machine for the end.
+    // The plain demo places one order, and fails if a busy machine sheds it.
     stack.muster(&["demo", "--orders", "5"]);
-    every_name_in_a_rule_is_in_the_code(&stack).await;
+    every_selector_of_a_rule_matches_a_metric(&stack).await;
     every_rule_evaluates(&stack).await;
     every_command_of_a_runbook_runs(&stack);
     a_dead_service_pages_once_and_silences_its_other_alerts(&stack).await;
@@ -36,9 +36,9 @@ fn files(dir: &str, ending: &str) -> Vec<PathBuf> {
     files
 }
 
-/// What a rule reads is either recorded by another rule, or in what the services say, with the labels that the rule names;
-/// a threshold of a latency, `le`, is such a label.
-async fn every_name_in_a_rule_is_in_the_code(stack: &Stack) {
+/// Every selector of a rule matches a recorded series or a metric of a service, with its labels. `le`, the threshold of a latency, is one
+/// of these labels.
+async fn every_selector_of_a_rule_matches_a_metric(stack: &Stack) {
     let mut known = Vec::new();
     for job in ["orders", "url-shortener", "email-consumer"] {
         known.extend(names::series(job, &stack.metrics(job).await));
@@ -55,7 +55,7 @@ async fn every_name_in_a_rule_is_in_the_code(stack: &Stack) {
         let is_known = selector.name == "up"
             || recorded.contains(&selector.name.as_str())
             || known.iter().any(|series| selector.may_select(series));
-        assert!(is_known, "nothing that a service says is selected by {selector:?}");
+        assert!(is_known, "{selector:?} selects no metric of a service");
     }
     assert!(n_names > 100, "only {n_names} names were found");
 }
@@ -81,7 +81,7 @@ fn every_command_of_a_runbook_runs(stack: &Stack) {
         for block in monitoring::runbook::blocks(&text).iter().filter(|block| block.place == "local") {
             n_blocks += 1;
             let output = stack.shell(&block.commands);
-            // Every command says something, if only `none`, and none complains.
+            // Every command writes to standard output, if only `none`, and not to standard error.
             let is_quiet = output.stdout.is_empty() && !block.commands.starts_with("eval");
             assert!(
                 output.status.success() && output.stderr.is_empty() && !is_quiet,
@@ -109,8 +109,8 @@ async fn a_dead_service_pages_once_and_silences_its_other_alerts(stack: &Stack) 
     let (open, _) = screen.split_once("History").unwrap();
     assert!(open.contains("PAGE ─ TargetDown") && open.contains("docs/runbooks/TargetDown.md"), "{screen}");
     assert!(stack::repository().join(page["runbook"].as_str().unwrap()).is_file());
-    for said in ["Impact: url-shortener is down", "Budget left: "] {
-        assert!(page["description"].as_str().unwrap().contains(said), "{page}");
+    for part in ["Impact: url-shortener is down", "Budget left: "] {
+        assert!(page["description"].as_str().unwrap().contains(part), "{page}");
     }
 
     let alertmanager = stack.variable("ALERTMANAGER_URL");
@@ -130,16 +130,16 @@ async fn a_dead_service_pages_once_and_silences_its_other_alerts(stack: &Stack) 
         events().iter().any(|event| event["status"] == "resolved").then_some(())
     })
     .await;
-    let said: Vec<_> = events().iter().map(|event| event["alert"].clone()).collect();
-    assert_eq!(said, ["TargetDown", "TargetDown"], "one page, its end, and nothing else");
+    let alerts: Vec<_> = events().iter().map(|event| event["alert"].clone()).collect();
+    assert_eq!(alerts, ["TargetDown", "TargetDown"], "one page, its end, and nothing else");
     let screen = stack.muster(&["pager"]);
     assert!(!screen.contains("PAGE ─ TargetDown"), "it is not open any more:\n{screen}");
-    let lines = |said: &str| screen.lines().filter(|line| line.contains(said)).count();
+    let lines = |text: &str| screen.lines().filter(|line| line.contains(text)).count();
     assert_eq!(lines("TargetDown of url-shortener, notified after"), 1, "{screen}");
     assert_eq!(lines("PAGE RESOLVED    TargetDown of url-shortener, it lasted"), 1, "{screen}");
 }
 
-/// Tells Alertmanager what Prometheus would tell it, had the service said it before it died.
+/// Posts the alert that Prometheus would send, had the service had the symptom before its end.
 async fn symptom_until(alertmanager: &str, lasting: Duration) {
     let labels = json!({
         "alertname": "RedirectsLatencyBurn",

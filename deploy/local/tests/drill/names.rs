@@ -1,17 +1,17 @@
-//! The names in expressions of Prometheus, and in what services say: enough of both languages to compare them.
+//! Parses selectors in `PromQL` expressions and series in the text of `/metrics`, as far as a comparison needs it.
 
-/// Words of the language that are followed by no parenthesis of their own, such as `sum` in `sum by (job) (…)`.
+/// Keywords of `PromQL` without a parenthesis behind them, such as `sum` in `sum by (job) (…)`.
 const WORDS: [&str; 13] =
     ["and", "or", "unless", "by", "without", "on", "ignoring", "offset", "sum", "max", "min", "count", "avg"];
 
-/// A series that a service says, with its job as Prometheus adds it.
+/// A series of a service, with the label `job` that Prometheus adds.
 #[derive(Debug)]
 pub(crate) struct Series {
     name: String,
     labels: Vec<Matcher>,
 }
 
-/// A name with conditions on its labels.
+/// A metric name with label matchers.
 #[derive(Debug)]
 pub(crate) struct Selector {
     pub(crate) name: String,
@@ -27,7 +27,7 @@ struct Matcher {
 }
 
 impl Selector {
-    /// Whether a series has the name, every label, and those values that are given as they are; patterns are not tried.
+    /// Whether a series has the name, every label, and the values of `=` matchers; regular expressions are not evaluated.
     pub(crate) fn may_select(&self, series: &Series) -> bool {
         self.name == series.name
             && self.matchers.iter().all(|matcher| {
@@ -38,7 +38,7 @@ impl Selector {
     }
 }
 
-/// Reads the text of `/metrics`.
+/// Parses the text of `/metrics`.
 pub(crate) fn series(job: &str, text: &str) -> Vec<Series> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let series = lines.filter_map(|line| {
@@ -123,7 +123,7 @@ fn matchers(text: &str) -> (Vec<Matcher>, &str) {
 }
 
 #[test]
-fn selectors_and_series_are_told_from_everything_else() {
+fn the_parser_finds_selectors_and_series() {
     let rules = "\
 - record: a:b
     expr: |-
@@ -135,9 +135,9 @@ fn selectors_and_series_are_told_from_everything_else() {
     let found: Vec<_> = selectors(rules).into_iter().map(|selector| selector.name).collect();
     assert_eq!(found, ["x_total", "y", "a:b"]);
     let x = &selectors(rules)[0];
-    let said = |line| series("orders", line).remove(0);
-    assert!(x.may_select(&said("x_total{route=\"/{code}\",status=\"503\"} 1")));
+    let parsed = |line| series("orders", line).remove(0);
+    assert!(x.may_select(&parsed("x_total{route=\"/{code}\",status=\"503\"} 1")));
     for other in ["x_total{route=\"/{code}\"} 1", "x_total{route=\"/\",status=\"503\"} 1", "z{} 1"] {
-        assert!(!x.may_select(&said(other)), "{other}");
+        assert!(!x.may_select(&parsed(other)), "{other}");
     }
 }

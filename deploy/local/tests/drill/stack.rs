@@ -1,4 +1,4 @@
-//! A stack of `muster up` for this test alone: a checkout made of links into the real one, with its own state and ports.
+//! A separate stack of `muster up`: a checkout of links into the real one, with its own state and ports.
 
 use std::{
     env, fs,
@@ -14,10 +14,10 @@ use serde_json::Value;
 const BASES: std::ops::Range<u16> = 1000..1023;
 const SPAN: u16 = 32;
 
-/// What makes a directory a checkout.
-const LANDMARK: &str = "deploy/local/pom.xml";
+/// A file that every checkout has.
+const MARKER: &str = "deploy/local/pom.xml";
 
-/// Removed, with everything it started, when this value is dropped.
+/// Stopped and removed when this value is dropped.
 pub(crate) struct Stack {
     checkout: PathBuf,
     base: u16,
@@ -31,13 +31,13 @@ pub(crate) fn repository() -> PathBuf {
 impl Stack {
     /// Starts the drill profile.
     pub(crate) fn up() -> Self {
-        // Always the same place, so that what a killed run left is found and ended.
+        // Always the same directory, so that this run stops the stack of a killed one.
         let checkout = Path::new(env!("CARGO_TARGET_TMPDIR")).join("drill");
         drop(Self { checkout: checkout.clone(), base: free_base() });
         for dir in ["deploy/local", "target/debug", ".muster"] {
             fs::create_dir_all(checkout.join(dir)).unwrap();
         }
-        let links = ["services", "docs", "deploy/monitoring", LANDMARK, ".muster/parts"];
+        let links = ["services", "docs", "deploy/monitoring", MARKER, ".muster/parts"];
         for path in links {
             symlink(repository().join(path), checkout.join(path)).unwrap();
         }
@@ -47,19 +47,19 @@ impl Stack {
         stack
     }
 
-    /// Runs a command of muster, which must succeed, and returns what it says.
+    /// Runs a command of `muster`, which must succeed, and returns its output.
     pub(crate) fn muster(&self, args: &[&str]) -> String {
         let output = self.command(env!("CARGO_BIN_EXE_muster")).args(args).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
             output.status.success(),
-            "muster {args:?}:\n{said}{}",
+            "muster {args:?}:\n{text}{}",
             String::from_utf8_lossy(&output.stderr)
         );
-        said
+        text
     }
 
-    /// Runs commands as somebody does who pastes them, after the first ones of docs/runbooks/README.md.
+    /// Runs commands of a runbook in a shell, after the first ones of docs/runbooks/README.md.
     pub(crate) fn shell(&self, commands: &str) -> Output {
         let script = format!("set -euo pipefail\neval \"$(target/debug/muster env)\"\n{commands}");
         // One that hangs is a failure like any other.
@@ -69,11 +69,11 @@ impl Stack {
     /// The value of a variable that `muster env` sets.
     pub(crate) fn variable(&self, name: &str) -> String {
         let prefix = format!("export {name}=");
-        let said = self.muster(&["env"]);
-        said.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap().to_owned()
+        let text = self.muster(&["env"]);
+        text.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap().to_owned()
     }
 
-    /// What a service tells Prometheus.
+    /// The metrics of a service.
     pub(crate) async fn metrics(&self, job: &str) -> String {
         let name = format!("{}_ADMIN_URL", job.to_uppercase().replace('-', "_"));
         let url = format!("{}/metrics", self.variable(&name));
@@ -98,14 +98,14 @@ impl Drop for Stack {
     #[expect(clippy::print_stderr, reason = "the test harness shows it")]
     fn drop(&mut self) {
         // Without this file it is no checkout, and muster would find the one around it.
-        if !self.checkout.join(LANDMARK).exists() {
+        if !self.checkout.join(MARKER).exists() {
             return fs::remove_dir_all(&self.checkout).unwrap_or_default();
         }
         let down = self.command(env!("CARGO_BIN_EXE_muster")).arg("down").output();
         if !down.is_ok_and(|output| output.status.success()) {
             eprintln!("the stack in {} may still run", self.checkout.display());
         } else if !std::thread::panicking() {
-            // Logs are kept for whoever has to look at a failure.
+            // After a failure the logs stay.
             fs::remove_dir_all(&self.checkout).unwrap_or_default();
         }
     }

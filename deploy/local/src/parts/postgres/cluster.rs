@@ -1,8 +1,7 @@
-//! The files of the cluster: where they lie, whose they are, and how they are made.
+//! The data directory of `PostgreSQL`: location, owner, initdb.
 //!
-//! `PostgreSQL` refuses to run as root. When we are root, everything of it belongs to the user
-//! `postgres`; where that user cannot reach the checkout (below a home directory of mode 0700), the
-//! files lie under `/var/tmp` instead and `.muster/postgres` is a symbolic link to them.
+//! `PostgreSQL` refuses to run as root. If `muster` runs as root, the files belong to the user `postgres`. If that user cannot reach the
+//! checkout (below a home directory of mode 0700), they are in `/var/tmp`, and `.muster/postgres` is a symbolic link.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
@@ -16,12 +15,12 @@ use crate::console::print;
 use crate::process::Launch;
 use crate::secrets::write_private;
 
-/// The user that `PostgreSQL` has to run as, when it cannot be the one we are.
+/// The user of the `PostgreSQL` processes, if `muster` runs as root.
 pub(super) fn owner() -> Option<&'static str> {
     rustix::process::geteuid().is_root().then_some("postgres")
 }
 
-/// The directory that the server works in, without the link that its user may not be able to follow.
+/// The data directory, without the symbolic link, which the server's user may be unable to follow.
 pub(super) fn data_dir(dir: &Path) -> PathBuf {
     without_link(dir).join("data")
 }
@@ -30,17 +29,17 @@ fn without_link(dir: &Path) -> PathBuf {
     fs::read_link(dir).unwrap_or_else(|_| dir.to_owned())
 }
 
-/// Makes the cluster below `dir` unless it is there, and clears what a crash left in it.
+/// Creates the cluster below `dir` unless it exists; removes a stale pid file.
 pub(super) async fn prepare(dir: &Path, password: &str) -> anyhow::Result<()> {
     place(dir).await?;
     let data = data_dir(dir);
     if data.exists() {
         return remove_stale_pid_file(&data);
     }
-    initialise(&without_link(dir), &data, password).await
+    init_cluster(&without_link(dir), &data, password).await
 }
 
-/// Makes the directory `dir`, which only the server's user can enter.
+/// Creates the directory `dir`, which only the server's user can enter.
 async fn place(dir: &Path) -> anyhow::Result<()> {
     let Some(user) = owner() else {
         return fs::create_dir_all(dir).with_context(|| format!("{}", dir.display()));
@@ -48,7 +47,7 @@ async fn place(dir: &Path) -> anyhow::Result<()> {
     if dir.symlink_metadata().is_err() && !is_reachable(dir, user).await {
         let elsewhere = prepare_elsewhere(dir)?;
         print(format_args!(
-            "postgres: the user {user} cannot reach this checkout, so the data is kept in {}",
+            "postgres: the user {user} cannot reach this checkout, so the data is in {}",
             elsewhere.display()
         ));
         symlink(&elsewhere, dir).with_context(|| format!("{}", dir.display()))?;
@@ -65,8 +64,7 @@ async fn is_reachable(dir: &Path, user: &'static str) -> bool {
     Launch::new("test").user(Some(user)).arg("-x").arg(parent).run().await.is_ok()
 }
 
-/// Returns the directory outside the checkout. What an earlier, deleted `.muster` left there is
-/// removed: its passwords are gone.
+/// Returns the directory outside the checkout. Removes the data of a deleted `.muster`, whose passwords are lost.
 fn prepare_elsewhere(dir: &Path) -> anyhow::Result<PathBuf> {
     let hash = Sha256::digest(dir.as_os_str().as_encoded_bytes());
     let outside = PathBuf::from(format!("/var/tmp/muster-{}", hex::encode(&hash[..8])));
@@ -75,25 +73,25 @@ fn prepare_elsewhere(dir: &Path) -> anyhow::Result<PathBuf> {
     {
         return Err(error).with_context(|| format!("{}", outside.display()));
     }
-    // Anybody can make directories in /var/tmp: one that is not ours is not to be trusted.
+    // Every user can create directories in /var/tmp: trust only one that belongs to root.
     let metadata = outside.symlink_metadata().context("the directory is gone")?;
     if !metadata.is_dir() || metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
-        bail!("{} belongs to somebody else: remove it", outside.display());
+        bail!("{} belongs to another user: remove it", outside.display());
     }
     fs::set_permissions(&outside, fs::Permissions::from_mode(0o755))
         .context("permissions of the directory in /var/tmp")?;
     let target = outside.join("postgres");
     if target.exists() {
         if postmaster_of(&data_dir(&target)).is_some() {
-            bail!("a server of a deleted .muster still runs in {}: end it", target.display());
+            bail!("a server of a deleted .muster still runs in {}: stop it", target.display());
         }
         fs::remove_dir_all(&target).with_context(|| format!("{}", target.display()))?;
     }
     Ok(target)
 }
 
-/// Makes the cluster aside and puts it in place whole, so that half a cluster never counts as one.
-async fn initialise(dir: &Path, data: &Path, password: &str) -> anyhow::Result<()> {
+/// Runs initdb under a temporary name and renames the result, so that an incomplete cluster is never used.
+async fn init_cluster(dir: &Path, data: &Path, password: &str) -> anyhow::Result<()> {
     let unfinished = dir.join("data.new");
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).with_context(|| format!("{}", unfinished.display()))?;
@@ -102,7 +100,7 @@ async fn initialise(dir: &Path, data: &Path, password: &str) -> anyhow::Result<(
     write_private(&password_file, password)?;
     let home_owner = dir.metadata().with_context(|| format!("{}", dir.display()))?;
     chown(&password_file, Some(home_owner.uid()), Some(home_owner.gid()))
-        .context("the password file cannot be handed over")?;
+        .context("the password file cannot change its owner")?;
     let made = Launch::new(Path::new(PROGRAMS).join("initdb"))
         .user(owner())
         .args(["--username", SUPERUSER, "--auth", "scram-sha-256"])
@@ -113,11 +111,11 @@ async fn initialise(dir: &Path, data: &Path, password: &str) -> anyhow::Result<(
         .await;
     fs::remove_file(&password_file).context("the password file cannot be removed")?;
     made?;
-    fs::rename(&unfinished, data).context("the cluster cannot be put in place")
+    fs::rename(&unfinished, data).context("the cluster cannot be renamed")
 }
 
-/// After a crash or a reboot the pid in `postmaster.pid` may be that of any process. `PostgreSQL`
-/// believes it, and refuses to start, when that process happens to belong to the same user.
+/// After a crash or a reboot the pid in `postmaster.pid` may belong to another process. If that process has the same user, `PostgreSQL`
+/// refuses to start.
 fn remove_stale_pid_file(data: &Path) -> anyhow::Result<()> {
     let file = data.join("postmaster.pid");
     if file.exists() && postmaster_of(data).is_none() {

@@ -61,7 +61,7 @@ impl TestStack {
 }
 
 #[tokio::test]
-async fn one_hung_part_is_named_and_every_other_part_is_ready_and_stays() {
+async fn up_names_a_hung_part_and_keeps_every_ready_part() {
     let parts = [
         server::<0>("hung", &[]),
         server::<1>("healthy", &[]),
@@ -77,21 +77,21 @@ async fn one_hung_part_is_named_and_every_other_part_is_ready_and_stays() {
     }
 
     let begun = Instant::now();
-    let said = stack.up().await.unwrap_err().to_string();
+    let error = stack.up().await.unwrap_err().to_string();
 
-    assert!(begun.elapsed() < Duration::from_secs(30), "a stopped process was waited for to the deadline");
+    assert!(begun.elapsed() < Duration::from_secs(30), "up waited for a stopped process until the deadline");
     for expected in [
         &format!("hung: pid {} runs and is not ready (state T: stopped by a signal)", hung.pid),
         &format!("kill -CONT {}", hung.pid),
         "muster restart hung",
         "needy: not started, because it needs hung",
     ] {
-        assert!(said.contains(expected), "no {expected:?} in {said}");
+        assert!(error.contains(expected), "no {expected:?} in {error}");
     }
-    assert!(!said.contains("did not start"), "{said}");
-    assert_eq!(stack.identity("healthy"), Some(healthy), "what was ready stays");
-    assert_eq!(stack.identity("hung"), Some(hung), "what hangs is left for a person to look at");
-    assert!(stack.identity("killed").is_some(), "what was missing is ready and stays");
+    assert!(!error.contains("did not start"), "{error}");
+    assert_eq!(stack.identity("healthy"), Some(healthy), "a ready part stays");
+    assert_eq!(stack.identity("hung"), Some(hung), "a hung part stays for inspection");
+    assert!(stack.identity("killed").is_some(), "a missing part is ready and stays");
 
     let before = ["hung", "healthy", "killed"].map(|part| stack.identity(part).unwrap());
     restart(&stack.stack, "hung", &stack.state).await.unwrap();
@@ -103,17 +103,17 @@ async fn one_hung_part_is_named_and_every_other_part_is_ready_and_stays() {
 }
 
 #[tokio::test]
-async fn a_restart_without_what_the_part_needs_leaves_it_running() {
+async fn a_restart_with_a_missing_dependency_leaves_the_part_running() {
     let parts = [server::<0>("base", &[]), server::<1>("needy", &["base"])];
     let mut stack = TestStack::new("needs", &parts);
     stack.up().await.unwrap();
     super::super::kill("base", &stack.state).await.unwrap();
     let needy = stack.identity("needy");
 
-    let said = restart(&stack.stack, "needy", &stack.state).await.unwrap_err().to_string();
-    assert!(said.contains("needy needs base, which does not run"), "{said}");
-    let said = restart(&stack.stack, "other", &stack.state).await.unwrap_err().to_string();
-    assert!(said.contains("there are base, needy"), "{said}");
+    let error = restart(&stack.stack, "needy", &stack.state).await.unwrap_err().to_string();
+    assert!(error.contains("needy needs base, which does not run"), "{error}");
+    let error = restart(&stack.stack, "other", &stack.state).await.unwrap_err().to_string();
+    assert!(error.contains("there are base, needy"), "{error}");
 
     assert_eq!(stack.identity("needy"), needy);
     stack.down().await;
