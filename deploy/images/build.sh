@@ -3,12 +3,12 @@
 #
 #   build.sh programs            orders, url-shortener, email-consumer, muster; compiled in a container
 #   build.sh programs prebuilt   the same from target/release, on the base of BASE
-#   build.sh parts               what a cluster that can pull nothing needs beside them, on the base of BASE
-#   build.sh base                BASE itself, from Debian packages: for a machine that reaches no registry
-#   build.sh save DIRECTORY      every image as a tar file, for a node that pulls nothing
+#   build.sh parts               the parts for a cluster without a registry, on the base of BASE
+#   build.sh base                BASE itself, from Debian packages: for a machine without a registry
+#   build.sh save DIRECTORY      every image as a tar file, for a node without a registry
 #
-# TAG is what the manifests say (0.1.0), REPOSITORY what stands before the names (localhost/muster).
-# Two builds of one revision on one base give the same image, to the digest: no time of the build is in it.
+# TAG is the tag of the manifests (0.1.0), REPOSITORY the prefix of the names (localhost/muster).
+# Two builds of one revision on one base have the same digest: an image contains no build time.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
 
@@ -59,7 +59,7 @@ save() {
     local name
     mkdir -p "$1"
     for name in "${programs[@]}" "${parts[@]}"; do
-        # An archive that is there is not replaced by itself.
+        # podman does not overwrite an existing archive.
         rm -f "$1/$name.tar"
         "$engine" save --output "$1/$name.tar" "$repository/$name:$tag"
     done

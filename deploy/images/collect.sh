@@ -1,7 +1,6 @@
 #!/bin/sh
-# collect.sh ROOT FROM[=TO]...: copies programs, or whole directories, into the directory ROOT, and beside them every
-# shared library that they need. What comes out is the whole file system of an image: no shell, no package manager, nothing
-# that an intruder could use, unless it was asked for.
+# collect.sh ROOT FROM[=TO]...: copies programs or directories into the directory ROOT, with every shared library that they
+# need. The result is the root file system of an image, without shell and package manager unless an argument names them.
 set -eu
 
 root=$1
@@ -37,6 +36,6 @@ done
 
 mkdir -p "$root/etc" "$root/tmp"
 chmod 1777 "$root/tmp"
-# Programs that ask who they are get an answer.
+# For programs that look up their user name.
 printf 'root:x:0:0::/:/sbin/nologin\npostgres:x:999:999::/:/sbin/nologin\nmuster:x:65532:65532::/:/sbin/nologin\n' >"$root/etc/passwd"
 printf 'root:x:0:\npostgres:x:999:\nmuster:x:65532:\n' >"$root/etc/group"

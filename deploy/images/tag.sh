@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Says the tag of what this checkout would build: the version and the commit, and a digest of what is not committed. A cluster that is
-# given an image under a tag it has runs the one that it has, so another build needs another tag.
+# Prints the tag for a build of this checkout: version, commit, and a digest of uncommitted changes. A node keeps the image that it has
+# under a tag, so another build needs another tag.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes a cluster with kind unless it is there, puts our images on its nodes, and makes it the one that kubectl talks to. TAG says which
-# build (0.1.0).
+# Creates a cluster with kind unless it exists, loads the images of this checkout, and selects its context for kubectl. TAG is the tag of
+# the images (0.1.0).
 set -euo pipefail
 
 cluster=muster

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Renders the overlays into deploy/k8s/rendered, where they are read, tested and applied without any tool but kubectl.
+# Renders the overlays into deploy/k8s/rendered, so that tests and kubectl need no Kustomize.
 #
 #   render.sh                  render every overlay
-#   render.sh digest OVERLAY   the digest of what an overlay is made of, as its rendered file begins with it
-#   render.sh result OVERLAY   the digest of what was made of it, as its rendered file has it next
+#   render.sh digest OVERLAY   print the digest of the sources of an overlay, as in line 2 of its rendered file
+#   render.sh result OVERLAY   print the digest of the rendered text, as in line 3
 #
-# Kustomize is one version, so that a change of a rendered file is a change of a manifest: built by Go into .muster/tools.
+# Kustomize is pinned, so that a rendered file changes only with its sources; Go builds it into .muster/tools.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
 
@@ -28,7 +28,7 @@ result() {
 ensure_kustomize() {
     [ -x "$kustomize" ] && return
     command -v go >/dev/null || {
-        echo "render.sh: kustomize $version is built by Go, which is not here; install Go 1.24 or later" >&2
+        echo "render.sh: kustomize $version is built by Go, which is missing; install Go 1.24 or later" >&2
         exit 1
     }
     GOBIN=$PWD/.muster/tools/bin go install "sigs.k8s.io/kustomize/kustomize/v5@$version"
@@ -39,7 +39,7 @@ render() {
     ensure_kustomize
     mkdir -p deploy/k8s/rendered
     for overlay in "${overlays[@]}"; do
-        # The catalogue of the demonstration lies with the order service, the rules with the objectives.
+        # The catalogue and the rules are outside deploy/k8s.
         manifest=$("$kustomize" build --load-restrictor LoadRestrictionsNone "deploy/k8s/overlays/$overlay")
         {
             printf '# Made by deploy/k8s/render.sh (make k8s/render); do not edit. The digests are of what it was made of, and of what follows.\n'

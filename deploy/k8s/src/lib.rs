@@ -10,20 +10,20 @@ use serde_json::Value;
 
 pub use pods::{Pod, containers};
 
-/// The overlays, in the order in which a reader should look at them.
+/// The overlays.
 pub const OVERLAYS: [&str; 3] = ["kind", "airgapped", "production"];
 
 /// The services of the product.
 pub const SERVICES: [&str; 3] = ["orders", "url-shortener", "email-consumer"];
 
-/// An overlay as it is applied.
+/// A rendered overlay.
 #[derive(Debug)]
 pub struct Manifest {
     /// The overlay's name.
     pub overlay: &'static str,
-    /// The file as it is.
+    /// The text of the file.
     pub text: String,
-    /// Its documents, in their order.
+    /// The documents in order.
     pub documents: Vec<Value>,
 }
 
@@ -35,7 +35,7 @@ pub fn directory() -> PathBuf {
 /// Reads every rendered overlay.
 ///
 /// # Errors
-/// A file is missing or is no YAML; `make k8s/render` makes them.
+/// A file is missing or is no YAML; `make k8s/render` writes them.
 pub fn rendered() -> anyhow::Result<Vec<Manifest>> {
     OVERLAYS.into_iter().map(read).collect()
 }
@@ -61,7 +61,7 @@ impl Manifest {
         self.documents.iter().find(|it| it["kind"] == kind && it["metadata"]["name"] == name)
     }
 
-    /// The templates of all pods, of every kind of workload.
+    /// The pod template of every workload.
     pub fn pods(&self) -> Vec<Pod<'_>> {
         self.documents.iter().filter_map(Pod::of).collect()
     }

@@ -1,8 +1,8 @@
-//! Pods as workloads describe them.
+//! Pod templates of workloads.
 
 use serde_json::Value;
 
-/// The template of a pod and the workload that makes it.
+/// A pod template and its workload.
 #[derive(Clone, Copy, Debug)]
 pub struct Pod<'a> {
     /// The kind of the workload.
@@ -11,7 +11,7 @@ pub struct Pod<'a> {
     pub name: &'a str,
     /// The labels of the pod.
     pub labels: &'a Value,
-    /// What the pod is.
+    /// The pod's specification.
     pub spec: &'a Value,
 }
 
@@ -26,12 +26,12 @@ impl<'a> Pod<'a> {
         })
     }
 
-    /// Whether it goes on until it is stopped.
+    /// Whether the workload runs until it is stopped, unlike a job.
     pub fn is_long_running(&self) -> bool {
         self.kind != "Job"
     }
 
-    /// Whether these labels, all of them, are among its own.
+    /// Whether the pod has all of these labels.
     pub fn has_labels(&self, labels: &Value) -> bool {
         labels
             .as_object()

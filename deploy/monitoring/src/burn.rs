@@ -1,7 +1,7 @@
-//! From an objective to recording rules and alerts on several windows (Google's SRE workbook, chapter 5, and Sloth).
+//! Multi-window, multi-burn-rate alerts from an objective (Google's SRE workbook, chapter 5, and Sloth), and their recording rules.
 //!
-//! A page or a ticket needs the budget to burn too fast over a long window, which says that it matters, and over a short
-//! one, which says that it still happens. It also needs [`FLOOR`] bad events: the share of few events says little.
+//! An alert needs a high burn rate over a long window, which shows relevance, and over a short window, which shows that it continues. It
+//! also needs [`FLOOR`] bad events: a ratio of few events means little.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::{
 const HOUR: u64 = 60;
 const DAY: u64 = 24 * HOUR;
 
-/// The windows over which the share of bad events is kept; those from [`SLOW`] on are looked at less often.
+/// The windows of recorded error ratios; those from [`SLOW`] on are evaluated less often.
 const WINDOWS: [Named; 7] = [
     Named("5m", Window::minutes(5)),
     Named("30m", Window::minutes(30)),
@@ -28,30 +28,29 @@ const WINDOWS: [Named; 7] = [
     Named("3d", Window::minutes(3 * DAY)),
 ];
 
-/// Where, in [`WINDOWS`], the slow ones begin: evaluating three days of samples every few seconds buys nothing.
+/// The index of the first slow window in [`WINDOWS`]: frequent evaluation of three days of samples brings nothing.
 const SLOW: usize = 5;
 
-/// How often slow windows are looked at: well within the five minutes for which Prometheus takes a sample for the present.
+/// The evaluation interval of slow windows: below the lookback delta of Prometheus, five minutes.
 const SLOW_INTERVAL: Window = Window::minutes(2);
 
-/// The time that a budget is for.
+/// The period of an error budget.
 const PERIOD: Window = Window::minutes(30 * DAY);
 
-/// Number of bad events in the long window below which no alert fires.
+/// Minimum of bad events in the long window for an alert.
 const FLOOR: u32 = 10;
 
-/// How long an objective may go unmeasured.
+/// The time without measurement after which `SliVanished` fires.
 const VANISHED: Window = Window::minutes(10);
 
-/// How long no scrape may succeed before a service counts as down: more than two of the longest scrape intervals.
+/// The time without a successful scrape after which a service counts as down: more than two of the longest scrape intervals.
 const MISSED_SCRAPE: Window = Window::minutes(3);
 
-/// A window under the name that it has in production, and so in rules of every profile: dashboards and runbooks know
-/// one name.
+/// A window with its name of production, which the rules of every profile use, so that dashboards and runbooks work with both.
 #[derive(Clone, Copy)]
 struct Named(&'static str, Window);
 
-/// How many times faster than just right the budget burns, and over which windows.
+/// A burn rate with its windows. At burn rate 1 the budget lasts exactly for the period.
 struct Burn {
     factor: &'static str,
     long: &'static str,
@@ -66,7 +65,7 @@ const PAGE: [Burn; 2] =
 const TICKET: [Burn; 2] =
     [Burn { factor: "3", long: "1d", short: "2h" }, Burn { factor: "1", long: "3d", short: "6h" }];
 
-/// Makes the rules of one service.
+/// Generates the rules of one service.
 pub(crate) fn groups(spec: &Spec, profile: Profile) -> anyhow::Result<Groups> {
     let mut groups = Vec::new();
     for slo in &spec.slos {
@@ -78,7 +77,7 @@ pub(crate) fn groups(spec: &Spec, profile: Profile) -> anyhow::Result<Groups> {
     Ok(Groups { groups })
 }
 
-/// Refuses an objective whose fastest page could never fire: the share of bad events that it waits for is at most one.
+/// Refuses an objective whose fastest page cannot fire: its error ratio would have to exceed 1.
 fn ensure_reachable(slo: &Slo) -> anyhow::Result<()> {
     ensure!(slo.objective < 100.0, "{}: an objective is a percentage below 100", slo.name);
     let factor: f64 = PAGE[0].factor.parse().context("a factor is a number")?;
@@ -94,7 +93,7 @@ fn ensure_reachable(slo: &Slo) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One objective, on its way to becoming rules.
+/// One objective and the profile of its rules.
 struct Objective<'a> {
     service: &'a str,
     slo: &'a Slo,
@@ -120,7 +119,7 @@ impl Objective<'_> {
         Group { name: format!("{}-{}", self.service, self.slo.name), interval: None, rules }
     }
 
-    /// The share of bad events over a window, and where it is some alert's long window, their number.
+    /// Records the error ratio over a window and, for the long window of an alert, the number of errors.
     fn records(&self, Named(name, window): Named) -> Vec<Rule> {
         let window = self.profile.scale(window);
         let (errors, total) = self.queries(window);
@@ -144,7 +143,7 @@ impl Objective<'_> {
         (over(&events.error_query), over(&events.total_query))
     }
 
-    /// The share of events that may be bad, in decimal digits: binary fractions would show.
+    /// The error budget as a ratio, rounded to decimal digits.
     fn budget(&self) -> String {
         let budget = format!("{:.8}", (100.0 - self.slo.objective) / 100.0);
         budget.trim_end_matches('0').to_owned()
@@ -183,13 +182,13 @@ impl Objective<'_> {
         let (name, window, gap) =
             (&self.slo.name, self.profile.scale(VANISHED), self.profile.scale(MISSED_SCRAPE));
         let description = format!(
-            "Impact: unknown whether users of {} are affected; an outage would not page.\n\
+            "Impact: the quality of {} for its users is unknown; this objective cannot page.\n\
              Budget left: unknown.",
             self.service
         );
         self.alert(Alert {
             name: "SliVanished".to_owned(),
-            // A service that is down says nothing, and TargetDown has said so. One scrape that failed is not that.
+            // TargetDown fires for a service that is down. One failed scrape does not count as down.
             expr: format!(
                 "absent(slo:error_ratio:rate5m{})\nand on() max(max_over_time(up{{job=\"{}\"}}[{gap}])) == 1",
                 self.selector(),
@@ -198,7 +197,7 @@ impl Objective<'_> {
             pending: Some(window.to_string()),
             labels: BTreeMap::from([("severity".to_owned(), "ticket".to_owned())]),
             annotations: BTreeMap::from([
-                ("summary".to_owned(), format!("Nothing measures {name} of {} any more", self.service)),
+                ("summary".to_owned(), format!("{name} of {} is not measured", self.service)),
                 ("description".to_owned(), description),
             ]),
         })
@@ -220,8 +219,8 @@ impl Objective<'_> {
         format!("{{service=\"{}\", slo=\"{}\"}}", self.service, self.slo.name)
     }
 
-    /// Says how much of the budget is left, or how many times it is spent, by asking when the alert is evaluated. For a phone: no
-    /// fractions of a percent, and no negative share. An objective of 99.95 % can be spent 2000 times at most.
+    /// A template for the remaining budget, or for how many times it is spent, evaluated with the alert. Without fractions of a percent and
+    /// negative shares. An objective of 99.95 % can be spent 2000 times at most.
     fn budget_sentence(&self) -> String {
         let left = format!("slo:error_budget_left:ratio{}", self.selector());
         let allowed = format!("{} % allow in {}", self.slo.objective, self.profile.scale(PERIOD));
@@ -259,7 +258,7 @@ slos:
     }
 
     #[test]
-    fn an_objective_whose_page_can_never_fire_is_refused() {
+    fn an_objective_whose_page_cannot_fire_is_refused() {
         for (objective, says) in [("93", "above 93.06 %"), ("50", "720 %"), ("100", "below 100")] {
             let error = made(objective).unwrap_err().to_string();
             assert!(error.contains(says), "{objective}: {error}");
@@ -268,7 +267,7 @@ slos:
     }
 
     #[test]
-    fn a_whole_bound_of_a_bucket_is_selected_as_prometheus_2_and_3_store_it() {
+    fn an_integer_bucket_bound_is_selected_as_prometheus_2_and_3_store_it() {
         assert!(made("99").unwrap().contains(r#"all{le=~"60|60[.]0"}[5m]"#));
     }
 }

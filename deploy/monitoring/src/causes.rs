@@ -1,4 +1,4 @@
-//! Alerts on causes: written by hand for production, made faster for a drill.
+//! Alerts on causes: written for production, scaled for the drill profile.
 
 use anyhow::{Context as _, bail};
 
@@ -8,24 +8,24 @@ use crate::{
     window::Window,
 };
 
-/// Where a time in seconds, as a number, depends on the profile.
+/// The start of a placeholder for a number of seconds that depends on the profile.
 const SECONDS: &str = "{{seconds ";
 
-/// Makes the rules of the alerts on causes.
+/// Generates the rules of the alerts on causes.
 pub(crate) fn groups(mut groups: Groups, profile: Profile) -> anyhow::Result<Groups> {
     for group in &mut groups.groups {
         for rule in std::mem::take(&mut group.rules) {
-            let Rule::Alert(alert) = rule else { bail!("{}: only alerts are written by hand", group.name) };
+            let Rule::Alert(alert) = rule else { bail!("{}: only alerts are allowed here", group.name) };
             let name = alert.name.clone();
-            let alert = paced(alert, profile).context(name)?;
+            let alert = scale_alert(alert, profile).context(name)?;
             group.rules.push(Rule::Alert(alert));
         }
     }
     Ok(groups)
 }
 
-/// The alert in the pace of the profile, with its service as a label beside the job that names it.
-fn paced(mut alert: Alert, profile: Profile) -> anyhow::Result<Alert> {
+/// The alert, scaled to the profile, with the label `service` from `job`.
+fn scale_alert(mut alert: Alert, profile: Profile) -> anyhow::Result<Alert> {
     alert.expr = replace(&alert.expr, SECONDS, "}}", |time| Ok(profile.scale(time.parse()?).seconds()))?;
     alert.expr = replace(&alert.expr, "[", "]", |range| Ok(format!("[{}]", scale(range, profile)?)))?;
     alert.expr =
@@ -78,20 +78,20 @@ mod tests {
     }
 
     #[test]
-    fn a_drill_shortens_windows_and_times_and_leaves_numbers() {
+    fn the_drill_profile_scales_windows_and_times_but_no_numbers() {
         let expr = "rate(a[10m]) * {{seconds 5m}} > max(b{le=\"1\"} offset 1h) + 86400";
-        let drill = paced(alert(expr), Profile::Drill).unwrap();
+        let drill = scale_alert(alert(expr), Profile::Drill).unwrap();
         assert_eq!(drill.expr, "rate(a[10s]) * 5 > max(b{le=~\"1|1[.]0\"} offset 1m) + 86400");
         assert_eq!(drill.pending.as_deref(), Some("5s"));
-        let production = paced(alert(expr), Profile::Production).unwrap();
+        let production = scale_alert(alert(expr), Profile::Production).unwrap();
         assert_eq!(production.expr, "rate(a[10m]) * 300 > max(b{le=~\"1|1[.]0\"} offset 1h) + 86400");
         assert_eq!(production.annotations["runbook_url"], "docs/runbooks/A.md");
     }
 
     #[test]
-    fn what_cannot_be_shortened_is_refused() {
+    fn a_duration_without_an_exact_sixtieth_is_refused() {
         for bad in ["rate(a[5x])", "a{b=~\"[0-9]\"}", "a > {{seconds 5m"] {
-            assert!(paced(alert(bad), Profile::Drill).is_err(), "{bad}");
+            assert!(scale_alert(alert(bad), Profile::Drill).is_err(), "{bad}");
         }
     }
 }

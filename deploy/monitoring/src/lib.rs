@@ -19,19 +19,19 @@ use anyhow::Context as _;
 
 pub use profile::Profile;
 
-/// What a generated file is called below the directory of the rules, and what is in it.
+/// Path and text of a generated file.
 #[derive(Debug)]
 pub struct Generated {
-    /// Relative to the directory that was given.
+    /// Relative to the directory of the sources.
     pub path: PathBuf,
     /// The whole file.
     pub text: String,
 }
 
-/// Makes every generated file from the sources in a directory such as `deploy/monitoring`.
+/// Generates every file from the sources in a directory such as `deploy/monitoring`.
 ///
 /// # Errors
-/// A source cannot be read, or says something that no rule can be made of; the message names the file.
+/// A source cannot be read or is invalid; the message names the file.
 pub fn generate(sources: &Path) -> anyhow::Result<Vec<Generated>> {
     let mut files = Vec::new();
     for profile in Profile::ALL {

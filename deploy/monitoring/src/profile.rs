@@ -1,18 +1,18 @@
-//! How fast time runs for the rules.
+//! Profiles: two time scales of the rules.
 
 use crate::window::Window;
 
-/// One of two sets of rules that differ in nothing but the length of every window.
+/// One of two sets of rules that differ only in the length of every window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// Windows as objectives over 30 days ask for.
+    /// Windows for objectives over 30 days.
     Production,
-    /// Every window a sixtieth of that, so that a drill of minutes goes through what takes hours.
+    /// Every window divided by sixty, for drills of minutes.
     Drill,
 }
 
 impl Profile {
-    /// Both.
+    /// Every profile.
     pub const ALL: [Self; 2] = [Self::Production, Self::Drill];
 
     /// The name in paths and settings.
@@ -23,7 +23,7 @@ impl Profile {
         }
     }
 
-    /// What a window of production is in this profile.
+    /// Scales a window of production to this profile.
     pub(crate) fn scale(self, window: Window) -> Window {
         match self {
             Self::Production => window,

@@ -1,17 +1,17 @@
-//! Runbooks as tests read them: Markdown with headings and with commands to paste.
+//! Commands in runbooks, for tests: Markdown with headings and fenced blocks.
 
 /// A fenced block of commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block<'a> {
-    /// The heading above it, without its number signs.
+    /// The heading above it.
     pub heading: &'a str,
-    /// Where it runs: the word after `sh`.
+    /// The environment of the commands: the word after `sh`.
     pub place: &'a str,
     /// The commands.
     pub commands: String,
 }
 
-/// Finds the blocks of commands, in their order.
+/// Returns the blocks of commands in order.
 pub fn blocks(markdown: &str) -> Vec<Block<'_>> {
     let mut blocks = Vec::new();
     let mut heading = "";

@@ -1,4 +1,4 @@
-//! Objectives as Sloth's `prometheus/v1` writes them; ADR 0014 says why that format, and which part of it this is.
+//! Objectives in a subset of Sloth's `prometheus/v1`; ADR 0014 has the reasons.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Spec {
-    #[expect(dead_code, reason = "read only to be one of those there are")]
+    #[expect(dead_code, reason = "deserialized only to check it")]
     version: Version,
     pub(crate) service: String,
     pub(crate) slos: Vec<Slo>,
@@ -27,21 +27,21 @@ pub(crate) struct Slo {
     pub(crate) name: String,
     /// The target share of good events, in percent.
     pub(crate) objective: f64,
-    /// In words, with the reason. For people, and for other tools.
+    /// The objective in words, with its reason.
     #[expect(dead_code, reason = "required, so that every number has a reason")]
     description: String,
     pub(crate) sli: Sli,
     pub(crate) alerting: Alerting,
 }
 
-/// What is counted.
+/// The service level indicator.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Sli {
     pub(crate) events: Events,
 }
 
-/// Rates of events, with `{{.window}}` where the range stands.
+/// Rates of events, with `{{.window}}` in the place of the range.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Events {
@@ -49,7 +49,7 @@ pub(crate) struct Events {
     pub(crate) total_query: String,
 }
 
-/// How its alerts are called and what they say.
+/// Name and annotations of the alert.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Alerting {
@@ -59,7 +59,7 @@ pub(crate) struct Alerting {
     pub(crate) ticket_alert: Severity,
 }
 
-/// Annotations that every objective has; templates of Prometheus, with `$value` the share of bad events.
+/// Annotations as templates of Prometheus; `$value` is the error ratio.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Annotations {
@@ -67,7 +67,7 @@ pub(crate) struct Annotations {
     pub(crate) impact: String,
 }
 
-/// Labels by which alerts are routed.
+/// Labels for routing.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Severity {

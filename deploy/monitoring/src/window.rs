@@ -1,4 +1,4 @@
-//! Stretches of time, as Prometheus writes them.
+//! Durations in Prometheus' notation.
 
 use std::{fmt, str::FromStr};
 
@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 /// The units of Prometheus that this crate uses, in milliseconds, the largest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("ms", 1), ("s", 1_000)];
 
-/// A stretch of time, in milliseconds.
+/// A duration in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Window(u64);
 
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_refused() {
+    fn an_invalid_duration_is_refused() {
         for bad in ["", "5", "m", "5w", "1h30m", "-5m", "0m", "0.5h", "7ms"] {
             assert!(bad.parse::<Window>().is_err(), "{bad}");
         }

@@ -33,7 +33,7 @@ fn every_setting_is_one_that_the_service_knows() {
             let setting = setting.as_str().unwrap();
             assert!(
                 known.contains(setting) || setting.starts_with("OTEL_"),
-                "{name}: no program reads {setting}"
+                "{name}: the service has no setting {setting}"
             );
         }
     }

@@ -79,7 +79,7 @@ fn every_container_has_requests_and_limits() {
 }
 
 #[test]
-fn every_image_has_a_fixed_version() {
+fn every_image_has_a_version_other_than_latest() {
     for_every_pod(|manifest, Pod { name, spec, .. }| {
         for container in containers(spec) {
             let image = container["image"].as_str().unwrap();

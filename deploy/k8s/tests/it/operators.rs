@@ -274,7 +274,7 @@ pub(crate) fn check(document: &Value) -> Result<(), String> {
         ("kafka.strimzi.io/v1", "Kafka") => read::<Kafka>(document),
         ("kafka.strimzi.io/v1", "KafkaTopic") => read::<KafkaTopic>(document),
         ("kafka.strimzi.io/v1", "KafkaUser") => read::<KafkaUser>(document),
-        (version, kind) => Err(format!("these tests have no type for a {kind} of {version}")),
+        (version, kind) => Err(format!("the tests have no type for {kind} of {version}")),
     }
 }
 

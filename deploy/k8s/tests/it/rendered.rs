@@ -21,7 +21,7 @@ fn every_overlay_is_rendered_from_the_sources_of_this_checkout() {
 }
 
 #[test]
-fn rendered_files_are_not_edited() {
+fn rendered_files_were_not_edited() {
     for manifest in rendered().unwrap() {
         let expected = format!("# result: {}", digest("result", manifest.overlay));
         let found = manifest.text.lines().nth(2).unwrap();

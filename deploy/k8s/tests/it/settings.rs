@@ -85,7 +85,7 @@ fn every_setting_is_one_that_the_service_knows() {
             for name in settings(&manifest, service).chain(&secret_settings(service)) {
                 // Those of the specification are read by OpenTelemetry's SDK.
                 let is_known = known.contains(name) || name.starts_with("OTEL_");
-                assert!(is_known, "{} {service}: no program reads {name}", manifest.overlay);
+                assert!(is_known, "{} {service}: the service has no setting {name}", manifest.overlay);
             }
         }
     }

@@ -25,14 +25,14 @@ fn amtool_accepts_both_configurations() {
 }
 
 #[test]
-fn pages_go_to_the_pager_and_all_other_alerts_are_tickets() {
+fn pages_go_to_the_pager_and_the_rest_to_tickets() {
     for pace in Pace::BOTH {
         let config = format!("--config.file={}", config(pace));
         for (labels, receiver) in [
             (&["severity=page", "alertname=OrdersLatencyBurn", "service=orders"][..], "pager"),
             (&["severity=ticket", "alertname=OrdersLatencyBurn", "service=orders"], "tickets"),
             (&["severity=none", "alertname=Watchdog"], "pager"),
-            (&["alertname=SomebodyForgotTheSeverity"], "tickets"),
+            (&["alertname=WithoutSeverity"], "tickets"),
         ] {
             let args = [&["config", "routes", "test", &config], labels].concat();
             assert_eq!(amtool(&args).trim(), receiver, "{labels:?}");

@@ -55,8 +55,8 @@ fn down(job: &str) -> Firing {
         labels: labels(job, "page", []),
         summary: format!("No instance of {job} answers"),
         description: format!(
-            "Impact: {job} is down for everybody, or cannot be seen; what it measures has ended too.\n\
-             Budget left: unknown until it is back."
+            "Impact: {job} is down for all users, or Prometheus cannot reach it; its objectives are not measured.\n\
+             Budget left: unknown until it answers again."
         ),
     }
 }
@@ -73,7 +73,7 @@ fn target_down_waits_for_the_last_instance_and_a_minute() {
 }
 
 #[test]
-fn target_down_fires_for_a_service_that_is_no_longer_listed() {
+fn target_down_fires_for_a_service_without_targets() {
     for (lost, job) in [(2, "url-shortener"), (3, "email-consumer")] {
         for pace in Pace::BOTH {
             let mut ups = UP.map(|up| (up, constant(1.0, 10)));
@@ -95,9 +95,9 @@ fn outbox_stuck_is_an_event_older_than_five_minutes() {
         let ages = values(AGES.map(|age| minutes(pace, age)));
         let firing = Firing {
             labels: labels("orders", "ticket", []),
-            summary: "Some events of orders do not leave the outbox".to_owned(),
+            summary: "Some events of orders are not published".to_owned(),
             description: format!(
-                "Impact: no mail follows some orders; the oldest event has waited for {}.\n\
+                "Impact: customers get no mail for some orders; the oldest event has waited for {}.\n\
                  Budget left: mail-freshness loses every order that waits longer than 60 s, as soon as its event is in Kafka.",
                 pace.either("6m 0s", "6s")
             ),
@@ -128,13 +128,14 @@ fn an_outbox_that_publishes_nothing_pages() {
 }
 
 #[test]
-fn one_parked_event_opens_a_ticket_until_it_is_put_back() {
+fn one_parked_event_opens_a_ticket_until_it_is_requeued() {
     for pace in Pace::BOTH {
         let firing = Firing {
             labels: labels("orders", "ticket", []),
             summary: "The broker refuses 2 events of orders".to_owned(),
-            description: "Impact: consumers do not receive 2 events, nor later events of the same orders; their customers get no \
-                          mail.\nBudget left: mail-freshness counts each only when it is in Kafka."
+            description: "Impact: 2 events and later ones of the same orders are not published; their customers get no \
+                          mail.\nBudget left: mail-freshness loses each as soon as it is in Kafka, and knows nothing of it \
+                          before."
                 .to_owned(),
         };
         // Every replica counts all of them.
@@ -161,9 +162,9 @@ fn one_unhandled_event_opens_a_ticket() {
     let oldest = r#"consumer_oldest_unhandled_seconds{job="email-consumer",group="email-consumer",topic="orders.events"}"#;
     fires_after_fifteen_minutes("ConsumerStuck", oldest, |age| Firing {
         labels: labels("email-consumer", "ticket", [("topic", "orders.events")]),
-        summary: "An event in orders.events is not handled by email-consumer".to_owned(),
+        summary: "email-consumer does not handle an event of orders.events".to_owned(),
         description: format!(
-            "Impact: the oldest event has waited for {age}; its customer has no mail, nor has anybody behind it.\n\
+            "Impact: the oldest event has waited for {age}; its customer has no mail, nor have those of later events.\n\
              Budget left: mail-freshness loses every event that waits longer than 60 s; one alone does not page."
         ),
     });
@@ -239,15 +240,15 @@ fn waiting_events_page_until_one_is_handled() {
 
 /// A number that Go prints with an exponent by itself.
 #[test]
-fn a_large_number_is_written_with_all_digits() {
+fn large_numbers_have_no_exponent() {
     for pace in Pace::BOTH {
         let waiting = "2000003";
         let firing = Firing {
             labels: labels("email-consumer", "ticket", [("topic", "orders.events.email-consumer.dlq")]),
             summary: format!("email-consumer gave up on {waiting} events"),
             description: format!(
-                "Impact: {waiting} events are in orders.events.email-consumer.dlq; a customer waits for each mail, which no \
-                 retry will bring.\nBudget left: mail-freshness has counted each of them as late."
+                "Impact: {waiting} events are in orders.events.email-consumer.dlq; customers wait for the mails, and no \
+                 retry sends them.\nBudget left: mail-freshness has counted each of them as late."
             ),
         };
         let letters =
@@ -273,9 +274,9 @@ fn an_unmeasured_journey_pages_after_eleven_minutes() {
             times[14] = minutes(pace, 14.0);
             let firing = Firing {
                 labels: labels(job, "page", []),
-                summary: format!("Nothing counts whether work of {job} is late"),
+                summary: format!("Late work of {job} is not counted"),
                 description: format!(
-                    "Impact: an outage would not page, because late work is not counted; last counted {} ago.\n\
+                    "Impact: the objective that uses the count cannot page; last counted {} ago.\n\
                      Budget left: unknown.",
                     pace.either("12m 0s", "12s")
                 ),
@@ -299,7 +300,7 @@ fn lag_that_grows_while_nothing_is_handled_opens_a_ticket() {
         let firing = Firing {
             labels: labels("email-consumer", "ticket", [("topic", "orders.events")]),
             summary: "email-consumer does not keep up with orders.events".to_owned(),
-            description: "Impact: 60 events wait, and no fewer than before; the mails about them are late already or \
+            description: "Impact: 60 events wait, and the number does not fall; their mails are late or \
                           will be.\nBudget left: mail-freshness loses every event that waits longer than 60 s."
                 .to_owned(),
         };
@@ -333,8 +334,8 @@ fn one_dead_letter_opens_a_ticket_until_it_is_replayed_or_discarded() {
         let firing = Firing {
             labels: labels("email-consumer", "ticket", [("topic", "orders.events.email-consumer.dlq")]),
             summary: "email-consumer gave up on 1 events".to_owned(),
-            description: "Impact: 1 events are in orders.events.email-consumer.dlq; a customer waits for each mail, \
-                          which no retry will bring.\nBudget left: mail-freshness has counted each of them as late."
+            description: "Impact: 1 events are in orders.events.email-consumer.dlq; customers wait for the mails, \
+                          and no retry sends them.\nBudget left: mail-freshness has counted each of them as late."
                 .to_owned(),
         };
         let letters =
@@ -351,10 +352,10 @@ fn a_pool_is_saturated_when_callers_wait_for_five_minutes() {
         let firing = Firing {
             labels: labels("orders", "ticket", []),
             summary: "Callers in orders queue for a database connection".to_owned(),
-            description: "Impact: requests wait for a connection before they do anything; those that wait for too \
-                          long get 503.\nBudget left: availability and latency of orders burn as soon as users \
-                          notice, and page then."
-                .to_owned(),
+            description:
+                "Impact: requests wait for a connection; after the timeout they get 503.\nBudget left: \
+                          availability and latency of orders burn and page as soon as users are affected."
+                    .to_owned(),
         };
         let series = series([
             (r#"pg_pool_connections{job="orders",instance="a",state="waiting"}"#, values(waiting)),
@@ -375,8 +376,8 @@ fn a_signing_key_opens_a_ticket_fourteen_days_before_it_expires() {
             labels: labels("orders", "ticket", [("kid", "issuer-2026")]),
             summary: "orders soon refuses tokens of key issuer-2026".to_owned(),
             description: format!(
-                "Impact: in {} every request with a token of this key gets 401.\nBudget left: none is touched, a 401 is \
-                 no failure of ours; all the more reason to act before.",
+                "Impact: in {} every request with a token of this key gets 401.\nBudget left: not \
+                 affected, because a 401 is not a failure of the service.",
                 pace.either("13d 23h 59m 0s", "13d 23h 59m 59s")
             ),
         };
@@ -396,10 +397,9 @@ fn the_watchdog_always_fires() {
         let firing = Firing {
             labels: vec![("severity", "none".to_owned())],
             summary: "Alerts reach the pager".to_owned(),
-            description:
-                "Impact: none while it fires; without it, no other alert reaches anybody.\nBudget left: none \
-                          is touched."
-                    .to_owned(),
+            description: "Impact: none while it fires; without it, no alert arrives.\nBudget left: not \
+                          affected."
+                .to_owned(),
         };
         let checks = [0, 1, 9].map(|step| Check { step, alert: "Watchdog", firing: vec![firing.clone()] });
         case("Watchdog", pace, series([(UP[0], constant(0.0, 10))]), checks.into());

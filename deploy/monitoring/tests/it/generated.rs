@@ -7,7 +7,7 @@ use monitoring::generate;
 use crate::sources::monitoring;
 
 #[test]
-fn committed_rules_are_what_the_generator_makes() {
+fn committed_rules_match_the_generator() {
     let files = generate(monitoring()).unwrap();
     for file in &files {
         let committed = fs::read_to_string(monitoring().join(&file.path)).unwrap_or_default();

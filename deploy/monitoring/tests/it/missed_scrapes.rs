@@ -164,7 +164,7 @@ fn a_missed_scrape_does_not_hide_a_vanished_objective() {
 
 /// The rest is on counters, whose rates span a gap, or on `up`, which is there when a scrape fails.
 #[test]
-fn no_alert_on_a_gauge_is_left_out() {
+fn every_alert_on_a_gauge_is_tested() {
     let tried: BTreeSet<String> = GAUGES.iter().map(|gauge| gauge.alert.to_owned()).collect();
     let others = ["SliVanished", "TargetDown", "Watchdog"];
     let expected: BTreeSet<String> = alerts()

@@ -99,7 +99,7 @@ pub(crate) const OBJECTIVES: [Objective; 6] = [
         budget: 0.01,
         percent: "99",
         summary: "Short links open slowly",
-        impact: "of redirects took longer than 50 ms: every link in our mails feels slow.",
+        impact: "of redirects took longer than 50 ms: every link in a mail feels slow.",
     },
     Objective {
         alert: "MailFreshnessBurn",
@@ -114,7 +114,7 @@ pub(crate) const OBJECTIVES: [Objective; 6] = [
         budget: 0.01,
         percent: "99",
         summary: "Mails about orders are late",
-        impact: "of mails were not sent within 60 s of their event: customers order again or ask.",
+        impact: "of mails were not sent within 60 s of their event: customers order again or ask support.",
     },
     Objective {
         alert: "OrdersFinalBurn",

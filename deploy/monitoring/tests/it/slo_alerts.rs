@@ -259,7 +259,7 @@ fn late_orders_burn() {
 
 /// A young stack, in which everything is bad, has spent what an objective allows many times over: once the share of a percent.
 #[test]
-fn an_overspent_budget_is_shown_as_a_multiple() {
+fn a_spent_budget_is_shown_as_a_multiple() {
     for objective in &OBJECTIVES {
         let Bad::Late(late) = objective.bad else { continue };
         let everything = values((0..30).map(|step| f64::from(step) * 5.0));
@@ -304,7 +304,7 @@ fn dead_letters_page_while_they_arrive() {
 }
 
 #[test]
-fn nine_bad_events_do_not_page_at_any_error_ratio() {
+fn nine_bad_events_never_page() {
     let branch = &BRANCHES[0];
     for objective in &OBJECTIVES {
         let course = branch.course(&objective.bad);
@@ -371,9 +371,9 @@ fn an_unmeasured_objective_opens_a_ticket() {
         series.push((objective.up(), constant(1.0, 60)));
         let firing = Firing {
             labels: objective.labels("ticket"),
-            summary: format!("Nothing measures {} of {} any more", objective.slo, objective.service),
+            summary: format!("{} of {} is not measured", objective.slo, objective.service),
             description: format!(
-                "Impact: unknown whether users of {} are affected; an outage would not page.\nBudget left: unknown.",
+                "Impact: the quality of {} for its users is unknown; this objective cannot page.\nBudget left: unknown.",
                 objective.service
             ),
         };
