@@ -73,7 +73,7 @@ fn a_sum_has_one_currency_and_fits() {
 }
 
 proptest! {
-    /// Whatever the currency: what is shown, read digit by digit, is the number of minor units.
+    /// For every currency, the digits of the text are the number of minor units.
     #[test]
     fn the_text_says_exactly_the_amount(currency in select(currencies()), minor in any::<i64>()) {
         let text = Money::new(minor, currency).to_string();

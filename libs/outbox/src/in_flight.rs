@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_waits_for_room_holds_back_its_own_key() {
+    fn a_row_that_waits_for_room_blocks_only_its_key() {
         let mut window = InFlight::default();
         let mut heads: Vec<_> = (0..70).map(|n| head(n, &format!("0.{n}"), 1)).collect();
         heads.push(head(70, "0.69", 1));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_lost_producer_held_is_given_again_but_for_stalled_partitions_which_get_one_row() {
+    fn a_new_producer_gets_all_rows_again_and_one_per_stalled_partition() {
         let mut window = InFlight::default();
         let now = Instant::now();
         let heads: Vec<_> = (0..20).map(|n| head(n, &format!("{}.{n}", n % 2), 1)).collect();

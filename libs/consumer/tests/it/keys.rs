@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::world::{Recorder, World};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stuck_record_holds_up_its_own_key_and_the_offsets_and_nothing_else() {
+async fn a_stuck_record_blocks_only_its_key_and_the_offsets() {
     let world = World::new(1).await;
     for (key, payload) in [("x", "x1"), ("a", "a1"), ("a", "a2"), ("b", "b1"), ("c", "c1"), ("b", "b2")] {
         world.send(0, key, payload).await;

@@ -1,4 +1,4 @@
-//! An assignment that is lost: the group has given it to somebody else without asking.
+//! A lost assignment: the group has given it to another member.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn a_lost_assignment_is_abandoned_at_once_and_handled_again_by_its_next_ow
     let world = World::new(1).await;
     world.send(0, "a", "stuck").await;
     let recorder = Recorder::blocking(&["stuck"]);
-    // A drain would outlast the patience of this test.
+    // A drain would exceed the timeout of this test.
     let running = world.start(&recorder, Duration::from_secs(29), Duration::from_mins(1));
     recorder.wait_until("the record to be in hand", |log| log.begun.len() == 1).await;
     expel(world.topic()).await;

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_key_is_refused_with_its_reason() {
+    fn an_invalid_key_is_refused_with_its_reason() {
         for (bad, reason) in [
             ("", InvalidKey::Empty),
             (" ", InvalidKey::Empty),

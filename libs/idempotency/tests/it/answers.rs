@@ -48,7 +48,7 @@ async fn assert_reused(answer: reqwest::Response) {
 }
 
 #[tokio::test]
-async fn a_duplicate_meanwhile_is_told_to_come_back_when_the_lease_may_be_over() {
+async fn a_concurrent_duplicate_gets_retry_after_the_end_of_the_lease() {
     let shop = Shop::make().await;
     let (first, second) = (shop.replica().spawn().await, shop.replica().spawn().await);
     shop.bank.set(Mode::Hold);
@@ -148,7 +148,7 @@ async fn a_refusal_by_the_other_system_is_the_lasting_answer() {
 }
 
 #[tokio::test]
-async fn a_failure_of_the_other_system_is_told_and_the_operation_goes_on_later() {
+async fn a_failure_of_the_other_system_is_returned_and_the_operation_continues_later() {
     let shop = Shop::make().await;
     let replica = shop.replica().spawn().await;
     shop.bank.set(Mode::Fail);

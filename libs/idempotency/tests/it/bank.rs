@@ -19,7 +19,7 @@ use tokio::sync::watch;
 pub(crate) enum Mode {
     Charge,
     Decline,
-    /// Says 500, and charges nobody.
+    /// Answers 500 without a charge.
     Fail,
     /// Charges, and does not answer calls that come now before the mode changes.
     Hold,

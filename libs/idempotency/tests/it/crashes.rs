@@ -35,7 +35,7 @@ async fn dead_at(point: &str) -> (Shop, testkit::Process) {
 }
 
 #[tokio::test]
-async fn a_retry_ends_what_a_killed_replica_began() {
+async fn a_retry_completes_the_operation_of_a_killed_replica() {
     let points = CLAIMING.into_iter().chain(WORKING).chain(ANSWERING);
     stream::iter(points)
         .for_each_concurrent(AT_ONCE, async |point| {
@@ -51,7 +51,7 @@ async fn a_retry_ends_what_a_killed_replica_began() {
 }
 
 #[tokio::test]
-async fn the_completer_ends_what_nobody_asks_for_any_more() {
+async fn the_completer_completes_an_operation_without_a_retry() {
     stream::iter(WORKING)
         .for_each_concurrent(AT_ONCE, async |point| {
             let (shop, second) = dead_at(point).await;
@@ -64,7 +64,7 @@ async fn the_completer_ends_what_nobody_asks_for_any_more() {
 }
 
 #[tokio::test]
-async fn what_was_recorded_is_not_done_again() {
+async fn a_recorded_step_does_not_run_again() {
     let (shop, second) = dead_at("idempotency.remote.step_recorded").await;
     shop.buy_until_done(&second, "crash", 1_000).await;
     assert_eq!(shop.bank.calls(), 1, "the result of the call was stored");
@@ -80,7 +80,7 @@ async fn what_was_recorded_is_not_done_again() {
 }
 
 #[tokio::test]
-async fn a_claim_that_was_not_committed_leaves_nothing() {
+async fn an_uncommitted_claim_leaves_no_record() {
     for point in CLAIMING {
         let (shop, _second) = dead_at(point).await;
         assert_eq!(shop.count("SELECT count(*) FROM idempotency_keys").await, 0, "{point}");

@@ -74,7 +74,7 @@ async fn a_finished_operation_is_replayed_while_another_repetition_has_the_lock(
 }
 
 #[tokio::test]
-async fn what_an_operation_needed_is_cleared_when_it_is_finished() {
+async fn a_finished_operation_clears_its_input_and_steps() {
     let shop = Shop::make().await;
     let replica = shop.replica().spawn().await;
     shop.buy(&replica, "tidy", 1_000).await;

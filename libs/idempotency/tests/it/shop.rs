@@ -81,7 +81,7 @@ impl Shop {
         wait_for("a call at the bank", SOON, async || (self.bank.calls() >= times).then_some(())).await;
     }
 
-    /// One card, one charge, one key in however many calls: whatever happened.
+    /// Asserts one card, one charge and one key in all calls.
     pub(crate) async fn assert_one_effect(&self, context: &str) {
         assert_eq!(
             self.count("SELECT count(*) FROM gift_cards WHERE state = 'active'").await,

@@ -16,7 +16,7 @@ use crate::world::{World, start_relay};
 
 const DATABASE: &str = "OUTBOX_TEST_DATABASE";
 
-/// Longer than any test: a process that nobody killed ends by itself.
+/// Longer than any test: a process that is not killed ends by itself.
 const LIFE: Duration = Duration::from_mins(2);
 
 /// A relay in a process of its own. It is killed when this value is dropped.

@@ -54,7 +54,7 @@ async fn a_frozen_leader_is_replaced_and_publishes_nothing_when_it_wakes_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_frozen_leader_had_published_is_published_again_and_its_late_deletion_is_none() {
+async fn rows_of_a_frozen_leader_are_published_again_and_its_late_deletion_fails() {
     let world = World::new(&[("events", 1)]).await;
     let first = RelayProcess::start(&world, "outbox.published=freeze");
     world.until("the first relay to lead", FENCE, 1).await;

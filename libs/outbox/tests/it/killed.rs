@@ -8,7 +8,7 @@ const KEYS: usize = 40;
 const EVENTS: usize = 25;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_and_the_order_holds_when_relays_end_again_and_again() {
+async fn no_event_is_lost_and_order_holds_while_relays_restart() {
     let world = World::new(&[("events", 3)]).await;
     let proxy = FaultProxy::start(Database::server()).await;
     let url = world.database.url_through(proxy.addr());

@@ -1,4 +1,4 @@
-//! A key stays in its partition, whoever chooses it.
+//! A key keeps the partition that librdkafka would choose.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use testkit::endpoints;
 use crate::world::{SOON, World};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_are_where_kafkas_client_puts_them_by_itself() {
+async fn keys_have_the_partition_that_librdkafka_chooses() {
     let world = World::new(&[("events", 7)]).await;
     let producer: FutureProducer =
         ClientConfig::new().set("bootstrap.servers", &endpoints().kafka_bootstrap_servers).create().unwrap();

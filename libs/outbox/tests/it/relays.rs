@@ -24,13 +24,13 @@ async fn of_several_relays_one_publishes_and_the_next_follows_when_it_stops() {
     let fence = "SELECT fence FROM outbox_lease";
     assert_eq!(world.count(fence).await, 1, "one term");
 
-    // Whoever leads gives the lead back.
+    // The active relay releases its lease.
     for n_stopped in 1.. {
         relays.remove(0).stop().await;
         if world.count("SELECT count(*) FROM outbox_lease WHERE lease_until IS NULL").await == 1 {
             break;
         }
-        assert!(n_stopped < 3, "nobody gave the lead back");
+        assert!(n_stopped < 3, "no relay released the lease");
     }
     let last = world.relay().await;
     let handed_over = Instant::now();

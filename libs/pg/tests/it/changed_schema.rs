@@ -33,7 +33,7 @@ async fn warm(pool: &Pool) {
 }
 
 #[tokio::test]
-async fn a_column_of_a_new_type_that_can_be_read_all_the_same_is_read() {
+async fn a_column_of_a_compatible_new_type_is_read() {
     let (pool, database) = migrated().await;
     insert(&pool, "a", 1).await.unwrap();
     let admin = database.connect().await;

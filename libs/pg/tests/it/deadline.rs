@@ -87,7 +87,7 @@ async fn nobody_waits_for_a_connection_longer_than_the_deadline() {
 }
 
 #[tokio::test]
-async fn nothing_is_tried_again_when_no_time_is_left() {
+async fn no_retry_without_remaining_time() {
     let (pool, _database) = migrated().await;
     let runs = std::sync::atomic::AtomicU32::new(0);
     let conflict = pg::run_tx(&pool, "conflicts", &runs, |tx, runs| {

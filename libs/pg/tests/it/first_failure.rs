@@ -143,9 +143,9 @@ async fn a_transaction_does_not_commit_when_a_statement_was_given_up() {
     assert!(matches!(result, Err(Error::Refused(_))), "{result:?}");
 }
 
-/// Nobody can say any more what the first failure was; the second one does not wait for it.
+/// The first failure is unknown after its statement was dropped; the second statement does not wait for it.
 #[tokio::test]
-async fn a_statement_behind_one_that_was_given_up_is_refused_at_once() {
+async fn a_statement_after_a_dropped_one_is_refused_at_once() {
     let (pool, _database) = migrated().await;
     warm(&pool).await;
     let behind = pg::run_tx(&pool, "gives_up", &(), |tx, ()| {

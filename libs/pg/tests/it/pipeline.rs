@@ -22,7 +22,7 @@ async fn they_run_in_the_order_of_their_first_poll_even_when_the_first_has_to_be
 }
 
 #[tokio::test]
-async fn they_run_in_order_when_each_is_told_how_long_it_may_take() {
+async fn statements_with_a_deadline_run_in_order() {
     let (pool, _database) = migrated().await;
     let soon = Instant::now() + Duration::from_secs(2);
     scope(soon, pg::run_tx(&pool, "together", &(), |tx, ()| Box::pin(insert_and_add(tx)))).await.unwrap();

@@ -66,7 +66,7 @@ async fn read_startup(client: &mut TcpStream) -> std::io::Result<(i32, Vec<u8>)>
 }
 
 #[tokio::test]
-async fn a_pooler_is_refused_at_start_up_and_not_asked_again() {
+async fn a_pooler_is_refused_at_start_up_without_a_retry() {
     let database = Database::create("pool").await;
     for (options, reason) in
         [(Options::Refused, "unsupported startup parameter"), (Options::Ignored, "pooler")]

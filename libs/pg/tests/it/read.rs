@@ -27,7 +27,7 @@ async fn one_row_or_none_is_returned() {
 }
 
 #[tokio::test]
-async fn what_writes_is_refused() {
+async fn a_writing_statement_is_refused() {
     let (pool, _database) = migrated().await;
     let write = "INSERT INTO counters VALUES ('a', 1) RETURNING name";
     let refused = pg::query_opt(&pool, "write", write, &[]).await;
@@ -36,7 +36,7 @@ async fn what_writes_is_refused() {
 }
 
 #[tokio::test]
-async fn the_server_ends_what_runs_too_long() {
+async fn the_server_ends_a_statement_at_its_timeout() {
     let (pool, _database) = migrated().await;
     let slow = pg::query_opt(&pool, "slow", "SELECT pg_sleep(60)", &[]).await;
     assert!(matches!(slow, Err(Error::Unavailable(_))), "{slow:?}");
@@ -92,6 +92,6 @@ async fn a_column_of_another_type_is_an_error_and_no_panic() {
 
     for (error, column) in [(as_text.unwrap_err(), "value"), (absent.unwrap_err(), "another")] {
         assert!(matches!(&error, Error::Unreadable { column: c, .. } if c == column), "{error:?}");
-        assert!(!error.is_transient(), "it stays so until somebody changes the schema or the release");
+        assert!(!error.is_transient(), "only a change of schema or release helps");
     }
 }

@@ -121,7 +121,7 @@ async fn age_counts_from_the_beginning_of_the_load() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_there_is_nothing_is_known_for_its_own_time() {
+async fn the_absence_of_a_value_has_its_own_maximum_age() {
     let (cache, source) = cached("nothing");
     assert_eq!(cache.get(&1).await.unwrap(), None);
     source.set(1, 10);

@@ -44,7 +44,7 @@ async fn a_scan_of_keys_that_are_there_is_not_kept_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn beyond_so_many_loads_who_asks_is_told_to_come_back() {
+async fn a_call_beyond_the_maximum_of_loads_is_overloaded() {
     let (cache, source) = cached_with(Settings { max_loads: 2, ..settings("overload") });
     source.set_latency(SLOW);
     let keys = [1, 2, 3, 1, 2];
@@ -79,5 +79,5 @@ async fn hits_need_no_place() {
         tokio::task::yield_now().await;
         cache.get(&1).await
     });
-    assert_eq!((slow.unwrap(), hit.unwrap()), (None, Some(10)), "a refresh that finds no place fails nobody");
+    assert_eq!((slow.unwrap(), hit.unwrap()), (None, Some(10)), "a refresh without a permit fails no caller");
 }

@@ -9,7 +9,7 @@ use crate::source::{MAX_AGE, cached, counter};
 const SLOW: Duration = Duration::from_secs(100);
 
 #[tokio::test(start_paused = true)]
-async fn what_was_read_before_an_invalidation_is_not_served_after_it() {
+async fn a_value_read_before_an_invalidation_is_not_served_after_it() {
     let (cache, source) = cached("fence");
     source.set(1, 10);
     source.set_latency(SLOW);

@@ -28,7 +28,7 @@ async fn fifty_misses_at_once_make_one_load() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_gives_up_does_not_stop_the_load_for_the_others() {
+async fn a_caller_that_gives_up_does_not_stop_the_load() {
     let (cache, source) = cached("gives-up");
     source.set(1, 10);
     source.set_latency(SLOW);
@@ -45,8 +45,8 @@ async fn who_gives_up_does_not_stop_the_load_for_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_load_that_nobody_waits_for_is_kept_all_the_same() {
-    let (cache, source) = cached("nobody-waits");
+async fn a_load_without_waiters_is_cached() {
+    let (cache, source) = cached("no-waiters");
     source.set(1, 10);
     source.set_latency(SLOW);
     assert!(timeout(SLOW / 10, cache.get(&1)).await.is_err());
@@ -85,7 +85,7 @@ async fn a_failure_is_shared_and_not_cached() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_keys_failure_is_not_anothers() {
+async fn a_failure_of_one_key_does_not_affect_another() {
     let (cache, source) = cached("other-key");
     source.set(2, 20);
     source.set_down(true);

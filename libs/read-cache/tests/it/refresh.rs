@@ -1,4 +1,4 @@
-//! A key that is asked for again and again is loaded before its entry is too old, by one, and nobody waits.
+//! Early refresh: one caller starts the load of a frequently read key, and no caller waits.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn ask_for(cache: &TestCache, lasting: Duration) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_for_a_key_that_is_asked_for_often() {
+async fn no_caller_waits_for_a_frequently_read_key() {
     let (cache, source) = cached("often");
     source.set(1, 10);
     source.set_latency(SLOW);

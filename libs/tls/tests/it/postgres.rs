@@ -69,7 +69,7 @@ async fn is_encrypted(pool: &Pool) -> bool {
 }
 
 #[tokio::test]
-async fn sslmode_encrypts_and_verifies_and_what_is_wrong_is_explained() {
+async fn sslmode_encrypts_and_verifies_and_a_failure_is_explained() {
     let database = Database::create("tls").await;
     let authority = Authority::new();
     serve(&authority.certificate("127.0.0.1")).await;

@@ -23,7 +23,7 @@ async fn refused(at: SocketAddr, trust: &Trust) -> String {
 }
 
 #[tokio::test]
-async fn https_is_verified_and_what_is_wrong_is_explained() {
+async fn https_is_verified_and_a_failure_is_explained() {
     let upstream: reqwest::Url = endpoints().schema_registry_url.parse().unwrap();
     let plain = upstream.socket_addrs(|| None).unwrap()[0];
     let authority = Authority::new();

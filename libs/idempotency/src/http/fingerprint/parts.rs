@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn places_that_differ_are_named_and_no_others() {
+    fn only_the_differing_places_are_named() {
         let first = json!({"email": "a", "lines": [{"sku": "A", "n": 1}, {"sku": "B", "n": 2}], "a/b": {}});
         for (second, places) in [
             (
