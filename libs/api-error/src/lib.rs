@@ -8,6 +8,8 @@ mod convert;
 mod error;
 mod json;
 mod limits;
+#[cfg(feature = "cursor")]
+mod list;
 mod metrics;
 #[cfg(feature = "openapi")]
 pub mod openapi;
@@ -23,6 +25,8 @@ pub use json::{
     Json, JsonLimit,
     read::{FromJson, Members, Node},
 };
+#[cfg(feature = "cursor")]
+pub use list::{ListParameters, page_response};
 pub use query::{FromQuery, Parameters, Query, refuse_parameters};
 pub use request_id::RequestId;
 pub use routes::{configure, method_not_allowed, not_found, wrong_method};

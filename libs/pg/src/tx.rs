@@ -101,6 +101,20 @@ impl<'a> Tx<'a> {
         self.run(sql, async |statement| self.inner.query(&statement, params).await).await
     }
 
+    /// Returns all rows; PostgreSQL plans this statement with the values of its parameters. The setting holds until the end of the transaction.
+    ///
+    /// From the sixth execution on, PostgreSQL may use a generic plan of a prepared statement. It looks cheap while a table is small, and is
+    /// kept when the table has grown. A generic plan cannot use an index for a filter that may be NULL, so a list would scan all rows.
+    pub async fn query_with_custom_plan(
+        &self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Error> {
+        let setting = self.execute("SET LOCAL plan_cache_mode = force_custom_plan", &[]);
+        let (_, rows) = futures::future::try_join(setting, self.query(sql, params)).await?;
+        Ok(rows)
+    }
+
     /// Returns the one row.
     pub async fn query_one(&self, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
         let row = self.query_opt(sql, params).await?;

@@ -1,19 +1,11 @@
 //! Keyset pagination over the orders of a tenant.
 
 use cursor::{Boundary, PageQuery, Scan, Timestamp};
-use futures::future::try_join;
 use money::Money;
-use pg::{Columns as _, Error, Row, Tx};
+use pg::{Columns as _, Error, Row, Tx, types::ToSql};
 use uuid::Uuid;
 
 use crate::domain::{EmailAddress, OrderFilter, StateName, Summary};
-
-/// Makes PostgreSQL plan with the values of the parameters.
-///
-/// From the sixth execution on, PostgreSQL may use a generic plan of a prepared statement. It looks cheap while the tenant has few orders,
-/// and is kept when the tenant has many. A generic plan cannot use an index for filters that may be NULL, so each page would scan all
-/// orders of the tenant.
-const PLAN_WITH_VALUES: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
 /// The SQL of one scan. The row comparison, instead of a chain of ORs, lets the index scan start at the anchor.
 macro_rules! scan {
@@ -62,11 +54,8 @@ pub(crate) async fn list(
     let to = filter.created.to().map(Timestamp::at);
     let at = page.key().map(|key| key.at);
     let id = page.key().map(|key| key.id);
-    let (_, rows) = try_join(
-        tx.execute(PLAN_WITH_VALUES, &[]),
-        tx.query(statement, &[&tenant, &state, &customer, &from, &to, &at, &id, &page.fetch()]),
-    )
-    .await?;
+    let params: [&(dyn ToSql + Sync); 8] = [&tenant, &state, &customer, &from, &to, &at, &id, &page.fetch()];
+    let rows = tx.query_with_custom_plan(statement, &params).await?;
     rows.iter().map(summary).collect()
 }
 

@@ -117,19 +117,19 @@ async fn messages_about_a_quantity() {
 async fn messages_about_a_query() {
     let app = App::start().await;
     let query = "state=open&created_from=yesterday&created_to=2025-01-31T08:00:00+01:00&customer=x&order=best&limit=201&page=2";
-    let known = "is unknown; known are: state, created_from, created_to, customer, order, limit and cursor";
+    let known = "is unknown; known are: state, customer, created_from, created_to, order, limit and cursor";
     assert_details(
         request(&app, Method::GET, &format!("/v1/orders?{query}")),
         400,
         "invalid_request",
         &[
             ("/query/state", "must be pending, confirmed or rejected"),
+            ("/query/customer", "must have an @ between the name and the domain"),
             ("/query/created_from", "must be an RFC 3339 time, such as 2025-01-31T08:00:00Z"),
             (
                 "/query/created_to",
                 "must have its offset: Z, or such as %2B01:00, since a + in a query is a blank",
             ),
-            ("/query/customer", "must have an @ between the name and the domain"),
             ("/query/order", "must be newest or oldest"),
             ("/query/limit", "must be a whole number from 1 to 200"),
             ("/query/page", known),

@@ -1,14 +1,10 @@
 //! Keyset pagination over the links of a tenant.
 
 use cursor::{Boundary, PageQuery, Scan, Timestamp};
-use futures::future::try_join;
-use pg::{Error, Tx};
+use pg::{Error, Tx, types::ToSql};
 
 use super::link;
 use crate::domain::{Code, Host, Link, LinkFilter};
-
-/// Makes PostgreSQL plan with the values of the parameters: see the same constant of orders.
-const PLAN_WITH_VALUES: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
 /// The SQL of one scan. The row comparison, instead of a chain of ORs, lets the index scan start at the anchor.
 macro_rules! scan {
@@ -55,10 +51,7 @@ pub(crate) async fn list(
     let to = filter.created.to().map(Timestamp::at);
     let at = page.key().map(|key| key.at);
     let code = page.key().map(|key| key.id.as_str());
-    let (_, rows) = try_join(
-        tx.execute(PLAN_WITH_VALUES, &[]),
-        tx.query(statement, &[&tenant.as_str(), &host, &from, &to, &at, &code, &page.fetch()]),
-    )
-    .await?;
+    let params: [&(dyn ToSql + Sync); 7] = [&tenant.as_str(), &host, &from, &to, &at, &code, &page.fetch()];
+    let rows = tx.query_with_custom_plan(statement, &params).await?;
     rows.iter().map(link).collect()
 }
