@@ -98,6 +98,20 @@ impl Readiness {
         self.checks().push(Dependency { name, need: Need::Required, check: Arc::new(check) });
     }
 
+    /// Adds the check of a dependency that has a ping: [`add`](Self::add) with a clone of `target` for each check.
+    pub fn add_ping<T, F, R, E>(&self, name: &'static str, target: T, ping: F)
+    where
+        T: Clone + Send + Sync + 'static,
+        F: Fn(T) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        self.add(name, move || {
+            let pinging = ping(target.clone());
+            Box::pin(async move { pinging.await.map_err(|error| error.to_string()) })
+        });
+    }
+
     /// Adds the check of a dependency that requests do not need: while it is down, the service is ready and `degraded`.
     pub fn add_deferrable<F>(&self, name: &'static str, check: F)
     where

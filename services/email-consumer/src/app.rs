@@ -64,7 +64,10 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
 
     let readiness = runtime.readiness();
     watch_kafka(readiness, &consumer);
-    watch_dependencies(readiness, pool.clone(), registry, links, Arc::clone(&mailer));
+    readiness.add_ping("postgres", pool.clone(), |pool| async move { pool.ping().await });
+    readiness.add_ping("schema-registry", registry, |registry| async move { registry.ping().await });
+    readiness.add_ping("smtp", Arc::clone(&mailer), |mailer| async move { mailer.ping().await });
+    readiness.add_ping("url-shortener", links, |links| async move { links.ping().await });
 
     let closing = pool.clone();
     runtime.on_stop("database pool", async move { closing.close() });
@@ -119,30 +122,5 @@ fn watch_kafka(readiness: &Readiness, consumer: &Consumer<MailHandler>) {
             answer.unwrap_or_else(|error| Err(error.to_string()))
         }
         .boxed()
-    });
-}
-
-fn watch_dependencies(
-    readiness: &Readiness,
-    pool: Pool,
-    registry: Registry,
-    links: Links,
-    mailer: Arc<Mailer>,
-) {
-    readiness.add("postgres", move || {
-        let pool = pool.clone();
-        async move { pool.ping().await.map_err(|error| error.to_string()) }.boxed()
-    });
-    readiness.add("schema-registry", move || {
-        let registry = registry.clone();
-        async move { registry.ping().await.map_err(|error| error.to_string()) }.boxed()
-    });
-    readiness.add("smtp", move || {
-        let mailer = Arc::clone(&mailer);
-        async move { mailer.ping().await.map_err(|error| error.to_string()) }.boxed()
-    });
-    readiness.add("url-shortener", move || {
-        let links = links.clone();
-        async move { links.ping().await.map_err(|error| error.to_string()) }.boxed()
     });
 }

@@ -1,29 +1,29 @@
-//! Every metric of this service; libraries add their own.
+//! Metrics of this service. Libraries add their own.
 
 use telemetry::metrics::register;
 
 telemetry::metrics! {
     /// Mails that the SMTP server accepted.
     pub(crate) MAILS_SENT: IntCounterVec = "mails_sent_total" [kind];
-    /// Mails handed over again after an attempt of which nobody knows whether the SMTP server accepted it.
+    /// Mails sent again after an attempt without an answer, which the SMTP server may have accepted.
     pub(crate) POSSIBLE_DUPLICATES: IntCounter = "email_possible_duplicates_total";
-    /// Attempts to hand a mail over that got no answer after its end, so that the SMTP server may have it.
+    /// Attempts without an answer after the end of the mail, so that the SMTP server may have it.
     pub(crate) UNKNOWN_OUTCOMES: IntCounter = "email_unknown_outcomes_total";
-    /// Mails that are claimed and not yet recorded as sent or unsent.
+    /// Claimed mails whose outcome is not recorded yet.
     LEASES_HELD: IntGauge = "email_leases_held";
-    /// Attempts to claim a mail that another process, or an earlier one, holds under a lease.
+    /// Attempts to claim a mail under the lease of another process.
     pub(crate) LEASE_WAITS: IntCounter = "email_lease_waits_total";
-    /// Events that arrived again after their mail had been sent.
+    /// Duplicate events whose mail was sent before.
     pub(crate) REPEATED: IntCounter = "email_repeated_events_total";
-    // The objective (60 s) is a bound.
+    // The objective (60 s) is a bucket.
     /// Time from an event to the acceptance of its mail by the SMTP server.
     pub(crate) DELAY: HistogramVec = "email_delay_seconds" [kind],
         buckets &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0];
-    /// Events that call for no mail.
+    /// Events that need no mail.
     pub(crate) IGNORED: IntCounterVec = "email_events_ignored_total" [reason];
 }
 
-/// Counts a lease for as long as it lives.
+/// Counts a held lease until it is dropped.
 pub(crate) struct LeaseHeld(());
 
 impl LeaseHeld {
@@ -39,7 +39,7 @@ impl Drop for LeaseHeld {
     }
 }
 
-/// Shows every series at zero, so that an alert can tell "none" from "not measured".
+/// Shows every series at zero, so that an alert can distinguish zero from a missing series.
 pub(crate) fn show() {
     for kind in ["confirmed", "rejected"] {
         MAILS_SENT.with_label_values(&[kind]);

@@ -8,6 +8,7 @@ use events::{Encoder, Registry, orders::event_types};
 use outbox::Relay;
 use pg::Pool;
 use service::Runtime;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalogue::{Catalogue, CatalogueLoaded},
@@ -53,9 +54,8 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     });
 
     metrics::show_requests();
-    metrics::show_journey();
-    watch_dependencies(runtime, &pool, &registry, &encoder, &relay);
-    watch_catalogue(runtime, &catalogue_loaded);
+    metrics::show_lateness();
+    watch_dependencies(runtime, &state, &registry, &relay);
     runtime.spawn_worker("schemas", move |stop| async move {
         let types = event_types();
         tokio::select! {
@@ -66,8 +66,9 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         Ok(())
     });
     let lateness = LatenessMonitor { pool: pool.clone(), final_within: config.final_within() };
-    let preparation = Preparation { catalogue, loaded: catalogue_loaded };
-    spawn_database_workers(runtime, &pool, preparation, relay, process, lateness);
+    let workers =
+        DatabaseWorkers { pool: pool.clone(), catalogue, catalogue_loaded, relay, process, lateness };
+    runtime.spawn_worker("database", |stop| workers.run(stop));
     runtime.serve_http(move |services| {
         services
             .app_data(state.clone())
@@ -79,86 +80,63 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     Ok(())
 }
 
-/// Prepares the database: schema and catalogue.
-struct Preparation {
-    catalogue: Option<Catalogue>,
-    loaded: CatalogueLoaded,
-}
-
-impl Preparation {
-    async fn run(&self, pool: &Pool) -> Result<(), pg::Error> {
-        pg::migrate(pool, store::SCHEMAS).await?;
-        if let Some(catalogue) = &self.catalogue {
-            catalogue.add_missing(pool).await?;
-        }
-        self.loaded.set();
-        Ok(())
-    }
-}
-
-/// Runs the workers on the database, after its preparation.
-fn spawn_database_workers(
-    runtime: &mut Runtime,
-    pool: &Pool,
-    preparation: Preparation,
-    relay: Arc<Relay>,
-    process: OrderProcess,
-    lateness: LatenessMonitor,
-) {
-    let pool = pool.clone();
-    runtime.spawn_worker("database", move |stop| async move {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            prepared = preparation.run(&pool) => prepared?,
-        }
-        tokio::join!(
-            relay.run(stop.clone()),
-            process.run(stop.clone()),
-            lateness.run(stop.clone()),
-            idempotency::Table::IdempotencyKeys.run_retention(pool, stop),
-        );
-        Ok(())
-    });
-}
-
-/// The pool opens before the catalogue is loaded. Until then, the service would refuse orders because of unknown products.
-fn watch_catalogue(runtime: &Runtime, loaded: &CatalogueLoaded) {
-    let loaded = loaded.clone();
-    runtime.readiness().add("catalogue", move || {
-        let outcome = loaded.get().then_some(()).ok_or_else(|| "it is not in the database yet".to_owned());
-        Box::pin(std::future::ready(outcome))
-    });
-}
-
-/// Kafka is deferrable: the service accepts orders without it, and publishes their events when it is back.
-fn watch_dependencies(
-    runtime: &Runtime,
-    pool: &Pool,
-    registry: &Registry,
-    encoder: &Encoder,
-    relay: &Arc<Relay>,
-) {
+/// Kafka is deferrable: the service accepts orders without it, and publishes their events when it is back. The catalogue is required, because
+/// the pool opens before it is loaded: until then, the service would refuse orders because of unknown products.
+fn watch_dependencies(runtime: &Runtime, state: &State, registry: &Registry, relay: &Arc<Relay>) {
     let readiness = runtime.readiness();
-    let pool = pool.clone();
-    readiness.add("postgres", move || {
-        let pool = pool.clone();
-        Box::pin(async move { pool.ping().await.map_err(|error| error.to_string()) })
+    readiness.add_ping("postgres", state.pool.clone(), |pool| async move { pool.ping().await });
+    readiness.add_ping("catalogue", state.catalogue.clone(), |loaded| async move {
+        loaded.get().then_some(()).ok_or("it is not in the database yet")
     });
-    let (registry, encoder) = (registry.clone(), encoder.clone());
-    readiness.add("schema-registry", move || {
-        let (registry, encoder) = (registry.clone(), encoder.clone());
-        Box::pin(async move {
-            if encoder.is_ready() {
-                // The schemas are registered; the registry is not needed any more.
-                return Ok(());
-            }
-            registry.ping().await.map_err(|error| error.to_string())?;
-            Err("the schemas are not registered yet".to_owned())
-        })
-    });
+    readiness.add_ping("schema-registry", (registry.clone(), state.encoder.clone()), ping_registry);
     let relay = Arc::clone(relay);
     readiness.add_deferrable("kafka", move || {
         let relay = Arc::clone(&relay);
         Box::pin(async move { relay.ping(PING_TIMEOUT).await })
     });
+}
+
+/// The registry is not needed any more when the schemas are registered.
+async fn ping_registry((registry, encoder): (Registry, Encoder)) -> anyhow::Result<()> {
+    if !encoder.is_ready() {
+        registry.ping().await?;
+        anyhow::bail!("the schemas are not registered yet");
+    }
+    Ok(())
+}
+
+/// The workers on the database.
+struct DatabaseWorkers {
+    pool: Pool,
+    catalogue: Option<Catalogue>,
+    catalogue_loaded: CatalogueLoaded,
+    relay: Arc<Relay>,
+    process: OrderProcess,
+    lateness: LatenessMonitor,
+}
+
+impl DatabaseWorkers {
+    /// Prepares the database, then runs the workers until `stop`.
+    async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            prepared = self.prepare() => prepared?,
+        }
+        tokio::join!(
+            self.relay.run(stop.clone()),
+            self.process.run(stop.clone()),
+            self.lateness.run(stop.clone()),
+            idempotency::Table::IdempotencyKeys.run_retention(self.pool, stop),
+        );
+        Ok(())
+    }
+
+    async fn prepare(&self) -> Result<(), pg::Error> {
+        pg::migrate(&self.pool, store::SCHEMAS).await?;
+        if let Some(catalogue) = &self.catalogue {
+            catalogue.add_missing(&self.pool).await?;
+        }
+        self.catalogue_loaded.set();
+        Ok(())
+    }
 }

@@ -60,12 +60,12 @@ pub(crate) struct Config {
     #[arg(long, env)]
     orders_public_url: Url,
 
-    /// Keys that sign the cursors of lists, as `id:key,id:key…`, each key 32 bytes in hexadecimal: the first signs, all verify.
-    /// To rotate, add a key at the end, then move it to the front, and take the old one out after a cursor's lifetime.
+    /// Keys that sign cursors of lists, as `id:key,id:key…`, each key 32 bytes in hexadecimal: the first signs, all verify. To rotate, add a
+    /// key at the end, then move it to the front, and remove the old key after the lifetime of a cursor.
     #[arg(long, env, hide_env_values = true)]
     orders_cursor_keys: SecretString,
 
-    /// How long a cursor is good after the page that had it, in seconds.
+    /// Lifetime of a cursor, in seconds.
     #[arg(long, env, default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
     orders_cursor_lifetime_s: u32,
 }
@@ -100,7 +100,6 @@ impl Config {
         Duration::seconds(self.orders_final_within_s.into())
     }
 
-    /// Returns the maker of cursors.
     pub(crate) fn cursors(&self) -> anyhow::Result<Cursors> {
         let keys = CursorKeys::parse(self.orders_cursor_keys.expose_secret()).context(
             "ORDERS_CURSOR_KEYS cannot be used; `echo \"key-1:$(openssl rand -hex 32)\"` makes one key with its id",

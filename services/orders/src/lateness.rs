@@ -52,14 +52,7 @@ impl LatenessMonitor {
         let from = counted_until
             .unwrap_or_else(|| unfinished.oldest.map_or(due_until, |oldest| oldest.min(due_until)));
         let counted = store::process::count_due(&self.pool, from, due_until, self.final_within).await?;
-        metrics::observe_journey(&metrics::Journey {
-            due: counted.due,
-            late: counted.late,
-            unfinished: unfinished.count,
-            overdue: unfinished.overdue,
-            oldest: unfinished.oldest.map_or(Duration::ZERO, |at| (now - at).to_std().unwrap_or_default()),
-            at: now,
-        });
+        metrics::observe_lateness(&unfinished, &counted, now);
         Ok(due_until.max(from))
     }
 }

@@ -1,9 +1,11 @@
-//! Every metric of this service; libraries add their own.
+//! Metrics of this service. Libraries add their own.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use telemetry::metrics::register;
+
+use crate::store::process::{Counted, Unfinished};
 
 telemetry::metrics! {
     // Outcomes: confirmed, rejected, already_done, failed, put_aside (the stock was locked; the step runs again soon).
@@ -11,46 +13,37 @@ telemetry::metrics! {
     pub(crate) PROCESSED: IntCounterVec = "orders_process_steps_total" [outcome];
     /// Orders that reached the age at which they should be final.
     DUE: IntCounter = "orders_journey_due_total";
-    /// Those of them that were not final at that age.
+    /// Due orders that were not final at that age.
     LATE: IntCounter = "orders_journey_late_total";
     /// Orders that are neither confirmed nor rejected.
     UNFINISHED: IntGauge = "orders_unfinished";
-    /// Those of them that are older than the age at which they should be final.
+    /// Unfinished orders that are older than the age at which they should be final.
     OVERDUE: IntGauge = "orders_overdue";
-    /// Age of the oldest unfinished order; zero when there is none.
+    /// Age of the oldest unfinished order; zero without one.
     OLDEST_UNFINISHED: Gauge = "orders_oldest_unfinished_seconds";
-    /// When orders were last counted, in seconds since 1970; at first, when that began.
+    /// Time of the last count of orders, in seconds since 1970; before the first count, the start of the process.
     OBSERVED: Gauge = "orders_journey_observed_timestamp_seconds";
 }
 
-/// Shows what the objectives count at zero; see `telemetry::expect_requests`.
+/// Shows the series of the objectives at zero; see `telemetry::expect_requests`.
 pub(crate) fn show_requests() {
     telemetry::expect_requests("POST", "/v1/orders", &["202", "500", "503"]);
 }
 
-/// What one look at the orders found.
-pub(crate) struct Journey {
-    pub(crate) due: u64,
-    pub(crate) late: u64,
-    pub(crate) unfinished: i64,
-    pub(crate) overdue: i64,
-    pub(crate) oldest: Duration,
-    pub(crate) at: DateTime<Utc>,
-}
-
-/// Shows the counters at zero, and a time, so that a count that never succeeds grows old.
-pub(crate) fn show_journey() {
+/// Shows the counters at zero, and the time of the start, so that an alert notices a count that never succeeds.
+pub(crate) fn show_lateness() {
     register(&[&DUE, &LATE]);
     OBSERVED.set(seconds(Utc::now()));
 }
 
-pub(crate) fn observe_journey(journey: &Journey) {
-    DUE.inc_by(journey.due);
-    LATE.inc_by(journey.late);
-    UNFINISHED.set(journey.unfinished);
-    OVERDUE.set(journey.overdue);
-    OLDEST_UNFINISHED.set(journey.oldest.as_secs_f64());
-    OBSERVED.set(seconds(journey.at));
+pub(crate) fn observe_lateness(unfinished: &Unfinished, counted: &Counted, now: DateTime<Utc>) {
+    let oldest = unfinished.oldest.map_or(Duration::ZERO, |at| (now - at).to_std().unwrap_or_default());
+    DUE.inc_by(counted.due);
+    LATE.inc_by(counted.late);
+    UNFINISHED.set(unfinished.count);
+    OVERDUE.set(unfinished.overdue);
+    OLDEST_UNFINISHED.set(oldest.as_secs_f64());
+    OBSERVED.set(seconds(now));
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are below 2^53")]

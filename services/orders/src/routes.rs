@@ -43,7 +43,9 @@ fn api() -> Api {
             .deprecated(ORDER_V1),
     )
     .operation(operation!(get_order::get_order_v2).scope("orders:read").errors(&[Code::NotFound]).by_header())
-    .operation(operation!(track_order::track_order).public_link("the token in the path is the capability"))
+    .operation(
+        operation!(track_order::track_order).public_link("the token in the path authorizes the request"),
+    )
 }
 
 /// Registers the routes.

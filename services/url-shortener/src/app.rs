@@ -24,7 +24,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     let targets = cached_targets(config.cache(), pool.clone());
 
     metrics::show_requests();
-    watch_database(runtime, pool.clone());
+    runtime.readiness().add_ping("postgres", pool.clone(), |pool| async move { pool.ping().await });
     keep_database(runtime, pool.clone());
     runtime.reached_over_tls(public_url.is_https());
     let state = Data::new(State { pool: pool.clone(), targets, public_url, cursors, retention });
@@ -37,13 +37,6 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     })?;
     runtime.on_stop("database pool", async move { pool.close() });
     Ok(())
-}
-
-fn watch_database(runtime: &Runtime, pool: Pool) {
-    runtime.readiness().add("postgres", move || {
-        let pool = pool.clone();
-        Box::pin(async move { pool.ping().await.map_err(|error| error.to_string()) })
-    });
 }
 
 /// Migrates the schema, then runs retention. The pool refuses requests as unavailable until the schema is current.

@@ -37,12 +37,12 @@ pub(crate) struct Config {
     #[arg(long, env, value_name = "URL")]
     links_public_url: PublicUrl,
 
-    /// Keys that sign the cursors of lists, as `id:key,id:key…`, each key 32 bytes in hexadecimal: the first signs, all verify.
-    /// To rotate, add a key at the end, then move it to the front, and take the old one out after a cursor's lifetime.
+    /// Keys that sign cursors of lists, as `id:key,id:key…`, each key 32 bytes in hexadecimal: the first signs, all verify. To rotate, add a
+    /// key at the end, then move it to the front, and remove the old key after the lifetime of a cursor.
     #[arg(long, env, hide_env_values = true, value_name = "KEYS")]
     links_cursor_keys: SecretString,
 
-    /// How long a cursor is good after the page that had it, in seconds.
+    /// Lifetime of a cursor, in seconds.
     #[arg(long, env, default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
     links_cursor_lifetime_s: u32,
 
@@ -73,7 +73,6 @@ impl Config {
         Ok(url.clone())
     }
 
-    /// Returns the maker of cursors.
     pub(crate) fn cursors(&self) -> anyhow::Result<Cursors> {
         let keys = CursorKeys::parse(self.links_cursor_keys.expose_secret()).context(
             "LINKS_CURSOR_KEYS cannot be used; `echo \"key-1:$(openssl rand -hex 32)\"` makes one key with its id",

@@ -34,11 +34,7 @@ fn api() -> Api {
         operation!(link::put_link).scope("links:write").errors(&[Code::Conflict, Code::PreconditionFailed]),
     )
     .operation(operation!(link::get_link).scope("links:read").errors(&[Code::NotFound]))
-    .operation(
-        operation!(redirect::redirect)
-            .public_link("whoever knows a code may follow it")
-            .errors(&[Code::NotFound]),
-    )
+    .operation(operation!(redirect::redirect).public_link("redirects are public").errors(&[Code::NotFound]))
 }
 
 /// Registers the routes.
