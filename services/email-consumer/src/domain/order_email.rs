@@ -65,10 +65,10 @@ impl Outcome {
 }
 
 impl Line {
-    /// Makes a line and computes its total.
+    /// Makes a line, with its name on one line, and computes its total.
     pub(crate) fn new(name: String, quantity: i32, unit_price: Money) -> Result<Self, InvalidOrder> {
         let total = unit_price.checked_mul(quantity.into()).ok_or(InvalidOrder::Amount)?;
-        Ok(Self { name, quantity, unit_price, total })
+        Ok(Self { name: on_one_line(&name), quantity, unit_price, total })
     }
 }
 
@@ -95,38 +95,31 @@ impl OrderEmail {
 }
 
 /// The values of both templates.
-struct Content {
+struct Content<'a> {
     headline: &'static str,
     lead: &'static str,
     reason: Option<String>,
     short_number: String,
-    number: String,
-    rows: Vec<Row>,
-    total: String,
-    link: String,
-}
-
-struct Row {
-    name: String,
-    quantity: i32,
-    unit_price: String,
-    total: String,
+    number: Uuid,
+    rows: &'a [Line],
+    total: Money,
+    link: &'a str,
 }
 
 #[derive(Template)]
 #[template(path = "order.html")]
 struct Html<'a> {
-    content: &'a Content,
+    content: &'a Content<'a>,
 }
 
 #[derive(Template)]
 #[template(path = "order.txt")]
 struct Text<'a> {
-    content: &'a Content,
+    content: &'a Content<'a>,
 }
 
-impl Content {
-    fn new(email: &OrderEmail, link: &str) -> Self {
+impl<'a> Content<'a> {
+    fn new(email: &'a OrderEmail, link: &'a str) -> Self {
         let (headline, lead, reason) = match &email.outcome {
             Outcome::Confirmed => (
                 "Your order is confirmed",
@@ -144,21 +137,10 @@ impl Content {
             lead,
             reason,
             short_number: short_number(email.order_id),
-            number: email.order_id.to_string(),
-            rows: email.lines.iter().map(Row::from).collect(),
-            total: email.total.to_string(),
-            link: link.to_owned(),
-        }
-    }
-}
-
-impl From<&Line> for Row {
-    fn from(line: &Line) -> Self {
-        Self {
-            name: on_one_line(&line.name),
-            quantity: line.quantity,
-            unit_price: line.unit_price.to_string(),
-            total: line.total.to_string(),
+            number: email.order_id,
+            rows: &email.lines,
+            total: email.total,
+            link,
         }
     }
 }

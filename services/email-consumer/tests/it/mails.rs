@@ -102,7 +102,7 @@ async fn events_that_need_no_mail_are_ignored_and_counted() {
         event_type: "muster.orders.OrderShipped".to_owned(),
         ..envelope::<OrderConfirmed>()
     };
-    world.publisher.send(&order, b"whatever a later version writes", &unknown.to_headers()).await;
+    world.publisher.send(&order, b"an event of a later version", &unknown.to_headers()).await;
     world.publisher.publish(&order, &order.confirmed()).await;
 
     let mails = Mailbox::wait_for(&order.email, 1).await;

@@ -164,7 +164,7 @@ mod tests {
             ("a@b.example\n", Invalid::Blank),
             ("a\u{a0}b@c.example", Invalid::Blank),
             ("a@bücher.example", Invalid::NotAscii),
-            ("nobody", Invalid::NoAt),
+            ("ada", Invalid::NoAt),
             ("a@b@c.example", Invalid::SecondAt),
             ("@b.example", Invalid::NoLocal),
             ("@", Invalid::NoLocal),

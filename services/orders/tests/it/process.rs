@@ -72,7 +72,7 @@ async fn a_locked_stock_row_delays_only_the_orders_that_need_it() {
     let other = post.json(&order("TEA", 1)).send().await.unwrap().json().await.unwrap();
     confirmed_at_once(&app, "an order of another tenant", &other).await;
     assert_eq!(pending(&app).await, i64::try_from(MANY).unwrap(), "the lock is still held");
-    assert_eq!(steps(&app, "failed").await, 0, "nobody's fault");
+    assert_eq!(steps(&app, "failed").await, 0, "a lock counts as a failure of an order");
 
     drop(lock);
     all_final(&app).await;

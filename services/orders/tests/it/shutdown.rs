@@ -56,7 +56,7 @@ async fn sigterm_loses_no_accepted_order_and_the_process_exits_cleanly() {
     app.process.restart().await;
     let accepted = accepted.into_inner().unwrap();
     let stored = app.count("SELECT count(*) FROM orders").await;
-    assert_eq!(stored, i64::try_from(accepted.len()).unwrap(), "whatever was done was answered");
+    assert_eq!(stored, i64::try_from(accepted.len()).unwrap(), "every stored order was acknowledged");
     let settled = join_all(accepted.iter().map(|id| app.settled(id))).await;
     assert!(settled.iter().all(|order| order["state"] == "confirmed"));
 }
