@@ -1,4 +1,4 @@
-//! `muster orders wake`: an order that sleeps after a failure is tried again when somebody says so.
+//! `muster orders wake`: retries an order at once that waits after a failure.
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "test harness")]
 
@@ -72,7 +72,7 @@ async fn an_order_that_sleeps_is_tried_at_once() {
     let said = String::from_utf8(wake(&database.url()).stdout).unwrap();
     assert_eq!(said, "0 orders woken; 0 wait\n");
 
-    let refused = wake("postgres://nobody:secret@127.0.0.1:1/orders");
+    let refused = wake("postgres://unknown:secret@127.0.0.1:1/orders");
     assert!(!refused.status.success());
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(said.contains("no connection to PostgreSQL") && !said.contains("secret"), "{said}");

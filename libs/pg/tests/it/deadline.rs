@@ -70,7 +70,7 @@ async fn the_limit_of_one_transaction_is_not_that_of_the_next() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_connection_longer_than_the_deadline() {
+async fn no_caller_waits_for_a_connection_longer_than_the_deadline() {
     let (pool, _database) = migrated().await;
     let hold = || pg::run_tx(&pool, "holds", &(), |tx, ()| Box::pin(insert_and_hang(tx)));
     let busy = futures::future::join_all((0..4).map(|_| hold()));

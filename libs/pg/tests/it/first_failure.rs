@@ -95,7 +95,7 @@ async fn the_order_in_which_answers_are_looked_at_does_not_matter() {
 }
 
 #[tokio::test]
-async fn a_deadlock_is_run_again_whatever_is_behind_it() {
+async fn a_deadlock_is_run_again_with_any_statements_behind_it() {
     let (pool, _database) = migrated().await;
     warm(&pool).await;
     let runs = AtomicU32::new(0);

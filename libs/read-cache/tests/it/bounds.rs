@@ -57,7 +57,7 @@ async fn a_call_beyond_the_maximum_of_loads_is_overloaded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_load_that_nobody_waits_for_holds_its_place_until_it_ends() {
+async fn a_load_without_waiters_keeps_its_slot_until_it_ends() {
     let (cache, source) = cached_with(Settings { max_loads: 1, ..settings("held") });
     source.set_latency(SLOW);
     assert!(tokio::time::timeout(SLOW / 2, cache.get(&1)).await.is_err());

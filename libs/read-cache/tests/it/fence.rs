@@ -27,7 +27,7 @@ async fn a_value_read_before_an_invalidation_is_not_served_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_joins_a_load_from_before_an_invalidation() {
+async fn no_caller_joins_a_load_from_before_an_invalidation() {
     let (cache, source) = cached("joins");
     source.set(1, 10);
     source.set_latency(SLOW);

@@ -37,7 +37,7 @@ async fn no_caller_waits_for_a_frequently_read_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_nobody_asks_for_is_not_loaded_again() {
+async fn a_key_without_readers_is_not_loaded_again() {
     let (cache, source) = cached("idle");
     source.set(1, 10);
     cache.get(&1).await.unwrap();
