@@ -14,7 +14,7 @@ fn run_with(changes: &[(&str, &str)]) -> Output {
         ("ENVIRONMENT", "local"),
         ("ADMIN_ADDR", "127.0.0.1:0"),
         ("OTEL_TRACES_EXPORTER", "none"),
-        ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+        ("DATABASE_URL", "postgres://unused@127.0.0.1:1/nothing"),
         ("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1"),
         ("SCHEMA_REGISTRY_URL", "http://127.0.0.1:1"),
         ("SMTP_HOST", "127.0.0.1"),
@@ -54,7 +54,7 @@ fn production_refuses_a_development_key() {
 
 #[test]
 fn a_malformed_setting_is_named() {
-    let output = run_with(&[("EMAIL_FROM", "nobody")]);
+    let output = run_with(&[("EMAIL_FROM", "ada")]);
     assert_eq!(output.status.code(), Some(2));
     let said = everything_said_by(&output);
     assert!(said.contains("--email-from"), "{said}");

@@ -111,7 +111,7 @@ async fn an_unknown_currency_makes_an_event_a_dead_letter() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invalid_address_makes_a_dead_letter_whose_reason_does_not_contain_it() {
     let (world, _consumer) = World::with_consumer().await;
-    let order = Order::of("nobody at example.com");
+    let order = Order::of("ada at example.com");
     world.publisher.publish(&order, &order.confirmed()).await;
 
     let letter = dead_letter(&world).await;

@@ -33,7 +33,7 @@ async fn an_invalid_body_is_refused_with_a_pointer() {
     let email = "ada@example.com";
     let lines = json!([{ "sku": "TEA", "quantity": 1 }]);
     let cases = [
-        (json!({ "customer_email": "nobody", "lines": lines }), "/customer_email"),
+        (json!({ "customer_email": "ada", "lines": lines }), "/customer_email"),
         (json!({ "customer_email": 1, "lines": lines }), "/customer_email"),
         (json!({ "lines": lines }), "/customer_email"),
         (json!({ "customer_email": email, "lines": [] }), "/lines"),

@@ -25,7 +25,7 @@ async fn every_operation_is_for_its_callers_only() {
     let n_combinations = Matrix::of(service.process.http_url(), service.keys())
         .await
         .public(&PUBLIC)
-        .resource("code", "of-acme", "of-nobody")
+        .resource("code", "of-acme", "of-none")
         .shared_name("PUT", "/v1/links/{code}", StatusCode::CONFLICT)
         .check()
         .await;
