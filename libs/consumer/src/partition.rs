@@ -26,7 +26,7 @@ const CONCURRENCY: usize = 16;
 /// Records received after the lowest unfinished one: what is redelivered after a crash while one key is stuck.
 const MAX_AHEAD: usize = 4_096;
 
-/// Pauses between the attempts for one record: from 100 ms to 10 s, without end.
+/// Pauses between the attempts for one record: from 100 ms to 10 s, jitter included, without end.
 const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(100))
     .with_max_delay(Duration::from_secs(5))

@@ -16,7 +16,7 @@ pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(2);
 /// Acknowledgements after which the limit doubles.
 const GROW_AFTER: usize = 100;
 
-/// Pauses after failures: from 100 ms to 2 s.
+/// Pauses after failures: from 100 ms to 2 s, jitter included.
 const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(100))
     .with_max_delay(Duration::from_secs(1))

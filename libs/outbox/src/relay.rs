@@ -24,7 +24,7 @@ const STANDBY: Duration = Duration::from_secs(1);
 /// Interval of the measurement of waiting rows.
 const MEASURE: Duration = Duration::from_secs(1);
 
-/// Pauses after failed terms: from 100 ms to 2 s; from the start again after a term of [`RESET_AFTER`].
+/// Pauses after failed terms: from 100 ms to 2 s, jitter included; from the start again after a term of [`RESET_AFTER`].
 const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(100))
     .with_max_delay(Duration::from_secs(1))

@@ -29,7 +29,7 @@ const STATEMENT_TIMEOUT: &str = "SELECT setting FROM pg_settings WHERE name = 's
 /// Time limit for one attempt, from the lock to the last migration. Ends the wait for a server that stops answering.
 const ATTEMPT: Duration = Duration::from_mins(5);
 
-/// Pauses between attempts to reach the database: from 100 ms to 2 s, without end.
+/// Pauses between attempts to reach the database: from 100 ms to 2 s, jitter included, without end.
 const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(100))
     .with_max_delay(Duration::from_secs(1))

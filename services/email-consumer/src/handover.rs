@@ -25,7 +25,7 @@ use crate::{
     store::{self, Claim, NewMail},
 };
 
-/// Pauses before the next attempt to record an outcome: from 50 ms to 2 s.
+/// Pauses before the next attempt to record an outcome: from 50 ms to 2 s, jitter included.
 const RECORD_BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(50))
     .with_max_delay(Duration::from_secs(1))

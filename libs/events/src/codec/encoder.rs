@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::{MAGIC, PREFIX_LEN};
 use crate::{Event, EventType, Registry, RegistryError};
 
-/// Pauses before another attempt to register: from 100 ms to 6 s, without end. A producer without schema ids cannot work.
+/// Pauses before another attempt to register: from 100 ms to 6 s, jitter included, without end. A producer without schema ids cannot work.
 const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(100))
     .with_max_delay(Duration::from_secs(3))

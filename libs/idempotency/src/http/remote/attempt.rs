@@ -21,7 +21,7 @@ use super::{
 };
 use crate::http::{Response, Retention, store::run_settled};
 
-/// Pauses before another attempt: below 1, 2, 4 s and so on, up to 1 min.
+/// Pauses before another attempt: below 1, 2, 4 s and so on, up to 1 min, jitter included.
 const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(500))
     .with_max_delay(Duration::from_secs(30))
