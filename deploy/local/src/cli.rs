@@ -18,6 +18,7 @@ use clap::{Parser, Subcommand};
 
 use crate::checkout::Checkout;
 use crate::cluster::{NAMESPACE, check, kept_secrets, secrets};
+use crate::config::StackConfig;
 use crate::console::{print, print_error};
 use crate::endpoints::PostgresEndpoint;
 use crate::parts::kafka::{TOPICS, create_topics};
@@ -25,7 +26,7 @@ use crate::parts::monitoring::pages_file;
 use crate::ports::{Ports, authority};
 use crate::profile::Profile;
 use crate::readiness::until_ok;
-use crate::stack::{Stack, StackConfig};
+use crate::stack::Stack;
 use crate::state::{Record, State};
 use crate::{dead_letters, mailbox_keeper, orders, otlp, pager};
 

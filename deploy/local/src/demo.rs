@@ -6,7 +6,7 @@ mod render;
 mod walkthrough;
 
 pub(crate) use load::{Load, load};
-pub(crate) use product::{Product, well_stocked};
+pub(crate) use product::Product;
 pub(crate) use walkthrough::walkthrough;
 
 /// Returns an address that never received a mail.

@@ -7,8 +7,10 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Config;
 
-use crate::parts::postgres::SUPERUSER;
-use crate::stack::StackConfig;
+use crate::config::StackConfig;
+
+/// The role that owns the cluster.
+pub(crate) const SUPERUSER: &str = "postgres";
 
 /// The environment variable with the path of the file of [`Endpoints`].
 pub(crate) const VARIABLE: &str = "MUSTER_TEST_PARTS";

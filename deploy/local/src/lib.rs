@@ -3,6 +3,7 @@
 mod checkout;
 pub mod cli;
 mod cluster;
+mod config;
 mod console;
 mod dead_letters;
 mod demo;

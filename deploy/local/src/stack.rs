@@ -3,18 +3,17 @@
 //! Invariants: a command that starts or stops a process holds the lock of the stack's [state](crate::state::State); a part is recorded as
 //! soon as its process exists; a part starts after the parts it needs and stops before them.
 
-mod config;
 mod start;
 mod stop;
 
 use std::sync::Arc;
 
+use crate::config::StackConfig;
 use crate::endpoints::{Endpoints, PostgresEndpoint};
 use crate::parts::{self, Part, kafka};
 use crate::ports::{authority, url};
 use crate::profile::Profile;
 
-pub(crate) use config::{StackConfig, log_file};
 pub(crate) use start::{restart, start};
 pub(crate) use stop::{kill, stop_all};
 

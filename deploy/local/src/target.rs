@@ -1,12 +1,15 @@
 //! The stack as a target of load tests.
 
-use anyhow::Context;
-use loadtest::target::{Events, Mailbox, Target};
+use std::collections::BTreeMap;
+use std::path::Path;
 
-use crate::demo::well_stocked;
+use anyhow::{Context, ensure};
+use loadtest::target::{Events, Mailbox, Target};
+use serde::Deserialize;
+
+use crate::config::StackConfig;
 use crate::parts::kafka;
 use crate::ports::{authority, url};
-use crate::stack::StackConfig;
 
 /// The tenant of local clients.
 pub(crate) const TENANT: &str = "acme";
@@ -31,4 +34,25 @@ pub(crate) fn target(config: &StackConfig) -> anyhow::Result<Target> {
             registry_url: config.ports.registry_url(),
         }),
     })
+}
+
+/// The stock of a product that no demonstration exhausts.
+const WELL_STOCKED: u64 = 100_000;
+
+#[derive(Deserialize)]
+struct CatalogueEntry {
+    sku: String,
+    stock: u64,
+}
+
+/// Returns the well-stocked products of a tenant, at least two, from the catalogue of the order service.
+pub(crate) fn well_stocked(checkout: &Path, tenant: &str) -> anyhow::Result<Vec<String>> {
+    let path = checkout.join("services/orders/catalogue.json");
+    let text = std::fs::read(&path).with_context(|| format!("{}", path.display()))?;
+    let mut catalogue: BTreeMap<String, Vec<CatalogueEntry>> =
+        serde_json::from_slice(&text).with_context(|| format!("{}", path.display()))?;
+    let products = catalogue.remove(tenant).unwrap_or_default().into_iter();
+    let skus: Vec<_> = products.filter(|entry| entry.stock >= WELL_STOCKED).map(|entry| entry.sku).collect();
+    ensure!(skus.len() >= 2, "{}: tenant {tenant} has fewer than two well-stocked products", path.display());
+    Ok(skus)
 }

@@ -6,13 +6,14 @@ use anyhow::ensure;
 use loadtest::bench::{self, Args, DEAD_LETTER_TOPIC, EVENTS_TOPIC, Postgres};
 
 use super::run::TemporaryStack;
+use crate::config::StackConfig;
 use crate::console::print;
 use crate::endpoints::PostgresEndpoint;
 use crate::parts::kafka::{Topic, create_topics};
 use crate::parts::{postgres, services};
 use crate::ports::authority;
 use crate::signals::Interrupts;
-use crate::stack::{Stack, StackConfig};
+use crate::stack::Stack;
 use crate::target::target;
 
 /// As many partitions as the topics of the product have.

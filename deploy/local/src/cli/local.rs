@@ -12,12 +12,13 @@ use tokio::time::Instant;
 
 use super::{NO_STACK, open_local, read_local};
 use crate::checkout::Checkout;
+use crate::config::{StackConfig, log_file};
 use crate::console::{print, seconds};
-use crate::parts::postgres::SUPERUSER;
+use crate::endpoints::SUPERUSER;
 use crate::ports::{DEFAULT_BASE, Ports, authority, url};
 use crate::profile::Profile;
 use crate::signals::Interrupts;
-use crate::stack::{self, Stack, StackConfig, log_file, stop_all};
+use crate::stack::{self, Stack, stop_all};
 use crate::state::{Record, State};
 
 pub(super) async fn up(port_base: Option<u16>, profile: Option<Profile>) -> anyhow::Result<()> {

@@ -16,12 +16,13 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::checkout::Checkout;
+use crate::config::StackConfig;
 use crate::endpoints;
 use crate::ports::{Ports, ReservedPorts};
 use crate::process::Identity;
 use crate::secrets::write_private;
 use crate::signals::Interrupts;
-use crate::stack::{Stack, StackConfig, start, stop_all};
+use crate::stack::{Stack, start, stop_all};
 use crate::state::{PartRecord, Record, State};
 
 /// Limit for the time from the signal to the end of the command.

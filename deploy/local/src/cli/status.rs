@@ -6,10 +6,10 @@ use futures::future::join_all;
 use tokio::time::{Duration, timeout};
 
 use super::read_local;
+use crate::config::StackConfig;
 use crate::console::{print, seconds};
 use crate::parts::Part;
 use crate::process::RunState;
-use crate::stack::StackConfig;
 use crate::state::Record;
 
 /// Limit for one probe.

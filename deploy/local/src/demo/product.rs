@@ -1,14 +1,13 @@
 //! Where a client finds the product.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 use loadtest::target::Target;
 use serde::Deserialize;
 
+use crate::config::StackConfig;
 use crate::ports::url;
-use crate::stack::StackConfig;
 use crate::target::target;
 
 /// The addresses of a running product. A TOML file describes one that is not the local stack.
@@ -59,32 +58,12 @@ impl Product {
     }
 }
 
-/// The stock of a product that no demonstration exhausts.
-const WELL_STOCKED: u64 = 100_000;
-
-#[derive(Deserialize)]
-struct CatalogueEntry {
-    sku: String,
-    stock: u64,
-}
-
-/// Returns the well-stocked products of a tenant, at least two, from the catalogue of the order service.
-pub(crate) fn well_stocked(checkout: &Path, tenant: &str) -> anyhow::Result<Vec<String>> {
-    let path = checkout.join("services/orders/catalogue.json");
-    let text = std::fs::read(&path).with_context(|| format!("{}", path.display()))?;
-    let mut catalogue: BTreeMap<String, Vec<CatalogueEntry>> =
-        serde_json::from_slice(&text).with_context(|| format!("{}", path.display()))?;
-    let products = catalogue.remove(tenant).unwrap_or_default().into_iter();
-    let skus: Vec<_> = products.filter(|entry| entry.stock >= WELL_STOCKED).map(|entry| entry.sku).collect();
-    ensure!(skus.len() >= 2, "{}: tenant {tenant} has fewer than two well-stocked products", path.display());
-    Ok(skus)
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::target::well_stocked;
 
     fn checkout() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

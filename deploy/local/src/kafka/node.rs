@@ -9,9 +9,8 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use uuid::Uuid;
 
-use crate::parts::java::java;
 use crate::ports::authority;
-use crate::process::Launch;
+use crate::process::{Launch, java};
 use crate::readiness::connect;
 
 /// Further listeners of a node: one with TLS, one with TLS and SASL.

@@ -1,25 +1,11 @@
 //! Parts that run on a Java virtual machine, and the two processes of this program that serve them: schema registry, mailbox with its
 //! keeper, Zipkin with its OTLP receiver.
 
-use std::path::Path;
-
 use super::{Part, Probe};
+use crate::config::StackConfig;
 use crate::ports::{Ports, authority, url};
-use crate::process::Launch;
+use crate::process::{Launch, java};
 use crate::readiness::{http_ok, smtp_greets};
-use crate::stack::StackConfig;
-
-/// Returns a `java` command with a bounded heap.
-///
-/// The serial collector and the C1 compiler alone halve the memory of an idle part. `tmp` receives the native libraries that jars unpack,
-/// which would otherwise accumulate in a shared directory.
-pub(crate) fn java(heap_mib: u16, tmp: &Path) -> Launch {
-    Launch::new("java")
-        .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"])
-        .args(["-XX:+ExitOnOutOfMemoryError", "-Djava.net.preferIPv4Stack=true"])
-        .arg(format!("-Xmx{heap_mib}m"))
-        .arg(format!("-Djava.io.tmpdir={}", tmp.display()))
-}
 
 /// The database, the role and the password of the schema registry have this name.
 const REGISTRY_DATABASE: &str = "apicurio";

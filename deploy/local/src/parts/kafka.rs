@@ -10,9 +10,9 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::{Part, Probe};
+use crate::config::StackConfig;
 use crate::kafka::{Node, answers};
 use crate::ports::{Ports, authority};
-use crate::stack::StackConfig;
 
 /// A topic of the product with its final partition count and its retention.
 pub(crate) struct Topic {

@@ -7,9 +7,9 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use super::{Part, Probe};
+use crate::config::StackConfig;
 use crate::ports::{Ports, authority, url};
 use crate::process::Launch;
-use crate::stack::StackConfig;
 
 /// Scrapes the metrics of every service and evaluates the rules of the checkout.
 ///

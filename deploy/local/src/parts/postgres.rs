@@ -13,13 +13,10 @@ use rustix::process::Signal;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::{Part, Probe};
-use crate::endpoints::PostgresEndpoint;
+use crate::config::StackConfig;
+use crate::endpoints::{PostgresEndpoint, SUPERUSER};
 use crate::ports::{Ports, authority};
 use crate::process::{Launch, proportional_mib};
-use crate::stack::StackConfig;
-
-/// The role that owns the cluster.
-pub(crate) const SUPERUSER: &str = "postgres";
 
 pub(crate) const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
 

@@ -13,8 +13,9 @@ use tokio::process::Child;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::Stack;
 use super::stop::{stop, stop_part};
-use super::{Stack, StackConfig};
+use crate::config::StackConfig;
 use crate::console::{print, seconds};
 use crate::parts::Part;
 use crate::ports::require_free;

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use sha2::{Digest as _, Sha256};
 
-use super::{PROGRAMS, SUPERUSER};
+use super::PROGRAMS;
 use crate::console::print;
+use crate::endpoints::SUPERUSER;
 use crate::process::Launch;
 use crate::secrets::write_private;
 
