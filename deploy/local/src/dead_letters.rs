@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use events::header::REPLAYS;
 use loadtest::kafka::{Start, TopicReader, header};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -27,9 +28,6 @@ const LIMIT: i64 = 10_000;
 
 /// The prefix of the headers that consumers add to a dead letter.
 const PREFIX: &str = "dead-letter-";
-
-/// The header that counts the replays of an event (`events::header::REPLAYS`).
-const REPLAYS: &str = "replays";
 
 /// Arguments of `muster dead-letters`.
 #[derive(Debug, clap::Args)]
