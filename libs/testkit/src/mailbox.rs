@@ -16,19 +16,27 @@ pub struct Mailbox;
 impl Mailbox {
     /// Returns the mails of an address so far; use a different address in each test.
     pub async fn messages(address: &str) -> Vec<Mail> {
-        let mailbox = mailbox::Mailbox::new(&endpoints().mailbox_url).expect("the URL is valid");
-        let mails = mailbox.mails_to(address).await;
-        mails.unwrap_or_else(|error| panic!("cannot read the mails to {address}: {error:#}"))
+        mails_to(address, &client()).await
     }
 
     /// Waits until an address has `at_least` that many mails, and returns all of them.
     pub async fn wait_for(address: &str, at_least: usize) -> Vec<Mail> {
+        let client = client();
         wait_for(&format!("{at_least} mails to {address}"), TIMEOUT, async || {
-            let mails = Self::messages(address).await;
+            let mails = mails_to(address, &client).await;
             (mails.len() >= at_least).then_some(mails)
         })
         .await
     }
+}
+
+fn client() -> mailbox::Mailbox {
+    mailbox::Mailbox::new(&endpoints().mailbox_url).expect("the URL is valid")
+}
+
+async fn mails_to(address: &str, client: &mailbox::Mailbox) -> Vec<Mail> {
+    let mails = client.mails_to(address).await;
+    mails.unwrap_or_else(|error| panic!("cannot read the mails to {address}: {error:#}"))
 }
 
 /// The trace store of this run.
