@@ -2,14 +2,18 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::Method;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::{
+    Method,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::connections::{Request, get};
-use crate::reconcile::Line;
-use crate::target::Token;
+use crate::{
+    connections::{Request, get},
+    reconcile::Line,
+    target::Token,
+};
 
 /// Makes requests with one bearer token.
 #[derive(Clone, Debug)]

@@ -11,17 +11,17 @@ mod pgbench;
 mod postgres;
 mod table;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context;
-use tokio::process::Child;
-
-use crate::api::Api;
-use crate::target::Target;
-
 pub use mails::{DEAD_LETTER_TOPIC, EVENTS_TOPIC};
 pub use postgres::Postgres;
+use tokio::process::Child;
+
+use crate::{api::Api, target::Target};
 
 /// Duration of one measurement.
 const MEASURED: Duration = Duration::from_secs(20);

@@ -1,21 +1,29 @@
 //! HTTP/1.1 client for one server: a bounded number of connections, kept open, the most recently used first.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::StatusCode;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{HOST, HeaderMap, HeaderValue};
+use hyper::{
+    StatusCode,
+    client::conn::http1::{self, SendRequest},
+    header::{HOST, HeaderMap, HeaderValue},
+};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::task::AbortHandle;
-use tokio::time::{timeout, timeout_at};
+use tokio::{
+    net::TcpStream,
+    sync::{Semaphore, SemaphorePermit},
+    task::AbortHandle,
+    time::{timeout, timeout_at},
+};
 
 /// A connection that was idle for longer is closed and not used: the server may be about to close it, and a request that is lost
 /// then would look like a failure of the server.

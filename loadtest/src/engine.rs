@@ -4,16 +4,20 @@
 //! meanwhile; a request that waits for a connection is charged to the server. The engine measures its own scheduling lag, which tells
 //! a run in which the generator fell behind from one in which the server did.
 
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
 
 use futures::{StreamExt as _, stream};
 use tokio_util::task::TaskTracker;
 
-use crate::connections::{Answer, Connections, Failure, Request};
-use crate::pacer::Pacer;
-use crate::recording::{Outcome, Recording};
-use crate::schedule::Arrival;
+use crate::{
+    connections::{Answer, Connections, Failure, Request},
+    pacer::Pacer,
+    recording::{Outcome, Recording},
+    schedule::Arrival,
+};
 
 /// A scheduling lag at which the generator stops the run.
 const MAX_SCHEDULING_LAG: Duration = Duration::from_secs(5);

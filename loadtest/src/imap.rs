@@ -1,19 +1,23 @@
 //! Watches mailboxes over IMAP, which can list and remove single mails; the HTTP API of `GreenMail` cannot.
 
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context as TaskContext, Poll};
-use std::time::{Duration, Instant};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context as TaskContext, Poll},
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use async_imap::types::Fetch;
 use futures::TryStreamExt as _;
 use mailparse::MailHeaderMap as _;
 use rustix::net::sockopt::set_tcp_quickack;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 
 use crate::reconcile::MailTimes;
 

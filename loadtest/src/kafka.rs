@@ -1,14 +1,14 @@
 //! Reads a Kafka topic without a consumer group.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
-use rdkafka::consumer::{Consumer as _, StreamConsumer};
-use rdkafka::message::{Headers as _, Message as _, OwnedMessage};
-use rdkafka::metadata::MetadataTopic;
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    consumer::{Consumer as _, StreamConsumer},
+    message::{Headers as _, Message as _, OwnedMessage},
+    metadata::MetadataTopic,
+};
 use tokio::time::timeout;
 
 /// Limit for one answer of the broker.

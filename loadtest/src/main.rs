@@ -1,7 +1,6 @@
 //! The command `loadtest`: see the library's documentation, or `loadtest --help`.
 
-use std::io::Write as _;
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use loadtest::{run, search};

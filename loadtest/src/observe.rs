@@ -2,20 +2,24 @@
 
 mod events;
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
+use events::RunEvents;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use hyper::header::LOCATION;
 use uuid::Uuid;
 
-use crate::api::Api;
-use crate::connections::{Connections, Limits, get};
-use crate::imap::InboxWatch;
-use crate::reconcile::{ClientLog, Observed, Order};
-use crate::target::{Target, Token};
-use events::RunEvents;
+use crate::{
+    api::Api,
+    connections::{Connections, Limits, get},
+    imap::InboxWatch,
+    reconcile::{ClientLog, Observed, Order},
+    target::{Target, Token},
+};
 
 /// Interval between two observations of the same thing.
 const POLL: Duration = Duration::from_millis(100);

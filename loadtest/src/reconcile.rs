@@ -9,14 +9,15 @@
 mod compare;
 mod report;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
-
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 pub use compare::reconcile;
 pub use report::Report;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// Everything that the clients of a run were answered.
 #[derive(Clone, Debug, Default)]

@@ -4,14 +4,12 @@
 
 mod timeline;
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use hdrhistogram::Histogram;
+pub(crate) use timeline::{Second, Timeline};
 
 use crate::connections::Failure;
-
-pub(crate) use timeline::{Second, Timeline};
 
 /// Significant digits of a histogram.
 const DIGITS: u8 = 3;

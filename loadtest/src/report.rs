@@ -3,15 +3,16 @@
 mod chart;
 mod html;
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
 
-use crate::reconcile;
-use crate::recording::{Figures, Recording, Second, quantile_ms, real};
-use crate::scenario::Scenario;
-use crate::verdict::{Verdict, judge};
+use crate::{
+    reconcile,
+    recording::{Figures, Recording, Second, quantile_ms, real},
+    scenario::Scenario,
+    verdict::{Verdict, judge},
+};
 
 /// The quantiles of a report.
 const QUANTILES: [(&str, f64); 6] =

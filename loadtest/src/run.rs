@@ -1,23 +1,27 @@
 //! One run: prepare, generate load, reconcile, judge.
 
-use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 use serde::Serialize;
 
-use crate::connections::Connections;
-use crate::engine::{self, Progress};
-use crate::mailbox::Mailbox;
-use crate::observe::Observer;
-use crate::reconcile::{ClientLog, reconcile};
-use crate::recording::{Recording, Second, ms, quantile_ms};
-use crate::report::Report;
-use crate::scenario::Scenario;
-use crate::schedule::{Schedule, total_duration};
-use crate::shop::{Shop, prepare};
-use crate::target::Target;
+use crate::{
+    connections::Connections,
+    engine::{self, Progress},
+    mailbox::Mailbox,
+    observe::Observer,
+    reconcile::{ClientLog, reconcile},
+    recording::{Recording, Second, ms, quantile_ms},
+    report::Report,
+    scenario::Scenario,
+    schedule::{Schedule, total_duration},
+    shop::{Shop, prepare},
+    target::Target,
+};
 
 /// What `run` and `search` have in common.
 #[derive(Debug, clap::Args)]

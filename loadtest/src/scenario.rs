@@ -2,18 +2,17 @@
 
 mod check;
 
-use std::fmt;
-use std::path::Path;
-use std::time::Duration;
+use std::{fmt, path::Path, time::Duration};
 
 use anyhow::{Context, ensure};
+pub use check::InvalidScenario;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::connections::Limits;
-use crate::schedule::{Phase, Shape};
-
-pub use check::InvalidScenario;
+use crate::{
+    connections::Limits,
+    schedule::{Phase, Shape},
+};
 
 /// A checked scenario.
 #[derive(Clone, Debug)]

@@ -8,9 +8,7 @@ mod shape;
 use std::time::Duration;
 
 use rand::{SeedableRng as _, rngs::SmallRng};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
-
+use serde::{Deserialize, Deserializer, de::Error as _};
 pub use shape::Shape;
 use shape::Times;
 

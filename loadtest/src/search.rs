@@ -1,14 +1,15 @@
 //! Finds the highest steady rate at which a scenario passes: doubles or halves the rate, then bisects.
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
-use crate::report::Report;
-use crate::run::{CommonArgs, generate_load, log, parse_rate, parse_seconds};
-use crate::scenario::Scenario;
-use crate::target::Target;
+use crate::{
+    report::Report,
+    run::{CommonArgs, generate_load, log, parse_rate, parse_seconds},
+    scenario::Scenario,
+    target::Target,
+};
 
 /// The search ends when the failing rate is less than this times the passing rate.
 const CLOSE: f64 = 1.1;

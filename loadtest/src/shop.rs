@@ -3,23 +3,28 @@
 mod orders;
 mod prepare;
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
-use hyper::StatusCode;
-use hyper::header::{LOCATION, RETRY_AFTER};
+use hyper::{
+    StatusCode,
+    header::{LOCATION, RETRY_AFTER},
+};
+pub use prepare::prepare;
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use uuid::Uuid;
 
-use crate::api::Api;
-use crate::connections::{Answer, Failure, Request, get};
-use crate::engine::{Judgement, Outgoing, Workload};
-use crate::reconcile::{ClientLog, Fault, FaultKind, Order};
-use crate::recording::Outcome;
-use crate::scenario::{Kind, Operation};
-use crate::target::{Target, Token};
-
-pub use prepare::prepare;
+use crate::{
+    api::Api,
+    connections::{Answer, Failure, Request, get},
+    engine::{Judgement, Outgoing, Workload},
+    reconcile::{ClientLog, Fault, FaultKind, Order},
+    recording::Outcome,
+    scenario::{Kind, Operation},
+    target::{Target, Token},
+};
 
 /// The indexes of the servers.
 pub(crate) const ORDERS: usize = 0;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use lettre::address::Envelope;
-use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::extension::ClientId;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use lettre::{
+    address::Envelope,
+    transport::smtp::{client::AsyncSmtpConnection, extension::ClientId},
+};
+use tokio::{net::TcpStream, time::timeout};
 
 /// Limit for one mail.
 const TIMEOUT: Duration = Duration::from_secs(30);

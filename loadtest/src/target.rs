@@ -1,8 +1,10 @@
 //! Target of a load test, from a TOML file: the addresses of a running system, and a token.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, bail, ensure};
 use auth::{SigningKey, TokenRequest};

@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
-use crate::reconcile;
-use crate::recording::{Figures, Recording, quantile_ms, real};
-use crate::scenario::{Measure, Scenario, Threshold};
+use crate::{
+    reconcile,
+    recording::{Figures, Recording, quantile_ms, real},
+    scenario::{Measure, Scenario, Threshold},
+};
 
 /// One condition and its measurement.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -89,9 +91,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::reconcile::{ClientLog, Fault, FaultKind, Observed, reconcile};
-    use crate::recording::Outcome;
-    use crate::schedule::Arrival;
+    use crate::{
+        reconcile::{ClientLog, Fault, FaultKind, Observed, reconcile},
+        recording::Outcome,
+        schedule::Arrival,
+    };
 
     const SCENARIO: &str = r#"
         about = "t"

@@ -5,10 +5,9 @@ mod pods;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+pub use pods::{Pod, containers};
 use serde::Deserialize as _;
 use serde_json::Value;
-
-pub use pods::{Pod, containers};
 
 /// The overlays.
 pub const OVERLAYS: [&str; 3] = ["kind", "airgapped", "production"];

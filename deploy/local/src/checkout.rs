@@ -1,7 +1,9 @@
 //! The checkout of a stack, and its directories.
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail};
 

@@ -7,28 +7,29 @@ mod run;
 mod status;
 mod token;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use crate::checkout::Checkout;
-use crate::cluster::{NAMESPACE, check, kept_secrets, secrets};
-use crate::config::StackConfig;
-use crate::console::{print, print_error};
-use crate::endpoints::PostgresEndpoint;
-use crate::parts::kafka::{TOPICS, create_topics};
-use crate::parts::monitoring::pages_file;
-use crate::ports::{Ports, authority};
-use crate::profile::Profile;
-use crate::readiness::until_ok;
-use crate::stack::Stack;
-use crate::state::{Record, State};
-use crate::{dead_letters, mailbox_keeper, orders, otlp, pager};
+use crate::{
+    checkout::Checkout,
+    cluster::{NAMESPACE, check, kept_secrets, secrets},
+    config::StackConfig,
+    console::{print, print_error},
+    dead_letters,
+    endpoints::PostgresEndpoint,
+    mailbox_keeper, orders, otlp, pager,
+    parts::{
+        kafka::{TOPICS, create_topics},
+        monitoring::pages_file,
+    },
+    ports::{Ports, authority},
+    profile::Profile,
+    readiness::until_ok,
+    stack::Stack,
+    state::{Record, State},
+};
 
 /// Muster's local stack: every part as an ordinary process on the loopback interface.
 #[derive(Debug, Parser)]

@@ -7,10 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::checkout::Checkout;
-use crate::ports::Ports;
-use crate::profile::Profile;
-use crate::secrets::Secrets;
+use crate::{checkout::Checkout, ports::Ports, profile::Profile, secrets::Secrets};
 
 /// The settings from which each part derives its files, addresses and passwords.
 #[derive(Debug)]

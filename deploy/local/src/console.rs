@@ -1,8 +1,10 @@
 //! Terminal output of the commands. No other module prints.
 
-use std::fmt::Display;
-use std::io::{self, Write as _};
-use std::time::Duration;
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+    time::Duration,
+};
 
 /// Writes one line to standard output.
 pub(crate) fn print(line: impl Display) {

@@ -1,7 +1,6 @@
 //! Addresses of the parts that `muster run` starts, for tests.
 
-use std::fmt;
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};

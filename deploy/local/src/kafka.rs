@@ -4,17 +4,20 @@
 
 mod node;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context;
+pub(crate) use node::{Node, TlsListeners, answers};
 use tokio::process::Child;
 
-pub(crate) use node::{Node, TlsListeners, answers};
-
-use crate::ports::{any_free, authority};
-use crate::readiness::until_ok;
-use crate::secrets::write_private;
+use crate::{
+    ports::{any_free, authority},
+    readiness::until_ok,
+    secrets::write_private,
+};
 
 /// Limit for the start of a broker, on a machine that is busy with other tests.
 const DEADLINE: Duration = Duration::from_mins(1);

@@ -5,8 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use loadtest::imap::mailbox_status;
-use loadtest::mailbox::Mailbox;
+use loadtest::{imap::mailbox_status, mailbox::Mailbox};
 
 use crate::console::{print, print_error};
 

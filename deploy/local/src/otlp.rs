@@ -6,13 +6,18 @@
 
 mod zipkin;
 
-use std::io::Read as _;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::{
+    io::Read as _,
+    net::SocketAddr,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{
+    App, HttpRequest, HttpResponse, HttpServer,
+    http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
+    web,
+};
 use anyhow::{Context, anyhow, bail, ensure};
 use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::trace::v1::{
@@ -20,8 +25,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use prost::Message as _;
 
-use crate::console::print_error;
-use crate::readiness::http_client;
+use crate::{console::print_error, readiness::http_client};
 
 const PROTOBUF: &str = "application/x-protobuf";
 

@@ -13,10 +13,12 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use rustix::process::Signal;
 
-use crate::config::StackConfig;
-use crate::ports::Ports;
-use crate::process::{Launch, resident_mib};
-use crate::readiness::http_ok;
+use crate::{
+    config::StackConfig,
+    ports::Ports,
+    process::{Launch, resident_mib},
+    readiness::http_ok,
+};
 
 /// An asynchronous action of a part.
 pub(crate) type Action = for<'a> fn(&'a StackConfig) -> BoxFuture<'a, anyhow::Result<()>>;

@@ -5,8 +5,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::{Context as _, bail};
-use procfs::net::TcpState;
-use procfs::process::FDTarget;
+use procfs::{net::TcpState, process::FDTarget};
 use rand::RngExt as _;
 
 /// The base used when none was chosen.

@@ -1,7 +1,6 @@
 //! Profiles of the alert rules: the time scale of Prometheus, Alertmanager and the pager.
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};

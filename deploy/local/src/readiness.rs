@@ -1,14 +1,14 @@
 //! Readiness probes: repeated requests in the protocol of a part.
 
-use std::future::Future;
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::{future::Future, sync::OnceLock, time::Duration};
 
 use anyhow::{Context, anyhow, ensure};
 use tls::Trust;
-use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::ports::authority;
 

@@ -8,14 +8,16 @@ mod stop;
 
 use std::sync::Arc;
 
-use crate::config::StackConfig;
-use crate::endpoints::{Endpoints, PostgresEndpoint};
-use crate::parts::{self, Part, kafka};
-use crate::ports::{authority, url};
-use crate::profile::Profile;
-
 pub(crate) use start::{restart, start};
 pub(crate) use stop::{kill, stop_all};
+
+use crate::{
+    config::StackConfig,
+    endpoints::{Endpoints, PostgresEndpoint},
+    parts::{self, Part, kafka},
+    ports::{authority, url},
+    profile::Profile,
+};
 
 /// The parts of one stack, in the order in which commands show them.
 pub(crate) struct Stack {
@@ -66,8 +68,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::checkout::Checkout;
-    use crate::ports::Ports;
+    use crate::{checkout::Checkout, ports::Ports};
 
     fn stack(name: &str, base: u16) -> Stack {
         let home = std::env::temp_dir().join(format!("muster-{name}-{}", std::process::id()));

@@ -3,18 +3,19 @@
 //! A writer holds the [`Lock`]. A reader sees a complete file, because a rename replaces it. `muster` records a process as soon as it
 //! exists, so that the next `muster` knows every process of a killed one.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
-use std::io::{Seek as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, TryLockError},
+    io::{Seek as _, Write as _},
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::process::Identity;
-use crate::profile::Profile;
+use crate::{process::Identity, profile::Profile};
 
 /// The contents of `stack.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

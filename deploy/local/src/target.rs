@@ -1,15 +1,16 @@
 //! The stack as a target of load tests.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, ensure};
 use loadtest::target::{Events, Mailbox, Target};
 use serde::Deserialize;
 
-use crate::config::StackConfig;
-use crate::parts::kafka;
-use crate::ports::{authority, url};
+use crate::{
+    config::StackConfig,
+    parts::kafka,
+    ports::{authority, url},
+};
 
 /// The tenant of local clients.
 pub(crate) const TENANT: &str = "acme";

@@ -4,9 +4,11 @@
 
 use std::{collections::BTreeMap, process::Command, time::Duration};
 
-use rdkafka::ClientConfig;
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{
+    ClientConfig,
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+};
 use testkit::{Kafka, Topics, endpoints, wait_for};
 
 const SOON: Duration = Duration::from_secs(30);

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
-use std::fs;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
 use auth::Verifier;
 use telemetry::Environment;

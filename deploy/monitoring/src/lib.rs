@@ -16,7 +16,6 @@ use std::{
 };
 
 use anyhow::Context as _;
-
 pub use profile::Profile;
 
 /// Path and text of a generated file.

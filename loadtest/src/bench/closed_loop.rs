@@ -5,9 +5,11 @@ use std::time::Instant;
 use anyhow::ensure;
 
 use super::{Figures, MEASURED, WARM_UP};
-use crate::connections::{Answer, Connections, Failure, Limits, Request};
-use crate::engine::{Judgement, Outgoing, Workload, run_closed_loop};
-use crate::recording::Outcome;
+use crate::{
+    connections::{Answer, Connections, Failure, Limits, Request},
+    engine::{Judgement, Outgoing, Workload, run_closed_loop},
+    recording::Outcome,
+};
 
 /// Requests of one kind.
 #[derive(Clone)]

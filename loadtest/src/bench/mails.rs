@@ -1,31 +1,42 @@
 //! Mails per second: email-consumer with events that wait in a topic, beside a bare SMTP client that sends the same mails to the same
 //! mail server, and beside the email-consumer of an earlier commit.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, ensure};
 use chrono::Utc;
-use events::orders::{OrderConfirmed, OrderLine, event_types};
-use events::{Encoder, Envelope, Event, Registry};
-use futures::future::try_join_all;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
-use rdkafka::ClientConfig;
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use events::{
+    Encoder, Envelope, Event, Registry,
+    orders::{OrderConfirmed, OrderLine, event_types},
+};
+use futures::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
+use rdkafka::{
+    ClientConfig,
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+};
 use tls::Trust;
-use tokio::process::Child;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    process::Child,
+    time::{sleep, timeout},
+};
 use uuid::Uuid;
 
-use super::table::{Ratio, Row};
-use super::{CUSTOMER, DIGITS, Figures, Stack};
-use crate::imap::mailbox_status;
-use crate::mailbox::Mailbox;
-use crate::recording::{histogram, micros};
-use crate::run::log;
-use crate::smtp::Smtp;
-use crate::target;
+use super::{
+    CUSTOMER, DIGITS, Figures, Stack,
+    table::{Ratio, Row},
+};
+use crate::{
+    imap::mailbox_status,
+    mailbox::Mailbox,
+    recording::{histogram, micros},
+    run::log,
+    smtp::Smtp,
+    target,
+};
 
 /// Number of events, each of which becomes a mail.
 pub(super) const MAILS: u32 = 10_000;

@@ -7,13 +7,13 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::pgbench::{self, Section};
-use super::postgres::{BENCH, ORDERS};
-use super::table::{Ratio, Row};
-use super::{CUSTOMER, Stack, closed_loop};
-use crate::api::Api;
-use crate::reconcile::Line;
-use crate::run::log;
+use super::{
+    CUSTOMER, Stack, closed_loop,
+    pgbench::{self, Section},
+    postgres::{BENCH, ORDERS},
+    table::{Ratio, Row},
+};
+use crate::{api::Api, reconcile::Line, run::log};
 
 /// Numbers of concurrent clients.
 const CLIENTS: [usize; 2] = [8, 32];

@@ -3,12 +3,16 @@
 use anyhow::Context;
 use serde::Deserialize;
 
-use super::postgres::ORDERS;
-use super::table::{Ratio, Row};
-use super::{Figures, Postgres, Stack, closed_loop, pgbench};
-use crate::api::Api;
-use crate::connections::{Connections, Limits};
-use crate::run::log;
+use super::{
+    Figures, Postgres, Stack, closed_loop, pgbench,
+    postgres::ORDERS,
+    table::{Ratio, Row},
+};
+use crate::{
+    api::Api,
+    connections::{Connections, Limits},
+    run::log,
+};
 
 /// A million orders of the client's tenant, a tenth of a second apart. They have no process, so the service does not process them.
 const FILL: &str = "\

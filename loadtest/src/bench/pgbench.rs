@@ -1,13 +1,15 @@
 //! Runs pgbench and reads the latency of every transaction from its log.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use crate::recording::{histogram, quantile_ms, real};
 use anyhow::{Context, ensure};
 use hdrhistogram::Histogram;
 
 use super::{DIGITS, Figures, MEASURED, Postgres, WARM_UP};
+use crate::recording::{histogram, quantile_ms, real};
 
 /// The transactions of one order, as a script for pgbench.
 const CREATE_ORDER: &str = include_str!("sql/create_order.sql");

@@ -1,13 +1,9 @@
 //! The database server of the stack, and the database of pgbench: schema and products of the order service, without its orders.
 
-use std::fmt;
-use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::Duration;
+use std::{fmt, path::PathBuf, process::Stdio, time::Duration};
 
 use anyhow::{Context, ensure};
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
+use tokio::{io::AsyncWriteExt as _, process::Command};
 use tokio_postgres::{Client, Config, NoTls};
 
 /// The database of pgbench.

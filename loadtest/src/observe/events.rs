@@ -1,18 +1,24 @@
 //! The events of a run, read from their topic.
 
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
-use ::events::orders::{OrderConfirmed, OrderPlaced, OrderRejected};
-use ::events::{Decoder, Envelope, Event, Registry};
+use ::events::{
+    Decoder, Envelope, Event, Registry,
+    orders::{OrderConfirmed, OrderPlaced, OrderRejected},
+};
 use anyhow::Context as _;
 use rdkafka::message::{Message as _, OwnedMessage};
 use tls::Trust;
 use uuid::Uuid;
 
-use crate::kafka::{Start, TopicReader, header};
-use crate::reconcile::{EventType, Events};
-use crate::target;
+use crate::{
+    kafka::{Start, TopicReader, header},
+    reconcile::{EventType, Events},
+    target,
+};
 
 /// How long one read waits for a message.
 const READ_WAIT: Duration = Duration::from_secs(1);

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use FaultKind::{Different, Duplicate, Missing, Unfinished};
 use uuid::Uuid;
 
 use super::{ClientLog, EventType, FaultKind, Line, Observed, Order, OrderRecord, Report, State};
-use FaultKind::{Different, Duplicate, Missing, Unfinished};
 
 /// Compares both sides.
 pub fn reconcile(log: &ClientLog, observed: &Observed) -> Report {

@@ -1,7 +1,6 @@
 //! The result of a reconciliation.
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::Serialize;
 

@@ -1,7 +1,6 @@
 //! Latency and throughput over time, by second of the intended starts.
 
-use std::collections::VecDeque;
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use serde::Serialize;
 

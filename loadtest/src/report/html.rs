@@ -3,10 +3,14 @@
 use anyhow::Context as _;
 use askama::Template;
 
-use super::chart::{Axis, Chart, Line};
-use super::{Operation, Report};
-use crate::recording::{Second, ms, real};
-use crate::verdict::Verdict;
+use super::{
+    Operation, Report,
+    chart::{Axis, Chart, Line},
+};
+use crate::{
+    recording::{Second, ms, real},
+    verdict::Verdict,
+};
 
 /// Renders the page of a report.
 pub(super) fn render(report: &Report) -> anyhow::Result<String> {

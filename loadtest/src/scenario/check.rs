@@ -1,9 +1,6 @@
 //! Validation of a scenario.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::ops::Range;
-use std::time::Duration;
+use std::{collections::BTreeSet, fmt, ops::Range, time::Duration};
 
 use super::{File, Kind, LimitsFile, Measure, Operation, Threshold};
 use crate::schedule::Phase;

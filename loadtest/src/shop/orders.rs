@@ -7,8 +7,10 @@ use rand::RngExt as _;
 use uuid::Uuid;
 
 use super::{MAX_READABLE, MAX_REPEATABLE, Shop, backoff};
-use crate::connections::{Answer, Failure, Request};
-use crate::reconcile::{FaultKind, Line, Order, OrderRecord};
+use crate::{
+    connections::{Answer, Failure, Request},
+    reconcile::{FaultKind, Line, Order, OrderRecord},
+};
 
 impl Shop {
     /// The key of the next request: with probability `repeat` an earlier one.

@@ -6,10 +6,11 @@ use anyhow::{Context as _, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use uuid::Uuid;
 
-use super::orders::is_retryable;
-use super::{LINKS, ORDERS, Shop, backoff};
-use crate::connections::{Answer, Connections, Failure, Request};
-use crate::scenario::Prepare;
+use super::{LINKS, ORDERS, Shop, backoff, orders::is_retryable};
+use crate::{
+    connections::{Answer, Connections, Failure, Request},
+    scenario::Prepare,
+};
 
 /// Concurrent requests.
 const CONCURRENCY: usize = 8;

@@ -1,7 +1,9 @@
 //! The reconciler, with observations that contain one fault.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 use loadtest::reconcile::{
     ClientLog, EventType, FaultKind, Line, Observed, Order, OrderRecord, Report, State, reconcile,

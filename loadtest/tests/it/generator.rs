@@ -1,14 +1,18 @@
 //! The generator with servers that stall, and when it falls behind itself.
 
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http_body_util::Full;
-use loadtest::connections::{Answer, Connections, Failure, Limits, Request};
-use loadtest::engine::{self, Judgement, Outgoing, Workload};
-use loadtest::recording::{Outcome, Recording};
-use loadtest::schedule::{Phase, Schedule, Shape};
+use loadtest::{
+    connections::{Answer, Connections, Failure, Limits, Request},
+    engine::{self, Judgement, Outgoing, Workload},
+    recording::{Outcome, Recording},
+    schedule::{Phase, Schedule, Shape},
+};
 
 use crate::server::{self, Behaviour};
 

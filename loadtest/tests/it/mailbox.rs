@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use loadtest::imap::{InboxWatch, mailbox_status};
-use loadtest::smtp::Smtp;
+use loadtest::{
+    imap::{InboxWatch, mailbox_status},
+    smtp::Smtp,
+};
 use testkit::{endpoints, wait_for};
 
 const SENDERS: u32 = 4;

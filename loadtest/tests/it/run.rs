@@ -1,13 +1,17 @@
 //! A whole run against the services, and again with faults planted between the run and the reckoning.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use loadtest::reconcile::FaultKind;
-use loadtest::report::Report;
-use loadtest::run::generate_load;
-use loadtest::scenario::Scenario;
-use loadtest::target::{Events, Mailbox, Target};
+use loadtest::{
+    reconcile::FaultKind,
+    report::Report,
+    run::generate_load,
+    scenario::Scenario,
+    target::{Events, Mailbox, Target},
+};
 use testkit::{Database, Keys, Process, Topics, endpoints, scratch_dir};
 
 const EVENTS: &str = "orders.events";

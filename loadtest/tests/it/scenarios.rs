@@ -1,8 +1,6 @@
 //! The scenarios of the crate, and the errors of invalid ones.
 
-use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
+use std::{path::Path, process::Command, time::Duration};
 
 use loadtest::scenario::Scenario;
 

@@ -6,15 +6,19 @@ use anyhow::ensure;
 use loadtest::bench::{self, Args, DEAD_LETTER_TOPIC, EVENTS_TOPIC, Postgres};
 
 use super::run::TemporaryStack;
-use crate::config::StackConfig;
-use crate::console::print;
-use crate::endpoints::PostgresEndpoint;
-use crate::parts::kafka::{Topic, create_topics};
-use crate::parts::{postgres, services};
-use crate::ports::authority;
-use crate::signals::Interrupts;
-use crate::stack::Stack;
-use crate::target::target;
+use crate::{
+    config::StackConfig,
+    console::print,
+    endpoints::PostgresEndpoint,
+    parts::{
+        kafka::{Topic, create_topics},
+        postgres, services,
+    },
+    ports::authority,
+    signals::Interrupts,
+    stack::Stack,
+    target::target,
+};
 
 /// As many partitions as the topics of the product have.
 const TOPICS: &[Topic] = &[

@@ -1,13 +1,14 @@
 //! `muster demo`: shows one order from the request to the trace, or places many and reconciles.
 
-use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::{num::NonZeroU32, path::PathBuf};
 
 use anyhow::{Context, bail};
 
 use super::read_local;
-use crate::console::print;
-use crate::demo::{Load, Product, load, walkthrough};
+use crate::{
+    console::print,
+    demo::{Load, Product, load, walkthrough},
+};
 
 /// Arguments of `muster demo`.
 #[derive(Debug, clap::Args)]

@@ -1,25 +1,29 @@
 //! Commands on the stack of `muster up`: `up`, `down`, `kill`, `restart`, `logs`, `env`, `target`.
 
-use std::ffi::OsStr;
-use std::fmt::Display;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
+use std::{
+    ffi::OsStr,
+    fmt::Display,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
 
 use anyhow::{Context, bail};
 use tokio::time::Instant;
 
 use super::{NO_STACK, open_local, read_local};
-use crate::checkout::Checkout;
-use crate::config::{StackConfig, log_file};
-use crate::console::{print, seconds};
-use crate::endpoints::SUPERUSER;
-use crate::ports::{DEFAULT_BASE, Ports, authority, url};
-use crate::profile::Profile;
-use crate::signals::Interrupts;
-use crate::stack::{self, Stack, stop_all};
-use crate::state::{Record, State};
+use crate::{
+    checkout::Checkout,
+    config::{StackConfig, log_file},
+    console::{print, seconds},
+    endpoints::SUPERUSER,
+    ports::{DEFAULT_BASE, Ports, authority, url},
+    profile::Profile,
+    signals::Interrupts,
+    stack::{self, Stack, stop_all},
+    state::{Record, State},
+};
 
 pub(super) async fn up(port_base: Option<u16>, profile: Option<Profile>) -> anyhow::Result<()> {
     let mut interrupts = Interrupts::listen()?;

@@ -3,27 +3,30 @@
 //! The stack has its own ports and empty data directories. It stops with the command; if this program is killed, the next run in the
 //! same checkout stops it. The command gets a process group of its own, so that all its processes end with it.
 
-use std::fs;
-use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{ExitCode, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{ExitCode, ExitStatus, Stdio},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::{process::Command, time::timeout};
 
-use crate::checkout::Checkout;
-use crate::config::StackConfig;
-use crate::endpoints;
-use crate::ports::{Ports, ReservedPorts};
-use crate::process::Identity;
-use crate::secrets::write_private;
-use crate::signals::Interrupts;
-use crate::stack::{Stack, start, stop_all};
-use crate::state::{PartRecord, Record, State};
+use crate::{
+    checkout::Checkout,
+    config::StackConfig,
+    endpoints,
+    ports::{Ports, ReservedPorts},
+    process::Identity,
+    secrets::write_private,
+    signals::Interrupts,
+    stack::{Stack, start, stop_all},
+    state::{PartRecord, Record, State},
+};
 
 /// Limit for the time from the signal to the end of the command.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);

@@ -6,11 +6,13 @@ use futures::future::join_all;
 use tokio::time::{Duration, timeout};
 
 use super::read_local;
-use crate::config::StackConfig;
-use crate::console::{print, seconds};
-use crate::parts::Part;
-use crate::process::RunState;
-use crate::state::Record;
+use crate::{
+    config::StackConfig,
+    console::{print, seconds},
+    parts::Part,
+    process::RunState,
+    state::Record,
+};
 
 /// Limit for one probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);

@@ -5,9 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use auth::{Tenant, TokenRequest};
 
-use crate::checkout::Checkout;
-use crate::console::print;
-use crate::secrets::Secrets;
+use crate::{checkout::Checkout, console::print, secrets::Secrets};
 
 /// The claims of the token.
 #[derive(Debug, clap::Args)]

@@ -1,18 +1,22 @@
 //! Deploys the product to a cluster and tests it under load: pods are deleted, the database and the broker restart, a new version is rolled
 //! out. Clients place orders and follow links at the same time, and reconcile afterwards.
 
-use std::fmt::Display;
-use std::num::NonZeroU32;
-use std::time::Duration;
+use std::{fmt::Display, num::NonZeroU32, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use tokio::time::{Instant, sleep};
 
-use super::client::Client;
-use super::kubectl::{apply, kubectl};
-use super::{NAMESPACE, kept_secrets, secrets};
-use crate::checkout::Checkout;
-use crate::console::{print, print_indented, seconds};
+use super::{
+    NAMESPACE,
+    client::Client,
+    kept_secrets,
+    kubectl::{apply, kubectl},
+    secrets,
+};
+use crate::{
+    checkout::Checkout,
+    console::{print, print_indented, seconds},
+};
 
 const SERVICES: [&str; 3] = ["orders", "url-shortener", "email-consumer"];
 

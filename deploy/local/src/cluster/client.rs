@@ -6,8 +6,10 @@ use anyhow::{bail, ensure};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::NAMESPACE;
-use super::kubectl::{apply, kubectl};
+use super::{
+    NAMESPACE,
+    kubectl::{apply, kubectl},
+};
 use crate::console::print_indented;
 
 /// Time limit for the start of the job; its end has twice as long.

@@ -1,12 +1,9 @@
 //! Calls of `kubectl`.
 
-use std::process::Stdio;
-use std::time::Duration;
+use std::{process::Stdio, time::Duration};
 
 use anyhow::{Context, ensure};
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::{io::AsyncWriteExt as _, process::Command, time::timeout};
 
 use super::NAMESPACE;
 

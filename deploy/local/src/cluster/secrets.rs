@@ -2,9 +2,11 @@
 //!
 //! In production they come from a secret store, with the same names and keys: see docs/kubernetes.md.
 
-use std::fs;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::{
+    fs,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    path::Path,
+};
 
 use anyhow::Context;
 use auth::Jwks;

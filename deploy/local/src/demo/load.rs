@@ -1,18 +1,22 @@
 //! Places many orders, follows a link meanwhile, and reconciles.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail, ensure};
-use loadtest::connections::{Connections, Limits};
-use loadtest::engine::{run, run_closed_loop};
-use loadtest::observe::Observer;
-use loadtest::reconcile::{ClientLog, reconcile};
-use loadtest::recording::Figures;
-use loadtest::scenario::{Kind, Operation, Prepare};
-use loadtest::schedule::{Phase, Schedule, Shape};
-use loadtest::shop::{Shop, prepare};
+use loadtest::{
+    connections::{Connections, Limits},
+    engine::{run, run_closed_loop},
+    observe::Observer,
+    reconcile::{ClientLog, reconcile},
+    recording::Figures,
+    scenario::{Kind, Operation, Prepare},
+    schedule::{Phase, Schedule, Shape},
+    shop::{Shop, prepare},
+};
 
 use super::{Product, new_address};
 use crate::console::{print, seconds};

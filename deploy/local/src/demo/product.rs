@@ -6,9 +6,7 @@ use anyhow::{Context, ensure};
 use loadtest::target::Target;
 use serde::Deserialize;
 
-use crate::config::StackConfig;
-use crate::ports::url;
-use crate::target::target;
+use crate::{config::StackConfig, ports::url, target::target};
 
 /// The addresses of a running product. A TOML file describes one that is not the local stack.
 #[derive(Debug, Deserialize)]

@@ -3,18 +3,24 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use loadtest::api::{Api, order_body};
-use loadtest::connections::{Answer, Connections, Limits, Request, get};
-use loadtest::mailbox::{Mail, Mailbox};
-use loadtest::reconcile::{Line, Order, State};
-use loadtest::traces::{Span, Zipkin, services};
+use loadtest::{
+    api::{Api, order_body},
+    connections::{Answer, Connections, Limits, Request, get},
+    mailbox::{Mail, Mailbox},
+    reconcile::{Line, Order, State},
+    traces::{Span, Zipkin, services},
+};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::render::{tree, visible_text};
-use super::{Product, new_address};
-use crate::console::{print, print_indented};
-use crate::readiness::until_ok;
+use super::{
+    Product, new_address,
+    render::{tree, visible_text},
+};
+use crate::{
+    console::{print, print_indented},
+    readiness::until_ok,
+};
 
 /// The scopes of the token that the shown commands need.
 const SCOPES: [&str; 2] = ["orders:write", "orders:read"];

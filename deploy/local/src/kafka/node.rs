@@ -1,17 +1,23 @@
 //! The files and the command line of a Kafka node.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
-use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+};
 use uuid::Uuid;
 
-use crate::ports::authority;
-use crate::process::{Launch, java};
-use crate::readiness::connect;
+use crate::{
+    ports::authority,
+    process::{Launch, java},
+    readiness::connect,
+};
 
 /// Further listeners of a node: one with TLS, one with TLS and SASL.
 #[derive(Clone, Debug)]

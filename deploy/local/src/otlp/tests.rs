@@ -1,16 +1,20 @@
-use std::io::Write as _;
-use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
+use std::{
+    io::Write as _,
+    net::TcpListener,
+    sync::{Arc, Mutex},
+};
 
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
-use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use flate2::{Compression, write::GzEncoder};
+use opentelemetry_proto::tonic::{
+    common::v1::{AnyValue, ArrayValue, KeyValue, any_value::Value},
+    resource::v1::Resource,
+    trace::v1::{
+        ResourceSpans, ScopeSpans, Span, Status,
+        span::{Event, SpanKind},
+        status::StatusCode,
+    },
+};
 use serde_json::{Value as Json, json};
 
 use super::*;

@@ -1,9 +1,11 @@
 //! Events of alerts: what Alertmanager sends, which alerts are open after it, and the file that keeps it.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _},
+    path::Path,
+};
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};

@@ -1,14 +1,18 @@
 //! The webhook receiver that Alertmanager calls.
 
-use std::path::PathBuf;
-use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    path::PathBuf,
+    sync::Mutex,
+    time::{Duration, Instant, SystemTime},
+};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::Context;
 
-use super::events::{AlertEvent, AlertStates, Status, WebhookBody, append, read};
-use super::reconcile::{Reconciler, firing_at};
+use super::{
+    events::{AlertEvent, AlertStates, Status, WebhookBody, append, read},
+    reconcile::{Reconciler, firing_at},
+};
 use crate::console::print_error;
 
 /// The largest webhook that is read.

@@ -5,8 +5,10 @@
 //! A restarted Alertmanager has no alerts until Prometheus sends them again. So an alert counts as ended only when every answer lacks it
 //! for `absent_for`; a failed request restarts that time.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;

@@ -1,7 +1,6 @@
 //! Output of `muster pager`: open alerts, then the history of events.
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 

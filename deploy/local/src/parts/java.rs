@@ -2,10 +2,12 @@
 //! keeper, Zipkin with its OTLP receiver.
 
 use super::{Part, Probe};
-use crate::config::StackConfig;
-use crate::ports::{Ports, authority, url};
-use crate::process::{Launch, java};
-use crate::readiness::{http_ok, smtp_greets};
+use crate::{
+    config::StackConfig,
+    ports::{Ports, authority, url},
+    process::{Launch, java},
+    readiness::{http_ok, smtp_greets},
+};
 
 /// The database, the role and the password of the schema registry have this name.
 const REGISTRY_DATABASE: &str = "apicurio";
@@ -132,14 +134,15 @@ pub(super) const OTLP_RECEIVER: Part = Part {
 mod tests {
     use std::time::Duration;
 
-    use loadtest::imap::mailbox_status;
-    use loadtest::smtp::Smtp;
+    use loadtest::{imap::mailbox_status, smtp::Smtp};
 
     use super::*;
-    use crate::checkout::Checkout;
-    use crate::mailbox_keeper::{Bounds, keep};
-    use crate::ports::ReservedPorts;
-    use crate::readiness::until_ok;
+    use crate::{
+        checkout::Checkout,
+        mailbox_keeper::{Bounds, keep},
+        ports::ReservedPorts,
+        readiness::until_ok,
+    };
 
     /// Together 170 MB, as much as 38,000 mails of email-consumer.
     const MAILS: u32 = 900;

@@ -1,18 +1,24 @@
 //! Apache Kafka: a single node, and the topics of the product.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    types::RDKafkaErrorCode,
+};
 
 use super::{Part, Probe};
-use crate::config::StackConfig;
-use crate::kafka::{Node, answers};
-use crate::ports::{Ports, authority};
+use crate::{
+    config::StackConfig,
+    kafka::{Node, answers},
+    ports::{Ports, authority},
+};
 
 /// A topic of the product with its final partition count and its retention.
 pub(crate) struct Topic {

@@ -1,15 +1,19 @@
 //! Prometheus, Alertmanager and the pager.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use super::{Part, Probe};
-use crate::config::StackConfig;
-use crate::ports::{Ports, authority, url};
-use crate::process::Launch;
+use crate::{
+    config::StackConfig,
+    ports::{Ports, authority, url},
+    process::Launch,
+};
 
 /// Scrapes the metrics of every service and evaluates the rules of the checkout.
 ///

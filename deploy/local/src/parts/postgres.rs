@@ -5,18 +5,19 @@
 
 mod cluster;
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::Context;
 use rustix::process::Signal;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::{Part, Probe};
-use crate::config::StackConfig;
-use crate::endpoints::{PostgresEndpoint, SUPERUSER};
-use crate::ports::{Ports, authority};
-use crate::process::{Launch, proportional_mib};
+use crate::{
+    config::StackConfig,
+    endpoints::{PostgresEndpoint, SUPERUSER},
+    ports::{Ports, authority},
+    process::{Launch, proportional_mib},
+};
 
 pub(crate) const PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
 

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::{Part, Probe};
-use crate::config::StackConfig;
-use crate::ports::{Ports, authority, url};
-use crate::process::Launch;
+use crate::{
+    config::StackConfig,
+    ports::{Ports, authority, url},
+    process::Launch,
+};
 
 /// Variables that every service inherits from this program: the sampling of traces. By default a service records every trace.
 const SAMPLING: [&str; 2] = ["OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"];

@@ -1,13 +1,13 @@
 //! Identifies a process across runs of this program: pid, start time and boot id.
 
-use std::io;
-use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::{io, os::fd::OwnedFd, time::Duration};
 
 use anyhow::{Context, bail};
 use procfs::ProcResult;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 

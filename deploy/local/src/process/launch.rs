@@ -1,10 +1,12 @@
 //! Starts processes: parts in a session of their own, which outlive this program, and short-lived children.
 
-use std::env;
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::{
+    env,
+    ffi::OsString,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use anyhow::{Context, ensure};
 use tokio::process::{Child, Command};

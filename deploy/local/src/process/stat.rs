@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use procfs::ProcResult;
-use procfs::process::{Process, Stat};
+use procfs::{
+    ProcResult,
+    process::{Process, Stat},
+};
 
 /// Reads `/proc/PID/stat`.
 pub(super) fn stat(pid: u32) -> ProcResult<Stat> {

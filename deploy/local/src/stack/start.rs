@@ -2,27 +2,25 @@
 //!
 //! Invariant: a ready part stays. A part that fails or hangs prevents only the start of the parts that need it.
 
-use std::collections::HashSet;
-use std::fs;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::HashSet, fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
-use tokio::process::Child;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::{process::Child, task::JoinSet, time::Instant};
 
-use super::Stack;
-use super::stop::{stop, stop_part};
-use crate::config::StackConfig;
-use crate::console::{print, seconds};
-use crate::parts::Part;
-use crate::ports::require_free;
-use crate::process::{Identity, RunState};
-use crate::readiness::until_ok;
-use crate::signals::Interrupts;
-use crate::state::{PartRecord, State};
+use super::{
+    Stack,
+    stop::{stop, stop_part},
+};
+use crate::{
+    config::StackConfig,
+    console::{print, seconds},
+    parts::Part,
+    ports::require_free,
+    process::{Identity, RunState},
+    readiness::until_ok,
+    signals::Interrupts,
+    state::{PartRecord, State},
+};
 
 /// Lines of the log in the error of a part that failed.
 const LOG_TAIL: usize = 15;

@@ -5,10 +5,7 @@ use futures::future::join_all;
 use rustix::process::Signal;
 
 use super::Stack;
-use crate::console::print;
-use crate::parts::Part;
-use crate::process::Identity;
-use crate::state::State;
+use crate::{console::print, parts::Part, process::Identity, state::State};
 
 /// Stops every running part of the stack.
 pub(crate) async fn stop_all(stack: &Stack, state: &State) -> anyhow::Result<()> {

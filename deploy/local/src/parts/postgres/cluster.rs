@@ -3,18 +3,17 @@
 //! `PostgreSQL` refuses to run as root. If `muster` runs as root, the files belong to the user `postgres`. If that user cannot reach the
 //! checkout (below a home directory of mode 0700), they are in `/var/tmp`, and `.muster/postgres` is a symbolic link.
 
-use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink},
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail};
 use sha2::{Digest as _, Sha256};
 
 use super::PROGRAMS;
-use crate::console::print;
-use crate::endpoints::SUPERUSER;
-use crate::process::Launch;
-use crate::secrets::write_private;
+use crate::{console::print, endpoints::SUPERUSER, process::Launch, secrets::write_private};
 
 /// The user of the `PostgreSQL` processes, if `muster` runs as root.
 pub(super) fn owner() -> Option<&'static str> {

@@ -3,10 +3,12 @@
 use rustix::process::Signal;
 
 use super::*;
-use crate::checkout::Checkout;
-use crate::parts::{Part, Probe};
-use crate::ports::{Ports, ReservedPorts, url};
-use crate::process::Launch;
+use crate::{
+    checkout::Checkout,
+    parts::{Part, Probe},
+    ports::{Ports, ReservedPorts, url},
+    process::Launch,
+};
 
 /// An HTTP server on the port with this offset.
 const fn server<const OFFSET: u16>(name: &'static str, needs: &'static [&'static str]) -> Part {
