@@ -7,7 +7,7 @@ mod run;
 mod status;
 mod token;
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -196,7 +196,7 @@ impl Command {
             Self::Orders(OrdersCommand::Wake { database_url }) => {
                 let database = match database_url {
                     Some(url) => orders::parse_url(&url)?,
-                    None => PostgresEndpoint::of(local_config()?.as_ref())?.config("orders"),
+                    None => PostgresEndpoint::of(&local_config()?)?.config("orders"),
                 };
                 print(orders::wake(database).await?);
             }
@@ -237,7 +237,7 @@ fn open_local() -> anyhow::Result<Option<(Stack, State)>> {
 }
 
 /// The configuration of the stack of `muster up`.
-fn local_config() -> anyhow::Result<Arc<StackConfig>> {
+fn local_config() -> anyhow::Result<StackConfig> {
     Ok(read_local()?.context(NO_STACK)?.0.config)
 }
 

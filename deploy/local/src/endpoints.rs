@@ -6,7 +6,11 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Config;
 
-use crate::config::StackConfig;
+use crate::{
+    config::StackConfig,
+    parts::kafka::jars,
+    ports::{authority, url},
+};
 
 /// The role that owns the cluster.
 pub(crate) const SUPERUSER: &str = "postgres";
@@ -53,6 +57,22 @@ pub struct PostgresEndpoint {
 }
 
 impl Endpoints {
+    pub(crate) fn of(config: &StackConfig) -> anyhow::Result<Self> {
+        let ports = config.ports;
+        Ok(Self {
+            postgres: PostgresEndpoint::of(config)?,
+            kafka_bootstrap_servers: authority(ports.kafka()),
+            kafka_jars: jars(&config.checkout.parts_dir()),
+            schema_registry_url: ports.registry_url(),
+            smtp_host: "127.0.0.1".to_owned(),
+            smtp_port: ports.smtp(),
+            mailbox_url: url(ports.mailbox_api()),
+            imap: authority(ports.imap()),
+            zipkin_url: url(ports.zipkin()),
+            otlp_url: url(ports.otlp()),
+        })
+    }
+
     /// Reads the file that `muster run` wrote for its command.
     pub fn from_env() -> anyhow::Result<Self> {
         let path = std::env::var_os(VARIABLE).with_context(|| {

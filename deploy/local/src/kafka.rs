@@ -35,7 +35,7 @@ pub struct PrivateBroker {
 /// `jars` is the directory with Kafka's jars, [`crate::Endpoints::kafka_jars`]. Returns when the
 /// broker answers. Needs a tokio runtime.
 pub async fn start_private(dir: &Path, jars: &Path) -> anyhow::Result<PrivateBroker> {
-    start(dir, jars, None).await
+    start(node(dir, jars)?).await
 }
 
 /// Like [`start_private`], with two more listeners: TLS, and TLS with SASL. `keystore` has the private key and the certificate, as PEM;
@@ -51,23 +51,14 @@ pub async fn start_private_with_tls(
     write_private(&file, keystore)?;
     let user = (user.0.to_owned(), user.1.to_owned());
     let tls = TlsListeners { port: any_free()?, login_port: any_free()?, keystore: file, user };
-    start(dir, jars, Some(tls)).await
+    start(Node { tls: Some(tls), ..node(dir, jars)? }).await
 }
 
-async fn start(dir: &Path, jars: &Path, tls: Option<TlsListeners>) -> anyhow::Result<PrivateBroker> {
-    let node = Node {
-        jars: jars.to_owned(),
-        dir: dir.to_owned(),
-        tmp: dir.to_owned(),
-        port: any_free()?,
-        controller_port: any_free()?,
-        tls,
-        joins: None,
-    };
-    start_node(node).await
+fn node(dir: &Path, jars: &Path) -> anyhow::Result<Node> {
+    Ok(Node::new(dir.to_owned(), jars.to_owned(), any_free()?, any_free()?))
 }
 
-async fn start_node(node: Node) -> anyhow::Result<PrivateBroker> {
+async fn start(node: Node) -> anyhow::Result<PrivateBroker> {
     node.prepare().await?;
     let mut broker = PrivateBroker { log: node.dir.join("kafka.log"), node, child: None };
     broker.start().await?;
@@ -77,15 +68,7 @@ async fn start_node(node: Node) -> anyhow::Result<PrivateBroker> {
 impl PrivateBroker {
     /// Starts broker 2 of the same cluster, with its data in `dir`. Broker 1 has the controller, so it has to run at that time.
     pub async fn start_second(&self, dir: &Path) -> anyhow::Result<Self> {
-        let node = Node {
-            dir: dir.to_owned(),
-            tmp: dir.to_owned(),
-            port: any_free()?,
-            tls: None,
-            joins: Some(self.node.cluster()?),
-            ..self.node.clone()
-        };
-        start_node(node).await
+        start(Node { joins: Some(self.node.cluster()?), ..node(dir, &self.node.jars)? }).await
     }
 
     /// The value of `bootstrap.servers` for clients.

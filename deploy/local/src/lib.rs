@@ -6,7 +6,6 @@ mod cluster;
 mod config;
 mod console;
 mod dead_letters;
-mod demo;
 mod endpoints;
 pub mod kafka;
 mod mailbox_keeper;

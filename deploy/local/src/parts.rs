@@ -15,15 +15,15 @@ use rustix::process::Signal;
 
 use crate::{
     config::StackConfig,
-    ports::Ports,
+    ports::{Ports, url},
     process::{Launch, resident_mib},
     readiness::http_ok,
 };
 
-/// An asynchronous action of a part.
 pub(crate) type Action = for<'a> fn(&'a StackConfig) -> BoxFuture<'a, anyhow::Result<()>>;
 
-/// Selects one port of a stack.
+pub(crate) type LaunchOf = fn(&StackConfig) -> anyhow::Result<Launch>;
+
 pub(crate) type PortOf = fn(Ports) -> u16;
 
 /// The parts of `muster up`, in the order in which commands show them: a part comes after those that it needs.
@@ -67,7 +67,7 @@ pub(crate) struct Part {
     /// Creates files that the process needs. Idempotent.
     pub(crate) prepare: Action,
     /// The command of the process. Runs after `prepare`, and once before it as a check.
-    pub(crate) launch: fn(&StackConfig) -> anyhow::Result<Launch>,
+    pub(crate) launch: LaunchOf,
     pub(crate) probe: Probe,
     /// Creates what other parts expect inside this one, such as databases. Idempotent.
     pub(crate) provision: Action,
@@ -83,9 +83,8 @@ pub(crate) struct Part {
 /// How the supervisor finds out whether a part is ready.
 #[derive(Clone, Copy)]
 pub(crate) enum Probe {
-    /// A GET of this URL returns a 2xx status.
-    Http(fn(Ports) -> String),
-    /// The action succeeds.
+    /// A GET of this path on this port returns a 2xx status.
+    Http(PortOf, &'static str),
     Action(Action),
     /// The part has no interface: it is ready when it runs.
     Runs,
@@ -93,11 +92,7 @@ pub(crate) enum Probe {
 
 impl Part {
     /// A part without ports, dependencies and files, and with one minute to become ready.
-    pub(crate) const fn new(
-        name: &'static str,
-        launch: fn(&StackConfig) -> anyhow::Result<Launch>,
-        probe: Probe,
-    ) -> Self {
+    pub(crate) const fn new(name: &'static str, launch: LaunchOf, probe: Probe) -> Self {
         Self {
             name,
             needs: &[],
@@ -114,16 +109,14 @@ impl Part {
         }
     }
 
-    /// Probes the part once.
     pub(crate) async fn probe(&self, config: &StackConfig) -> anyhow::Result<()> {
         match self.probe {
-            Probe::Http(url) => http_ok(&url(config.ports)).await,
+            Probe::Http(port, path) => http_ok(&format!("{}{path}", url(port(config.ports)))).await,
             Probe::Action(action) => action(config).await,
             Probe::Runs => Ok(()),
         }
     }
 
-    /// The ports of this part in a stack, with their purpose.
     pub(crate) fn ports(&self, ports: Ports) -> impl Iterator<Item = (&'static str, u16)> {
         self.ports.iter().map(move |(purpose, port)| (*purpose, port(ports)))
     }

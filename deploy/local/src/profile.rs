@@ -16,38 +16,35 @@ pub(crate) enum Profile {
     Drill,
 }
 
-impl Profile {
-    /// The scrape and evaluation interval. The shortest window of a profile has to contain two scrapes.
-    pub(crate) fn scrape_interval(self) -> Duration {
-        match self {
-            Self::Production => Duration::from_secs(15),
-            Self::Drill => Duration::from_secs(2),
-        }
-    }
-
-    /// The delay after which Prometheus resends a firing alert. Alertmanager resolves an alert that it does not get for four times that long;
-    /// after a restart it has no alerts for one delay.
-    pub(crate) fn resend_delay(self) -> Duration {
-        match self {
-            Self::Production => Duration::from_mins(1),
-            Self::Drill => Duration::from_secs(5),
-        }
-    }
-
+/// The intervals of one profile.
+pub(crate) struct Timing {
+    /// Between two scrapes and two evaluations. The shortest window of a profile has to contain two scrapes.
+    pub(crate) scrape_interval: Duration,
+    /// The delay after which Prometheus resends a firing alert. Alertmanager resolves an alert that it does not get for four times that
+    /// long; after a restart it has no alerts for one delay.
+    pub(crate) resend_delay: Duration,
     /// The time for which Alertmanager lacks an open alert before it counts as ended: longer than a restarted Alertmanager lacks the
     /// firing alerts.
-    pub(crate) fn absent_for(self) -> Duration {
-        match self {
-            Self::Production => Duration::from_secs(90),
-            Self::Drill => Duration::from_secs(12),
-        }
-    }
-
+    pub(crate) absent_for: Duration,
     /// The time without a heartbeat after which the pager pages: three repetitions; in a drill, the time that a stack needs to start.
-    pub(crate) fn heartbeat_within(self) -> Duration {
+    pub(crate) heartbeat_within: Duration,
+}
+
+impl Profile {
+    pub(crate) fn timing(self) -> Timing {
         match self {
-            Self::Production => Duration::from_mins(15),
-            Self::Drill => Duration::from_mins(1),
+            Self::Production => Timing {
+                scrape_interval: Duration::from_secs(15),
+                resend_delay: Duration::from_mins(1),
+                absent_for: Duration::from_secs(90),
+                heartbeat_within: Duration::from_mins(15),
+            },
+            Self::Drill => Timing {
+                scrape_interval: Duration::from_secs(2),
+                resend_delay: Duration::from_secs(5),
+                absent_for: Duration::from_secs(12),
+                heartbeat_within: Duration::from_mins(1),
+            },
         }
     }
 }
@@ -68,8 +65,9 @@ mod tests {
     #[test]
     fn a_restarted_alertmanager_has_every_alert_again_before_one_counts_as_ended() {
         for profile in [Profile::Production, Profile::Drill] {
-            let sent_again = profile.resend_delay() + profile.scrape_interval();
-            assert!(profile.absent_for() > sent_again, "{profile}: {sent_again:?}");
+            let Timing { resend_delay, scrape_interval, absent_for, .. } = profile.timing();
+            let sent_again = resend_delay + scrape_interval;
+            assert!(absent_for > sent_again, "{profile}: {sent_again:?}");
         }
     }
 }

@@ -6,29 +6,25 @@
 mod start;
 mod stop;
 
-use std::sync::Arc;
-
 pub(crate) use start::{restart, start};
-pub(crate) use stop::{kill, stop_all};
+pub(crate) use stop::{kill, stop};
 
 use crate::{
     config::StackConfig,
-    endpoints::{Endpoints, PostgresEndpoint},
-    parts::{self, Part, kafka},
-    ports::{authority, url},
+    parts::{self, Part},
     profile::Profile,
 };
 
 /// The parts of one stack, in the order in which commands show them.
 pub(crate) struct Stack {
-    pub(crate) config: Arc<StackConfig>,
+    pub(crate) config: StackConfig,
     pub(crate) parts: Vec<Part>,
 }
 
 impl Stack {
     /// The whole stack, for `muster up`.
     pub(crate) fn local(config: StackConfig, profile: Profile) -> Self {
-        Self { config: Arc::new(StackConfig { profile, ..config }), parts: parts::LOCAL.to_vec() }
+        Self { config: StackConfig { profile, ..config }, parts: parts::LOCAL.to_vec() }
     }
 
     /// The order service and the parts that it uses, for benchmarks. The benchmark of mails starts email-consumer itself; during the other
@@ -42,24 +38,7 @@ impl Stack {
 
     /// The parts that tests use, without services and monitoring. Tests create their own databases and topics.
     pub(crate) fn for_tests(config: StackConfig) -> Self {
-        Self { config: Arc::new(config), parts: parts::FOR_TESTS.to_vec() }
-    }
-
-    /// The addresses of the parts, for tests.
-    pub(crate) fn endpoints(&self) -> anyhow::Result<Endpoints> {
-        let ports = self.config.ports;
-        Ok(Endpoints {
-            postgres: PostgresEndpoint::of(&self.config)?,
-            kafka_bootstrap_servers: authority(ports.kafka()),
-            kafka_jars: kafka::jars(&self.config.checkout.parts_dir()),
-            schema_registry_url: ports.registry_url(),
-            smtp_host: "127.0.0.1".to_owned(),
-            smtp_port: ports.smtp(),
-            mailbox_url: url(ports.mailbox_api()),
-            imap: authority(ports.imap()),
-            zipkin_url: url(ports.zipkin()),
-            otlp_url: url(ports.otlp()),
-        })
+        Self { config, parts: parts::FOR_TESTS.to_vec() }
     }
 }
 

@@ -1,21 +1,21 @@
 //! The state of a stack between two runs of `muster`, in `stack.json`: port base, profile, and the process of each part.
 //!
-//! A writer holds the [`Lock`]. A reader sees a complete file, because a rename replaces it. `muster` records a process as soon as it
+//! A writer holds the [`lock`]. A reader sees a complete file, because a rename replaces it. `muster` records a process as soon as it
 //! exists, so that the next `muster` knows every process of a killed one.
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     fs::{self, File, TryLockError},
     io::{Seek as _, Write as _},
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::{process::Identity, profile::Profile};
+use crate::{process::Identity, profile::Profile, secrets::write_private};
 
 /// The contents of `stack.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -57,74 +57,70 @@ impl Record {
     }
 }
 
-/// The record, its file, and the lock.
+/// The record and its file.
 #[derive(Debug)]
 pub(crate) struct State {
     path: PathBuf,
-    record: Mutex<Record>,
-    _lock: Lock,
+    record: RefCell<Record>,
+    /// Only one `muster` at a time changes a stack. The kernel releases the lock when the process ends.
+    _lock: File,
 }
 
 impl State {
     /// Opens the state in `dir` for changes; fails while another `muster` has it open.
     pub(crate) fn open(dir: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(dir).with_context(|| format!("{} cannot be created", dir.display()))?;
-        let lock = Lock::take(&dir.join("lock"))?;
-        let record = Mutex::new(Record::read(dir)?);
-        Ok(Self { path: dir.join("stack.json"), record, _lock: lock })
+        let lock = lock(&dir.join("lock"))?;
+        Ok(Self { path: dir.join("stack.json"), record: Record::read(dir)?.into(), _lock: lock })
     }
 
     /// A copy of the record.
     pub(crate) fn record(&self) -> Record {
-        self.locked().clone()
+        self.record.borrow().clone()
     }
 
     /// Changes the record and writes the file.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Record)) -> anyhow::Result<()> {
-        let mut record = self.locked();
+        let mut record = self.record.borrow_mut();
         change(&mut record);
-        let text = serde_json::to_vec_pretty(&*record).context("the state cannot be written")?;
-        let new = self.path.with_extension("json.new");
-        File::create(&new)
-            .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&new, &self.path))
-            .with_context(|| format!("{} cannot be written", self.path.display()))
+        let text = serde_json::to_string_pretty(&*record).context("the state cannot be written")?;
+        write_private(&self.path, &text)
     }
 
-    fn locked(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().expect("no code panics while it holds this lock")
+    /// Records the process of a started part.
+    pub(crate) fn record_part(
+        &self,
+        name: &str,
+        identity: Identity,
+        ready_after: Option<Duration>,
+    ) -> anyhow::Result<()> {
+        let part = PartRecord { identity, ready_after };
+        self.update(|record| drop(record.parts.insert(name.to_owned(), part)))
     }
 }
 
-/// A lock file: only one `muster` at a time changes a stack. The kernel releases it when the process ends.
-#[derive(Debug)]
-struct Lock {
-    _file: File,
-}
-
-impl Lock {
-    fn take(path: &Path) -> anyhow::Result<Self> {
-        let mut file = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path)
-            .with_context(|| format!("{} cannot be opened", path.display()))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!(
-                "another muster (pid {}) works on this stack: wait for its end",
-                fs::read_to_string(path).unwrap_or_default().trim(),
-            ),
-            Err(TryLockError::Error(error)) => return Err(error).context("the lock cannot be taken"),
-        }
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .context("the lock cannot be written")?;
-        Ok(Self { _file: file })
+/// Locks a file and writes the pid of this process into it.
+fn lock(path: &Path) -> anyhow::Result<File> {
+    let mut file = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path)
+        .with_context(|| format!("{} cannot be opened", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => bail!(
+            "another muster (pid {}) works on this stack: wait for its end",
+            fs::read_to_string(path).unwrap_or_default().trim(),
+        ),
+        Err(TryLockError::Error(error)) => return Err(error).context("the lock cannot be taken"),
     }
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .context("the lock cannot be written")?;
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -156,9 +152,8 @@ mod tests {
             let state = State::open(dir).unwrap();
             state.update(|record| record.port_base = Some(base)).unwrap();
         }
-        let part = PartRecord { identity: us, ready_after: None };
         let state = State::open(&left).unwrap();
-        state.update(|record| drop(record.parts.insert("kafka".to_owned(), part))).unwrap();
+        state.record_part("kafka", us, None).unwrap();
 
         assert_eq!(Record::read(&left).unwrap().port_base, Some(7400));
         assert!(Record::read(&left).unwrap().any_alive());

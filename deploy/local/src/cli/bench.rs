@@ -1,7 +1,5 @@
 //! `muster bench`: starts a separate stack, runs the benchmarks of `loadtest` on it, and stops it.
 
-use std::sync::Arc;
-
 use anyhow::ensure;
 use loadtest::bench::{self, Args, DEAD_LETTER_TOPIC, EVENTS_TOPIC, Postgres};
 
@@ -41,7 +39,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     outcome
 }
 
-async fn measure(config: &Arc<StackConfig>, args: &Args) -> anyhow::Result<()> {
+async fn measure(config: &StackConfig, args: &Args) -> anyhow::Result<()> {
     create_topics(&authority(config.ports.kafka()), TOPICS).await?;
     let PostgresEndpoint { host, port, user, password } = PostgresEndpoint::of(config)?;
     let stack = bench::Stack {
@@ -49,8 +47,7 @@ async fn measure(config: &Arc<StackConfig>, args: &Args) -> anyhow::Result<()> {
         postgres: Postgres { programs: postgres::PROGRAMS.into(), host, port, user, password },
         smtp: authority(config.ports.smtp()),
         start_email_consumer: &|name, program, env| {
-            let launch = (services::EMAIL_CONSUMER.launch)(config)?;
-            let launch = env.into_iter().fold(launch, |launch, (name, value)| launch.env(name, value));
+            let launch = (services::EMAIL_CONSUMER.launch)(config)?.envs(env);
             let launch = match program {
                 Some(program) => launch.program(program),
                 None => launch,

@@ -1,14 +1,17 @@
-//! `muster demo`: shows one order from the request to the trace, or places many and reconciles.
+//! `muster demo`: uses the product as a client does, and checks each step. Shows one order, or places many and reconciles.
+
+mod load;
+mod product;
+mod render;
+mod walkthrough;
 
 use std::{num::NonZeroU32, path::PathBuf};
 
 use anyhow::{Context, bail};
+use product::Product;
 
 use super::read_local;
-use crate::{
-    console::print,
-    demo::{Load, Product, load, walkthrough},
-};
+use crate::console::print;
 
 /// Arguments of `muster demo`.
 #[derive(Debug, clap::Args)]
@@ -33,10 +36,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         None => local_product()?,
     };
     if let Some(n_orders) = args.orders {
-        let (rate, uninterrupted) = (args.rate, args.uninterrupted);
-        return load(&product, Load { n_orders: n_orders.get(), rate, uninterrupted }).await;
+        return load::load(&product, n_orders.get(), args.rate, args.uninterrupted).await;
     }
-    walkthrough(&product).await?;
+    walkthrough::walkthrough(&product).await?;
     if args.at.is_none() {
         print("  the parts       target/debug/muster status");
         print("  more orders     target/debug/muster demo --orders 200");
@@ -47,10 +49,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
 
 fn local_product() -> anyhow::Result<Product> {
     let (stack, record) = read_local()?.context("the stack is not running: `make up` first")?;
-    for part in &stack.parts {
-        if record.alive(part.name).is_none() {
-            bail!("{} is not running: `make up` starts it", part.name);
-        }
+    if let Some(part) = stack.parts.iter().find(|part| record.alive(part.name).is_none()) {
+        bail!("{} is not running: `make up` starts it", part.name);
     }
     Product::local(&stack.config)
 }
@@ -61,4 +61,9 @@ fn parse_rate(text: &str) -> anyhow::Result<f64> {
         bail!("expected a rate from 0.1 to 10000");
     }
     Ok(rate)
+}
+
+/// Returns an address that never received a mail.
+fn new_address(name: &str) -> String {
+    format!("{name}-{:08x}@example.com", rand::random::<u32>())
 }

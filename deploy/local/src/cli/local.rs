@@ -1,18 +1,16 @@
 //! Commands on the stack of `muster up`: `up`, `down`, `kill`, `restart`, `logs`, `env`, `target`.
 
 use std::{
-    ffi::OsStr,
     fmt::Display,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
 };
 
 use anyhow::{Context, bail};
 use tokio::time::Instant;
 
-use super::{NO_STACK, open_local, read_local};
+use super::{NO_STACK, local_config, open_local};
 use crate::{
     checkout::Checkout,
     config::{StackConfig, log_file},
@@ -21,7 +19,7 @@ use crate::{
     ports::{DEFAULT_BASE, Ports, authority, url},
     profile::Profile,
     signals::Interrupts,
-    stack::{self, Stack, stop_all},
+    stack::{self, Stack},
     state::{Record, State},
 };
 
@@ -31,7 +29,7 @@ pub(super) async fn up(port_base: Option<u16>, profile: Option<Profile>) -> anyh
     let checkout = Checkout::find()?;
     checkout.require_setup()?;
     let state_dir = checkout.state_dir();
-    let state = Arc::new(State::open(&state_dir)?);
+    let state = State::open(&state_dir)?;
     let record = state.record();
     let base = choose("port base", port_base, record.port_base.unwrap_or(DEFAULT_BASE), &record)?;
     let profile = choose("profile", profile, record.profile.unwrap_or_default(), &record)?;
@@ -74,7 +72,7 @@ pub(super) async fn down() -> anyhow::Result<()> {
     if !state.record().any_alive() {
         print("No process of this checkout was running.");
     }
-    stop_all(&stack, &state).await
+    stack::stop(&stack.parts, &state).await
 }
 
 pub(super) async fn kill(part: &str) -> anyhow::Result<()> {
@@ -107,21 +105,20 @@ pub(super) fn logs(part: Option<String>, follow: bool, lines: u32) -> anyhow::Re
 }
 
 fn current_logs(state_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut logs: Vec<PathBuf> = std::fs::read_dir(state_dir.join("logs"))
-        .context(NO_STACK)?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| path.extension() == Some(OsStr::new("log")))
-        .filter(|path| !path.to_string_lossy().ends_with(".previous.log"))
-        .collect();
+    let entries = std::fs::read_dir(state_dir.join("logs")).context(NO_STACK)?;
+    let mut logs: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    logs.retain(|path| {
+        let name = path.to_string_lossy();
+        name.ends_with(".log") && !name.ends_with(".previous.log")
+    });
     logs.sort();
     Ok(logs)
 }
 
 /// Prints assignments for a POSIX shell. The password is useless outside this machine.
 pub(super) fn env() -> anyhow::Result<()> {
-    let (stack, _) = read_local()?.context(NO_STACK)?;
-    let ports = stack.config.ports;
+    let config = local_config()?;
+    let ports = config.ports;
     let variables = [
         ("ORDERS_URL", url(ports.orders())),
         ("ORDERS_ADMIN_URL", url(ports.orders_admin())),
@@ -135,7 +132,7 @@ pub(super) fn env() -> anyhow::Result<()> {
         ("PGHOST", "127.0.0.1".to_owned()),
         ("PGPORT", ports.postgres().to_string()),
         ("PGUSER", SUPERUSER.to_owned()),
-        ("PGPASSWORD", stack.config.secrets.random(SUPERUSER)?),
+        ("PGPASSWORD", config.secrets.random(SUPERUSER)?),
     ];
     for (name, value) in variables {
         print(format_args!("export {name}={value}"));
@@ -144,8 +141,7 @@ pub(super) fn env() -> anyhow::Result<()> {
 }
 
 pub(super) fn target() -> anyhow::Result<()> {
-    let (stack, _) = read_local()?.context(NO_STACK)?;
-    let target = crate::target::target(&stack.config)?;
+    let target = crate::target::target(&local_config()?)?;
     print(toml::to_string_pretty(&target).context("the target as TOML")?.trim_end());
     Ok(())
 }

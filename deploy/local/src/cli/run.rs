@@ -8,7 +8,6 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{ExitCode, ExitStatus, Stdio},
-    sync::Arc,
     time::Duration,
 };
 
@@ -19,13 +18,13 @@ use tokio::{process::Command, time::timeout};
 use crate::{
     checkout::Checkout,
     config::StackConfig,
-    endpoints,
+    endpoints::{self, Endpoints},
     ports::{Ports, ReservedPorts},
     process::Identity,
     secrets::write_private,
     signals::Interrupts,
-    stack::{Stack, start, stop_all},
-    state::{PartRecord, Record, State},
+    stack::{Stack, start, stop},
+    state::{Record, State},
 };
 
 /// Limit for the time from the signal to the end of the command.
@@ -38,7 +37,8 @@ pub(super) async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::listen()?;
     let temporary = TemporaryStack::start("test", Stack::for_tests, &mut interrupts).await?;
     let endpoints_file = temporary.stack.config.state_dir.join("endpoints.json");
-    let endpoints = serde_json::to_string_pretty(&temporary.stack.endpoints()?).context("the endpoints")?;
+    let endpoints =
+        serde_json::to_string_pretty(&Endpoints::of(&temporary.stack.config)?).context("the endpoints")?;
     write_private(&endpoints_file, &endpoints)?;
     let outcome = run_command(command, &endpoints_file, &temporary.state, &mut interrupts).await;
     temporary.stop().await?;
@@ -48,7 +48,7 @@ pub(super) async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
 /// A stack on reserved ports that lives as long as a command.
 pub(super) struct TemporaryStack {
     pub(super) stack: Stack,
-    state: Arc<State>,
+    state: State,
     _ports: ReservedPorts,
 }
 
@@ -62,7 +62,7 @@ impl TemporaryStack {
         let checkout = Checkout::find()?;
         checkout.require_setup()?;
         let dir = checkout.state_dir().join(name);
-        let state = Arc::new(State::open(&dir)?);
+        let state = State::open(&dir)?;
         let prepare = |ports: Ports| StackConfig::prepare(checkout.clone(), dir.clone(), ports).map(stack);
         stop_leftovers(&state, prepare).await?;
         remove_contents(&dir)?;
@@ -79,7 +79,7 @@ impl TemporaryStack {
     }
 
     pub(super) async fn stop(self) -> anyhow::Result<()> {
-        stop_all(&self.stack, &self.state).await
+        stop(&self.stack.parts, &self.state).await
     }
 }
 
@@ -93,7 +93,7 @@ async fn stop_leftovers(
         signal_group(identity.pid, Signal::KILL)?;
     }
     match record.port_base.filter(|_| record.any_alive()) {
-        Some(base) => stop_all(&prepare(Ports::from_base(base)?)?, state).await,
+        Some(base) => stop(&prepare(Ports::from_base(base)?)?.parts, state).await,
         None => Ok(()),
     }
 }
@@ -130,8 +130,7 @@ async fn run_command(
         .with_context(|| format!("{program} cannot be started"))?;
     let id = child.id().context("the command ended at once")?;
     let identity = Identity::of(id).context("the command's identity cannot be read")?;
-    let record = PartRecord { identity, ready_after: None };
-    state.update(|all| drop(all.parts.insert(NAME.to_owned(), record)))?;
+    state.record_part(NAME, identity, None)?;
 
     let status = tokio::select! {
         status = child.wait() => status,

@@ -65,7 +65,6 @@ pub(crate) struct Cluster {
 pub(crate) struct Node {
     pub(crate) jars: PathBuf,
     pub(crate) dir: PathBuf,
-    pub(crate) tmp: PathBuf,
     pub(crate) port: u16,
     pub(crate) controller_port: u16,
     pub(crate) tls: Option<TlsListeners>,
@@ -73,6 +72,11 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// The only node of a cluster, without further listeners.
+    pub(crate) fn new(dir: PathBuf, jars: PathBuf, port: u16, controller_port: u16) -> Self {
+        Self { jars, dir, port, controller_port, tls: None, joins: None }
+    }
+
     /// The cluster of this node, for a second one.
     pub(crate) fn cluster(&self) -> anyhow::Result<Cluster> {
         let id = fs::read_to_string(self.marker()).context("the node was not formatted")?;
@@ -125,7 +129,7 @@ impl Node {
 
     fn java(&self, main: &str) -> Launch {
         let logging = format!("file:{}", self.dir.join("log4j2.properties").display());
-        java(256, &self.tmp)
+        java(256, &self.dir)
             .arg(format!("-Dlog4j2.configurationFile={logging}"))
             .arg("-cp")
             .arg(self.jars.join("*"))
@@ -146,15 +150,13 @@ impl Node {
     }
 
     fn config(&self) -> String {
-        let port = self.port;
-        let joined = self.joins.as_ref();
-        let (roles, id) = if joined.is_some() { ("broker", 2) } else { ("broker,controller", 1) };
-        let controller_port = joined.map_or(self.controller_port, |cluster| cluster.controller_port);
-        let controller_listener = match joined {
-            Some(_) => String::new(),
-            None => format!(",CONTROLLER://127.0.0.1:{controller_port}"),
+        let Self { port, controller_port, .. } = self;
+        let (roles, id, controller_port, controller_listener) = if let Some(cluster) = &self.joins {
+            ("broker", 2, &cluster.controller_port, String::new())
+        } else {
+            let listener = format!(",CONTROLLER://127.0.0.1:{controller_port}");
+            ("broker,controller", 1, controller_port, listener)
         };
-        let data = self.data_dir();
         let tls = self.tls.as_ref();
         let tls_listeners = tls.map(TlsListeners::addresses).unwrap_or_default();
         let tls_settings = tls.map(TlsListeners::settings).unwrap_or_default();
@@ -169,7 +171,7 @@ impl Node {
              log.dirs={data}\n\
              {tls_settings}\
              {SETTINGS}",
-            data = data.display(),
+            data = self.data_dir().display(),
         )
     }
 }
@@ -235,15 +237,7 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("muster-node-{}", std::process::id()));
         fs::create_dir_all(dir.join("data")).unwrap();
         fs::write(dir.join("formatted"), "an id").unwrap();
-        let node = Node {
-            jars: dir.clone(),
-            dir: dir.clone(),
-            tmp: dir.clone(),
-            port: 1,
-            controller_port: 2,
-            tls: None,
-            joins: None,
-        };
+        let node = Node::new(dir.clone(), dir.clone(), 1, 2);
 
         let error = node.prepare().await.unwrap_err().to_string();
 

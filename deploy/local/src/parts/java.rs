@@ -17,7 +17,7 @@ pub(super) const REGISTRY: Part = Part {
     needs: &["postgres"],
     ports: &[("clients", Ports::registry)],
     address: Ports::registry_url,
-    ..Part::new("registry", registry, Probe::Http(|ports| format!("{}/subjects", ports.registry_url())))
+    ..Part::new("registry", registry, Probe::Http(Ports::registry, "/apis/ccompat/v7/subjects"))
 };
 
 fn registry(config: &StackConfig) -> anyhow::Result<Launch> {
@@ -96,11 +96,7 @@ pub(super) const MAILBOX_KEEPER: Part = Part {
 pub(super) const ZIPKIN: Part = Part {
     ports: &[("its API and pages", Ports::zipkin)],
     address: |ports| format!("{}/zipkin/", url(ports.zipkin())),
-    ..Part::new(
-        "zipkin",
-        |config| Ok(zipkin(config)),
-        Probe::Http(|ports| format!("{}/health", url(ports.zipkin()))),
-    )
+    ..Part::new("zipkin", |config| Ok(zipkin(config)), Probe::Http(Ports::zipkin, "/health"))
 };
 
 fn zipkin(config: &StackConfig) -> Launch {
@@ -126,7 +122,7 @@ pub(super) const OTLP_RECEIVER: Part = Part {
                 .args(["--listen", &authority(config.ports.otlp())])
                 .args(["--zipkin-url", &url(config.ports.zipkin())]))
         },
-        Probe::Http(|ports| format!("{}/health", url(ports.otlp()))),
+        Probe::Http(Ports::otlp, "/health"),
     )
 };
 

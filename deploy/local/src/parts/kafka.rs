@@ -52,15 +52,8 @@ pub(super) const KAFKA_FOR_TESTS: Part = Part {
 };
 
 fn node(config: &StackConfig) -> Node {
-    Node {
-        jars: jars(&config.checkout.parts_dir()),
-        dir: config.dir("kafka"),
-        tmp: config.dir("tmp"),
-        port: config.ports.kafka(),
-        controller_port: config.ports.kafka_controller(),
-        tls: None,
-        joins: None,
-    }
+    let (jars, ports) = (jars(&config.checkout.parts_dir()), config.ports);
+    Node::new(config.dir("kafka"), jars, ports.kafka(), ports.kafka_controller())
 }
 
 /// The directory that `make setup` copies Kafka's jars to.
@@ -74,22 +67,19 @@ pub(crate) async fn create_topics(servers: &str, topics: &[Topic]) -> anyhow::Re
         .set("bootstrap.servers", servers)
         .create()
         .context("no Kafka client can be created")?;
-    let wanted: Vec<NewTopic<'_>> = topics.iter().map(Topic::definition).collect();
+    let topics = topics.iter().map(|topic| {
+        NewTopic::new(topic.name, topic.partitions, TopicReplication::Fixed(1))
+            .set("retention.ms", topic.retention_ms)
+            // Producers of events stay below half of it; a dead letter is an event with more headers.
+            .set("max.message.bytes", "2000000")
+    });
+    let topics: Vec<NewTopic<'_>> = topics.collect();
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
-    for outcome in admin.create_topics(&wanted, &options).await.context("topics")? {
+    for outcome in admin.create_topics(&topics, &options).await.context("topics")? {
         match outcome {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((topic, code)) => bail!("topic {topic} cannot be created: {code}"),
         }
     }
     Ok(())
-}
-
-impl Topic {
-    fn definition(&self) -> NewTopic<'_> {
-        NewTopic::new(self.name, self.partitions, TopicReplication::Fixed(1))
-            .set("retention.ms", self.retention_ms)
-            // Producers of events stay below half of it; a dead letter is an event with more headers.
-            .set("max.message.bytes", "2000000")
-    }
 }

@@ -15,8 +15,6 @@ use crate::{
     process::Launch,
 };
 
-/// Scrapes the metrics of every service and evaluates the rules of the checkout.
-///
 /// It starts after the services and stops before them, so that a start or a stop of the stack causes no page.
 pub(super) const PROMETHEUS: Part = Part {
     needs: &["alertmanager", "orders", "url-shortener", "email-consumer"],
@@ -28,11 +26,7 @@ pub(super) const PROMETHEUS: Part = Part {
             write_config(config, "prometheus", &text)
         })
     },
-    ..Part::new(
-        "prometheus",
-        |config| Ok(prometheus(config)),
-        Probe::Http(|ports| format!("{}/-/ready", url(ports.prometheus()))),
-    )
+    ..Part::new("prometheus", |config| Ok(prometheus(config)), Probe::Http(Ports::prometheus, "/-/ready"))
 };
 
 fn prometheus(config: &StackConfig) -> Launch {
@@ -42,30 +36,25 @@ fn prometheus(config: &StackConfig) -> Launch {
         .arg(format!("--storage.tsdb.path={}", dir.join("data").display()))
         .arg("--storage.tsdb.retention.time=7d")
         .arg("--storage.tsdb.retention.size=1GB")
-        .arg(format!("--rules.alert.resend-delay={}s", config.profile.resend_delay().as_secs()))
+        .arg(format!("--rules.alert.resend-delay={}s", config.profile.timing().resend_delay.as_secs()))
         .arg(format!("--web.listen-address={}", authority(config.ports.prometheus())))
 }
 
 /// The configuration as JSON, a subset of YAML.
 fn prometheus_config(config: &StackConfig) -> Value {
     let ports = config.ports;
-    let services = [
-        ("orders", ports.orders_admin()),
-        ("url-shortener", ports.url_shortener_admin()),
-        ("email-consumer", ports.email_consumer_admin()),
-    ];
-    let scrapes = services.map(|(service, port)| {
-        json!({ "job_name": service, "static_configs": [{ "targets": [authority(port)] }] })
-    });
     let rules = config.checkout.root().join("deploy/monitoring/rules").join(config.profile.to_string());
-    let interval = format!("{}s", config.profile.scrape_interval().as_secs());
+    let interval = format!("{}s", config.profile.timing().scrape_interval.as_secs());
+    let targets = |port| json!([{ "targets": [authority(port)] }]);
     json!({
         "global": { "scrape_interval": interval, "scrape_timeout": "2s", "evaluation_interval": interval },
         "rule_files": [rules.join("*.yml")],
-        "alerting": { "alertmanagers": [
-            { "static_configs": [{ "targets": [authority(ports.alertmanager())] }] }
-        ]},
-        "scrape_configs": scrapes,
+        "alerting": { "alertmanagers": [{ "static_configs": targets(ports.alertmanager()) }] },
+        "scrape_configs": [
+            { "job_name": "orders", "static_configs": targets(ports.orders_admin()) },
+            { "job_name": "url-shortener", "static_configs": targets(ports.url_shortener_admin()) },
+            { "job_name": "email-consumer", "static_configs": targets(ports.email_consumer_admin()) },
+        ],
     })
 }
 
@@ -78,7 +67,7 @@ pub(super) const ALERTMANAGER: Part = Part {
     ..Part::new(
         "alertmanager",
         |config| Ok(alertmanager(config)),
-        Probe::Http(|ports| format!("{}/-/ready", url(ports.alertmanager()))),
+        Probe::Http(Ports::alertmanager, "/-/ready"),
     )
 };
 
@@ -107,7 +96,7 @@ fn alertmanager(config: &StackConfig) -> Launch {
 pub(super) const PAGER: Part = Part {
     ports: &[("Alertmanager", Ports::pager)],
     address: |ports| format!("{}  `muster pager` shows it", url(ports.pager())),
-    ..Part::new("pager", pager, Probe::Http(|ports| format!("{}/health", url(ports.pager()))))
+    ..Part::new("pager", pager, Probe::Http(Ports::pager, "/health"))
 };
 
 /// The file with the events of alerts, one JSON object per line.
@@ -116,12 +105,13 @@ pub(crate) fn pages_file(state_dir: &Path) -> PathBuf {
 }
 
 fn pager(config: &StackConfig) -> anyhow::Result<Launch> {
+    let timing = config.profile.timing();
     Ok(Launch::this_program("pager-receiver")?
         .args(["--port", &config.ports.pager().to_string(), "--file"])
         .arg(pages_file(&config.state_dir))
-        .args(["--heartbeat-within-s", &config.profile.heartbeat_within().as_secs().to_string()])
+        .args(["--heartbeat-within-s", &timing.heartbeat_within.as_secs().to_string()])
         .args(["--alertmanager", &url(config.ports.alertmanager())])
-        .args(["--absent-for-s", &config.profile.absent_for().as_secs().to_string()]))
+        .args(["--absent-for-s", &timing.absent_for.as_secs().to_string()]))
 }
 
 /// Writes `NAME.yml` in the directory of the part.

@@ -2,29 +2,23 @@
 
 use std::time::Duration;
 
-use super::{Part, Probe};
+use super::{LaunchOf, Part, PortOf, Probe};
 use crate::{
     config::StackConfig,
     ports::{Ports, authority, url},
     process::Launch,
 };
 
-/// Variables that every service inherits from this program: the sampling of traces. By default a service records every trace.
-const SAMPLING: [&str; 2] = ["OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"];
-
-const READY_WITHIN: Duration = Duration::from_secs(30);
-
 pub(super) const ORDERS: Part = Part {
     needs: &["postgres", "kafka", "registry", "otlp-receiver"],
     ports: &[("its API", Ports::orders), ("health and metrics", Ports::orders_admin)],
     address: |ports| format!("{}  admin :{}", url(ports.orders()), ports.orders_admin()),
-    ready_within: READY_WITHIN,
-    ..Part::new("orders", orders, Probe::Http(|ports| format!("{}/ready", url(ports.orders_admin()))))
+    ..service("orders", orders, Ports::orders_admin)
 };
 
 fn orders(config: &StackConfig) -> anyhow::Result<Launch> {
     let ports = config.ports;
-    Ok(service(config, "orders", "orders", ports.orders_admin())?
+    Ok(program(config, "orders", ports.orders_admin())?
         .env("HTTP_ADDR", authority(ports.orders()))
         .env("AUTH_JWKS_FILE", config.secrets.jwks_file())
         .env("KAFKA_BOOTSTRAP_SERVERS", authority(ports.kafka()))
@@ -39,17 +33,12 @@ pub(super) const URL_SHORTENER: Part = Part {
     needs: &["postgres", "otlp-receiver"],
     ports: &[("its API", Ports::url_shortener), ("health and metrics", Ports::url_shortener_admin)],
     address: |ports| format!("{}  admin :{}", url(ports.url_shortener()), ports.url_shortener_admin()),
-    ready_within: READY_WITHIN,
-    ..Part::new(
-        "url-shortener",
-        url_shortener,
-        Probe::Http(|ports| format!("{}/ready", url(ports.url_shortener_admin()))),
-    )
+    ..service("url-shortener", url_shortener, Ports::url_shortener_admin)
 };
 
 fn url_shortener(config: &StackConfig) -> anyhow::Result<Launch> {
     let ports = config.ports;
-    Ok(service(config, "url-shortener", "url_shortener", ports.url_shortener_admin())?
+    Ok(program(config, "url-shortener", ports.url_shortener_admin())?
         .env("HTTP_ADDR", authority(ports.url_shortener()))
         .env("AUTH_JWKS_FILE", config.secrets.jwks_file())
         .env("LINKS_PUBLIC_URL", url(ports.url_shortener()))
@@ -60,17 +49,12 @@ pub(crate) const EMAIL_CONSUMER: Part = Part {
     needs: &["postgres", "kafka", "registry", "mailbox", "url-shortener", "otlp-receiver"],
     ports: &[("health and metrics", Ports::email_consumer_admin)],
     address: |ports| format!("admin {}", url(ports.email_consumer_admin())),
-    ready_within: READY_WITHIN,
-    ..Part::new(
-        "email-consumer",
-        email_consumer,
-        Probe::Http(|ports| format!("{}/ready", url(ports.email_consumer_admin()))),
-    )
+    ..service("email-consumer", email_consumer, Ports::email_consumer_admin)
 };
 
 fn email_consumer(config: &StackConfig) -> anyhow::Result<Launch> {
     let ports = config.ports;
-    Ok(service(config, "email-consumer", "email_consumer", ports.email_consumer_admin())?
+    Ok(program(config, "email-consumer", ports.email_consumer_admin())?
         .env("KAFKA_BOOTSTRAP_SERVERS", authority(ports.kafka()))
         .env("SCHEMA_REGISTRY_URL", ports.registry_url())
         .env("SMTP_HOST", "127.0.0.1")
@@ -81,17 +65,23 @@ fn email_consumer(config: &StackConfig) -> anyhow::Result<Launch> {
         .env("EMAIL_LINK_CODE_KEY", config.secrets.random("email-link-code-key")?))
 }
 
+const fn service(name: &'static str, launch: LaunchOf, admin: PortOf) -> Part {
+    Part { ready_within: Duration::from_secs(30), ..Part::new(name, launch, Probe::Http(admin, "/ready")) }
+}
+
 /// The program `name`, built beside this one, with the settings that all services share.
-fn service(config: &StackConfig, name: &str, database: &str, admin: u16) -> anyhow::Result<Launch> {
-    let password = config.secrets.random(database)?;
+fn program(config: &StackConfig, name: &str, admin: u16) -> anyhow::Result<Launch> {
+    let database = name.replace('-', "_");
+    let password = config.secrets.random(&database)?;
     let postgres = authority(config.ports.postgres());
-    let launch = Launch::sibling(name)?
+    // By default a service records every trace.
+    let sampling = ["OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"];
+    Ok(Launch::sibling(name)?
         .env("ENVIRONMENT", "local")
         .env("ADMIN_ADDR", authority(admin))
         .env("DATABASE_URL", format!("postgres://{database}:{password}@{postgres}/{database}"))
         .env("OTEL_SERVICE_NAME", name)
         .env("OTEL_TRACES_EXPORTER", "otlp")
-        .env("OTEL_EXPORTER_OTLP_ENDPOINT", url(config.ports.otlp()));
-    let sampling = SAMPLING.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
-    Ok(sampling.fold(launch, |launch, (name, value)| launch.env(name, value)))
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", url(config.ports.otlp()))
+        .envs(sampling.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))))
 }

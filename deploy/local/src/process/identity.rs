@@ -16,7 +16,6 @@ use super::stat::{RunState, stat};
 /// Limit for the time from SIGKILL to the end of the process.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Poll interval for the end of a process.
 const ENDED_POLL: Duration = Duration::from_millis(20);
 
 /// Identifies one process among all that ever have its pid: start time, in clock ticks since boot, and boot id.
@@ -66,15 +65,10 @@ impl Process {
 
     /// Waits for the end of the process, which need not be a child of this one.
     pub(crate) async fn ended(&self) -> io::Result<()> {
-        while !self.has_ended()? {
+        while poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], Some(&Timespec::default()))? == 0 {
             sleep(ENDED_POLL).await;
         }
         Ok(())
-    }
-
-    fn has_ended(&self) -> io::Result<bool> {
-        let mut watched = [PollFd::new(&self.fd, PollFlags::IN)];
-        Ok(poll(&mut watched, Some(&Timespec::default()))? > 0)
     }
 
     /// Sends the stop signal, and SIGKILL if the process does not end in time.

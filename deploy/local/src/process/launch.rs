@@ -5,7 +5,7 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Output, Stdio},
 };
 
 use anyhow::{Context, ensure};
@@ -16,7 +16,6 @@ use super::Identity;
 /// Variables that a part inherits from the environment of this program: search paths and log level. Others could change its behaviour.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "RUST_LOG", "RUST_BACKTRACE"];
 
-/// A command line with environment and user.
 #[derive(Debug)]
 pub(crate) struct Launch {
     program: PathBuf,
@@ -32,20 +31,14 @@ impl Launch {
 
     /// A program of this workspace, built beside this one.
     pub(crate) fn sibling(name: &str) -> anyhow::Result<Self> {
-        let program = env::current_exe().context("the path of this program cannot be read")?;
-        let sibling = program.with_file_name(name);
-        ensure!(
-            sibling.is_file(),
-            "{} is missing: build the workspace first (`cargo build`)",
-            sibling.display()
-        );
-        Ok(Self::new(sibling))
+        let path = this_program()?.with_file_name(name);
+        ensure!(path.is_file(), "{} is missing: build the workspace first (`cargo build`)", path.display());
+        Ok(Self::new(path))
     }
 
     /// This program with a command.
     pub(crate) fn this_program(command: &str) -> anyhow::Result<Self> {
-        let program = env::current_exe().context("the path of this program cannot be read")?;
-        Ok(Self::new(program).arg(command))
+        Ok(Self::new(this_program()?).arg(command))
     }
 
     /// Another program with the same arguments and environment.
@@ -67,6 +60,14 @@ impl Launch {
     /// Sets a variable; replaces an earlier value.
     pub(crate) fn env(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
         self.env.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn envs<V: Into<OsString>>(
+        mut self,
+        variables: impl IntoIterator<Item = (&'static str, V)>,
+    ) -> Self {
+        self.env.extend(variables.into_iter().map(|(name, value)| (name, value.into())));
         self
     }
 
@@ -95,25 +96,21 @@ impl Launch {
 
     /// Runs the command to its end. On failure, the error contains its output.
     pub(crate) async fn run(&self) -> anyhow::Result<()> {
-        let mut command = self.command(self.words());
-        let output = command
-            .kill_on_drop(true)
-            .output()
-            .await
-            .with_context(|| format!("{} cannot be started", self.program.display()))?;
-        ensure!(
-            output.status.success(),
-            "{} failed ({}):\n{}{}",
-            self.program.display(),
-            output.status,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-        );
+        let program = self.program.display();
+        let output = self.command(self.words()).kill_on_drop(true).output().await;
+        let Output { status, stdout, stderr } =
+            output.with_context(|| format!("{program} cannot be started"))?;
+        let text = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
+        ensure!(status.success(), "{program} failed ({status}):\n{text}");
         Ok(())
     }
 
     fn spawn(&self, mut command: Command, log: &Path) -> anyhow::Result<Child> {
-        keep_previous(log)?;
+        if log.exists() {
+            // The previous log may explain a restart.
+            fs::rename(log, log.with_extension("previous.log"))
+                .with_context(|| format!("{} cannot be renamed", log.display()))?;
+        }
         let output = File::create(log).with_context(|| format!("{}", log.display()))?;
         command
             .stdout(output.try_clone().context("the log cannot be shared")?)
@@ -141,13 +138,8 @@ impl Launch {
     }
 }
 
-/// Keeps the previous log, which may explain a restart.
-fn keep_previous(log: &Path) -> anyhow::Result<()> {
-    if log.exists() {
-        fs::rename(log, log.with_extension("previous.log"))
-            .with_context(|| format!("{} cannot be renamed", log.display()))?;
-    }
-    Ok(())
+fn this_program() -> anyhow::Result<PathBuf> {
+    env::current_exe().context("the path of this program cannot be read")
 }
 
 /// Returns a `java` command with a bounded heap.

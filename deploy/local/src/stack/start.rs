@@ -2,10 +2,11 @@
 //!
 //! Invariant: a ready part stays. A part that fails or hangs prevents only the start of the parts that need it.
 
-use std::{collections::HashSet, fs, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashSet, fmt::Display, fs, path::Path, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
-use tokio::{process::Child, task::JoinSet, time::Instant};
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use tokio::time::Instant;
 
 use super::{
     Stack,
@@ -19,7 +20,7 @@ use crate::{
     process::{Identity, RunState},
     readiness::until_ok,
     signals::Interrupts,
-    state::{PartRecord, State},
+    state::State,
 };
 
 /// Lines of the log in the error of a part that failed.
@@ -34,15 +35,8 @@ const STATE_POLL: Duration = Duration::from_secs(1);
 /// Consecutive readings of the state `T` after which the supervisor gives up. One reading may be a short stop by a debugger.
 const STOPPED_READINGS: u32 = 3;
 
-/// The starts in progress; each returns the name of the part and the outcome.
-type Starting = JoinSet<(&'static str, anyhow::Result<()>)>;
-
 /// Starts every part. If some fail, the ready parts keep running, and the error names each part that is not ready.
-pub(crate) async fn start(
-    stack: &Stack,
-    state: &Arc<State>,
-    interrupts: &mut Interrupts,
-) -> anyhow::Result<()> {
+pub(crate) async fn start(stack: &Stack, state: &State, interrupts: &mut Interrupts) -> anyhow::Result<()> {
     let record = state.record();
     let missing: Vec<Part> =
         stack.parts.iter().filter(|part| record.alive(part.name).is_none()).copied().collect();
@@ -53,14 +47,12 @@ pub(crate) async fn start(
         }
     }
     let begun = Instant::now();
-    let mut starting = Starting::new();
+    // An interrupt drops the starts in progress: none may continue while the rest stops.
     let outcome = tokio::select! {
-        outcome = start_in_order(stack, state, &mut starting) => outcome,
+        outcome = start_in_order(stack, state) => outcome,
         _ = interrupts.next() => Err(anyhow!("interrupted")),
     };
     if let Err(error) = outcome {
-        // No start may be in progress while the rest stops.
-        starting.shutdown().await;
         stop(&never_ready(&missing, state), state).await?;
         return Err(error);
     }
@@ -97,23 +89,21 @@ fn never_ready(missing: &[Part], state: &State) -> Vec<Part> {
 }
 
 /// Starts each part as soon as the parts that it needs are ready. Probes a running part at once, without waiting for others.
-async fn start_in_order(stack: &Stack, state: &Arc<State>, starting: &mut Starting) -> anyhow::Result<()> {
+async fn start_in_order(stack: &Stack, state: &State) -> anyhow::Result<()> {
     let record = state.record();
-    let mut waiting = stack.parts.clone();
+    let mut waiting: Vec<&Part> = stack.parts.iter().collect();
+    let mut starting = FuturesUnordered::new();
     let mut ready: HashSet<&str> = HashSet::new();
     let mut failures: Vec<String> = Vec::new();
     loop {
-        let (startable, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|part| {
+        let startable = waiting.extract_if(.., |part| {
             record.alive(part.name).is_some() || part.needs.iter().all(|need| ready.contains(need))
         });
-        waiting = rest;
-        for part in startable {
-            starting.spawn(bring_up(part, Arc::clone(&stack.config), Arc::clone(state)));
-        }
-        let Some(outcome) = starting.join_next().await else { break };
-        match outcome.context("a start panicked")? {
-            (name, Ok(())) => drop(ready.insert(name)),
-            (name, Err(error)) => failures.push(format!("{name}: {error:#}")),
+        starting.extend(startable.map(|part| bring_up(part, &stack.config, state)));
+        match starting.next().await {
+            Some((name, Ok(()))) => drop(ready.insert(name)),
+            Some((name, Err(error))) => failures.push(format!("{name}: {error:#}")),
+            None => break,
         }
     }
     failures.extend(waiting.iter().map(|part| {
@@ -126,15 +116,11 @@ async fn start_in_order(stack: &Stack, state: &Arc<State>, starting: &mut Starti
     bail!("not ready:\n  {}\nEvery other part is ready and keeps running.", failures.join("\n  "))
 }
 
-/// Starts one part, or adopts its running process; returns when it is ready.
-async fn bring_up(
-    part: Part,
-    config: Arc<StackConfig>,
-    state: Arc<State>,
-) -> (&'static str, anyhow::Result<()>) {
+/// Starts one part, or adopts its running process; returns its name when it is ready or has failed.
+async fn bring_up(part: &Part, config: &StackConfig, state: &State) -> (&'static str, anyhow::Result<()>) {
     let outcome = match state.record().alive(part.name) {
-        Some(identity) => adopt(&part, &config, identity, &state).await,
-        None => launch(&part, &config, &state).await.context("it did not start"),
+        Some(identity) => adopt(part, config, identity, state).await,
+        None => launch(part, config, state).await.context("it did not start"),
     };
     (part.name, outcome)
 }
@@ -149,14 +135,9 @@ async fn adopt(part: &Part, config: &StackConfig, identity: &Identity, state: &S
     (part.provision)(config).await?;
     let was_ready = state.record().parts.get(part.name).and_then(|record| record.ready_after);
     if was_ready.is_none() {
-        record_start(part, identity.clone(), Some(begun.elapsed()), state)?;
+        state.record_part(part.name, identity.clone(), Some(begun.elapsed()))?;
     }
-    print(format_args!(
-        "{:<15} {}  already running (pid {})",
-        part.name,
-        (part.address)(config.ports),
-        identity.pid
-    ));
+    print_ready(part, config, "already running", identity.pid);
     Ok(())
 }
 
@@ -171,57 +152,35 @@ async fn stopped_by_a_signal(pid: u32) {
 
 /// The error for a process that runs and is not ready.
 fn hung(part: &Part, pid: u32, error: &anyhow::Error) -> anyhow::Error {
-    match RunState::of(pid) {
-        Some(state) => {
-            anyhow!(
-                "pid {pid} runs and is not ready ({state}); {error:#}\n    {}",
-                state.remedy(part.name, pid)
-            )
-        }
-        None => anyhow!("pid {pid} ended meanwhile: `muster up` starts it again"),
-    }
+    let Some(state) = RunState::of(pid) else {
+        return anyhow!("pid {pid} ended meanwhile: `muster up` starts it again");
+    };
+    let remedy = state.remedy(part.name, pid);
+    anyhow!("pid {pid} runs and is not ready ({state}); {error:#}\n    {remedy}")
 }
 
 async fn launch(part: &Part, config: &StackConfig, state: &State) -> anyhow::Result<()> {
     let begun = Instant::now();
     (part.prepare)(config).await?;
     let (mut child, identity) = (part.launch)(config)?.start(&config.log(part.name))?;
-    record_start(part, identity.clone(), None, state)?;
+    state.record_part(part.name, identity.clone(), None)?;
     let ready = tokio::select! {
         ready = until_ok(part.ready_within, || part.probe(config)) => ready,
-        error = unexpected_end(&mut child) => Err(error),
+        end = child.wait() => {
+            Err(anyhow!("it ended ({}) before it was ready", end.context("it cannot be watched")?))
+        }
     };
     ready.map_err(|error| anyhow!("{error:#}{}", log_tail(&config.log(part.name))))?;
     (part.provision)(config).await?;
     let ready_after = begun.elapsed();
-    print(format_args!(
-        "{:<15} {}  ready after {} (pid {})",
-        part.name,
-        (part.address)(config.ports),
-        seconds(ready_after),
-        identity.pid
-    ));
-    record_start(part, identity, Some(ready_after), state)
+    print_ready(part, config, format_args!("ready after {}", seconds(ready_after)), identity.pid);
+    state.record_part(part.name, identity, Some(ready_after))
 }
 
-async fn unexpected_end(child: &mut Child) -> anyhow::Error {
-    match child.wait().await {
-        Ok(status) => anyhow!("it ended ({status}) before it was ready"),
-        Err(error) => anyhow!(error).context("it cannot be watched"),
-    }
+fn print_ready(part: &Part, config: &StackConfig, how: impl Display, pid: u32) {
+    print(format_args!("{:<15} {}  {how} (pid {pid})", part.name, (part.address)(config.ports)));
 }
 
-fn record_start(
-    part: &Part,
-    identity: Identity,
-    ready_after: Option<Duration>,
-    state: &State,
-) -> anyhow::Result<()> {
-    let record = PartRecord { identity, ready_after };
-    state.update(|all| drop(all.parts.insert(part.name.to_owned(), record)))
-}
-
-/// The end of a log, for an error message.
 fn log_tail(log: &Path) -> String {
     let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();

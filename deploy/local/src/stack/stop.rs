@@ -4,16 +4,10 @@ use anyhow::{Context, bail};
 use futures::future::join_all;
 use rustix::process::Signal;
 
-use super::Stack;
 use crate::{console::print, parts::Part, process::Identity, state::State};
 
-/// Stops every running part of the stack.
-pub(crate) async fn stop_all(stack: &Stack, state: &State) -> anyhow::Result<()> {
-    stop(&stack.parts, state).await
-}
-
 /// Stops the running parts among `parts`: each as soon as no part that needs it runs.
-pub(super) async fn stop(parts: &[Part], state: &State) -> anyhow::Result<()> {
+pub(crate) async fn stop(parts: &[Part], state: &State) -> anyhow::Result<()> {
     let record = state.record();
     let mut left: Vec<&Part> = parts.iter().filter(|part| record.alive(part.name).is_some()).collect();
     while !left.is_empty() {

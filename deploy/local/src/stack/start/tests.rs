@@ -22,7 +22,7 @@ const fn server<const OFFSET: u16>(name: &'static str, needs: &'static [&'static
                 let port = port::<OFFSET>(config.ports).to_string();
                 Ok(Launch::new("python3").args(["-m", "http.server", "--bind", "127.0.0.1", &port]))
             },
-            Probe::Http(|ports| url(port::<OFFSET>(ports))),
+            Probe::Http(port::<OFFSET>, "/"),
         )
     }
 }
@@ -33,7 +33,7 @@ fn port<const OFFSET: u16>(ports: Ports) -> u16 {
 
 struct TestStack {
     stack: Stack,
-    state: Arc<State>,
+    state: State,
     interrupts: Interrupts,
     _slot: ReservedPorts,
 }
@@ -43,8 +43,8 @@ impl TestStack {
         let slot = ReservedPorts::take().unwrap();
         let home = std::env::temp_dir().join(format!("muster-start-{name}-{}", std::process::id()));
         let config = StackConfig::prepare(Checkout::find().unwrap(), home.clone(), slot.ports).unwrap();
-        let stack = Stack { config: Arc::new(config), parts: parts.to_vec() };
-        let state = Arc::new(State::open(&home).unwrap());
+        let stack = Stack { config, parts: parts.to_vec() };
+        let state = State::open(&home).unwrap();
         Self { stack, state, interrupts: Interrupts::listen().unwrap(), _slot: slot }
     }
 
@@ -57,7 +57,7 @@ impl TestStack {
     }
 
     async fn down(self) {
-        super::super::stop_all(&self.stack, &self.state).await.unwrap();
+        stop(&self.stack.parts, &self.state).await.unwrap();
         fs::remove_dir_all(&self.stack.config.state_dir).unwrap();
     }
 }

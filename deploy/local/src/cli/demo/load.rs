@@ -35,28 +35,20 @@ const LIMITS: Limits = Limits {
 /// Retries of one order: some two minutes, in which a person can restart a killed service.
 const RETRIES: u32 = 100;
 
-/// Visits of the link, per second.
-const VISITS: f64 = 20.0;
+const VISITS_PER_S: f64 = 20.0;
 
 /// An order or a mail is missing after this time without progress.
 const SETTLING: Duration = Duration::from_mins(1);
 
-/// Maximum duration of the whole load.
 const MAX_DURATION: Duration = Duration::from_hours(1);
 
-/// The load of `muster demo --orders`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Load {
-    pub(crate) n_orders: u32,
-    /// Orders per second; as fast as [`CLIENTS`] allow if `None`.
-    pub(crate) rate: Option<f64>,
-    /// Whether a failed request is a failure, even if a retry succeeds.
-    pub(crate) uninterrupted: bool,
-}
-
 /// Places orders and reconciles; fails when a fault is found or an order is refused.
-pub(crate) async fn load(product: &Product, load: Load) -> anyhow::Result<()> {
-    let Load { n_orders, rate, uninterrupted } = load;
+pub(super) async fn load(
+    product: &Product,
+    n_orders: u32,
+    rate: Option<f64>,
+    uninterrupted: bool,
+) -> anyhow::Result<()> {
     let target = &product.target;
     let token = target.token(MAX_DURATION).context("the token of the demonstration")?;
     let customer = new_address("load");
@@ -89,7 +81,7 @@ pub(crate) async fn load(product: &Product, load: Load) -> anyhow::Result<()> {
         is_over.store(true, Ordering::Relaxed);
         placed
     };
-    let schedule = constant(VISITS, MAX_DURATION).take_while(|_| !is_over.load(Ordering::Relaxed));
+    let schedule = constant(VISITS_PER_S, MAX_DURATION).take_while(|_| !is_over.load(Ordering::Relaxed));
     let visit = run(schedule, link_servers, visitors, 1, |_| {});
     let (placed, visited) = tokio::join!(place, visit);
     let ((placed, orders), (visited, visitors)) = (placed?, visited?);
@@ -102,7 +94,7 @@ pub(crate) async fn load(product: &Product, load: Load) -> anyhow::Result<()> {
     print(&report);
     print(format_args!("visits of a link      {}", visited.total().latency.len()));
     let n_failures =
-        show_failures(&[("POST of an order", placed.total()), ("GET of a link", visited.total())]);
+        show_failures([("POST of an order", placed.total()), ("GET of a link", visited.total())]);
     match (report.faults.len(), report.n_refused, n_failures) {
         (0, 0, failures) if uninterrupted && failures > 0 => bail!("{failures} requests failed"),
         (0, 0, _) => Ok(()),
@@ -117,15 +109,12 @@ fn constant(rate: f64, duration: Duration) -> Schedule {
 }
 
 /// Shows the failed requests by reason, and returns their number.
-fn show_failures(operations: &[(&str, Figures)]) -> u64 {
+fn show_failures(operations: [(&str, Figures); 2]) -> u64 {
     let mut reasons = BTreeMap::new();
     for (name, figures) in operations {
-        let errors = figures.errors.iter().map(|(reason, count)| (reason.as_str(), *count));
-        for (reason, count) in
-            errors.chain([("no free connection", figures.n_dropped)]).filter(|(_, count)| *count > 0)
-        {
-            reasons.insert(format!("{name}: {reason}"), count);
-        }
+        let dropped = ("no free connection".to_owned(), figures.n_dropped);
+        let counts = figures.errors.into_iter().chain([dropped]).filter(|(_, count)| *count > 0);
+        reasons.extend(counts.map(|(reason, count)| (format!("{name}: {reason}"), count)));
     }
     let n_failures = reasons.values().sum();
     print(format_args!("requests failed       {n_failures}"));

@@ -11,7 +11,7 @@ use crate::{config::StackConfig, ports::url, target::target};
 /// The addresses of a running product. A TOML file describes one that is not the local stack.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Product {
+pub(super) struct Product {
     /// The prefix of the links to tracking pages, as customers receive them.
     pub(super) orders_public_url: String,
     /// The prefix of the short links, as customers receive them.
@@ -24,7 +24,7 @@ pub(crate) struct Product {
 }
 
 impl Product {
-    pub(crate) fn local(config: &StackConfig) -> anyhow::Result<Self> {
+    pub(super) fn local(config: &StackConfig) -> anyhow::Result<Self> {
         let target = target(config)?;
         Ok(Self {
             orders_public_url: target.orders_url.clone(),
@@ -36,7 +36,7 @@ impl Product {
         })
     }
 
-    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
         let product: Self = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
         ensure!(product.target.skus.len() >= 2, "{}: skus must name at least two products", path.display());
@@ -49,10 +49,9 @@ impl Product {
             (&self.orders_public_url, &self.target.orders_url),
             (&self.links_public_url, &self.target.links_url),
         ];
-        let service_url = prefixes.into_iter().find_map(|(public_url, url)| {
-            link.strip_prefix(public_url.as_str()).map(|rest| format!("{url}{rest}"))
-        });
-        service_url.unwrap_or_else(|| link.to_owned())
+        let translate =
+            |(public, url): (&String, &String)| Some(format!("{url}{}", link.strip_prefix(public)?));
+        prefixes.into_iter().find_map(translate).unwrap_or_else(|| link.to_owned())
     }
 }
 
