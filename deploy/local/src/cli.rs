@@ -155,7 +155,6 @@ enum OrdersCommand {
 /// Limit for the time to a broker that creates the topics. The job in the cluster runs again after it.
 const TOPICS_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// The error of a command that needs a stack, in a checkout without one.
 const NO_STACK: &str = "this checkout has no stack: `make up` first";
 
 impl Cli {
@@ -236,7 +235,6 @@ fn open_local() -> anyhow::Result<Option<(Stack, State)>> {
     Ok(Some((stack, state)))
 }
 
-/// The configuration of the stack of `muster up`.
 fn local_config() -> anyhow::Result<StackConfig> {
     Ok(read_local()?.context(NO_STACK)?.0.config)
 }

@@ -16,7 +16,6 @@ pub(crate) struct StackConfig {
     pub(crate) state_dir: PathBuf,
     pub(crate) ports: Ports,
     pub(crate) secrets: Secrets,
-    /// The profile of the rules that Prometheus evaluates.
     pub(crate) profile: Profile,
 }
 
@@ -42,7 +41,6 @@ impl StackConfig {
     }
 }
 
-/// The log of a part of the stack in `state_dir`.
 pub(crate) fn log_file(state_dir: &std::path::Path, part: &str) -> PathBuf {
     state_dir.join("logs").join(format!("{part}.log"))
 }

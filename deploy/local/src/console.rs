@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-/// Writes one line to standard output.
 pub(crate) fn print(line: impl Display) {
     // A closed pipe, such as that of `head`, is no reason to stop half-way.
     writeln!(io::stdout().lock(), "{line}").unwrap_or_default();
@@ -19,7 +18,6 @@ pub(crate) fn print_indented(lines: impl IntoIterator<Item = impl Display>) {
     }
 }
 
-/// Writes one line to standard error.
 pub(crate) fn print_error(line: impl Display) {
     writeln!(io::stderr().lock(), "muster: {line}").unwrap_or_default();
 }

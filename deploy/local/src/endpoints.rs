@@ -6,11 +6,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Config;
 
-use crate::{
-    config::StackConfig,
-    parts::kafka::jars,
-    ports::{authority, url},
-};
+use crate::config::StackConfig;
 
 /// The role that owns the cluster.
 pub(crate) const SUPERUSER: &str = "postgres";
@@ -57,31 +53,14 @@ pub struct PostgresEndpoint {
 }
 
 impl Endpoints {
-    pub(crate) fn of(config: &StackConfig) -> anyhow::Result<Self> {
-        let ports = config.ports;
-        Ok(Self {
-            postgres: PostgresEndpoint::of(config)?,
-            kafka_bootstrap_servers: authority(ports.kafka()),
-            kafka_jars: jars(&config.checkout.parts_dir()),
-            schema_registry_url: ports.registry_url(),
-            smtp_host: "127.0.0.1".to_owned(),
-            smtp_port: ports.smtp(),
-            mailbox_url: url(ports.mailbox_api()),
-            imap: authority(ports.imap()),
-            zipkin_url: url(ports.zipkin()),
-            otlp_url: url(ports.otlp()),
-        })
-    }
-
     /// Reads the file that `muster run` wrote for its command.
     pub fn from_env() -> anyhow::Result<Self> {
         let path = std::env::var_os(VARIABLE).with_context(|| {
             format!("{VARIABLE} is not set: run the tests through `muster run -- cargo test`")
         })?;
-        let path = PathBuf::from(path);
-        let text = std::fs::read(&path).with_context(|| format!("{}", path.display()))?;
-        serde_json::from_slice(&text)
-            .with_context(|| format!("{} was written by another version", path.display()))
+        let name = path.display();
+        let text = std::fs::read(&path).with_context(|| format!("{name}"))?;
+        serde_json::from_slice(&text).with_context(|| format!("{name} was written by another version"))
     }
 }
 

@@ -4,10 +4,7 @@
 
 mod node;
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use anyhow::Context;
 pub(crate) use node::{Node, TlsListeners, answers};
@@ -26,14 +23,12 @@ const DEADLINE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct PrivateBroker {
     node: Node,
-    log: PathBuf,
     child: Option<Child>,
 }
 
 /// Starts a broker that keeps its data in `dir` and listens on a free port of the loopback interface.
 ///
-/// `jars` is the directory with Kafka's jars, [`crate::Endpoints::kafka_jars`]. Returns when the
-/// broker answers. Needs a tokio runtime.
+/// `jars` is the directory with Kafka's jars, [`crate::Endpoints::kafka_jars`]. Returns when the broker answers. Needs a tokio runtime.
 pub async fn start_private(dir: &Path, jars: &Path) -> anyhow::Result<PrivateBroker> {
     start(node(dir, jars)?).await
 }
@@ -60,7 +55,7 @@ fn node(dir: &Path, jars: &Path) -> anyhow::Result<Node> {
 
 async fn start(node: Node) -> anyhow::Result<PrivateBroker> {
     node.prepare().await?;
-    let mut broker = PrivateBroker { log: node.dir.join("kafka.log"), node, child: None };
+    let mut broker = PrivateBroker { node, child: None };
     broker.start().await?;
     Ok(broker)
 }
@@ -97,7 +92,7 @@ impl PrivateBroker {
     /// Starts a stopped broker on the same data and the same port. Returns when it answers.
     pub async fn start(&mut self) -> anyhow::Result<()> {
         if self.child.is_none() {
-            self.child = Some(self.node.launch().start_child(&self.log)?);
+            self.child = Some(self.node.launch().start_child(&self.node.dir.join("kafka.log"))?);
         }
         until_ok(DEADLINE, || answers(self.node.port)).await
     }

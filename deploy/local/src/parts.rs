@@ -76,7 +76,6 @@ pub(crate) struct Part {
     pub(crate) stop_signal: Signal,
     /// Limit for the time from the stop signal to the end; then follows SIGKILL.
     pub(crate) stop_within: Duration,
-    /// Reads the memory of the process, in MiB.
     pub(crate) memory_mib: fn(u32) -> Option<u64>,
 }
 

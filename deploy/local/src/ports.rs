@@ -4,11 +4,10 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use procfs::{net::TcpState, process::FDTarget};
 use rand::RngExt as _;
 
-/// The base used when none was chosen.
 pub(crate) const DEFAULT_BASE: u16 = 7400;
 
 /// The number of ports of one stack, from the base on.
@@ -21,7 +20,6 @@ const SLOTS: std::ops::Range<u16> = 625..1000;
 /// connect to itself, and keep the port.
 const SINGLE_PORTS: std::ops::Range<u16> = 12_000..19_000;
 
-/// The ports of one stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ports {
     base: u16,
@@ -30,9 +28,11 @@ pub(crate) struct Ports {
 impl Ports {
     /// Returns the ports from `base` on, unless they would not fit below 65536.
     pub(crate) fn from_base(base: u16) -> anyhow::Result<Self> {
-        if !(1024..=u16::MAX - SPAN).contains(&base) {
-            bail!("port base {base} is out of range: choose one from 1024 to {}", u16::MAX - SPAN);
-        }
+        let last = u16::MAX - SPAN;
+        ensure!(
+            (1024..=last).contains(&base),
+            "port base {base} is out of range: choose one from 1024 to {last}"
+        );
         Ok(Self { base })
     }
 
@@ -65,7 +65,6 @@ pub(crate) fn authority(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 
-/// The address of a local port as a URL.
 pub(crate) fn url(port: u16) -> String {
     format!("http://{}", authority(port))
 }
@@ -78,7 +77,6 @@ pub(crate) struct ReservedPorts {
 }
 
 impl ReservedPorts {
-    /// Reserves a range whose ports are all free.
     pub(crate) fn take() -> anyhow::Result<Self> {
         for _ in 0..100 {
             let base = rand::rng().random_range(SLOTS) * SPAN;

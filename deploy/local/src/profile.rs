@@ -51,10 +51,7 @@ impl Profile {
 
 impl fmt::Display for Profile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Production => "production",
-            Self::Drill => "drill",
-        })
+        formatter.write_str(self.to_possible_value().expect("every profile is an option").get_name())
     }
 }
 

@@ -2,20 +2,11 @@
 
 use std::{future::Future, sync::OnceLock, time::Duration};
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail};
 use tls::Trust;
-use tokio::{
-    io::AsyncReadExt as _,
-    net::TcpStream,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::ports::authority;
-
-/// Timeout of one attempt.
-const ATTEMPT: Duration = Duration::from_secs(3);
-
-/// The pause between two attempts.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Repeats `attempt` until it succeeds; after `deadline`, returns the last error.
@@ -25,10 +16,8 @@ where
 {
     let end = Instant::now() + deadline;
     loop {
-        let outcome = timeout(ATTEMPT, attempt())
-            .await
-            .unwrap_or_else(|_| Err(anyhow!("no answer within {} s", ATTEMPT.as_secs())));
-        match outcome {
+        let late = |_| Err(anyhow!("no answer within {} s", ATTEMPT_TIMEOUT.as_secs()));
+        match timeout(ATTEMPT_TIMEOUT, attempt()).await.unwrap_or_else(late) {
             Ok(value) => return Ok(value),
             Err(error) if Instant::now() >= end => {
                 return Err(error.context(format!("not ready after {} s", deadline.as_secs())));
@@ -44,23 +33,9 @@ pub(crate) async fn http_ok(url: &str) -> anyhow::Result<()> {
     let status = response.status();
     if !status.is_success() {
         let body = response.text().await.unwrap_or_default();
-        return Err(anyhow!("GET {url} answers {status}: {}", body.trim()));
+        bail!("GET {url} answers {status}: {}", body.trim());
     }
     Ok(())
-}
-
-/// Succeeds if an SMTP server sends its greeting.
-pub(crate) async fn smtp_greets(port: u16) -> anyhow::Result<()> {
-    let mut stream = connect(&authority(port)).await?;
-    let mut greeting = [0; 3];
-    stream.read_exact(&mut greeting).await.context("no SMTP greeting")?;
-    ensure!(&greeting == b"220", "the SMTP greeting is not 220");
-    Ok(())
-}
-
-/// Opens a TCP connection to `host:port`.
-pub(crate) async fn connect(address: &str) -> anyhow::Result<TcpStream> {
-    TcpStream::connect(address).await.context("no TCP connection")
 }
 
 /// Idle timeout of pooled connections: shorter than the shutdown delay of a service (`SHUTDOWN_DELAY_MS` in a cluster), so that a service

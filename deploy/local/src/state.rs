@@ -27,7 +27,6 @@ pub(crate) struct Record {
     pub(crate) parts: BTreeMap<String, PartRecord>,
 }
 
-/// One started part.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PartRecord {
     pub(crate) identity: Identity,
@@ -47,9 +46,13 @@ impl Record {
         }
     }
 
-    /// The identity of a running part.
     pub(crate) fn alive(&self, part: &str) -> Option<&Identity> {
         self.parts.get(part).map(|record| &record.identity).filter(|identity| identity.is_alive())
+    }
+
+    /// Whether a part became ready after its last start.
+    pub(crate) fn is_ready(&self, part: &str) -> bool {
+        self.parts.get(part).is_some_and(|part| part.ready_after.is_some())
     }
 
     pub(crate) fn any_alive(&self) -> bool {
@@ -57,7 +60,6 @@ impl Record {
     }
 }
 
-/// The record and its file.
 #[derive(Debug)]
 pub(crate) struct State {
     path: PathBuf,
@@ -74,7 +76,6 @@ impl State {
         Ok(Self { path: dir.join("stack.json"), record: Record::read(dir)?.into(), _lock: lock })
     }
 
-    /// A copy of the record.
     pub(crate) fn record(&self) -> Record {
         self.record.borrow().clone()
     }
@@ -87,14 +88,7 @@ impl State {
         write_private(&self.path, &text)
     }
 
-    /// Records the process of a started part.
-    pub(crate) fn record_part(
-        &self,
-        name: &str,
-        identity: Identity,
-        ready_after: Option<Duration>,
-    ) -> anyhow::Result<()> {
-        let part = PartRecord { identity, ready_after };
+    pub(crate) fn record_part(&self, name: &str, part: PartRecord) -> anyhow::Result<()> {
         self.update(|record| drop(record.parts.insert(name.to_owned(), part)))
     }
 }
@@ -153,7 +147,7 @@ mod tests {
             state.update(|record| record.port_base = Some(base)).unwrap();
         }
         let state = State::open(&left).unwrap();
-        state.record_part("kafka", us, None).unwrap();
+        state.record_part("kafka", PartRecord { identity: us, ready_after: None }).unwrap();
 
         assert_eq!(Record::read(&left).unwrap().port_base, Some(7400));
         assert!(Record::read(&left).unwrap().any_alive());

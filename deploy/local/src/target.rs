@@ -17,7 +17,6 @@ pub(crate) const TENANT: &str = "acme";
 
 /// The services of a stack, a signing key, and the systems that show the effects of requests.
 pub(crate) fn target(config: &StackConfig) -> anyhow::Result<Target> {
-    let topic = kafka::TOPICS.first().context("the stack has no topic")?;
     Ok(Target {
         orders_url: url(config.ports.orders()),
         links_url: url(config.ports.url_shortener()),
@@ -31,7 +30,7 @@ pub(crate) fn target(config: &StackConfig) -> anyhow::Result<Target> {
         }),
         events: Some(Events {
             bootstrap_servers: authority(config.ports.kafka()),
-            topic: topic.name.to_owned(),
+            topic: kafka::TOPICS[0].name.to_owned(),
             registry_url: config.ports.registry_url(),
         }),
     })

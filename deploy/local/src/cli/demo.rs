@@ -7,7 +7,7 @@ mod walkthrough;
 
 use std::{num::NonZeroU32, path::PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use product::Product;
 
 use super::read_local;
@@ -57,9 +57,7 @@ fn local_product() -> anyhow::Result<Product> {
 
 fn parse_rate(text: &str) -> anyhow::Result<f64> {
     let rate: f64 = text.parse().context("expected a number")?;
-    if !(0.1..=10_000.0).contains(&rate) {
-        bail!("expected a rate from 0.1 to 10000");
-    }
+    ensure!((0.1..=10_000.0).contains(&rate), "expected a rate from 0.1 to 10000");
     Ok(rate)
 }
 

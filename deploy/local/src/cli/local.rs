@@ -34,19 +34,15 @@ pub(super) async fn up(port_base: Option<u16>, profile: Option<Profile>) -> anyh
     let base = choose("port base", port_base, record.port_base.unwrap_or(DEFAULT_BASE), &record)?;
     let profile = choose("profile", profile, record.profile.unwrap_or_default(), &record)?;
     let ports = Ports::from_base(base)?;
-    state.update(|record| {
-        record.port_base = Some(base);
-        record.profile = Some(profile);
-    })?;
+    state.update(|record| (record.port_base, record.profile) = (Some(base), Some(profile)))?;
     let stack = Stack::local(StackConfig::prepare(checkout, state_dir, ports)?, profile);
     let was_running = stack.parts.iter().all(|part| record.alive(part.name).is_some());
 
     stack::start(&stack, &state, &mut interrupts).await.context("the stack is not up")?;
-    if was_running {
-        print("The stack was already running; `muster down` stops it.");
-    } else {
-        print(format_args!("The stack is ready after {}; `muster down` stops it.", seconds(begun.elapsed())));
-    }
+    let ready_after = seconds(begun.elapsed());
+    let how =
+        if was_running { "was already running".to_owned() } else { format!("is ready after {ready_after}") };
+    print(format_args!("The stack {how}; `muster down` stops it."));
     Ok(())
 }
 

@@ -18,16 +18,17 @@ use tokio::{process::Command, time::timeout};
 use crate::{
     checkout::Checkout,
     config::StackConfig,
-    endpoints::{self, Endpoints},
-    ports::{Ports, ReservedPorts},
+    endpoints::{Endpoints, PostgresEndpoint, VARIABLE},
+    parts::kafka,
+    ports::{Ports, ReservedPorts, authority, url},
     process::Identity,
     secrets::write_private,
     signals::Interrupts,
     stack::{Stack, start, stop},
-    state::{Record, State},
+    state::{PartRecord, Record, State},
 };
 
-/// Limit for the time from the signal to the end of the command.
+/// From the signal to the end of the command.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The name of the command in `stack.json`.
@@ -36,13 +37,29 @@ const NAME: &str = "command";
 pub(super) async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::listen()?;
     let temporary = TemporaryStack::start("test", Stack::for_tests, &mut interrupts).await?;
-    let endpoints_file = temporary.stack.config.state_dir.join("endpoints.json");
-    let endpoints =
-        serde_json::to_string_pretty(&Endpoints::of(&temporary.stack.config)?).context("the endpoints")?;
+    let config = &temporary.stack.config;
+    let endpoints_file = config.state_dir.join("endpoints.json");
+    let endpoints = serde_json::to_string_pretty(&endpoints(config)?).context("the endpoints")?;
     write_private(&endpoints_file, &endpoints)?;
     let outcome = run_command(command, &endpoints_file, &temporary.state, &mut interrupts).await;
     temporary.stop().await?;
     outcome.map(exit_code)
+}
+
+fn endpoints(config: &StackConfig) -> anyhow::Result<Endpoints> {
+    let ports = config.ports;
+    Ok(Endpoints {
+        postgres: PostgresEndpoint::of(config)?,
+        kafka_bootstrap_servers: authority(ports.kafka()),
+        kafka_jars: kafka::jars(&config.checkout.parts_dir()),
+        schema_registry_url: ports.registry_url(),
+        smtp_host: "127.0.0.1".to_owned(),
+        smtp_port: ports.smtp(),
+        mailbox_url: url(ports.mailbox_api()),
+        imap: authority(ports.imap()),
+        zipkin_url: url(ports.zipkin()),
+        otlp_url: url(ports.otlp()),
+    })
 }
 
 /// A stack on reserved ports that lives as long as a command.
@@ -122,7 +139,7 @@ async fn run_command(
     let (program, args) = command.split_first().context("a command is needed")?;
     let mut child = Command::new(program)
         .args(args)
-        .env(endpoints::VARIABLE, endpoints_file)
+        .env(VARIABLE, endpoints_file)
         // The terminal belongs to another process group, so a read from it would block.
         .stdin(Stdio::null())
         .process_group(0)
@@ -130,7 +147,7 @@ async fn run_command(
         .with_context(|| format!("{program} cannot be started"))?;
     let id = child.id().context("the command ended at once")?;
     let identity = Identity::of(id).context("the command's identity cannot be read")?;
-    state.record_part(NAME, identity, None)?;
+    state.record_part(NAME, PartRecord { identity, ready_after: None })?;
 
     let status = tokio::select! {
         status = child.wait() => status,

@@ -14,26 +14,18 @@ use crate::{
     state::Record,
 };
 
-/// Limit for one probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// One line of the table.
+const READY: &str = "ready";
+const NOT_READY: &str = "not ready";
+
 struct Row {
     name: &'static str,
-    state: State,
+    state: &'static str,
     pid: Option<u32>,
     address: String,
     ready_after: Option<Duration>,
     memory_mib: Option<u64>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    Ready,
-    NotReady,
-    Stopped,
-    /// It ended without a stop by `muster`.
-    Ended,
 }
 
 /// Succeeds when every part is ready.
@@ -48,16 +40,13 @@ pub(super) async fn run() -> anyhow::Result<ExitCode> {
         print(row.line());
     }
     print(totals(&rows, &record));
-    for row in rows.iter().filter(|row| row.state == State::NotReady) {
+    for row in rows.iter().filter(|row| row.state == NOT_READY) {
         if let Some((pid, state)) = row.pid.and_then(|pid| Some((pid, RunState::of(pid)?))) {
-            print(format_args!(
-                "{} (pid {pid}) does not answer, {state}. {}",
-                row.name,
-                state.remedy(row.name, pid)
-            ));
+            let (name, remedy) = (row.name, state.remedy(row.name, pid));
+            print(format_args!("{name} (pid {pid}) does not answer, {state}. {remedy}"));
         }
     }
-    let all_ready = rows.iter().all(|row| row.state == State::Ready);
+    let all_ready = rows.iter().all(|row| row.state == READY);
     Ok(if all_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -68,10 +57,11 @@ async fn inspect(part: &Part, config: &StackConfig, record: &Record) -> Row {
     Row {
         name: part.name,
         state: match (known, pid) {
-            (None, _) => State::Stopped,
-            (Some(_), None) => State::Ended,
-            (Some(_), Some(_)) if answers => State::Ready,
-            (Some(_), Some(_)) => State::NotReady,
+            (None, _) => "stopped",
+            // Without a stop by `muster`.
+            (Some(_), None) => "ended",
+            (Some(_), Some(_)) if answers => READY,
+            (Some(_), Some(_)) => NOT_READY,
         },
         pid,
         address: (part.address)(config.ports),
@@ -82,22 +72,16 @@ async fn inspect(part: &Part, config: &StackConfig, record: &Record) -> Row {
 
 impl Row {
     fn line(&self) -> String {
-        let state = match self.state {
-            State::Ready => "ready",
-            State::NotReady => "not ready",
-            State::Stopped => "stopped",
-            State::Ended => "ended",
-        };
         let pid = or_dash(self.pid, |pid| pid.to_string());
         let ready_after = or_dash(self.ready_after, seconds);
         let memory = or_dash(self.memory_mib, |mib| format!("{mib} MiB"));
-        let Self { name, address, .. } = self;
+        let Self { name, state, address, .. } = self;
         format!("{name:<15}  {state:<9}  {pid:<7}  {ready_after:<8}  {memory:<9}  {address}")
     }
 }
 
 fn totals(rows: &[Row], record: &Record) -> String {
-    let ready = rows.iter().filter(|row| row.state == State::Ready).count();
+    let ready = rows.iter().filter(|row| row.state == READY).count();
     let memory: u64 = rows.iter().filter_map(|row| row.memory_mib).sum();
     let whole = or_dash(record.ready_after, seconds);
     format!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use auth::{Tenant, TokenRequest};
 
 use crate::{checkout::Checkout, console::print, secrets::Secrets};
@@ -26,28 +26,18 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let secrets = Secrets::ensure(&Checkout::find()?.state_dir().join("secrets"))?;
-    let token = secrets
-        .development_key()?
-        .sign(&TokenRequest {
-            subject: args.subject,
-            tenant: args.tenant,
-            scopes: args.scopes,
-            ttl: args.ttl,
-        })
-        .context("the token cannot be signed")?;
-    print(token);
+    let Args { tenant, scopes, subject, ttl } = args;
+    let request = TokenRequest { subject, tenant, scopes, ttl };
+    print(secrets.development_key()?.sign(&request).context("the token cannot be signed")?);
     Ok(())
 }
 
 fn parse_duration(text: &str) -> anyhow::Result<Duration> {
     let units = [('s', 1), ('m', 60), ('h', 3600)];
-    for (unit, seconds) in units {
-        if let Some(number) = text.strip_suffix(unit) {
-            let number: u64 = number.parse().context("expected a number before the unit")?;
-            return Ok(Duration::from_secs(number.saturating_mul(seconds)));
-        }
-    }
-    bail!("expected a number followed by s, m or h, such as 90s or 1h")
+    let parts = units.into_iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
+    let (number, seconds) = parts.context("expected a number followed by s, m or h, such as 90s or 1h")?;
+    let number: u64 = number.parse().context("expected a number before the unit")?;
+    Ok(Duration::from_secs(number.saturating_mul(seconds)))
 }
 
 #[cfg(test)]

@@ -1,22 +1,19 @@
 //! The files and the command line of a Kafka node.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, ensure};
 use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer as _},
 };
+use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use crate::{
     ports::authority,
     process::{Launch, java},
-    readiness::connect,
+    secrets::write_private,
 };
 
 /// Further listeners of a node: one with TLS, one with TLS and SASL.
@@ -60,7 +57,6 @@ pub(crate) struct Cluster {
     controller_port: u16,
 }
 
-/// Configuration of one node.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) jars: PathBuf,
@@ -77,7 +73,6 @@ impl Node {
         Self { jars, dir, port, controller_port, tls: None, joins: None }
     }
 
-    /// The cluster of this node, for a second one.
     pub(crate) fn cluster(&self) -> anyhow::Result<Cluster> {
         let id = fs::read_to_string(self.marker()).context("the node was not formatted")?;
         Ok(Cluster { id, controller_port: self.controller_port })
@@ -86,8 +81,8 @@ impl Node {
     /// Writes the configuration; formats the data directory once.
     pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
         fs::create_dir_all(&self.dir).with_context(|| format!("{}", self.dir.display()))?;
-        write(&self.config_file(), &self.config())?;
-        write(&self.dir.join("log4j2.properties"), LOGGING)?;
+        write_private(&self.config_file(), &self.config())?;
+        write_private(&self.dir.join("log4j2.properties"), LOGGING)?;
         let formatted = self.marker();
         if formatted.exists() {
             return self.require_meta_properties();
@@ -104,7 +99,7 @@ impl Node {
             .args(self.tls.iter().flat_map(TlsListeners::format_arguments))
             .run()
             .await?;
-        write(&formatted, &cluster_id)
+        write_private(&formatted, &cluster_id)
     }
 
     /// Kafka's own error for an unformatted data directory names neither the directory nor a remedy. A second format would hide the loss of
@@ -122,7 +117,6 @@ impl Node {
         Ok(())
     }
 
-    /// The command of the broker.
     pub(crate) fn launch(&self) -> Launch {
         self.java("kafka.Kafka").arg(self.config_file())
     }
@@ -157,9 +151,8 @@ impl Node {
             let listener = format!(",CONTROLLER://127.0.0.1:{controller_port}");
             ("broker,controller", 1, controller_port, listener)
         };
-        let tls = self.tls.as_ref();
-        let tls_listeners = tls.map(TlsListeners::addresses).unwrap_or_default();
-        let tls_settings = tls.map(TlsListeners::settings).unwrap_or_default();
+        let tls = self.tls.as_ref().map(|tls| (tls.addresses(), tls.settings()));
+        let (tls_listeners, tls_settings) = tls.unwrap_or_default();
         format!(
             "process.roles={roles}\n\
              node.id={id}\n\
@@ -209,7 +202,7 @@ logger.server.level=info
 /// Succeeds if the broker on `port` returns metadata that contain a broker.
 pub(crate) async fn answers(port: u16) -> anyhow::Result<()> {
     // Cheaper than a client, while nothing listens yet.
-    drop(connect(&authority(port)).await?);
+    drop(TcpStream::connect(authority(port)).await.context("no TCP connection")?);
     tokio::task::spawn_blocking(move || {
         let client: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", authority(port))
@@ -222,10 +215,6 @@ pub(crate) async fn answers(port: u16) -> anyhow::Result<()> {
     })
     .await
     .context("the Kafka client panicked")?
-}
-
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
 }
 
 #[cfg(test)]

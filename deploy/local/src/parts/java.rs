@@ -1,12 +1,14 @@
 //! Parts that run on a Java virtual machine, and the two processes of this program that serve them: schema registry, mailbox with its
 //! keeper, Zipkin with its OTLP receiver.
 
+use loadtest::smtp::Smtp;
+
 use super::{Part, Probe};
 use crate::{
     config::StackConfig,
     ports::{Ports, authority, url},
     process::{Launch, java},
-    readiness::{http_ok, smtp_greets},
+    readiness::http_ok,
 };
 
 /// The database, the role and the password of the schema registry have this name.
@@ -51,7 +53,7 @@ pub(super) const MAILBOX: Part = Part {
         |config| Ok(mailbox(config)),
         Probe::Action(|config| {
             Box::pin(async {
-                smtp_greets(config.ports.smtp()).await?;
+                Smtp::connect(&authority(config.ports.smtp())).await?;
                 http_ok(&format!("{}/api/service/readiness", url(config.ports.mailbox_api()))).await
             })
         }),
@@ -92,7 +94,6 @@ pub(super) const MAILBOX_KEEPER: Part = Part {
     )
 };
 
-/// Zipkin: the trace store.
 pub(super) const ZIPKIN: Part = Part {
     ports: &[("its API and pages", Ports::zipkin)],
     address: |ports| format!("{}/zipkin/", url(ports.zipkin())),
@@ -130,7 +131,7 @@ pub(super) const OTLP_RECEIVER: Part = Part {
 mod tests {
     use std::time::Duration;
 
-    use loadtest::{imap::mailbox_status, smtp::Smtp};
+    use loadtest::imap::mailbox_status;
 
     use super::*;
     use crate::{

@@ -13,6 +13,7 @@ use crate::{
     config::StackConfig,
     ports::{Ports, authority, url},
     process::Launch,
+    secrets::write_private,
 };
 
 /// It starts after the services and stops before them, so that a start or a stop of the stack causes no page.
@@ -116,8 +117,7 @@ fn pager(config: &StackConfig) -> anyhow::Result<Launch> {
 
 /// Writes `NAME.yml` in the directory of the part.
 fn write_config(config: &StackConfig, name: &str, text: &str) -> anyhow::Result<()> {
-    let file = config.dir(name).join(format!("{name}.yml"));
-    fs::create_dir_all(config.dir(name))
-        .and_then(|()| fs::write(&file, text))
-        .with_context(|| format!("{} cannot be written", file.display()))
+    let dir = config.dir(name);
+    fs::create_dir_all(&dir).with_context(|| format!("{} cannot be made", dir.display()))?;
+    write_private(&dir.join(format!("{name}.yml")), text)
 }

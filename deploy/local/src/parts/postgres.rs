@@ -38,7 +38,11 @@ pub(super) const POSTGRES: Part = Part {
     stop_signal: Signal::INT,
     stop_within: Duration::from_secs(30),
     memory_mib: proportional_mib,
-    ..Part::new("postgres", |config| Ok(launch(config, 100)), Probe::Action(|config| Box::pin(probe(config))))
+    ..Part::new(
+        "postgres",
+        |config| Ok(launch(config, 100)),
+        Probe::Action(|config| Box::pin(async { connect_unlogged(config).await.map(drop) })),
+    )
 };
 
 /// The server of `muster run`: tests create their own databases, and open many connections.
@@ -68,14 +72,8 @@ fn launch(config: &StackConfig, max_connections: u16) -> Launch {
         .args(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]))
 }
 
-async fn probe(config: &StackConfig) -> anyhow::Result<()> {
-    let client = connect_unlogged(&PostgresEndpoint::of(config)?).await?;
-    client.simple_query("SELECT 1").await?;
-    Ok(())
-}
-
 async fn create_databases(config: &StackConfig, names: &[&str]) -> anyhow::Result<()> {
-    let client = connect_unlogged(&PostgresEndpoint::of(config)?).await?;
+    let client = connect_unlogged(config).await?;
     for name in names {
         ensure(&client, name, &config.secrets.random(name)?).await?;
     }
@@ -85,10 +83,8 @@ async fn create_databases(config: &StackConfig, names: &[&str]) -> anyhow::Resul
 /// Keeps statements with passwords, which are DDL, out of the log.
 const UNLOGGED: &str = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'";
 
-/// Timeout of a connection to the server of a stack.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Opens a session.
 pub(crate) async fn connect(mut config: Config, within: Duration) -> anyhow::Result<Client> {
     config.connect_timeout(within);
     let (client, connection) = config.connect(NoTls).await.context("no connection to PostgreSQL")?;
@@ -98,8 +94,8 @@ pub(crate) async fn connect(mut config: Config, within: Duration) -> anyhow::Res
 }
 
 /// Opens a superuser's session that may set passwords.
-async fn connect_unlogged(endpoint: &PostgresEndpoint) -> anyhow::Result<Client> {
-    let client = connect(endpoint.config(SUPERUSER), CONNECT_TIMEOUT).await?;
+async fn connect_unlogged(config: &StackConfig) -> anyhow::Result<Client> {
+    let client = connect(PostgresEndpoint::of(config)?.config(SUPERUSER), CONNECT_TIMEOUT).await?;
     client.batch_execute(UNLOGGED).await.context("the logging of statements cannot be turned off")?;
     Ok(client)
 }

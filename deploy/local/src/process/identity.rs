@@ -2,7 +2,7 @@
 
 use std::{io, os::fd::OwnedFd, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 use procfs::ProcResult;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -80,9 +80,8 @@ impl Process {
             return Ok(());
         }
         self.signal(Signal::KILL).context("it cannot be killed")?;
-        if timeout(KILL_TIMEOUT, self.ended()).await.is_err() {
-            bail!("it did not end within {KILL_TIMEOUT:?} of SIGKILL");
-        }
+        let killed = timeout(KILL_TIMEOUT, self.ended()).await;
+        ensure!(killed.is_ok(), "it did not end within {KILL_TIMEOUT:?} of SIGKILL");
         Ok(())
     }
 }

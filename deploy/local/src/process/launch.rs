@@ -63,11 +63,8 @@ impl Launch {
         self
     }
 
-    pub(crate) fn envs<V: Into<OsString>>(
-        mut self,
-        variables: impl IntoIterator<Item = (&'static str, V)>,
-    ) -> Self {
-        self.env.extend(variables.into_iter().map(|(name, value)| (name, value.into())));
+    pub(crate) fn envs(mut self, env: impl IntoIterator<Item = (&'static str, impl Into<OsString>)>) -> Self {
+        self.env.extend(env.into_iter().map(|(name, value)| (name, value.into())));
         self
     }
 

@@ -7,7 +7,6 @@ use procfs::{
     process::{Process, Stat},
 };
 
-/// Reads `/proc/PID/stat`.
 pub(super) fn stat(pid: u32) -> ProcResult<Stat> {
     Process::new(pid.cast_signed())?.stat()
 }
@@ -51,18 +50,6 @@ impl RunState {
         self.0 == 'T'
     }
 
-    fn meaning(self) -> &'static str {
-        match self.0 {
-            'R' => "running",
-            'S' => "sleeping, waits for something",
-            'D' => "waits in the kernel, often for a disk",
-            'T' => "stopped by a signal",
-            't' => "stopped by a debugger",
-            'Z' | 'X' => "ended",
-            _ => "see proc_pid_stat(5)",
-        }
-    }
-
     /// The command that brings a part in this state back.
     pub(crate) fn remedy(self, part: &str, pid: u32) -> String {
         let restart =
@@ -78,6 +65,15 @@ impl RunState {
 
 impl fmt::Display for RunState {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "state {}: {}", self.0, self.meaning())
+        let meaning = match self.0 {
+            'R' => "running",
+            'S' => "sleeping, waits for something",
+            'D' => "waits in the kernel, often for a disk",
+            'T' => "stopped by a signal",
+            't' => "stopped by a debugger",
+            'Z' | 'X' => "ended",
+            _ => "see proc_pid_stat(5)",
+        };
+        write!(formatter, "state {}: {meaning}", self.0)
     }
 }

@@ -8,10 +8,7 @@ use anyhow::{Context, anyhow, bail};
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::Instant;
 
-use super::{
-    Stack,
-    stop::{stop, stop_part},
-};
+use super::{Stack, stop, stop_part};
 use crate::{
     config::StackConfig,
     console::{print, seconds},
@@ -20,7 +17,7 @@ use crate::{
     process::{Identity, RunState},
     readiness::until_ok,
     signals::Interrupts,
-    state::State,
+    state::{PartRecord, State},
 };
 
 /// Lines of the log in the error of a part that failed.
@@ -38,7 +35,7 @@ const STOPPED_READINGS: u32 = 3;
 /// Starts every part. If some fail, the ready parts keep running, and the error names each part that is not ready.
 pub(crate) async fn start(stack: &Stack, state: &State, interrupts: &mut Interrupts) -> anyhow::Result<()> {
     let record = state.record();
-    let missing: Vec<Part> =
+    let mut missing: Vec<Part> =
         stack.parts.iter().filter(|part| record.alive(part.name).is_none()).copied().collect();
     for part in &missing {
         (part.launch)(&stack.config).with_context(|| format!("{} cannot be started", part.name))?;
@@ -53,7 +50,9 @@ pub(crate) async fn start(stack: &Stack, state: &State, interrupts: &mut Interru
         _ = interrupts.next() => Err(anyhow!("interrupted")),
     };
     if let Err(error) = outcome {
-        stop(&never_ready(&missing, state), state).await?;
+        let record = state.record();
+        missing.retain(|part| !record.is_ready(part.name));
+        stop(&missing, state).await?;
         return Err(error);
     }
     if missing.len() == stack.parts.len() {
@@ -79,13 +78,6 @@ pub(crate) async fn restart(stack: &Stack, name: &str, state: &State) -> anyhow:
     })
     .await?;
     launch(part, &stack.config, state).await.with_context(|| format!("{name} did not start"))
-}
-
-/// The parts that this call started and that did not become ready.
-fn never_ready(missing: &[Part], state: &State) -> Vec<Part> {
-    let record = state.record();
-    let is_ready = |part: &&Part| record.parts.get(part.name).is_some_and(|part| part.ready_after.is_some());
-    missing.iter().filter(|part| !is_ready(part)).copied().collect()
 }
 
 /// Starts each part as soon as the parts that it needs are ready. Probes a running part at once, without waiting for others.
@@ -133,9 +125,9 @@ async fn adopt(part: &Part, config: &StackConfig, identity: &Identity, state: &S
     };
     ready.map_err(|error| hung(part, identity.pid, &error))?;
     (part.provision)(config).await?;
-    let was_ready = state.record().parts.get(part.name).and_then(|record| record.ready_after);
-    if was_ready.is_none() {
-        state.record_part(part.name, identity.clone(), Some(begun.elapsed()))?;
+    if !state.record().is_ready(part.name) {
+        let ready_after = Some(begun.elapsed());
+        state.record_part(part.name, PartRecord { identity: identity.clone(), ready_after })?;
     }
     print_ready(part, config, "already running", identity.pid);
     Ok(())
@@ -163,7 +155,7 @@ async fn launch(part: &Part, config: &StackConfig, state: &State) -> anyhow::Res
     let begun = Instant::now();
     (part.prepare)(config).await?;
     let (mut child, identity) = (part.launch)(config)?.start(&config.log(part.name))?;
-    state.record_part(part.name, identity.clone(), None)?;
+    state.record_part(part.name, PartRecord { identity: identity.clone(), ready_after: None })?;
     let ready = tokio::select! {
         ready = until_ok(part.ready_within, || part.probe(config)) => ready,
         end = child.wait() => {
@@ -174,7 +166,7 @@ async fn launch(part: &Part, config: &StackConfig, state: &State) -> anyhow::Res
     (part.provision)(config).await?;
     let ready_after = begun.elapsed();
     print_ready(part, config, format_args!("ready after {}", seconds(ready_after)), identity.pid);
-    state.record_part(part.name, identity, Some(ready_after))
+    state.record_part(part.name, PartRecord { identity, ready_after: Some(ready_after) })
 }
 
 fn print_ready(part: &Part, config: &StackConfig, how: impl Display, pid: u32) {

@@ -54,14 +54,10 @@ fn append<'a>(
     depth: usize,
 ) {
     for span in children.remove(&parent).unwrap_or_default() {
-        let (name, service) = (&span.name, span.service());
-        let indent = "  ".repeat(depth);
-        let start = milliseconds(span.timestamp - started_at);
-        let duration = milliseconds(span.duration);
-        let kind = span.kind.as_deref().map(|kind| format!(" [{}]", kind.to_lowercase()));
-        let kind = kind.unwrap_or_default();
-        let error = span.tags.get("error").map(|error| format!("  error: {error}"));
-        let error = error.unwrap_or_default();
+        let (name, service, indent) = (&span.name, span.service(), "  ".repeat(depth));
+        let (start, duration) = (milliseconds(span.timestamp - started_at), milliseconds(span.duration));
+        let kind = span.kind.as_deref().map(|kind| format!(" [{}]", kind.to_lowercase())).unwrap_or_default();
+        let error = span.tags.get("error").map(|error| format!("  error: {error}")).unwrap_or_default();
         lines.push(format!("{start:>10} {duration:>10}  {service:<15} {indent}{name}{kind}{error}"));
         append(lines, children, Some(&span.id), started_at, depth + 1);
     }

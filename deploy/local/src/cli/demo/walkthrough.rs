@@ -22,14 +22,8 @@ use crate::{
     readiness::until_ok,
 };
 
-/// The scopes of the token that the shown commands need.
-const SCOPES: [&str; 2] = ["orders:write", "orders:read"];
-
-/// Time limit of each step.
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The lifetime of the token.
-const DURATION: Duration = Duration::from_hours(1);
+const TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 
 /// After this time without a new span a trace is complete: services export spans once a second.
 const TRACE_QUIET: Duration = Duration::from_secs(2);
@@ -38,13 +32,13 @@ const TRACE_QUIET: Duration = Duration::from_secs(2);
 const SERVICES: [&str; 3] = ["orders", "email-consumer", "url-shortener"];
 
 /// Shows each step; fails at the first unexpected result.
-pub(crate) async fn walkthrough(product: &Product) -> anyhow::Result<()> {
+pub(super) async fn walkthrough(product: &Product) -> anyhow::Result<()> {
     let demo = Demo::new(product)?;
-    let order = demo.place().await?;
-    demo.follow(order.id).await?;
-    demo.replay(&order).await?;
-    let mail = demo.read_mail(order.id).await?;
-    let page = demo.follow_link(&mail, order.id).await?;
+    let (order, body) = demo.place().await?;
+    demo.follow(order).await?;
+    demo.replay(&body).await?;
+    let mail = demo.read_mail(order).await?;
+    let page = demo.follow_link(&mail, order).await?;
     demo.show_trace().await?;
     demo.show_where_to_look_next(&page);
     Ok(())
@@ -62,36 +56,29 @@ struct Demo<'a> {
     span_id: String,
 }
 
-/// An accepted order.
-struct Placed {
-    id: Uuid,
-    body: String,
-}
-
 impl<'a> Demo<'a> {
     fn new(product: &'a Product) -> anyhow::Result<Self> {
-        let token = product.target.token(DURATION).context("the token of the demonstration")?;
-        let line = |product_number: usize, quantity| Line {
-            sku: product.target.skus[product_number].clone(),
-            quantity,
-        };
+        let token = product.target.token(TOKEN_LIFETIME).context("the token of the demonstration")?;
+        let line = |product: &str, quantity| Line { sku: product.to_owned(), quantity };
+        let skus = &product.target.skus;
         Ok(Self {
             product,
             orders: Connections::new(&product.target.orders_url, Limits::FEW)?,
             api: Api::new(&token)?,
             key: Uuid::new_v4(),
             customer: new_address("ada"),
-            lines: [line(0, 2), line(1, 1)],
+            lines: [line(&skus[0], 2), line(&skus[1], 1)],
             trace_id: hex::encode(rand::random::<[u8; 16]>()),
             span_id: hex::encode(rand::random::<[u8; 8]>()),
         })
     }
 
-    async fn place(&self) -> anyhow::Result<Placed> {
-        let scopes = SCOPES.map(|scope| format!("--scope {scope}")).join(" ");
+    /// Returns the number of the order and the body of the answer.
+    async fn place(&self) -> anyhow::Result<(Uuid, String)> {
         print("1. Place an order\n");
-        let tenant = &self.product.target.tenant;
-        print(format_args!("$ TOKEN=$(target/debug/muster token --tenant {tenant} {scopes})"));
+        let token =
+            format!("token --tenant {} --scope orders:write --scope orders:read", self.product.target.tenant);
+        print(format_args!("$ TOKEN=$(target/debug/muster {token})"));
         // W3C Trace Context: the client's span is the parent of the trace's first span.
         let traceparent = format!("00-{}-{}-01", self.trace_id, self.span_id);
         self.show_post(Some(&traceparent));
@@ -105,7 +92,7 @@ impl<'a> Demo<'a> {
         let expected = format!("/v1/orders/{id}");
         ensure!(location.ends_with(&expected), "Location does not end with {expected}");
         ensure!(state == State::Pending, "a new order is {state}, not pending");
-        Ok(Placed { id, body })
+        Ok((id, body))
     }
 
     async fn follow(&self, id: Uuid) -> anyhow::Result<()> {
@@ -127,7 +114,7 @@ impl<'a> Demo<'a> {
         Ok(())
     }
 
-    async fn replay(&self, order: &Placed) -> anyhow::Result<()> {
+    async fn replay(&self, first_body: &str) -> anyhow::Result<()> {
         print("\n3. Repeat the request, as a client does that received no answer\n");
         self.show_post(None);
         let answer = self.orders.call(self.order_request()).await?;
@@ -135,7 +122,8 @@ impl<'a> Demo<'a> {
         print(format_args!("HTTP {}\nIdempotent-Replayed: {is_replay}", answer.status));
         ensure!(answer.status == 202, "the replay has another status than the first answer");
         ensure!(is_replay, "the answer has no header Idempotent-Replayed: true");
-        ensure!(text(&answer) == order.body, "the replay has another body:\n{}", pretty(&text(&answer)));
+        let body = text(&answer);
+        ensure!(body == first_body, "the replay has another body:\n{}", pretty(&body));
         print("The body is identical; no second order exists.");
         Ok(())
     }
@@ -211,10 +199,8 @@ impl<'a> Demo<'a> {
         if let Some(traceparent) = traceparent {
             print(format_args!("    -H 'traceparent: {traceparent}' \\"));
         }
-        print(format_args!(
-            "    -H 'Content-Type: application/json' -d '{}'",
-            order_body(&self.customer, &self.lines)
-        ));
+        let body = order_body(&self.customer, &self.lines);
+        print(format_args!("    -H 'Content-Type: application/json' -d '{body}'"));
     }
 
     fn order_request(&self) -> Request {

@@ -34,9 +34,10 @@ pub(super) async fn prepare(dir: &Path, password: &str) -> anyhow::Result<()> {
     place(dir).await?;
     let data = data_dir(dir);
     if data.exists() {
-        return remove_stale_pid_file(&data);
+        remove_stale_pid_file(&data)
+    } else {
+        init_cluster(&without_link(dir), &data, password).await
     }
-    init_cluster(&without_link(dir), &data, password).await
 }
 
 /// Creates the directory `dir`, which only the server's user can enter.
@@ -68,18 +69,14 @@ async fn is_reachable(dir: &Path, user: &'static str) -> bool {
 fn prepare_elsewhere(dir: &Path) -> anyhow::Result<PathBuf> {
     let hash = Sha256::digest(dir.as_os_str().as_encoded_bytes());
     let outside = PathBuf::from(format!("/var/tmp/muster-{}", hex::encode(&hash[..8])));
-    if let Err(error) = fs::create_dir(&outside)
-        && error.kind() != std::io::ErrorKind::AlreadyExists
-    {
-        return Err(error).with_context(|| format!("{}", outside.display()));
-    }
+    fs::create_dir_all(&outside).with_context(|| format!("{}", outside.display()))?;
     // Every user can create directories in /var/tmp: trust only one that belongs to root.
     let metadata = outside.symlink_metadata().context("the directory is gone")?;
     if !metadata.is_dir() || metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
         bail!("{} belongs to another user: remove it", outside.display());
     }
-    fs::set_permissions(&outside, fs::Permissions::from_mode(0o755))
-        .context("permissions of the directory in /var/tmp")?;
+    let permissions = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(&outside, permissions).context("permissions of the directory in /var/tmp")?;
     let target = outside.join("postgres");
     if target.exists() {
         if postmaster_of(&data_dir(&target)).is_some() {
