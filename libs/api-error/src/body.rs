@@ -16,7 +16,7 @@ use crate::{ApiError, Code, Detail};
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// What an error response needs of the request.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Occurrence {
     /// The request id; empty without an [`error_boundary`](crate::error_boundary).
     pub(crate) request_id: String,
@@ -69,14 +69,17 @@ pub(crate) struct Problem<'a> {
 }
 
 /// A rendered error, ready to be put into a response.
-#[derive(Clone, Debug)]
 pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
+    status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: String,
 }
 
 impl Answer {
+    pub(crate) fn into_response(self) -> HttpResponse {
+        self.put_into(HttpResponse::Ok().finish())
+    }
+
     /// Gives a response the status, headers and body of the error, and keeps its other headers.
     pub(crate) fn put_into<B>(self, mut response: HttpResponse<B>) -> HttpResponse {
         *response.status_mut() = self.status;

@@ -1,22 +1,27 @@
 //! The error boundary: middleware that gives each request an id and a deadline, catches panics, and renders every error.
 
-use std::{any::Any, fmt, panic::AssertUnwindSafe, time::Duration};
+use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
 use actix_web::{
-    Error, HttpMessage, HttpResponse, ResponseError,
+    Error, HttpResponse,
     body::{BodySize, EitherBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
-    http::{StatusCode, header},
+    error::InternalError,
+    http::header::{self, HeaderMap, HeaderName, HeaderValue},
     middleware::{Next, from_fn},
 };
 use futures::FutureExt;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::{
-    ApiError, Code, RequestId,
+    ApiError, Code,
     body::{self, Answer, Occurrence},
-    convert, limits, metrics, request_id,
+    convert, limits, metrics,
 };
+
+/// The header that carries the request id, both ways.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Returns the middleware around an application that makes every failure in it one envelope.
 ///
@@ -40,20 +45,21 @@ async fn handle<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    let id = RequestId::of(request.headers());
-    tracing::Span::current().record("request_id", id.as_str());
     let occurrence = Occurrence {
-        request_id: id.to_string(),
+        request_id: request_id(request.headers()),
         path: request.path().to_owned(),
         problem: body::wants_problem(&request),
     };
-    request.extensions_mut().insert(id.clone());
+    tracing::Span::current().record("request_id", &occurrence.request_id);
 
     let limit = match limits::check_head(&request)
         .and_then(|()| limits::deadline(request.headers(), request_timeout))
     {
         Ok(limit) => limit,
-        Err(error) => return Ok(refuse(request, &error, &occurrence, &id)),
+        Err(error) => {
+            let response = fresh(report_and_answer(&error, &occurrence), &occurrence);
+            return Ok(request.into_response(response).map_into_right_body());
+        }
     };
 
     let at = Instant::now() + limit;
@@ -61,52 +67,70 @@ async fn handle<B: MessageBody + 'static>(
     #[cfg(feature = "pg")]
     let handled = pg::deadline::scope(at, handled);
     let handled = AssertUnwindSafe(handled).catch_unwind();
-    // The handler has taken the request, and a response needs one, so a failure goes up as an error that renders itself.
-    match tokio::time::timeout_at(at, handled).await {
-        Ok(Ok(Ok(response))) => Ok(finish(response, &occurrence, &id)),
-        Ok(Ok(Err(error))) => Err(match error.as_error::<ApiError>() {
-            Some(error) => Failure::raise(error, &occurrence, id),
-            None => Failure::raise(&convert::from_actix(&error), &occurrence, id),
-        }),
-        Ok(Err(panic)) => Err(Failure::raise(&from_panic(&*panic), &occurrence, id)),
-        Err(_) => Err(Failure::raise(&deadline_exceeded(limit), &occurrence, id)),
-    }
+    let answer = match tokio::time::timeout_at(at, handled).await {
+        Ok(Ok(Ok(response))) => return Ok(finish(response, &occurrence)),
+        Ok(Ok(Err(error))) => answer_to(&error, &occurrence),
+        Ok(Err(panic)) => report_and_answer(&from_panic(&*panic), &occurrence),
+        Err(_) => report_and_answer(&deadline_exceeded(limit), &occurrence),
+    };
+    // A response needs the request, which the handler has taken, so the answer goes up as an error.
+    let response = fresh(answer, &occurrence);
+    let cause = format!("request {} failed with status {}", occurrence.request_id, response.status());
+    Err(InternalError::from_response(cause, response).into())
 }
 
-/// Answers a request before its handler.
-fn refuse<B: MessageBody + 'static>(
-    request: ServiceRequest,
-    error: &ApiError,
-    occurrence: &Occurrence,
-    id: &RequestId,
-) -> ServiceResponse<EitherBody<B>> {
-    let answer = report_and_answer(error, occurrence);
-    let response = answer.put_into(HttpResponse::new(error.code().status()));
-    with_id(request.into_response(response).map_into_right_body(), id)
+/// Makes the response of a request that has none yet.
+fn fresh(answer: Answer, occurrence: &Occurrence) -> HttpResponse {
+    let mut response = answer.into_response();
+    add_id(response.headers_mut(), occurrence);
+    response
 }
 
 /// Adds the request id to the response, and the envelope to an error without a body.
 fn finish<B: MessageBody + 'static>(
     response: ServiceResponse<B>,
     occurrence: &Occurrence,
-    id: &RequestId,
 ) -> ServiceResponse<EitherBody<B>> {
-    let Some(answer) = answer(response.response(), occurrence) else {
-        return with_id(response.map_into_left_body(), id);
+    let answer = match response.response().error() {
+        Some(error) => Some(answer_to(error, occurrence)),
+        None if is_bare_failure(response.response()) => {
+            Some(report_and_answer(&convert::from_status(response.status()), occurrence))
+        }
+        None => None,
     };
-    let (request, response) = response.into_parts();
-    with_id(ServiceResponse::new(request, answer.put_into(response)).map_into_right_body(), id)
+    let mut response = match answer {
+        Some(answer) => {
+            let (request, response) = response.into_parts();
+            ServiceResponse::new(request, answer.put_into(response)).map_into_right_body()
+        }
+        None => response.map_into_left_body(),
+    };
+    add_id(response.headers_mut(), occurrence);
+    response
 }
 
-/// Returns the envelope of a response that needs one.
-fn answer<B: MessageBody>(response: &HttpResponse<B>, occurrence: &Occurrence) -> Option<Answer> {
-    if let Some(error) = response.error() {
-        return Some(match error.as_error::<ApiError>() {
-            Some(error) => report_and_answer(error, occurrence),
-            None => report_and_answer(&convert::from_actix(error), occurrence),
-        });
+/// Answers to an error of a handler, or of actix.
+fn answer_to(error: &Error, occurrence: &Occurrence) -> Answer {
+    match error.as_error::<ApiError>() {
+        Some(error) => report_and_answer(error, occurrence),
+        None => report_and_answer(&convert::from_actix(error), occurrence),
     }
-    is_bare_failure(response).then(|| report_and_answer(&convert::from_status(response.status()), occurrence))
+}
+
+/// Returns the client's id when it is well formed, else a new one; a malformed id never reaches the log.
+fn request_id(headers: &HeaderMap) -> String {
+    let sent = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_well_formed(id));
+    sent.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// 8 to 128 characters of `A-Z a-z 0-9 . _ -`.
+fn is_well_formed(id: &str) -> bool {
+    (8..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+fn add_id(headers: &mut HeaderMap, occurrence: &Occurrence) {
+    let id = HeaderValue::from_str(&occurrence.request_id).expect("a request id is visible ASCII");
+    headers.insert(REQUEST_ID, id);
 }
 
 /// Returns whether the response is an error without a body: actix's own 404 and 405, or a handler that returned a status only.
@@ -115,11 +139,6 @@ fn is_bare_failure<B: MessageBody>(response: &HttpResponse<B>) -> bool {
     (status.is_client_error() || status.is_server_error())
         && matches!(response.body().size(), BodySize::None | BodySize::Sized(0))
         && !response.headers().contains_key(header::CONTENT_TYPE)
-}
-
-fn with_id<B>(mut response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<B> {
-    response.headers_mut().insert(request_id::HEADER, id.header_value());
-    response
 }
 
 /// Logs and counts an error, once, and renders it. A 4xx and a shed request are logged at debug only: the first is a fault of the client, and
@@ -150,33 +169,18 @@ fn from_panic(payload: &(dyn Any + Send)) -> ApiError {
     ApiError::internal(format!("the handler panicked: {message}"))
 }
 
-/// A rendered error without its request: a response needs one, and the handler has taken it.
-#[derive(Debug)]
-struct Failure {
-    answer: Answer,
-    id: RequestId,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Failure {
-    fn raise(error: &ApiError, occurrence: &Occurrence, id: RequestId) -> Error {
-        Self { answer: report_and_answer(error, occurrence), id }.into()
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "request {} failed with status {}", self.id, self.answer.status)
-    }
-}
-
-impl ResponseError for Failure {
-    fn status_code(&self) -> StatusCode {
-        self.answer.status
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        let mut response = self.answer.clone().put_into(HttpResponse::new(self.answer.status));
-        response.headers_mut().insert(request_id::HEADER, self.id.header_value());
-        response
+    #[test]
+    fn only_a_well_formed_request_id_is_accepted() {
+        assert!(is_well_formed("12345678"));
+        assert!(is_well_formed(&"a".repeat(128)));
+        for bad in
+            ["", "1234567", &"a".repeat(129), "with space", "new\nline!", "quote\"quote", "naïve-naïve"]
+        {
+            assert!(!is_well_formed(bad), "{bad:?}");
+        }
     }
 }

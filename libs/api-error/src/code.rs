@@ -3,18 +3,22 @@
 //! The enum, the names on the wire, the metric's label, the OpenAPI responses and the check for a page of each code come from it.
 //! A code is a contract with clients: its name and its status never change.
 
-use std::fmt;
-
 use actix_web::http::StatusCode;
-use serde::{Serialize, Serializer};
+use derive_more::Display;
+use serde::Serialize;
 
 /// Declares one row per code: variant, wire name, status, whether a retry can help, title.
 macro_rules! codes {
     ($($variant:ident, $name:literal, $status:literal, retryable: $retryable:literal, $title:literal;)+) => {
         /// An error code: what a client program sees.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[display("{}", self.as_str())]
         pub enum Code {
-            $(#[doc = concat!($title, " (`", $name, "`, status ", stringify!($status), ").")] $variant,)+
+            $(
+                #[doc = concat!($title, " (`", $name, "`, status ", stringify!($status), ").")]
+                #[serde(rename = $name)]
+                $variant,
+            )+
         }
 
         impl Code {
@@ -112,18 +116,6 @@ impl Code {
         } else {
             "The service failed to handle this request. Report the request_id; a retry may fail again."
         }
-    }
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Serialize for Code {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -1,12 +1,12 @@
 //! The error that handlers return.
 
-use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
+use std::{borrow::Cow, error::Error as StdError, time::Duration};
 
 use actix_web::{
     HttpResponse, ResponseError,
     http::{
         StatusCode,
-        header::{HeaderName, HeaderValue},
+        header::{HeaderName, HeaderValue, RETRY_AFTER},
     },
 };
 use serde::Serialize;
@@ -33,10 +33,12 @@ pub struct Detail {
 /// An error response.
 ///
 /// The client gets the message of a 4xx code. The message of a 5xx code, and every source, goes to the log only.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
 pub struct ApiError(Box<Parts>);
 
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{code}: {message}")]
 struct Parts {
     code: Code,
     message: Cow<'static, str>,
@@ -116,7 +118,7 @@ impl ApiError {
     pub(crate) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + '_ {
         let retry_after = self.0.retry_after.map(|delay| {
             let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
-            (actix_web::http::header::RETRY_AFTER, HeaderValue::from(seconds))
+            (RETRY_AFTER, HeaderValue::from(seconds))
         });
         retry_after.into_iter().chain(self.0.headers.iter().cloned())
     }
@@ -134,18 +136,6 @@ impl ApiError {
     }
 }
 
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.0.code, self.0.message)
-    }
-}
-
-impl StdError for ApiError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
-    }
-}
-
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         self.code().status()
@@ -153,6 +143,6 @@ impl ResponseError for ApiError {
 
     /// Renders without the request. [`error_boundary`](crate::error_boundary) renders again with its id and `Accept`.
     fn error_response(&self) -> HttpResponse {
-        Occurrence::default().answer(self).put_into(HttpResponse::new(self.status_code()))
+        Occurrence::default().answer(self).into_response()
     }
 }

@@ -1,6 +1,6 @@
 //! The JSON body extractor: limits size, time and shape, refuses unknown members, and names every fault.
 
-use std::{ops::Deref, time::Duration};
+use std::time::Duration;
 
 use actix_web::{
     FromRequest, HttpRequest,
@@ -8,6 +8,7 @@ use actix_web::{
     http::header,
     web::{Bytes, BytesMut},
 };
+use derive_more::Deref;
 use futures::{FutureExt, StreamExt, future::LocalBoxFuture};
 
 use self::{
@@ -31,29 +32,18 @@ pub struct JsonLimit {
     pub max_bytes: usize,
     /// How long the whole body may take to arrive.
     pub read_timeout: Duration,
-    /// The deepest nesting of objects and arrays; the body itself is the first level.
-    pub max_depth: usize,
-    /// The most elements of an array.
-    pub max_elements: usize,
-    /// The longest string or member name, in bytes of UTF-8.
-    pub max_string_bytes: usize,
 }
 
 impl Default for JsonLimit {
     fn default() -> Self {
-        Self {
-            max_bytes: 64 * 1024,
-            read_timeout: Duration::from_secs(3),
-            max_depth: 32,
-            max_elements: 1_000,
-            max_string_bytes: 8 * 1024,
-        }
+        Self { max_bytes: 64 * 1024, read_timeout: Duration::from_secs(3) }
     }
 }
 
 /// A request body of `application/json`, read as `T`, with its raw bytes for fingerprints and signatures.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deref)]
 pub struct Json<T> {
+    #[deref]
     value: T,
     raw: Bytes,
 }
@@ -75,14 +65,6 @@ impl<T> Json<T> {
     }
 }
 
-impl<T> Deref for Json<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
-
 impl<T: FromJson + 'static> FromRequest for Json<T> {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
@@ -93,22 +75,19 @@ impl<T: FromJson + 'static> FromRequest for Json<T> {
         let payload = payload.take();
         async move {
             checked?;
-            let Ok(raw) = tokio::time::timeout(limit.read_timeout, read(payload, limit.max_bytes)).await
-            else {
-                return Err(too_slow(limit.read_timeout));
-            };
-            let raw = raw?;
-            Ok(Self { value: decode(&raw, limit)?, raw })
+            let raw = tokio::time::timeout(limit.read_timeout, read(payload, limit.max_bytes)).await;
+            let raw = raw.unwrap_or_else(|_| Err(too_slow(limit.read_timeout)))?;
+            Ok(Self { value: decode(&raw)?, raw })
         }
         .boxed_local()
     }
 }
 
 /// Reads a value, or names every fault of the body.
-fn decode<T: FromJson>(raw: &[u8], limit: JsonLimit) -> Result<T, ApiError> {
-    let text = syntax::check(raw)?;
+fn decode<T: FromJson>(raw: &[u8]) -> Result<T, ApiError> {
+    let body = syntax::check(raw)?;
     let problems = Problems::default();
-    let value = match tree::parse(text, limit, &problems) {
+    let value = match tree::read(body, &problems) {
         Ok(tree) => {
             let value = T::from_json(Node { tree: &tree, place: &Place::Root, problems: &problems });
             tree.check_numbers(&Place::Root, &problems);
@@ -156,7 +135,7 @@ fn too_large(max_bytes: usize) -> ApiError {
 }
 
 fn too_slow(read_timeout: Duration) -> ApiError {
-    let message =
-        format!("The request body did not arrive within {} ms. Send it again.", read_timeout.as_millis());
+    let limit = read_timeout.as_millis();
+    let message = format!("The request body did not arrive within {limit} ms. Send it again.");
     ApiError::new(Code::RequestTimeout, message)
 }

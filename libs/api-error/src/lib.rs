@@ -15,7 +15,6 @@ mod metrics;
 pub mod openapi;
 mod problems;
 mod query;
-mod request_id;
 mod routes;
 
 pub use boundary::error_boundary;
@@ -28,5 +27,4 @@ pub use json::{
 #[cfg(feature = "cursor")]
 pub use list::{ListParameters, page_response};
 pub use query::{FromQuery, Parameters, Query, refuse_parameters};
-pub use request_id::RequestId;
 pub use routes::{configure, method_not_allowed, not_found, wrong_method};

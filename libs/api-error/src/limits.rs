@@ -50,21 +50,16 @@ pub(crate) fn check_head(request: &ServiceRequest) -> Result<(), ApiError> {
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<(), ApiError> {
-    if headers.len() > MAX_HEADERS {
-        return Err(ApiError::new(
-            Code::HeadersTooLarge,
-            format!("The request has more than {MAX_HEADERS} header fields. Send fewer."),
-        ));
-    }
     let bytes: usize =
         headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD).sum();
-    if bytes > MAX_HEADER_BYTES {
-        return Err(ApiError::new(
-            Code::HeadersTooLarge,
-            format!("The header fields are larger than {MAX_HEADER_BYTES} bytes together. Send less."),
-        ));
-    }
-    Ok(())
+    let message = if headers.len() > MAX_HEADERS {
+        format!("The request has more than {MAX_HEADERS} header fields. Send fewer.")
+    } else if bytes > MAX_HEADER_BYTES {
+        format!("The header fields are larger than {MAX_HEADER_BYTES} bytes together. Send less.")
+    } else {
+        return Ok(());
+    };
+    Err(ApiError::new(Code::HeadersTooLarge, message))
 }
 
 fn too_long(part: &str, max_bytes: usize) -> ApiError {

@@ -28,14 +28,11 @@ pub type NamedSchema = (String, RefOr<Schema>);
 
 /// Returns the schemas that the responses refer to.
 pub fn schemas() -> Vec<NamedSchema> {
-    let mut schemas = vec![
-        (Envelope::name().into_owned(), Envelope::schema()),
-        (Problem::name().into_owned(), Problem::schema()),
-        (Detail::name().into_owned(), Detail::schema()),
-        (Code::name().into_owned(), Code::schema()),
-    ];
-    schemas.sort_by(|(left, _), (right, _)| left.cmp(right));
-    schemas
+    vec![named::<Envelope<'_>>(), named::<Code>(), named::<Detail>(), named::<Problem<'_>>()]
+}
+
+fn named<T: ToSchema>() -> NamedSchema {
+    (T::name().into_owned(), T::schema())
 }
 
 /// Returns a header of the document.

@@ -5,11 +5,11 @@ use std::{
     collections::BTreeSet,
     fmt::Display,
     future::{Ready, ready},
-    ops::Deref,
     str::FromStr,
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use derive_more::Deref;
 use url::form_urlencoded;
 
 use crate::{
@@ -17,13 +17,10 @@ use crate::{
     problems::{Problems, escape, listed},
 };
 
-/// The subject of the message of an invalid query.
-const PART: &str = "The query parameters do";
-
 /// The parameters of a query, read as `T`.
 ///
 /// A repeated parameter is refused, and so is one that `T` does not read: a mistyped filter would otherwise have no effect.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deref)]
 pub struct Query<T>(T);
 
 /// A type that a query can be read as.
@@ -49,20 +46,12 @@ impl<T> Query<T> {
     }
 }
 
-impl<T> Deref for Query<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
 impl<T: FromQuery + 'static> FromRequest for Query<T> {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(decode(request.query_string()).map(Self))
+        ready(decode(request.query_string(), T::from_query).map(Self))
     }
 }
 
@@ -71,21 +60,15 @@ impl<T: FromQuery + 'static> FromRequest for Query<T> {
 /// # Errors
 /// The query has parameters; the error names them.
 pub fn refuse_parameters(request: &HttpRequest) -> Result<(), ApiError> {
-    struct Nothing;
-    impl FromQuery for Nothing {
-        fn from_query(_: &mut Parameters<'_>) -> Option<Self> {
-            Some(Self)
-        }
-    }
-    decode::<Nothing>(request.query_string()).map(drop)
+    decode(request.query_string(), |_| Some(()))
 }
 
-fn decode<T: FromQuery>(query: &str) -> Result<T, ApiError> {
+fn decode<T>(query: &str, read: impl FnOnce(&mut Parameters<'_>) -> Option<T>) -> Result<T, ApiError> {
     let pairs = form_urlencoded::parse(query.as_bytes()).collect();
     let mut parameters = Parameters { pairs, known: Vec::new(), problems: Problems::default() };
-    let value = T::from_query(&mut parameters);
+    let value = read(&mut parameters);
     parameters.refuse_others();
-    parameters.problems.conclude(PART, value)
+    parameters.problems.conclude("The query parameters do", value)
 }
 
 impl Parameters<'_> {
@@ -141,7 +124,7 @@ mod tests {
     }
 
     fn refused(query: &str) -> Vec<(String, String)> {
-        let error = decode::<Search>(query).unwrap_err();
+        let error = decode(query, Search::from_query).unwrap_err();
         assert_eq!(error.code(), Code::InvalidRequest);
         let details = error.details().iter();
         details.map(|detail| (detail.pointer.clone(), detail.message.clone().into_owned())).collect()
@@ -150,9 +133,12 @@ mod tests {
     #[test]
     fn a_valid_query_is_read() {
         let search = |text: Option<&str>, size| Search { text: text.map(str::to_owned), size };
-        assert_eq!(decode::<Search>("text=a%2Bb+c&size=7").unwrap(), search(Some("a+b c"), Some(7)));
-        assert_eq!(decode::<Search>("&text=").unwrap(), search(Some(""), None));
-        assert_eq!(decode::<Search>("").unwrap(), search(None, None));
+        assert_eq!(
+            decode("text=a%2Bb+c&size=7", Search::from_query).unwrap(),
+            search(Some("a+b c"), Some(7))
+        );
+        assert_eq!(decode("&text=", Search::from_query).unwrap(), search(Some(""), None));
+        assert_eq!(decode("", Search::from_query).unwrap(), search(None, None));
     }
 
     #[test]

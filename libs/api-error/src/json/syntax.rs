@@ -3,15 +3,15 @@
 //! `serde_json` checks, without making values: a number out of the range of a double and half of a surrogate pair are valid syntax. This module
 //! replaces its messages, which are for Rust programmers, by messages of the API.
 
-use serde::{Deserialize as _, de::IgnoredAny};
+use serde_json::value::RawValue;
 
 use crate::{ApiError, Code};
 
 /// Byte order marks of UTF-8 and UTF-16. RFC 8259, section 8.1, forbids them.
 const BYTE_ORDER_MARKS: [&[u8]; 3] = [b"\xef\xbb\xbf", b"\xfe\xff", b"\xff\xfe"];
 
-/// Returns the body as text, if it is valid JSON.
-pub(super) fn check(raw: &[u8]) -> Result<&str, ApiError> {
+/// Returns the body without the whitespace around it, if it is valid JSON.
+pub(super) fn check(raw: &[u8]) -> Result<&RawValue, ApiError> {
     if raw.is_empty() {
         return Err(malformed("The request body is empty. Send a JSON object."));
     }
@@ -21,9 +21,7 @@ pub(super) fn check(raw: &[u8]) -> Result<&str, ApiError> {
     let text = std::str::from_utf8(raw).map_err(|error| {
         malformed(format!("The request body is not UTF-8: byte {} is invalid.", error.valid_up_to() + 1))
     })?;
-    let mut reader = serde_json::Deserializer::from_str(text);
-    IgnoredAny::deserialize(&mut reader).and_then(|_| reader.end()).map_err(|error| explain(&error))?;
-    Ok(text)
+    serde_json::from_str(text).map_err(|error| explain(&error))
 }
 
 fn malformed(message: impl Into<std::borrow::Cow<'static, str>>) -> ApiError {

@@ -4,8 +4,18 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use super::{JsonLimit, number};
+use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::number;
 use crate::problems::{Problems, escape};
+
+/// The deepest nesting of objects and arrays; the body itself is the first level.
+const MAX_DEPTH: usize = 32;
+/// The most elements of an array.
+const MAX_ELEMENTS: usize = 1_000;
+/// The longest string or member name, in bytes of UTF-8.
+const MAX_STRING_BYTES: usize = 8 * 1_024;
 
 /// One value.
 #[derive(Debug)]
@@ -78,47 +88,40 @@ impl fmt::Display for Place<'_> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OutOfBounds;
 
-/// Parses a text whose syntax is valid JSON.
-pub(super) fn parse<'a>(
-    text: &'a str,
-    limit: JsonLimit,
-    problems: &Problems,
-) -> Result<Tree<'a>, OutOfBounds> {
-    Scanner { text, at: 0, limit, problems }.value(&Place::Root, 1)
+/// Reads a body.
+pub(super) fn read<'a>(body: &'a RawValue, problems: &Problems) -> Result<Tree<'a>, OutOfBounds> {
+    Reader { problems }.value(body, &Place::Root, 1)
 }
 
-/// Reads a text that is valid JSON, so it checks no syntax.
-struct Scanner<'a, 'p> {
-    text: &'a str,
-    at: usize,
-    limit: JsonLimit,
+struct Reader<'p> {
     problems: &'p Problems,
 }
 
-impl<'a> Scanner<'a, '_> {
+impl Reader<'_> {
     /// `depth` is that of an object or array at this place.
-    fn value(&mut self, place: &Place<'_>, depth: usize) -> Result<Tree<'a>, OutOfBounds> {
-        match self.peek() {
-            b'{' => self.object(place, depth),
-            b'[' => self.array(place, depth),
-            b'"' => self.text(place, "a string").map(|text| text.map_or(Tree::InvalidText, Tree::Text)),
-            _ => Ok(self.literal()),
+    fn value<'a>(&self, raw: &'a RawValue, place: &Place<'_>, depth: usize) -> Result<Tree<'a>, OutOfBounds> {
+        let text = raw.get();
+        match text.as_bytes().first() {
+            Some(b'{') => self.object(text, place, depth),
+            Some(b'[') => self.array(text, place, depth),
+            Some(b'"') => Ok(self.text(text, place, "a string")?.map_or(Tree::InvalidText, Tree::Text)),
+            Some(b'n') => Ok(Tree::Null),
+            Some(b't' | b'f') => Ok(Tree::Bool),
+            _ => Ok(Tree::Number(text)),
         }
     }
 
-    fn object(&mut self, place: &Place<'_>, depth: usize) -> Result<Tree<'a>, OutOfBounds> {
+    fn object<'a>(&self, text: &'a str, place: &Place<'_>, depth: usize) -> Result<Tree<'a>, OutOfBounds> {
         self.check_depth(place, depth)?;
         let mut names = BTreeSet::new();
         let mut members = Vec::new();
-        while self.has_next(b'}') {
-            let name = self.text(place, "a member's name")?;
-            self.skip(b':');
-            let Some(name) = name else {
-                self.value(place, depth + 1)?;
+        for (name, value) in raw_members(text) {
+            let Some(name) = self.text(name.get(), place, "a member's name")? else {
+                self.value(value, place, depth + 1)?;
                 continue;
             };
             let place = Place::Member(place, &name);
-            let value = self.value(&place, depth + 1)?;
+            let value = self.value(value, &place, depth + 1)?;
             if names.insert(name.clone()) {
                 members.push((name, value));
             } else {
@@ -128,90 +131,35 @@ impl<'a> Scanner<'a, '_> {
         Ok(Tree::Object(members))
     }
 
-    fn array(&mut self, place: &Place<'_>, depth: usize) -> Result<Tree<'a>, OutOfBounds> {
+    fn array<'a>(&self, text: &'a str, place: &Place<'_>, depth: usize) -> Result<Tree<'a>, OutOfBounds> {
         self.check_depth(place, depth)?;
         let mut elements = Vec::new();
-        while self.has_next(b']') {
-            if elements.len() == self.limit.max_elements {
-                let message = format!("must not have more than {} elements", self.limit.max_elements);
-                return self.refuse(place, message);
+        for raw in serde_json::from_str::<Vec<&RawValue>>(text).expect("the syntax of the body is valid") {
+            if elements.len() == MAX_ELEMENTS {
+                return self.refuse(place, format!("must not have more than {MAX_ELEMENTS} elements"));
             }
-            let place = Place::Element(place, elements.len());
-            elements.push(self.value(&place, depth + 1)?);
+            elements.push(self.value(raw, &Place::Element(place, elements.len()), depth + 1)?);
         }
         Ok(Tree::Array(elements))
     }
 
     /// `None` is a string that is not valid Unicode.
-    fn text(&mut self, place: &Place<'_>, what: &str) -> Result<Option<String>, OutOfBounds> {
-        let written = self.string();
-        let Ok(text) = serde_json::from_str::<String>(written) else {
+    fn text(&self, raw: &str, place: &Place<'_>, what: &str) -> Result<Option<String>, OutOfBounds> {
+        let Ok(text) = serde_json::from_str::<String>(raw) else {
             // A string of valid syntax has no other fault.
             let message = format!("{what} must be Unicode text: an escape is half of a surrogate pair");
             self.problems.add(place.to_string(), message);
             return Ok(None);
         };
-        if text.len() > self.limit.max_string_bytes {
-            let message = format!("{what} must not be longer than {} bytes", self.limit.max_string_bytes);
-            return self.refuse(place, message);
+        if text.len() > MAX_STRING_BYTES {
+            return self.refuse(place, format!("{what} must not be longer than {MAX_STRING_BYTES} bytes"));
         }
         Ok(Some(text))
     }
 
-    /// Skips a string and returns its text, with the quotes.
-    fn string(&mut self) -> &'a str {
-        self.peek();
-        let begin = self.at;
-        let bytes = self.text.as_bytes();
-        self.at += 1;
-        while bytes[self.at] != b'"' {
-            self.at += if bytes[self.at] == b'\\' { 2 } else { 1 };
-        }
-        self.at += 1;
-        self.text.get(begin..self.at).unwrap_or_default()
-    }
-
-    fn literal(&mut self) -> Tree<'a> {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let literal = rest.split([',', ']', '}', ' ', '\t', '\r', '\n']).next().unwrap_or_default();
-        self.at += literal.len();
-        match literal {
-            "null" => Tree::Null,
-            "true" | "false" => Tree::Bool,
-            number => Tree::Number(number),
-        }
-    }
-
-    /// Returns whether another element or member follows; skips the bracket before the first one, and the comma before any other.
-    fn has_next(&mut self, end: u8) -> bool {
-        if self.peek() != end {
-            self.at += 1;
-            if self.peek() != end {
-                return true;
-            }
-        }
-        self.at += 1;
-        false
-    }
-
-    fn skip(&mut self, expected: u8) {
-        if self.peek() == expected {
-            self.at += 1;
-        }
-    }
-
-    /// Skips whitespace, and returns the next byte.
-    fn peek(&mut self) -> u8 {
-        let rest = &self.text.as_bytes()[self.at..];
-        let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
-        self.at += blanks;
-        rest.get(blanks).copied().unwrap_or_default()
-    }
-
     fn check_depth(&self, place: &Place<'_>, depth: usize) -> Result<(), OutOfBounds> {
-        if depth > self.limit.max_depth {
-            return self
-                .refuse(place, format!("must not be nested deeper than {} levels", self.limit.max_depth));
+        if depth > MAX_DEPTH {
+            return self.refuse(place, format!("must not be nested deeper than {MAX_DEPTH} levels"));
         }
         Ok(())
     }
@@ -220,4 +168,22 @@ impl<'a> Scanner<'a, '_> {
         self.problems.add(place.to_string(), message);
         Err(OutOfBounds)
     }
+}
+
+/// Returns the members of an object, repeated names and names that are not valid Unicode included: a map has neither.
+fn raw_members(text: &str) -> Vec<(&RawValue, &RawValue)> {
+    struct InOrder;
+    impl<'de> Visitor<'de> for InOrder {
+        type Value = Vec<(&'de RawValue, &'de RawValue)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            std::iter::from_fn(|| map.next_entry().transpose()).collect()
+        }
+    }
+    let mut object = serde_json::Deserializer::from_str(text);
+    object.deserialize_map(InOrder).expect("the syntax of the body is valid")
 }

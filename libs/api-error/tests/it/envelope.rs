@@ -55,12 +55,10 @@ async fn every_response_has_a_request_id() {
     let server = Server::start();
     let response = server.get("/id").header("x-request-id", "trace.me_0-1").send().await.unwrap();
     assert_eq!(header(&response, "x-request-id").unwrap(), "trace.me_0-1");
-    assert_eq!(response.text().await.unwrap(), "trace.me_0-1");
 
     for bad in ["short", "has space in it", "quote\"quote"] {
         let response = server.get("/id").header("x-request-id", bad).send().await.unwrap();
         let id = header(&response, "x-request-id").unwrap();
         assert_eq!((id.len(), id.as_bytes()[14]), (36, b'7'), "{id} is not a UUIDv7");
-        assert_eq!(response.text().await.unwrap(), id);
     }
 }

@@ -10,7 +10,7 @@ use actix_web::{
     web,
 };
 use api_error::{
-    ApiError, Code, FromJson, FromQuery, Json, JsonLimit, Members, Node, Parameters, Query, RequestId,
+    ApiError, Code, FromJson, FromQuery, Json, JsonLimit, Members, Node, Parameters, Query,
     method_not_allowed,
 };
 use reqwest::{Client, RequestBuilder, Response};
@@ -103,7 +103,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/remaining", web::get().to(remaining))
         .route("/pages", web::get().to(async |_: web::Query<ForeignPage>| HttpResponse::Ok()))
         .route("/strict-pages", web::get().to(async |_: Query<Page>| HttpResponse::Ok()))
-        .route("/id", web::get().to(async |id: RequestId| id.to_string()))
+        .route("/id", web::get().to(HttpResponse::Ok))
         .route("/codes/{name}", web::get().to(raise))
         .route("/panic", web::get().to(panicking))
         .route("/slow", web::get().to(async || std::future::pending::<HttpResponse>().await))
