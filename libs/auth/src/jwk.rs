@@ -1,10 +1,13 @@
 //! Public keys as JSON Web Keys (RFC 7517, RFC 8037), with one extension: the scopes that a key grants.
 
+use anyhow::Context as _;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::DecodingKey;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::AuthError;
+/// What is wrong with a text that is neither.
+pub(crate) const NOT_JWK: &str = "not a JWK with kty, crv, kid and x, or a set of them";
 
 /// A set of public keys.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -42,20 +45,21 @@ pub(crate) struct Unusable {
 }
 
 /// Reads a set key by key: an unusable key does not affect the others (RFC 7517, section 5).
-pub(crate) fn read_set(json: &str) -> Result<Vec<Result<Jwk, Unusable>>, AuthError> {
+pub(crate) fn read_set(json: &str) -> anyhow::Result<Vec<Result<Jwk, Unusable>>> {
     #[derive(Deserialize)]
     struct Set {
         keys: Vec<Value>,
     }
-    let set: Set = serde_json::from_str(json).map_err(AuthError::NotJwk)?;
+    let set: Set = serde_json::from_str(json).context(NOT_JWK)?;
     set.keys.into_iter().enumerate().map(|(place, key)| read(place, key)).collect()
 }
 
-fn read(place: usize, key: Value) -> Result<Result<Jwk, Unusable>, AuthError> {
+fn read(place: usize, key: Value) -> anyhow::Result<Result<Jwk, Unusable>> {
     let kid = key["kid"].as_str().map_or_else(|| format!("without kid, number {}", place + 1), str::to_owned);
-    if is_private(&key) {
-        return Err(AuthError::PrivateKeyExposed(kid));
-    }
+    anyhow::ensure!(
+        !is_private(&key),
+        "key `{kid}` has its private member `d`; replace the key, and publish the public half only"
+    );
     let jwk = match other_purpose(&key) {
         Some(problem) => Err(problem),
         None => serde_json::from_value(key).map_err(|error| error.to_string()),
@@ -124,12 +128,10 @@ impl Jwk {
 
 /// Reads 32 bytes of base64url.
 pub(crate) fn decode_key(text: &str) -> Option<[u8; 32]> {
-    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
 /// Writes bytes as base64url.
 pub(crate) fn encode_key(bytes: &[u8; 32]) -> String {
-    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     URL_SAFE_NO_PAD.encode(bytes)
 }

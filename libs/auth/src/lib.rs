@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 mod claims;
-mod error;
 mod jwk;
 mod metrics;
 mod principal;
@@ -11,7 +10,6 @@ mod signing;
 mod verifier;
 
 pub use claims::TokenRequest;
-pub use error::{AuthError, Rejection};
 pub use jwk::{Jwk, Jwks};
 pub use principal::{InvalidTenant, Principal, Tenant};
 pub use signing::SigningKey;

@@ -1,7 +1,8 @@
 //! The principal of a verified token, and its tenant.
 
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::{collections::BTreeSet, str::FromStr};
 
+use derive_more::{Display, Into};
 use serde::{Deserialize, Serialize};
 
 /// Who calls, for which tenant, with which scopes.
@@ -16,8 +17,8 @@ pub struct Principal {
 }
 
 /// The name of a tenant: 1 to 63 characters of `a-z`, `0-9` and `-`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash, Into, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Tenant(String);
 
 /// The text is not the name of a tenant.
@@ -47,18 +48,6 @@ impl FromStr for Tenant {
 
     fn from_str(name: &str) -> Result<Self, InvalidTenant> {
         name.to_owned().try_into()
-    }
-}
-
-impl From<Tenant> for String {
-    fn from(tenant: Tenant) -> Self {
-        tenant.0
-    }
-}
-
-impl fmt::Display for Tenant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

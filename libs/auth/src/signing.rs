@@ -1,20 +1,21 @@
 //! Signs tokens with a private key.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
+use anyhow::Context as _;
 use ed25519_dalek::pkcs8::EncodePrivateKey;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    AuthError, Jwk, TokenRequest,
+    Jwk, TokenRequest,
     claims::{AUDIENCE, Audience, Claims, ISSUER, MAX_LIFETIME},
-    jwk::{decode_key, encode_key},
+    jwk::{NOT_JWK, decode_key, encode_key},
 };
 
-/// An Ed25519 key that signs tokens. Its `Debug` shows the id only.
-#[derive(Clone)]
+/// An Ed25519 key that signs tokens. Its `Debug` shows no secret.
+#[derive(Clone, Debug)]
 pub struct SigningKey {
     kid: String,
     key: ed25519_dalek::SigningKey,
@@ -37,17 +38,17 @@ impl SigningKey {
     }
 
     /// Reads a private JWK.
-    pub fn from_jwk_json(json: &str) -> Result<Self, AuthError> {
-        let jwk: PrivateJwk = serde_json::from_str(json).map_err(AuthError::NotJwk)?;
-        let unusable = |problem| AuthError::UnusableKey { kid: jwk.kid.clone(), problem };
+    pub fn from_jwk_json(json: &str) -> anyhow::Result<Self> {
+        let jwk: PrivateJwk = serde_json::from_str(json).context(NOT_JWK)?;
+        let unusable = |problem| format!("key `{}` is not a usable Ed25519 key: {problem}", jwk.kid);
         if jwk.kty != "OKP" || jwk.crv != "Ed25519" {
-            return Err(unusable("kty must be OKP and crv Ed25519"));
+            anyhow::bail!(unusable("kty must be OKP and crv Ed25519"));
         }
-        let secret =
-            decode_key(&jwk.d).ok_or_else(|| unusable("d must be 32 bytes in base64url without padding"))?;
+        let secret = decode_key(&jwk.d)
+            .with_context(|| unusable("d must be 32 bytes in base64url without padding"))?;
         let key = ed25519_dalek::SigningKey::from_bytes(&secret);
         if encode_key(key.verifying_key().as_bytes()) != jwk.x {
-            return Err(unusable("x is not the public half of d"));
+            anyhow::bail!(unusable("x is not the public half of d"));
         }
         Ok(Self { kid: jwk.kid, key })
     }
@@ -75,10 +76,11 @@ impl SigningKey {
     }
 
     /// Signs a token that is valid from now on.
-    pub fn sign(&self, request: &TokenRequest) -> Result<String, AuthError> {
-        if request.ttl.as_secs() == 0 || request.ttl > MAX_LIFETIME {
-            return Err(AuthError::Lifetime);
-        }
+    pub fn sign(&self, request: &TokenRequest) -> anyhow::Result<String> {
+        anyhow::ensure!(
+            request.ttl.as_secs() > 0 && request.ttl <= MAX_LIFETIME,
+            "the lifetime of a token is 1 second to 24 hours; set one in this range"
+        );
         let now = Duration::from_secs(jsonwebtoken::get_current_timestamp());
         self.sign_claims(&Claims {
             iss: ISSUER.to_owned(),
@@ -93,17 +95,11 @@ impl SigningKey {
         })
     }
 
-    /// Signs these claims; tests sign invalid ones.
-    pub(crate) fn sign_claims(&self, claims: &impl Serialize) -> Result<String, AuthError> {
+    /// Signs these claims as they are; tests sign invalid ones.
+    pub fn sign_claims(&self, claims: &impl Serialize) -> anyhow::Result<String> {
         let der = self.key.to_pkcs8_der().expect("an Ed25519 key always has a PKCS #8 form");
         let header = Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::EdDSA) };
         jsonwebtoken::encode(&header, claims, &EncodingKey::from_ed_der(der.as_bytes()))
-            .map_err(AuthError::Signing)
-    }
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey").field("kid", &self.kid).finish_non_exhaustive()
+            .context("cannot sign the token")
     }
 }

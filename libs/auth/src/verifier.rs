@@ -2,11 +2,12 @@
 
 use std::{collections::HashMap, fs, path::Path, sync::Arc, time::Duration};
 
+use anyhow::{Context as _, ensure};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use telemetry::Environment;
 
 use crate::{
-    AuthError, Jwk, Jwks, Principal, Rejection,
+    Jwk, Jwks, Principal,
     claims::{AUDIENCE, Claims, ISSUER, LEEWAY},
     jwk::{self, Unusable},
     metrics,
@@ -19,11 +20,12 @@ const MAX_TOKEN_BYTES: usize = 8 * 1024;
 const DEVELOPMENT_PREFIX: &str = "local-development";
 
 /// Verifies tokens with the keys of a set. Cloning is cheap.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Verifier {
     keys: Arc<HashMap<String, Key>>,
 }
 
+#[derive(Debug)]
 struct Key {
     jwk: Jwk,
     decoding: DecodingKey,
@@ -36,18 +38,14 @@ impl Key {
     }
 }
 
-impl std::fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Verifier").field("kids", &self.keys.keys()).finish()
-    }
-}
-
 impl Verifier {
     /// Reads the keys from a file.
-    pub fn from_file(path: impl AsRef<Path>, environment: Environment) -> Result<Self, AuthError> {
+    pub fn from_file(path: impl AsRef<Path>, environment: Environment) -> anyhow::Result<Self> {
         let path = path.as_ref();
-        let json = fs::read_to_string(path)
-            .map_err(|source| AuthError::Unreadable { path: path.display().to_string(), source })?;
+        let json = fs::read_to_string(path).with_context(|| {
+            let path = path.display();
+            format!("cannot read the JWK Set {path}; point AUTH_JWKS_FILE to a readable file")
+        })?;
         Self::from_json(&json, environment)
     }
 
@@ -55,19 +53,17 @@ impl Verifier {
     ///
     /// # Errors
     /// The set has no usable key, a key id twice, a private key, or in production a development key.
-    pub fn from_json(json: &str, environment: Environment) -> Result<Self, AuthError> {
+    pub fn from_json(json: &str, environment: Environment) -> anyhow::Result<Self> {
         Self::of(jwk::read_set(json)?, environment)
     }
 
     /// Takes a set of keys, as [`Verifier::from_json`] does.
-    pub fn new(jwks: Jwks, environment: Environment) -> Result<Self, AuthError> {
+    pub fn new(jwks: Jwks, environment: Environment) -> anyhow::Result<Self> {
         Self::of(jwks.keys.into_iter().map(Ok).collect(), environment)
     }
 
-    fn of(candidates: Vec<Result<Jwk, Unusable>>, environment: Environment) -> Result<Self, AuthError> {
-        if candidates.is_empty() {
-            return Err(AuthError::NoKeys);
-        }
+    fn of(candidates: Vec<Result<Jwk, Unusable>>, environment: Environment) -> anyhow::Result<Self> {
+        ensure!(!candidates.is_empty(), "the JWK Set is empty; add the public key of the issuer");
         let mut keys = HashMap::with_capacity(candidates.len());
         let mut skipped = Vec::new();
         for candidate in candidates {
@@ -80,45 +76,44 @@ impl Verifier {
                 }
             };
             let kid = jwk.kid.clone();
-            if environment == Environment::Production && kid.starts_with(DEVELOPMENT_PREFIX) {
-                return Err(AuthError::DevelopmentKey(kid));
-            }
+            ensure!(
+                environment != Environment::Production || !kid.starts_with(DEVELOPMENT_PREFIX),
+                "key `{kid}` is a local development key, which production refuses; remove it from the JWK Set"
+            );
             if let Some(exp) = jwk.exp {
                 metrics::show_expiry(&kid, exp);
             }
-            if keys.insert(kid.clone(), Key { jwk, decoding }).is_some() {
-                return Err(AuthError::DuplicateKeyId(kid));
-            }
+            let known = keys.insert(kid.clone(), Key { jwk, decoding });
+            ensure!(known.is_none(), "key id `{kid}` is in the JWK Set twice; give each key its own id");
         }
-        if keys.is_empty() {
-            return Err(AuthError::NoUsableKey(skipped.join("; ")));
-        }
+        ensure!(
+            !keys.is_empty(),
+            "the JWK Set has no usable key; add the public Ed25519 key of the issuer ({})",
+            skipped.join("; ")
+        );
         Ok(Self { keys: Arc::new(keys) })
     }
 
-    /// Verifies a token and returns its principal.
-    pub fn verify(&self, token: &str) -> Result<Principal, Rejection> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(Rejection::TooLong);
-        }
-        let header = jsonwebtoken::decode_header(token).map_err(Rejection::Malformed)?;
-        if header.crit.is_some() {
-            return Err(Rejection::Critical);
-        }
-        let key = header.kid.and_then(|kid| self.keys.get(&kid)).ok_or(Rejection::UnknownKey)?;
-        let now = jsonwebtoken::get_current_timestamp();
-        if key.jwk.has_expired(now) {
-            return Err(Rejection::KeyExpired(key.jwk.kid.clone()));
-        }
+    /// Verifies a token and returns its principal. An error is for the log only, not for the caller.
+    pub fn verify(&self, token: &str) -> anyhow::Result<Principal> {
+        ensure!(token.len() <= MAX_TOKEN_BYTES, "the token is longer than 8 KiB");
+        let header = jsonwebtoken::decode_header(token).context("the token's header is malformed")?;
+        // The token needs an extension, and none is supported.
+        ensure!(header.crit.is_none(), "the token has critical header parameters");
+        let key =
+            header.kid.and_then(|kid| self.keys.get(&kid)).context("the key of the token is unknown")?;
+        let (kid, now) = (&key.jwk.kid, jsonwebtoken::get_current_timestamp());
+        ensure!(!key.jwk.has_expired(now), "key `{kid}` has expired");
         let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation())
-            .map_err(Rejection::Invalid)?
+            .context("the token does not verify")?
             .claims;
-        if !claims.lifetime_is_acceptable(Duration::from_secs(now)) {
-            return Err(Rejection::Lifetime);
-        }
+        ensure!(
+            claims.lifetime_is_acceptable(Duration::from_secs(now)),
+            "the token's lifetime is longer than 24 hours or begins in the future"
+        );
         let scopes = claims.scopes();
         if let Some(scope) = scopes.iter().find(|scope| !key.jwk.grants(scope)) {
-            return Err(Rejection::ScopeNotGranted { kid: key.jwk.kid.clone(), scope: scope.clone() });
+            anyhow::bail!("key `{kid}` does not grant scope `{scope}`");
         }
         Ok(Principal { subject: claims.sub, tenant: claims.tenant, scopes })
     }

@@ -1,10 +1,6 @@
 //! The authenticated caller, as an extractor: a handler that takes it runs only with a valid bearer token.
 
-use std::{
-    error::Error as _,
-    future::{Ready, ready},
-    ops::Deref,
-};
+use std::future::{Ready, ready};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
@@ -12,10 +8,11 @@ use actix_web::{
     http::header::{self, HeaderValue},
 };
 use api_error::{ApiError, Code};
-use auth::{Principal, Rejection, Verifier};
+use auth::{Principal, Verifier};
+use derive_more::Deref;
 
 /// Who calls, for which tenant, with which scopes: the [`Principal`] of a verified token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deref, PartialEq, Eq)]
 pub struct Caller(Principal);
 
 impl Caller {
@@ -28,14 +25,6 @@ impl Caller {
         let challenge = HeaderValue::from_str(&challenge).expect("scopes are constants of visible ASCII");
         Err(ApiError::new(Code::Forbidden, format!("This needs a token with the scope {scope}."))
             .with_header(header::WWW_AUTHENTICATE, challenge))
-    }
-}
-
-impl Deref for Caller {
-    type Target = Principal;
-
-    fn deref(&self) -> &Principal {
-        &self.0
     }
 }
 
@@ -75,7 +64,12 @@ fn verify(request: &HttpRequest) -> Result<Caller, ApiError> {
         return Err(invalid());
     }
     let token = bearer(header)?;
-    verifier.verify(token).map(Caller).map_err(|rejection| refuse(&rejection))
+    verifier.verify(token).map(Caller).map_err(|rejection| {
+        // The reason goes to the log only: in the response it would help to forge a better token.
+        let cause = rejection.chain().nth(1).map(ToString::to_string);
+        tracing::debug!(reason = %rejection, cause, "bearer token refused");
+        invalid()
+    })
 }
 
 /// Returns the token of a `Bearer` credential; the scheme is case-insensitive (RFC 9110). A request with another scheme gets the
@@ -89,24 +83,18 @@ fn bearer(header: &HeaderValue) -> Result<&str, ApiError> {
     Ok(token.trim_start_matches(' '))
 }
 
-/// The reason goes to the log only: in the response it would help to forge a better token.
-fn refuse(rejection: &Rejection) -> ApiError {
-    let cause = rejection.source().map(ToString::to_string);
-    tracing::debug!(reason = %rejection, cause, "bearer token refused");
-    invalid()
-}
-
 fn missing() -> ApiError {
-    ApiError::new(Code::Unauthenticated, "Send a bearer token: Authorization: Bearer <token>.")
-        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"muster\""))
+    unauthenticated("Send a bearer token: Authorization: Bearer <token>.", "Bearer realm=\"muster\"")
 }
 
 fn invalid() -> ApiError {
-    ApiError::new(Code::Unauthenticated, "The bearer token is invalid or expired. Get a new one.")
-        .with_header(
-            header::WWW_AUTHENTICATE,
-            HeaderValue::from_static("Bearer realm=\"muster\", error=\"invalid_token\""),
-        )
+    let message = "The bearer token is invalid or expired. Get a new one.";
+    unauthenticated(message, "Bearer realm=\"muster\", error=\"invalid_token\"")
+}
+
+fn unauthenticated(message: &'static str, challenge: &'static str) -> ApiError {
+    ApiError::new(Code::Unauthenticated, message)
+        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
 }
 
 #[cfg(test)]

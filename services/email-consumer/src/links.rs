@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use auth::{AuthError, SigningKey, Tenant, TokenRequest};
+use auth::{SigningKey, Tenant, TokenRequest};
 use reqwest::{Client, Response, StatusCode, redirect};
 use serde::{Deserialize, Serialize};
 use telemetry::semconv;
@@ -39,7 +39,7 @@ pub(crate) struct Links {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("a token for url-shortener cannot be signed")]
-    Token(#[source] AuthError),
+    Token(#[source] anyhow::Error),
     /// No answer, or a malformed one.
     #[error("url-shortener is unavailable: {0}")]
     Unavailable(&'static str),

@@ -30,7 +30,12 @@ fn claims() -> Value {
     })
 }
 
-fn verify_changed(change: impl FnOnce(&mut Value, u64)) -> Result<Principal, Rejection> {
+/// Whether the result is an error with this reason.
+fn is_refused<T>(result: &anyhow::Result<T>, reason: &str) -> bool {
+    result.as_ref().is_err_and(|error| error.to_string().contains(reason))
+}
+
+fn verify_changed(change: impl FnOnce(&mut Value, u64)) -> anyhow::Result<Principal> {
     let key = SigningKey::generate("k");
     let mut claims = claims();
     change(&mut claims, jsonwebtoken::get_current_timestamp());
@@ -67,7 +72,7 @@ fn an_unsigned_token_is_refused() {
     };
     for alg in ["none", "None", "NONE"] {
         let token = format!("{}.{}.", encode(&json!({"alg": alg, "kid": "k"})), encode(&claims()));
-        assert!(matches!(verifier(&key).verify(&token), Err(Rejection::Malformed(_))), "{alg}");
+        assert!(is_refused(&verifier(&key).verify(&token), "header is malformed"), "{alg}");
     }
     let stripped = key.sign_claims(&claims()).unwrap();
     let (unsigned, _) = stripped.rsplit_once('.').unwrap();
@@ -81,7 +86,7 @@ fn an_hmac_with_the_public_key_is_refused() {
     let header = Header { kid: Some("k".to_owned()), ..Header::new(Algorithm::HS256) };
     for secret in [public.to_vec(), key.public_jwk(None).x.into_bytes()] {
         let token = jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(&secret)).unwrap();
-        assert!(matches!(verifier(&key).verify(&token), Err(Rejection::Invalid(_))));
+        assert!(is_refused(&verifier(&key).verify(&token), "does not verify"));
     }
 }
 
@@ -89,9 +94,9 @@ fn an_hmac_with_the_public_key_is_refused() {
 fn a_token_of_another_key_is_refused() {
     let verifier = verifier(&SigningKey::generate("k"));
     let same_id = SigningKey::generate("k").sign(&request(&[])).unwrap();
-    assert!(matches!(verifier.verify(&same_id), Err(Rejection::Invalid(_))));
+    assert!(is_refused(&verifier.verify(&same_id), "does not verify"));
     let other_id = SigningKey::generate("other").sign(&request(&[])).unwrap();
-    assert!(matches!(verifier.verify(&other_id), Err(Rejection::UnknownKey)));
+    assert!(is_refused(&verifier.verify(&other_id), "key of the token is unknown"));
 }
 
 #[test]
@@ -101,7 +106,7 @@ fn a_changed_claim_breaks_the_signature() {
     let other = key.sign(&request(&["orders:write"])).unwrap();
     let parts: Vec<_> = good.split('.').zip(other.split('.')).collect();
     let forged = format!("{}.{}.{}", parts[0].0, parts[1].1, parts[2].0);
-    assert!(matches!(verifier(&key).verify(&forged), Err(Rejection::Invalid(_))));
+    assert!(is_refused(&verifier(&key).verify(&forged), "does not verify"));
 }
 
 #[test]
@@ -126,11 +131,11 @@ fn time_is_checked_with_thirty_seconds_of_leeway() {
 fn every_claim_is_required_and_checked() {
     for claim in ["iss", "aud", "sub", "tenant", "scope", "iat", "nbf", "exp", "jti"] {
         let without = verify_changed(|claims, _| drop(claims.as_object_mut().unwrap().remove(claim)));
-        assert!(matches!(without, Err(Rejection::Invalid(_))), "{claim}: {without:?}");
+        assert!(is_refused(&without, "does not verify"), "{claim}: {without:?}");
     }
     for (claim, value) in [("iss", "other"), ("aud", "other"), ("tenant", "Not A Tenant"), ("tenant", "")] {
         let changed = verify_changed(|claims, _| claims[claim] = value.into());
-        assert!(matches!(changed, Err(Rejection::Invalid(_))), "{claim}: {changed:?}");
+        assert!(is_refused(&changed, "does not verify"), "{claim}: {changed:?}");
     }
 }
 
@@ -168,7 +173,7 @@ fn a_key_grants_only_its_own_scopes() {
     let verifier = Verifier::new(only_links, Environment::Local).unwrap();
     assert!(verifier.verify(&key.sign(&request(&["links:write"])).unwrap()).is_ok());
     let too_much = verifier.verify(&key.sign(&request(&["links:write", "orders:write"])).unwrap());
-    assert!(matches!(too_much, Err(Rejection::ScopeNotGranted { scope, .. }) if scope == "orders:write"));
+    assert!(is_refused(&too_much, "does not grant scope `orders:write`"));
 }
 
 #[test]
@@ -179,7 +184,7 @@ fn an_expired_key_is_refused_and_its_expiry_is_a_metric() {
         let jwks = Jwks { keys: vec![key.public_jwk(None).expiring_at(exp)] };
         Verifier::new(jwks, Environment::Local).unwrap().verify(&key.sign(&request(&[])).unwrap())
     };
-    assert!(matches!(verify(now), Err(Rejection::KeyExpired(kid)) if kid == "ends"));
+    assert!(is_refused(&verify(now), "key `ends` has expired"));
     assert!(verify(now + 3600).is_ok());
     let families = prometheus::gather();
     let family = families.iter().find(|family| family.name() == "auth_key_expiry_timestamp_seconds").unwrap();
@@ -195,7 +200,7 @@ fn a_malformed_or_long_token_is_refused() {
     for garbage in ["", ".", "..", "a.b.c", "Bearer x", "\u{0}", "eyJhbGciOiJFZERTQSJ9.e30."] {
         assert!(verifier.verify(garbage).is_err(), "{garbage:?}");
     }
-    assert!(matches!(verifier.verify(&"a".repeat(8 * 1024 + 1)), Err(Rejection::TooLong)));
+    assert!(is_refused(&verifier.verify(&"a".repeat(8 * 1024 + 1)), "longer than 8 KiB"));
 }
 
 #[test]
@@ -211,7 +216,7 @@ fn a_token_with_critical_headers_is_refused() {
     };
     let token =
         jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_ed_der(der.unwrap().as_bytes())).unwrap();
-    assert!(matches!(verifier(&key).verify(&token), Err(Rejection::Critical)));
+    assert!(is_refused(&verifier(&key).verify(&token), "critical header"));
 }
 
 #[test]
@@ -219,7 +224,7 @@ fn signing_refuses_an_invalid_lifetime() {
     let key = SigningKey::generate("k");
     for ttl in [Duration::ZERO, Duration::from_millis(900), Duration::from_hours(25)] {
         let request = TokenRequest { ttl, ..request(&[]) };
-        assert!(matches!(key.sign(&request), Err(AuthError::Lifetime)), "{ttl:?}");
+        assert!(is_refused(&key.sign(&request), "lifetime of a token"), "{ttl:?}");
     }
 }
 
@@ -280,7 +285,7 @@ fn an_unusable_key_is_skipped_and_its_tokens_are_refused() {
         let beside = json!([unusable, key.public_jwk(None)]);
         let verifier = from_keys(&beside).unwrap_or_else(|error| panic!("{problem}: {error}"));
         assert!(verifier.verify(&key.sign(&request(&[])).unwrap()).is_ok(), "{problem}");
-        assert!(matches!(verifier.verify(&token), Err(Rejection::UnknownKey)), "{problem}");
+        assert!(is_refused(&verifier.verify(&token), "key of the token is unknown"), "{problem}");
 
         let error = from_keys(&json!([unusable])).unwrap_err().to_string();
         assert!(error.contains("no usable key") && error.contains(problem), "{problem}: {error}");
@@ -304,7 +309,7 @@ fn with(jwk: &Value, member: &str, value: Value) -> Value {
     jwk
 }
 
-fn from_keys(keys: &Value) -> Result<Verifier, AuthError> {
+fn from_keys(keys: &Value) -> anyhow::Result<Verifier> {
     Verifier::from_json(&json!({ "keys": keys }).to_string(), Environment::Production)
 }
 
@@ -312,7 +317,7 @@ fn from_keys(keys: &Value) -> Result<Verifier, AuthError> {
 fn production_refuses_development_keys_and_a_missing_file_names_the_setting() {
     let jwks = || Jwks { keys: vec![SigningKey::generate("local-development-email").public_jwk(None)] };
     assert!(Verifier::new(jwks(), Environment::Local).is_ok());
-    assert!(matches!(Verifier::new(jwks(), Environment::Production), Err(AuthError::DevelopmentKey(_))));
+    assert!(is_refused(&Verifier::new(jwks(), Environment::Production), "development key"));
     let missing = Verifier::from_file("/nonexistent/jwks.json", Environment::Local).unwrap_err();
     assert!(missing.to_string().contains("AUTH_JWKS_FILE"), "{missing}");
 }
