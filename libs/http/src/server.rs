@@ -76,10 +76,6 @@ impl Config {
         self.http_workers
             .map_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get), usize::from)
     }
-
-    fn keep_alive(&self) -> Duration {
-        Duration::from_millis(self.http_keep_alive_ms)
-    }
 }
 
 /// What the rest of the process decides about its server.
@@ -119,8 +115,8 @@ impl Server {
         rustix::net::listen(&listener, BACKLOG)?;
         let address = listener.local_addr()?;
         let request_timeout = config.request_timeout();
-        let cors = Cors::new(config.cors_allowed_origins.clone());
-        let max_idle = config.keep_alive() + HEAD_TIMEOUT;
+        let cors = Cors(config.cors_allowed_origins.clone());
+        let keep_alive = Duration::from_millis(config.http_keep_alive_ms);
         let Options { readiness, strict_transport, connections_per_worker, drain_timeout } = options;
         let server = HttpServer::new(move || {
             let headers = ResponseHeaders { cors: Rc::new(cors.clone()), strict_transport };
@@ -135,8 +131,8 @@ impl Server {
         })
         .workers(config.workers())
         .max_connections(connections_per_worker)
-        .keep_alive(config.keep_alive())
-        .on_connect(move |io, data| connection::watch(io, data, max_idle))
+        .keep_alive(keep_alive)
+        .on_connect(move |io, data| connection::watch(io, data, keep_alive + HEAD_TIMEOUT))
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .shutdown_timeout(drain_timeout.as_secs().max(1))

@@ -29,7 +29,7 @@ use tokio::sync::oneshot;
 const LAST_RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One connection, until actix drops it.
-struct Connection {
+pub(super) struct Connection {
     /// A second handle of the same socket: actix lends its own at the beginning only. `None` when the process is out of file descriptors.
     socket: Option<TcpStream>,
     in_flight: Cell<u32>,
@@ -86,6 +86,13 @@ impl Connection {
         Some(remaining)
     }
 
+    /// Closes it after the time for the last response; actix can close a connection only by sending another response.
+    pub(super) async fn close(&self) {
+        self.shut(Shutdown::Read);
+        tokio::time::sleep(LAST_RESPONSE_TIMEOUT).await;
+        self.shut(Shutdown::Both);
+    }
+
     fn shut(&self, what: Shutdown) {
         // It fails for a connection that the client has closed, which is fine.
         drop(self.socket.as_ref().map(|socket| socket.shutdown(what)));
@@ -105,12 +112,12 @@ impl RequestInFlight {
     ///
     /// # Errors
     /// The connection is closing, and the request must not run.
-    pub(super) fn begin(request: &ServiceRequest) -> Result<Self, Closing> {
+    pub(super) fn begin(request: &ServiceRequest) -> Result<Self, Rc<Connection>> {
         let watched = request.request().conn_data::<Watched>();
         let connection = watched.map(|watched| Rc::clone(&watched.connection));
         if let Some(connection) = &connection {
             if connection.closing.get() {
-                return Err(Closing(Rc::clone(connection)));
+                return Err(Rc::clone(connection));
             }
             connection.in_flight.set(connection.in_flight.get() + 1);
         }
@@ -150,17 +157,4 @@ fn has_close(head: &RequestHead) -> bool {
     let mut options = options.flat_map(|value| value.split(','));
     head.connection_type() == ConnectionType::Close
         || options.any(|option| option.trim_matches([' ', '\t']).eq_ignore_ascii_case("close"))
-}
-
-/// A connection that is closing, on which a further request has arrived.
-pub(super) struct Closing(Rc<Connection>);
-
-impl Closing {
-    /// Closes the connection after the time for the last response; actix can close one only by sending another response.
-    pub(super) async fn close(self) {
-        let Self(connection) = self;
-        connection.shut(Shutdown::Read);
-        tokio::time::sleep(LAST_RESPONSE_TIMEOUT).await;
-        connection.shut(Shutdown::Both);
-    }
 }

@@ -60,13 +60,9 @@ impl FromStr for Origin {
 ///
 /// Credentials that the browser adds (cookies) are never allowed: the API takes bearer tokens, which a page sends itself.
 #[derive(Clone, Debug)]
-pub(super) struct Cors(Vec<Origin>);
+pub(super) struct Cors(pub(super) Vec<Origin>);
 
 impl Cors {
-    pub(super) fn new(origins: Vec<Origin>) -> Self {
-        Self(origins)
-    }
-
     /// Returns the origin of a request, if it is allowed.
     pub(super) fn allowed_origin(&self, request: &HeaderMap) -> Option<HeaderValue> {
         let origin = request.get(header::ORIGIN)?;

@@ -1,17 +1,15 @@
 //! Security and CORS headers of every response, errors included.
 
-use std::{fmt, rc::Rc};
+use std::rc::Rc;
 
 use actix_web::{
-    Error, HttpResponse, ResponseError,
+    Error,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{
-        StatusCode,
-        header::{
-            CACHE_CONTROL, CONTENT_SECURITY_POLICY, CROSS_ORIGIN_RESOURCE_POLICY, HeaderMap, HeaderName,
-            HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-        },
+    error::InternalError,
+    http::header::{
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CROSS_ORIGIN_RESOURCE_POLICY, HeaderMap, HeaderName,
+        HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
     middleware::Next,
 };
@@ -46,64 +44,33 @@ impl ResponseHeaders {
         next: Next<B>,
     ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
         let origin = self.cors.allowed_origin(request.headers());
-        let additions = Additions { rules: self, origin };
-        if let Some(mut response) = additions.rules.cors.preflight(&request) {
-            additions.add_to(response.headers_mut());
+        if let Some(mut response) = self.cors.preflight(&request) {
+            self.add_to(response.headers_mut(), origin.as_ref());
             return Ok(request.into_response(response).map_into_right_body());
         }
         match next.call(request).await {
             Ok(mut response) => {
-                additions.add_to(response.headers_mut());
+                self.add_to(response.headers_mut(), origin.as_ref());
                 Ok(response.map_into_left_body())
             }
-            Err(error) => Err(Failure { error, additions }.into()),
+            // A `ServiceResponse` needs the request, which the handler has taken, so the response goes up as an error.
+            Err(error) => {
+                let mut response = error.error_response();
+                self.add_to(response.headers_mut(), origin.as_ref());
+                Err(InternalError::from_response(error, response).into())
+            }
         }
     }
-}
 
-/// The headers of one response.
-#[derive(Debug)]
-struct Additions {
-    rules: ResponseHeaders,
-    origin: Option<HeaderValue>,
-}
-
-impl Additions {
-    fn add_to(&self, headers: &mut HeaderMap) {
+    fn add_to(&self, headers: &mut HeaderMap, origin: Option<&HeaderValue>) {
         for (name, value) in DEFAULTS {
             if !headers.contains_key(&name) {
                 headers.insert(name, value);
             }
         }
-        if self.rules.strict_transport {
+        if self.strict_transport {
             headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
         }
-        self.rules.cors.add_to(headers, self.origin.as_ref());
-    }
-}
-
-/// An error without a response yet. Its response gets the headers when actix makes it: a response needs the request, and the handler has
-/// taken that.
-#[derive(Debug)]
-struct Failure {
-    error: Error,
-    additions: Additions,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl ResponseError for Failure {
-    fn status_code(&self) -> StatusCode {
-        self.error.as_response_error().status_code()
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        let mut response = self.error.as_response_error().error_response();
-        self.additions.add_to(response.headers_mut());
-        response
+        self.cors.add_to(headers, origin);
     }
 }
