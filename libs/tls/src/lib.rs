@@ -6,4 +6,4 @@ mod trust;
 
 pub use config::{Config, is_loopback};
 pub use explain::{Failure, explain};
-pub use trust::{Error, Trust};
+pub use trust::Trust;

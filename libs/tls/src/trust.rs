@@ -1,48 +1,16 @@
 //! Trusted certificate authorities of a process, for each TLS client.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fmt, path::Path, sync::Arc};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use anyhow::{Context as _, ensure};
+use pem::{EncodeConfig, LineEnding, Pem};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
-    pki_types::{
-        CertificateDer,
-        pem::{self, PemObject as _},
-    },
+    pki_types::{CertificateDer, pem::PemObject as _},
 };
 
 use crate::Config;
-
-/// Why the authorities of `TLS_EXTRA_CA_FILE` cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file cannot be read, or is not PEM.
-    #[error("cannot read certificates from {path}; TLS_EXTRA_CA_FILE needs PEM files")]
-    Unreadable {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: pem::Error,
-    },
-    /// The file is readable and holds no certificate.
-    #[error("{0} holds no certificate; TLS_EXTRA_CA_FILE needs PEM files with `BEGIN CERTIFICATE`")]
-    Empty(PathBuf),
-    /// A certificate in the file is malformed.
-    #[error("a certificate in {path} cannot be used")]
-    Malformed {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: rustls::Error,
-    },
-}
 
 /// The trusted certificate authorities. Clones share them.
 #[derive(Clone)]
@@ -56,7 +24,7 @@ impl Trust {
     ///
     /// # Errors
     /// A file of the settings cannot be used. A system without authorities is not an error.
-    pub fn load(config: &Config) -> Result<Self, Error> {
+    pub fn load(config: &Config) -> anyhow::Result<Self> {
         let mut store = RootCertStore::empty();
         // Unreadable files of the system, and certificates that rustls refuses, are skipped: their servers fail as signed by an
         // unknown authority.
@@ -64,7 +32,8 @@ impl Trust {
         let mut roots: Vec<_> = system.into_iter().filter(|root| store.add(root.clone()).is_ok()).collect();
         for path in config.tls_extra_ca_file.iter().filter(|path| !path.as_os_str().is_empty()) {
             for root in read(path)? {
-                store.add(root.clone()).map_err(|source| Error::Malformed { path: path.clone(), source })?;
+                let unusable = || format!("a certificate in {} cannot be used", path.display());
+                store.add(root.clone()).with_context(unusable)?;
                 roots.push(root);
             }
         }
@@ -99,14 +68,12 @@ impl Trust {
         reqwest::Client::builder().tls_backend_preconfigured(self.client_config())
     }
 
-    /// Returns the certificates of the authorities.
-    pub fn roots(&self) -> &[CertificateDer<'static>] {
-        &self.roots
-    }
-
-    /// Returns the same certificates as PEM, for clients that do not use rustls.
+    /// Returns the certificates of the authorities as PEM, for clients that do not use rustls.
     pub fn pem(&self) -> String {
-        self.roots.iter().map(|root| pem_text(root)).collect()
+        let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
+        let text =
+            |root: &CertificateDer<'_>| pem::encode_config(&Pem::new("CERTIFICATE", root.as_ref()), config);
+        self.roots.iter().map(text).collect()
     }
 }
 
@@ -117,25 +84,15 @@ impl fmt::Debug for Trust {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
-    let roots: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect();
-    let roots = roots.map_err(unreadable)?;
-    if roots.is_empty() { Err(Error::Empty(path.to_owned())) } else { Ok(roots) }
-}
-
-/// RFC 7468 §5.1, in lines of 64 characters. OpenSSL takes no empty line.
-fn pem_text(certificate: &[u8]) -> String {
-    let encoded = STANDARD.encode(certificate);
-    let mut text = String::with_capacity(encoded.len() * 66 / 64 + 60);
-    text.push_str("-----BEGIN CERTIFICATE-----\n");
-    let mut rest = encoded.as_str();
-    while !rest.is_empty() {
-        let (line, tail) = rest.split_at_checked(64).unwrap_or((rest, ""));
-        text.push_str(line);
-        text.push('\n');
-        rest = tail;
-    }
-    text.push_str("-----END CERTIFICATE-----\n");
-    text
+fn read(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let shown = path.display();
+    let roots: Vec<_> =
+        CertificateDer::pem_file_iter(path).and_then(Iterator::collect).with_context(|| {
+            format!("cannot read certificates from {shown}; TLS_EXTRA_CA_FILE needs PEM files")
+        })?;
+    ensure!(
+        !roots.is_empty(),
+        "{shown} holds no certificate; TLS_EXTRA_CA_FILE needs PEM files with `BEGIN CERTIFICATE`"
+    );
+    Ok(roots)
 }
