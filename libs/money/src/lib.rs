@@ -49,7 +49,14 @@ impl fmt::Display for Money {
         let scale = 10_u64.pow(digits);
         let (major, rest) = (self.minor.unsigned_abs() / scale, self.minor.unsigned_abs() % scale);
         let sign = if self.minor < 0 { "-" } else { "" };
-        write!(f, "{sign}{}{}", Sign(self.currency), group_thousands(major))?;
+        f.write_str(sign)?;
+        match self.currency.code {
+            "EUR" => f.write_str("€")?,
+            "GBP" => f.write_str("£")?,
+            "USD" => f.write_str("$")?,
+            code => write!(f, "{code}\u{a0}")?,
+        }
+        f.write_str(&group_thousands(major))?;
         if digits == 0 {
             return Ok(());
         }
@@ -104,23 +111,9 @@ impl From<Currency> for &'static str {
     }
 }
 
-/// The sign or code before an amount.
-struct Sign(Currency);
-
-impl fmt::Display for Sign {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.code() {
-            "EUR" => f.write_str("€"),
-            "GBP" => f.write_str("£"),
-            "USD" => f.write_str("$"),
-            code => write!(f, "{code}\u{a0}"),
-        }
-    }
-}
-
 fn group_thousands(number: u64) -> String {
     let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    let mut grouped = String::new();
     for (position, digit) in digits.chars().enumerate() {
         if position > 0 && (digits.len() - position).is_multiple_of(3) {
             grouped.push(',');
