@@ -27,7 +27,7 @@ const WRITE: &str = "MUSTER_WRITE_COMMITTED";
 /// # Panics
 /// The file has another text, or does not exist.
 pub fn assert_committed(path: &str, expected: &str) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    let file = in_repository(path);
     if env::var_os(WRITE).is_some() {
         fs::write(&file, expected).unwrap_or_else(|error| panic!("cannot write {path}: {error}"));
         return;
@@ -40,6 +40,10 @@ pub fn assert_committed(path: &str, expected: &str) {
         committed == expected,
         "{path} differs from the generated text from line {line} on: run `make openapi`"
     );
+}
+
+fn in_repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
 /// Set by `make release-schemas`: the directory whose sources are the release.
@@ -85,7 +89,7 @@ pub async fn assert_previous_release_runs(service: &str, file: &str, sources: &[
     let migrated = job.output().expect("the service can be started");
     assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stdout));
     let client = database.connect().await;
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
+    let file = in_repository(file);
     if let Some(root) = env::var_os(RELEASE) {
         let released = record(&client, sources.iter().map(|source| PathBuf::from(&root).join(source))).await;
         let text = serde_json::to_string_pretty(&released).expect("strings and lists of them serialise");
@@ -135,9 +139,9 @@ impl Released {
     async fn missing_values(&self, client: &Client) -> Vec<String> {
         let is_new =
             |table: &str, column: &str| self.tables.get(table).is_some_and(|known| !known.contains(column));
-        let new = columns(client).await.into_iter().filter(|(table, column, _)| is_new(table, column));
-        let required = new.filter(|(_, _, may_be_left_out)| !may_be_left_out);
-        required
+        let columns = columns(client).await.into_iter();
+        columns
+            .filter(|(table, column, may_be_left_out)| is_new(table, column) && !may_be_left_out)
             .map(|(table, column, _)| format!("{table}.{column} is new, and has neither NULL nor a default"))
             .collect()
     }

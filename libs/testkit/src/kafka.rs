@@ -51,9 +51,8 @@ impl Kafka {
 
     /// The same, at another broker.
     pub async fn read_at(bootstrap_servers: &str, topic: &str, at_least: usize) -> Vec<Record> {
-        let fail = |error: anyhow::Error| -> TopicReader { panic!("cannot read topic {topic}: {error:#}") };
-        let mut reader =
-            TopicReader::open(bootstrap_servers, topic, Start::Beginning).await.unwrap_or_else(fail);
+        let reader = TopicReader::open(bootstrap_servers, topic, Start::Beginning).await;
+        let mut reader = reader.unwrap_or_else(|error| panic!("cannot read topic {topic}: {error:#}"));
         let mut records = Vec::new();
         let what = format!("{at_least} messages in {topic}");
         wait_for(&what, READ_TIMEOUT, async || {
@@ -92,28 +91,11 @@ impl Topics {
     pub async fn create(topics: &[(&str, i32)]) -> Self {
         let names: BTreeMap<_, _> =
             topics.iter().map(|(name, _)| ((*name).to_owned(), unique(name, '-'))).collect();
-        let exact: Vec<_> =
-            topics.iter().map(|(name, partitions)| (names[*name].as_str(), *partitions)).collect();
-        Self::create_exactly(&endpoints().kafka_bootstrap_servers, &exact).await;
-        Self { names }
-    }
-
-    /// Creates topics with exactly these names.
-    pub(crate) async fn create_exactly(bootstrap_servers: &str, topics: &[(&str, i32)]) {
-        let new: Vec<_> = topics
+        let new = topics
             .iter()
-            .map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(1)))
-            .collect();
-        create(bootstrap_servers, &new).await;
-    }
-
-    /// Creates a topic with exactly this name, each partition on the broker with this number.
-    pub(crate) async fn create_on(bootstrap_servers: &str, name: &str, brokers: &[i32]) {
-        let replicas: Vec<[i32; 1]> = brokers.iter().map(|broker| [*broker]).collect();
-        let replicas: Vec<&[i32]> = replicas.iter().map(<[i32; 1]>::as_slice).collect();
-        let partitions = i32::try_from(brokers.len()).expect("a topic has few partitions");
-        create(bootstrap_servers, &[NewTopic::new(name, partitions, TopicReplication::Variable(&replicas))])
-            .await;
+            .map(|(name, partitions)| NewTopic::new(&names[*name], *partitions, TopicReplication::Fixed(1)));
+        create(&endpoints().kafka_bootstrap_servers, &new.collect::<Vec<_>>()).await;
+        Self { names }
     }
 
     /// Returns the name of a topic in this test.
@@ -147,7 +129,7 @@ impl PrivateKafka {
     /// Starts a broker on a free port and waits until it answers.
     pub async fn start() -> Self {
         let broker = start_private(&scratch_dir("kafka"), &endpoints().kafka_jars).await;
-        Self(broker.unwrap_or_else(|error| panic!("cannot start a broker: {error:?}")))
+        Self(broker.expect("a broker starts"))
     }
 
     /// Starts a broker that also has two ports with TLS and this certificate: one without login, one for `user`, a name and a password.
@@ -155,13 +137,12 @@ impl PrivateKafka {
         let keystore = format!("{}{}", server.key, server.certificate);
         let broker =
             start_private_with_tls(&scratch_dir("kafka"), &endpoints().kafka_jars, &keystore, user).await;
-        Self(broker.unwrap_or_else(|error| panic!("cannot start a broker: {error:?}")))
+        Self(broker.expect("a broker with TLS starts"))
     }
 
     /// Starts broker number 2 of the cluster whose number 1 is this one. It ends when the returned value is dropped.
     pub async fn start_second(&self) -> Self {
-        let broker = self.0.start_second(&scratch_dir("kafka")).await;
-        Self(broker.unwrap_or_else(|error| panic!("cannot start a second broker: {error:?}")))
+        Self(self.0.start_second(&scratch_dir("kafka")).await.expect("a second broker starts"))
     }
 
     /// Returns the `bootstrap.servers` for clients with TLS.
@@ -176,12 +157,16 @@ impl PrivateKafka {
 
     /// Creates a topic with exactly this name.
     pub async fn create_topic(&self, name: &str, partitions: i32) {
-        Topics::create_exactly(&self.bootstrap_servers(), &[(name, partitions)]).await;
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        create(&self.bootstrap_servers(), &[topic]).await;
     }
 
     /// Creates a topic with exactly this name, each partition on the broker with this number.
     pub async fn create_topic_on(&self, name: &str, brokers: &[i32]) {
-        Topics::create_on(&self.bootstrap_servers(), name, brokers).await;
+        let replicas: Vec<&[i32]> = brokers.chunks(1).collect();
+        let partitions = i32::try_from(brokers.len()).expect("a topic has few partitions");
+        let topic = NewTopic::new(name, partitions, TopicReplication::Variable(&replicas));
+        create(&self.bootstrap_servers(), &[topic]).await;
     }
 
     /// Returns the `bootstrap.servers` for clients without TLS.
@@ -191,11 +176,11 @@ impl PrivateKafka {
 
     /// Kills the broker; its data stays.
     pub async fn kill(&mut self) {
-        self.0.kill().await.unwrap_or_else(|error| panic!("cannot kill the broker: {error:?}"));
+        self.0.kill().await.expect("a broker can be killed");
     }
 
     /// Starts it again with the same data and port, and waits until it answers.
     pub async fn restart(&mut self) {
-        self.0.start().await.unwrap_or_else(|error| panic!("cannot start the broker again: {error:?}"));
+        self.0.start().await.expect("the broker starts again");
     }
 }

@@ -21,4 +21,4 @@ pub use mailbox::{Mailbox, Zipkin};
 pub use matrix::Matrix;
 pub use parts::{client, endpoints, scratch_dir, wait_for};
 pub use process::{Builder, Process};
-pub use tokens::{Forgery, Keys};
+pub use tokens::Keys;

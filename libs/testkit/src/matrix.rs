@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reqwest::{StatusCode, header::WWW_AUTHENTICATE};
 use serde_json::Value;
 
-use crate::{Forgery, Keys, client};
+use crate::{Keys, client, tokens::Forgery};
 
 mod operation;
 

@@ -3,15 +3,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use auth::{Jwks, SigningKey, TokenRequest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ed25519_dalek::Signer;
-use hmac::{Hmac, KeyInit, Mac};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, get_current_timestamp};
 use serde_json::{Value, json};
-use sha2::Sha256;
 
 /// The only scope that the key of email-consumer may grant.
 const EMAIL_CONSUMER_SCOPE: &str = "links:write";
@@ -58,31 +56,28 @@ impl Keys {
 
     /// Makes a token that is valid for an hour.
     pub fn token(&self, tenant: &str, scopes: &[&str]) -> String {
-        self.sign(&TokenRequest {
+        let request = TokenRequest {
             subject: "test".to_owned(),
             tenant: tenant.parse().unwrap_or_else(|error| panic!("{tenant}: {error}")),
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             ttl: Duration::from_hours(1),
-        })
+        };
+        self.signing.sign(&request).unwrap_or_else(|error| panic!("cannot sign {request:?}: {error}"))
     }
 
     /// Makes a token that is invalid for this one reason.
-    pub fn forge(&self, forgery: Forgery, tenant: &str, scopes: &[&str]) -> String {
+    pub(crate) fn forge(&self, forgery: Forgery, tenant: &str, scopes: &[&str]) -> String {
         forgery.token(&self.signing, tenant, scopes)
     }
 
     /// Makes a valid token with these claims added or replaced, like that of another issuer.
     pub fn token_with(&self, tenant: &str, scopes: &[&str], members: &Value) -> String {
-        let mut claims = claims(tenant, scopes, now(), now() + HOUR.as_secs());
+        let now = get_current_timestamp();
+        let mut claims = claims(tenant, scopes, now, now + HOUR);
         for (name, value) in members.as_object().into_iter().flatten() {
             claims[name] = value.clone();
         }
-        encode_eddsa(&claims, &self.signing)
-    }
-
-    /// Makes a token from a request.
-    pub fn sign(&self, request: &TokenRequest) -> String {
-        self.signing.sign(request).unwrap_or_else(|error| panic!("cannot sign {request:?}: {error}"))
+        sign(&self.signing, &claims)
     }
 }
 
@@ -91,12 +86,12 @@ fn write(path: PathBuf, content: &str) -> PathBuf {
     path
 }
 
-/// Longer than any clock leeway.
-const HOUR: Duration = Duration::from_hours(1);
+/// In seconds; longer than any clock leeway.
+const HOUR: u64 = 3_600;
 
 /// The one reason why a token is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forgery {
+pub(crate) enum Forgery {
     /// Not a JWT.
     Malformed,
     /// Expired an hour ago.
@@ -113,7 +108,7 @@ pub enum Forgery {
 
 impl Forgery {
     /// All reasons.
-    pub const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Malformed,
         Self::Expired,
         Self::NotYetValid,
@@ -122,31 +117,28 @@ impl Forgery {
         Self::PublicKeyAsSecret,
     ];
 
-    /// Makes the token.
     fn token(self, key: &SigningKey, tenant: &str, scopes: &[&str]) -> String {
-        let (now, hour) = (now(), HOUR.as_secs());
+        let now = get_current_timestamp();
         let claims = |from, to| claims(tenant, scopes, from, to);
-        let header = |alg: &str| json!({ "typ": "JWT", "alg": alg, "kid": key.kid() });
-        let valid = claims(now, now + hour);
+        let valid = claims(now, now + HOUR);
         match self {
             Self::Malformed => "not.a.token".to_owned(),
-            Self::Expired => encode_eddsa(&claims(now - 2 * hour, now - hour), key),
-            Self::NotYetValid => encode_eddsa(&claims(now + hour, now + 2 * hour), key),
-            Self::WrongKey => encode_eddsa(&valid, &SigningKey::generate(key.kid())),
-            Self::Unsigned => encode(&header("none"), &valid, |_| Vec::new()),
-            Self::PublicKeyAsSecret => encode(&header("HS256"), &valid, |text| {
-                let public = secret(key).verifying_key();
-                let mut mac =
-                    Hmac::<Sha256>::new_from_slice(public.as_bytes()).expect("HMAC accepts any key");
-                mac.update(text);
-                mac.finalize().into_bytes().to_vec()
-            }),
+            Self::Expired => sign(key, &claims(now - 2 * HOUR, now - HOUR)),
+            Self::NotYetValid => sign(key, &claims(now + HOUR, now + 2 * HOUR)),
+            Self::WrongKey => sign(&SigningKey::generate(key.kid()), &valid),
+            Self::Unsigned => {
+                let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+                let header = json!({ "typ": "JWT", "alg": "none", "kid": key.kid() });
+                format!("{}.{}.", part(&header), part(&valid))
+            }
+            Self::PublicKeyAsSecret => {
+                let public = URL_SAFE_NO_PAD.decode(key.public_jwk(None).x).expect("x is base64url");
+                let header = Header { kid: Some(key.kid().to_owned()), ..Header::new(Algorithm::HS256) };
+                jsonwebtoken::encode(&header, &valid, &EncodingKey::from_secret(&public))
+                    .expect("HMAC accepts any key")
+            }
         }
     }
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is set").as_secs()
 }
 
 fn claims(tenant: &str, scopes: &[&str], from: u64, to: u64) -> Value {
@@ -156,21 +148,6 @@ fn claims(tenant: &str, scopes: &[&str], from: u64, to: u64) -> Value {
     })
 }
 
-fn encode_eddsa(claims: &Value, key: &SigningKey) -> String {
-    let header = json!({ "typ": "JWT", "alg": "EdDSA", "kid": key.kid() });
-    encode(&header, claims, |text| secret(key).sign(text).to_bytes().to_vec())
-}
-
-fn encode(header: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let text = format!("{}.{}", part(header), part(claims));
-    let signature = sign(text.as_bytes());
-    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
-}
-
-fn secret(key: &SigningKey) -> ed25519_dalek::SigningKey {
-    let jwk: Value = serde_json::from_str(&key.to_jwk_json()).expect("a JWK is JSON");
-    let bytes = URL_SAFE_NO_PAD.decode(jwk["d"].as_str().unwrap_or_default()).ok();
-    let bytes = bytes.and_then(|bytes| bytes.try_into().ok()).expect("d is 32 bytes in base64url");
-    ed25519_dalek::SigningKey::from_bytes(&bytes)
+fn sign(key: &SigningKey, claims: &Value) -> String {
+    key.sign_claims(claims).expect("an Ed25519 key signs any claims")
 }
