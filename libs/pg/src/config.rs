@@ -3,10 +3,8 @@
 //! The `sslmode` words are those of libpq. libpq's `require` encrypts without verifying the server
 //! (<https://www.postgresql.org/docs/15/libpq-ssl.html>); here every encrypted connection is verified.
 
-use std::time::Duration;
-
 use clap::{Args, ValueEnum};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use thiserror::Error;
 use tokio_postgres::config::{Host, SslMode};
 
@@ -62,23 +60,6 @@ pub struct Config {
 }
 
 impl Config {
-    pub(crate) fn acquire_timeout(&self) -> Duration {
-        Duration::from_millis(self.database_acquire_timeout_ms)
-    }
-
-    pub(crate) fn statement_timeout(&self) -> Duration {
-        Duration::from_millis(self.database_statement_timeout_ms)
-    }
-
-    pub(crate) fn transaction_timeout(&self) -> Duration {
-        Duration::from_millis(self.database_transaction_timeout_ms)
-    }
-
-    /// Reads the connection URL. Without `sslmode` it is `require`, and `disable` when the server is on this machine.
-    pub(crate) fn server(&self) -> Result<tokio_postgres::Config, InvalidUrl> {
-        parse_url(self.database_url.expose_secret())
-    }
-
     /// The `options` that make the server enforce these timeouts on every connection.
     ///
     /// The server also detects a client that disappears without closing its connection after 30 s instead of two hours; until
@@ -108,7 +89,8 @@ pub(crate) enum InvalidUrl {
     Malformed(#[source] tokio_postgres::Error),
 }
 
-fn parse_url(url: &str) -> Result<tokio_postgres::Config, InvalidUrl> {
+/// Reads the connection URL. Without `sslmode` it is `require`, and `disable` when the server is on this machine.
+pub(crate) fn parse_url(url: &str) -> Result<tokio_postgres::Config, InvalidUrl> {
     if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
         return Err(InvalidUrl::NotAUrl);
     }
@@ -159,6 +141,8 @@ fn is_local(host: &Host) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn mode(url: &str) -> SslMode {

@@ -22,7 +22,8 @@ struct Answer {
 }
 
 /// A failure of the database or of the connection to it.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Error {
     /// No connection, a lost one, or a server that is shutting down, full or too slow: try again later.
     #[error("the database is unavailable")]
@@ -105,21 +106,15 @@ pub enum Error {
 impl Error {
     /// Whether the same call may succeed later without a change of program, settings or schema.
     pub fn is_transient(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::Unavailable(_)
-            | Self::CommitUnknown(_)
-            | Self::Locked(_)
-            | Self::Conflict(_)
-            | Self::UnknownValue { .. }
-            | Self::DeadlineExceeded(_) => true,
-            Self::Constraint { .. }
-            | Self::UnexpectedRowCount { .. }
-            | Self::StaleStatement(_)
-            | Self::Unreadable { .. }
-            | Self::Settings(_)
-            | Self::Refused(_)
-            | Self::Migration(_) => false,
-        }
+                | Self::CommitUnknown(_)
+                | Self::Locked(_)
+                | Self::Conflict(_)
+                | Self::UnknownValue { .. }
+                | Self::DeadlineExceeded(_)
+        )
     }
 
     /// The constraint that refused a write.
@@ -132,21 +127,7 @@ impl Error {
 
     /// The label under which this failure is counted.
     pub(crate) fn label(&self) -> &'static str {
-        match self {
-            Self::Unavailable(_) => "unavailable",
-            Self::CommitUnknown(_) => "commit_unknown",
-            Self::Locked(_) => "locked",
-            Self::Conflict(_) => "conflict",
-            Self::StaleStatement(_) => "stale_statement",
-            Self::DeadlineExceeded(_) => "deadline_exceeded",
-            Self::Constraint { .. } => "constraint",
-            Self::UnexpectedRowCount { .. } => "unexpected_row_count",
-            Self::Unreadable { .. } => "unreadable",
-            Self::UnknownValue { .. } => "unknown_value",
-            Self::Settings(_) => "settings",
-            Self::Refused(_) => "refused",
-            Self::Migration(_) => "migration",
-        }
+        self.into()
     }
 
     /// The failure of a COMMIT. A server that loses its connections or shuts down may have committed before.

@@ -67,8 +67,8 @@ async fn bounded_attempt(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
 async fn attempt(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
     // The session does not return to the pool: its lock and its settings end with it.
     let mut session = pool.unchecked().await?;
-    require_settings(&session, pool.statement_timeout()).await?;
-    if pool.migrations() == Migrations::Apply {
+    require_settings(&session, pool.statement_timeout).await?;
+    if pool.migrations == Migrations::Apply {
         session.batch_execute(SESSION).await?;
         session.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
     }
@@ -78,7 +78,7 @@ async fn attempt(pool: &Pool, schemas: &[Schema]) -> Result<(), Error> {
             .map(|(step, sql)| refinery::Migration::unapplied(step, sql))
             .collect::<Result<Vec<_>, _>>()
             .map_err(Error::from_migration)?;
-        match pool.migrations() {
+        match pool.migrations {
             Migrations::Apply => apply_or_record(&mut session, name, &steps).await?,
             Migrations::Await => history::require(&session, name, &steps).await?,
         }

@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    ops::Deref,
     pin::Pin,
     sync::{
         Arc,
@@ -15,22 +14,26 @@ use deadpool_postgres::{
     ClientWrapper, ConfigConnectImpl, Connect, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime,
     TimeoutType, Timeouts,
 };
+use scopeguard::ScopeGuard;
+use secrecy::ExposeSecret as _;
 use tls::Trust;
 use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_postgres::Client;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::context::TokioContext;
 
-use crate::{Config, Error, Migrations, deadline::TimeoutBudget, error::source, pool_gauge};
+use crate::{
+    Config, Error, Migrations, config::parse_url, deadline::TimeoutBudget, error::source, pool_gauge,
+};
 
 /// A pool of connections to one database. Clones share it.
 #[derive(Clone)]
 pub struct Pool {
     inner: deadpool_postgres::Pool,
     acquire_timeout: Duration,
-    statement_timeout: Duration,
-    transaction_timeout: Duration,
-    migrations: Migrations,
+    pub(crate) statement_timeout: Duration,
+    pub(crate) transaction_timeout: Duration,
+    pub(crate) migrations: Migrations,
     migrated: Arc<AtomicBool>,
 }
 
@@ -42,12 +45,15 @@ pub struct Pool {
 /// # Errors
 /// The connection URL is invalid.
 pub fn connect(config: &Config, trust: &Trust, application_name: &str) -> Result<Pool, Error> {
-    let mut server = config.server().map_err(|error| Error::Settings(source(error)))?;
+    let acquire_timeout = Duration::from_millis(config.database_acquire_timeout_ms);
+    let transaction_timeout = Duration::from_millis(config.database_transaction_timeout_ms);
+    let mut server =
+        parse_url(config.database_url.expose_secret()).map_err(|error| Error::Settings(source(error)))?;
     server
         .application_name(application_name)
         .options(config.server_options())
-        .connect_timeout(config.acquire_timeout())
-        .tcp_user_timeout(config.transaction_timeout())
+        .connect_timeout(acquire_timeout)
+        .tcp_user_timeout(transaction_timeout)
         // The user timeout covers sent data; keepalives detect a lost server while we wait for its answer.
         .keepalives_idle(Duration::from_secs(10))
         .keepalives_interval(Duration::from_secs(5))
@@ -59,7 +65,7 @@ pub fn connect(config: &Config, trust: &Trust, application_name: &str) -> Result
     );
     let inner = deadpool_postgres::Pool::builder(manager)
         .max_size(config.database_pool_size)
-        .timeouts(timeouts(config.acquire_timeout()))
+        .timeouts(timeouts(acquire_timeout))
         .runtime(Runtime::Tokio1)
         .build()
         .expect("a runtime is set, which is all that the builder checks");
@@ -67,9 +73,9 @@ pub fn connect(config: &Config, trust: &Trust, application_name: &str) -> Result
     pool_gauge::observe(move || observed.upgrade().map(|pool| pool.status()));
     Ok(Pool {
         inner,
-        acquire_timeout: config.acquire_timeout(),
-        statement_timeout: config.statement_timeout(),
-        transaction_timeout: config.transaction_timeout(),
+        acquire_timeout,
+        statement_timeout: Duration::from_millis(config.database_statement_timeout_ms),
+        transaction_timeout,
         migrations: config.database_migrations,
         migrated: Arc::default(),
     })
@@ -90,10 +96,10 @@ impl Pool {
             client => client?,
         };
         // After a timeout, the connection of the unanswered query is closed.
-        let connection = Connection::new(client);
+        let connection = closed_on_drop(client);
         let query = tokio::time::timeout(self.transaction_timeout, connection.simple_query("SELECT 1")).await;
         let answered = query.map_err(|elapsed| Error::Unavailable(source(elapsed)))?;
-        connection.release();
+        release(connection);
         answered?;
         Ok(())
     }
@@ -140,47 +146,19 @@ impl Pool {
     pub(crate) fn open(&self) {
         self.migrated.store(true, Ordering::Release);
     }
-
-    pub(crate) fn statement_timeout(&self) -> Duration {
-        self.statement_timeout
-    }
-
-    pub(crate) fn migrations(&self) -> Migrations {
-        self.migrations
-    }
-
-    pub(crate) fn transaction_timeout(&self) -> Duration {
-        self.transaction_timeout
-    }
 }
 
-/// A connection in use. Dropping it closes it, because statements or a transaction may still run on it; [`release`](Self::release)
-/// returns it to the pool.
-pub(crate) struct Connection(Option<Object>);
+/// A connection in use. Dropping it closes it, because statements or a transaction may still run on it; [`release`] returns it to
+/// the pool.
+pub(crate) type Connection = ScopeGuard<Object, fn(Object)>;
 
-impl Connection {
-    pub(crate) fn new(object: Object) -> Self {
-        Self(Some(object))
-    }
-
-    /// Returns the connection to the pool; call this when no statement runs and no transaction is open.
-    pub(crate) fn release(mut self) {
-        drop(self.0.take());
-    }
+pub(crate) fn closed_on_drop(object: Object) -> Connection {
+    scopeguard::guard(object, |object| drop(Object::take(object)))
 }
 
-impl Deref for Connection {
-    type Target = Object;
-
-    fn deref(&self) -> &Object {
-        self.0.as_ref().expect("present until release")
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        drop(self.0.take().map(Object::take));
-    }
+/// Returns a connection to the pool; call this when no statement runs and no transaction is open.
+pub(crate) fn release(connection: Connection) {
+    drop(ScopeGuard::into_inner(connection));
 }
 
 /// Opens connections in one runtime, independent of the calling thread.

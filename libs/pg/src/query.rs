@@ -10,7 +10,11 @@ use tokio_postgres::{
 };
 
 use crate::{
-    Error, Pool, deadline::TimeoutBudget, error::source, pool::Connection, run_tx::with_retry,
+    Error, Pool,
+    deadline::TimeoutBudget,
+    error::source,
+    pool::{closed_on_drop, release},
+    run_tx::with_retry,
     tx::at_most_one,
 };
 
@@ -52,27 +56,27 @@ async fn read(pool: &Pool, sql: &'static str, params: &[&(dyn ToSql + Sync)]) ->
     if !sql.starts_with("SELECT ") {
         return Err(Error::Refused(source("only a SELECT runs without a transaction")));
     }
-    let connection = Connection::new(pool.get().await?);
-    let budget = TimeoutBudget::at_most(pool.transaction_timeout());
+    let connection = closed_on_drop(pool.get().await?);
+    let budget = TimeoutBudget::at_most(pool.transaction_timeout);
     let querying = async {
         let statement = connection.prepare_cached(sql).await?;
         connection.query(&statement, params).await
     };
     let answered = timeout(budget.limit, querying).await.map_err(|elapsed| budget.exceeded(elapsed))?;
-    connection.release();
+    release(connection);
     at_most_one(sql, answered?)
 }
 
 async fn write(pool: &Pool, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>, Error> {
-    let connection = Connection::new(pool.get().await?);
-    let budget = TimeoutBudget::at_most(pool.transaction_timeout());
+    let connection = closed_on_drop(pool.get().await?);
+    let budget = TimeoutBudget::at_most(pool.transaction_timeout);
     let preparing = timeout(budget.limit, connection.prepare_cached(sql)).await;
     let statement = preparing.map_err(|elapsed| budget.exceeded(elapsed))??;
     let answered = timeout(budget.limit, connection.query(&statement, params)).await;
     let answered = answered.map_err(|elapsed| Error::CommitUnknown(source(elapsed)))?;
     let rows = answered.map_err(Error::from_commit);
     if !matches!(rows, Err(Error::CommitUnknown(_))) {
-        connection.release();
+        release(connection);
     }
     at_most_one(sql, rows?)
 }
@@ -86,18 +90,11 @@ pub trait Columns {
     ///
     /// # Errors
     /// [`Error::Unreadable`] when the column is missing, has another type, or is NULL and `T` is not an `Option`.
-    fn column<'a, T, I>(&'a self, column: I) -> Result<T, Error>
-    where
-        T: FromSql<'a>,
-        I: RowIndex + Display;
+    fn column<'a, T: FromSql<'a>>(&'a self, column: impl RowIndex + Display) -> Result<T, Error>;
 }
 
 impl Columns for Row {
-    fn column<'a, T, I>(&'a self, column: I) -> Result<T, Error>
-    where
-        T: FromSql<'a>,
-        I: RowIndex + Display,
-    {
+    fn column<'a, T: FromSql<'a>>(&'a self, column: impl RowIndex + Display) -> Result<T, Error> {
         self.try_get(&column)
             .map_err(|error| Error::Unreadable { column: column.to_string(), source: source(error) })
     }

@@ -12,7 +12,7 @@ use crate::{
     deadline::{self, TimeoutBudget},
     error::source,
     metrics,
-    pool::Connection,
+    pool::{Connection, closed_on_drop, release},
 };
 
 /// Retries of one transaction: three, below 20, 40 and 80 ms.
@@ -98,14 +98,14 @@ where
     F: for<'t, 'c> Fn(&'t Tx<'c>, &'t C) -> TxFuture<'t, T, E>,
 {
     // Closed, unless the transaction is known to have ended: its future can be dropped at every await.
-    let connection = Connection::new(pool.get().await?);
+    let connection = closed_on_drop(pool.get().await?);
     let progress = Progress::default();
-    let running = in_tx(&connection, pool.statement_timeout(), context, work, &progress);
-    let budget = TimeoutBudget::at_most(pool.transaction_timeout());
+    let running = in_tx(&connection, pool.statement_timeout, context, work, &progress);
+    let budget = TimeoutBudget::at_most(pool.transaction_timeout);
     match tokio::time::timeout(budget.limit, running).await {
         Ok(result) => {
             if progress.ended.into_inner() {
-                connection.release();
+                release(connection);
             }
             result
         }

@@ -3,14 +3,14 @@
 mod pipeline;
 
 use std::{
-    future::Future,
-    pin::{Pin, pin},
+    pin::pin,
     sync::atomic::{AtomicBool, Ordering},
     task::Poll,
     time::Duration,
 };
 
 use deadpool_postgres::ClientWrapper;
+use futures::future::{BoxFuture, try_join};
 use tokio::{
     sync::{Mutex, MutexGuard},
     task::unconstrained,
@@ -111,7 +111,7 @@ impl<'a> Tx<'a> {
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Error> {
         let setting = self.execute("SET LOCAL plan_cache_mode = force_custom_plan", &[]);
-        let (_, rows) = futures::future::try_join(setting, self.query(sql, params)).await?;
+        let (_, rows) = try_join(setting, self.query(sql, params)).await?;
         Ok(rows)
     }
 
@@ -235,4 +235,4 @@ pub(crate) fn at_most_one(statement: &'static str, mut rows: Vec<Row>) -> Result
 }
 
 /// What the closure of a transaction returns: its future, boxed.
-pub type TxFuture<'t, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 't>>;
+pub type TxFuture<'t, T, E> = BoxFuture<'t, Result<T, E>>;

@@ -1,6 +1,6 @@
 //! Applied migrations of a database, and the failed one. A process that awaits migrations reads both and changes neither.
 
-use std::{collections::BTreeMap, error::Error as StdError};
+use std::{collections::BTreeMap, error::Error as StdError, iter::successors};
 
 use deadpool_postgres::ClientWrapper;
 use refinery::Migration;
@@ -18,7 +18,6 @@ const FORGET_FAILURE: &str = "DELETE FROM failed_migrations WHERE schema = $1";
 const FIND_FAILURE: &str =
     "SELECT reason FROM failed_migrations WHERE schema = $1 AND version = $2 AND checksum = $3";
 
-/// The history table of a schema.
 pub(super) fn table(schema: &str) -> String {
     format!("{schema}_migrations")
 }
@@ -65,7 +64,6 @@ async fn applied(session: &ClientWrapper, schema: &str) -> Result<BTreeMap<i64, 
     }
 }
 
-/// Records that `step` failed, and the reason.
 pub(super) async fn record_failure(
     session: &ClientWrapper,
     schema: &str,
@@ -87,7 +85,6 @@ pub(super) async fn forget_failure(session: &ClientWrapper, schema: &str) -> Res
     }
 }
 
-/// Returns the reason why this step failed.
 async fn find_failure(
     session: &ClientWrapper,
     schema: &str,
@@ -103,14 +100,9 @@ async fn find_failure(
 
 /// The server's answer without the detail, which repeats values of a row.
 fn reason(failure: &Error) -> String {
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(failure);
-    while let Some(error) = cause {
-        if let Some(answer) =
-            error.downcast_ref::<tokio_postgres::Error>().and_then(|error| error.as_db_error())
-        {
-            return format!("{} {}: {}", answer.severity(), answer.code().code(), answer.message());
-        }
-        cause = error.source();
+    let mut causes = successors(Some(failure as &(dyn StdError + 'static)), |error| (*error).source());
+    match causes.find_map(|error| error.downcast_ref::<tokio_postgres::Error>()?.as_db_error()) {
+        Some(answer) => format!("{} {}: {}", answer.severity(), answer.code().code(), answer.message()),
+        None => "see the log of the process that applies migrations".to_owned(),
     }
-    "see the log of the process that applies migrations".to_owned()
 }

@@ -15,7 +15,6 @@ use tokio::sync::Notify;
 
 use crate::Error;
 
-/// A BEGIN that was sent.
 pub(super) struct Begin<'a>(tokio::sync::Mutex<State<'a>>);
 
 enum State<'a> {

@@ -64,7 +64,7 @@ async fn nothing_is_written_outside_a_transaction() {
     .await;
     assert!(matches!(result, Err(Error::Refused(_))), "{result:?}");
     let result = pg::run_tx(&pool, "read", &(), |tx, ()| {
-        Box::pin(async move { tx.query_one(COUNT, &[]).await?.column::<i64, _>(0) })
+        Box::pin(async move { tx.query_one(COUNT, &[]).await?.column::<i64>(0) })
     })
     .await;
     assert!(matches!(result, Err(Error::Refused(_))), "{result:?}");

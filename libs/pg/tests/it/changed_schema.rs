@@ -47,7 +47,7 @@ async fn a_column_of_a_compatible_new_type_is_read() {
         warm(&pool).await;
         admin.batch_execute("ALTER TABLE counters ALTER COLUMN name TYPE varchar(9)").await.unwrap();
         for result in join_all((0..8).map(|_| pg::query_opt(&pool, "read", READ, &[]))).await {
-            assert_eq!(result.unwrap().unwrap().column::<String, _>("name").unwrap(), "a");
+            assert_eq!(result.unwrap().unwrap().column::<String>("name").unwrap(), "a");
         }
     }
 }

@@ -57,7 +57,7 @@ async fn more_of_them_than_the_runtime_polls_at_a_stretch_stay_in_order() {
                 tx.execute_exactly(1, INSERT, &[&n.to_string(), &1]).await?;
                 Ok::<_, Error>(())
             };
-            let look = async || tx.query_one(COUNT, &[]).await?.column::<i64, _>(0);
+            let look = async || tx.query_one(COUNT, &[]).await?.column::<i64>(0);
             let pairs = (0..300).map(|n| try_join(one(n), look()));
             join_all(pairs).await.into_iter().map(|pair| pair.map(|((), seen)| seen)).collect()
         })

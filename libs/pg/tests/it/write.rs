@@ -13,7 +13,7 @@ async fn one_statement_commits_by_itself_and_returns_its_row() {
     let mut values = Vec::new();
     for _ in 0..3 {
         let row = pg::write_opt(&pool, "upsert", UPSERT, &[&"a"]).await.unwrap();
-        values.push(row.map(|row| row.column::<i32, _>("value").unwrap()));
+        values.push(row.map(|row| row.column::<i32>("value").unwrap()));
     }
     assert_eq!(values, [Some(1), Some(2), None]);
     let refused = pg::write_opt(&pool, "bad", "INSERT INTO counters VALUES ('b', 100)", &[]).await;
