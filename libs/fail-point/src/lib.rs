@@ -24,20 +24,9 @@ struct Trap {
 }
 
 /// An invalid specification.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a fail point: write `name=kill`, `name=freeze` or `name=kill@3`, separated by commas")]
 pub struct InvalidSpecification(String);
-
-impl std::fmt::Display for InvalidSpecification {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "`{}` is not a fail point: write `name=kill`, `name=freeze` or `name=kill@3`, separated by commas",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for InvalidSpecification {}
 
 /// Arms the fail points of `specification` for the life of the process.
 ///
