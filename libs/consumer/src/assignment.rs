@@ -24,7 +24,6 @@ pub(crate) struct Assignment {
     epochs: AtomicU64,
 }
 
-/// An assigned partition.
 pub(crate) struct Assigned {
     /// Unique for each assignment.
     epoch: u64,
@@ -45,7 +44,6 @@ impl Assignment {
         self.partitions.lock().expect("no panic under this lock")
     }
 
-    /// Adds assigned partitions.
     pub(crate) fn add(&self, assigned: &TopicPartitionList) {
         let mut partitions = self.lock();
         for assigned in assigned.elements() {
@@ -53,22 +51,16 @@ impl Assignment {
         }
     }
 
-    /// A newly assigned partition.
     pub(crate) fn assigned(&self) -> Assigned {
         Assigned { epoch: self.epochs.fetch_add(1, Ordering::Relaxed), running: None }
     }
 
-    /// The position of each partition.
     pub(crate) fn positions(&self) -> Vec<AssignedPosition> {
         let partitions = self.lock();
         let position = |(partition, assigned): (&i32, &Assigned)| AssignedPosition {
             partition: *partition,
             epoch: assigned.epoch,
-            position: assigned
-                .running
-                .as_ref()
-                .map(|running| running.progress.position())
-                .unwrap_or_default(),
+            position: assigned.running.as_ref().map(|running| *running.position.borrow()).unwrap_or_default(),
         };
         partitions.iter().map(position).collect()
     }
@@ -108,7 +100,6 @@ impl Assignment {
         numbers.iter().filter_map(|number| partitions.remove(number)?.running).map(Partition::stop).collect()
     }
 
-    /// Counts the partitions by state.
     pub(crate) fn observe(&self, topic: &str) {
         let partitions = self.lock();
         let running = partitions.values().filter_map(|assigned| assigned.running.as_ref());

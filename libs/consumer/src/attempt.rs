@@ -8,7 +8,10 @@ use std::{
 };
 
 use futures::FutureExt;
-use rdkafka::consumer::{Consumer as _, StreamConsumer};
+use rdkafka::{
+    Message as _,
+    consumer::{Consumer as _, StreamConsumer},
+};
 use telemetry::semconv;
 use tracing::{Instrument, Span};
 

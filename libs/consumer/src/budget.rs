@@ -32,7 +32,6 @@ impl Budget {
         Self { records: Arc::default(), bytes: Arc::clone(&self.bytes) }
     }
 
-    /// Takes the share of a record of this size.
     pub(crate) fn take(&self, bytes: usize) -> Share {
         self.records.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);

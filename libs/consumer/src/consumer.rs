@@ -147,7 +147,7 @@ impl<H: Handler> Consumer<H> {
                 let (attempts, has_room) = (Arc::clone(&self.attempts), Arc::clone(&self.has_room));
                 Partition::start(attempts, self.budget.of_partition(), has_room)
             });
-            (running.queue(), Record::new(message.detach(), &running.budget))
+            (running.queue.clone(), Record::new(message.detach(), &running.budget))
         };
         // A stopped task is not in the assignment any more, so this one has panicked.
         queue.send(record).await.or(Err(Error::PartitionEnded(number)))?;

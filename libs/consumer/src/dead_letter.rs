@@ -2,9 +2,10 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use events::Kafka;
 use rdkafka::{
+    Message as _,
     error::KafkaError,
     message::{Header, OwnedHeaders},
     metadata::MetadataTopic,
@@ -22,7 +23,6 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(5);
 /// Time limit for each request of a count.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Writes dead letters.
 pub(crate) struct DeadLetters {
     producer: FutureProducer,
     topic: String,
@@ -81,20 +81,22 @@ impl DeadLetters {
     }
 
     fn headers(&self, message: &Record, reason: &str, attempts: u32) -> OwnedHeaders {
-        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
-        let timestamp = message.timestamp().map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true));
+        let text = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let written = message.timestamp().to_millis().and_then(DateTime::from_timestamp_millis);
         [
             ("dead-letter-topic", message.topic().to_owned()),
             ("dead-letter-partition", message.partition().to_string()),
             ("dead-letter-offset", message.offset().to_string()),
-            ("dead-letter-timestamp", timestamp.unwrap_or_default()),
+            ("dead-letter-timestamp", written.map(text).unwrap_or_default()),
             ("dead-letter-group", self.group.clone()),
             ("dead-letter-reason", reason.chars().take(MAX_REASON).collect()),
             ("dead-letter-attempts", attempts.to_string()),
-            ("dead-letter-at", now),
+            ("dead-letter-at", text(Utc::now())),
         ]
         .iter()
-        .fold(message.headers(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
+        .fold(message.headers().cloned().unwrap_or_default(), |headers, (key, value)| {
+            headers.insert(Header { key, value: Some(value) })
+        })
     }
 }
 

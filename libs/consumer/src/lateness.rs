@@ -53,7 +53,6 @@ struct Offsets {
     end: i64,
 }
 
-/// The result of one count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Count {
     due: u64,
@@ -71,8 +70,8 @@ pub(crate) async fn run_count(
     let mut counted = HashMap::new();
     loop {
         let positions = assignment.positions();
-        let fetch = fetch(settings.clone(), Weak::clone(&consumer), positions.clone());
-        match tokio::task::spawn_blocking(fetch).await {
+        let (settings, consumer, assigned) = (settings.clone(), Weak::clone(&consumer), positions.clone());
+        match tokio::task::spawn_blocking(move || fetch(&settings, &consumer, &assigned)).await {
             Ok(Ok(offsets)) => count(labels, &positions, &offsets, &mut counted),
             Ok(Err(error)) => tracing::debug!(%error, "cannot count the due records"),
             Err(error) => tracing::warn!(%error, "counting the due records panicked"),
@@ -83,38 +82,36 @@ pub(crate) async fn run_count(
 
 /// Fetches the offsets from the broker, on a thread that may block.
 fn fetch(
-    settings: Settings,
-    consumer: Weak<StreamConsumer<Context>>,
-    positions: Vec<AssignedPosition>,
-) -> impl FnOnce() -> Result<HashMap<i32, Offsets>, KafkaError> {
-    move || {
-        let Some(consumer) = consumer.upgrade() else { return Ok(HashMap::new()) };
-        if positions.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let committed = committed(&settings.topic, &consumer, &positions)?;
-        let threshold = Utc::now().timestamp_millis()
-            - i64::try_from(settings.due_after.as_millis()).unwrap_or(i64::MAX / 2);
-        let mut times = TopicPartitionList::new();
-        for assigned in &positions {
-            times.add_partition_offset(&settings.topic, assigned.partition, Offset::Offset(threshold))?;
-        }
-        let times = consumer.offsets_for_times(times, TIMEOUT)?;
-        let mut offsets = HashMap::new();
-        for assigned in &positions {
-            let number = assigned.partition;
-            let (low, end) = consumer.fetch_watermarks(&settings.topic, number, TIMEOUT)?;
-            let due_end = match times.find_partition(&settings.topic, number).map(|found| found.offset()) {
-                Some(Offset::Offset(offset)) => offset,
-                _ => end,
-            };
-            let committed = committed.get(&number).copied().unwrap_or(low).max(low);
-            let start = assigned.position.first.unwrap_or(committed);
-            let lowest = assigned.position.lowest.unwrap_or(committed);
-            offsets.insert(number, Offsets { start, lowest, due_end, end });
-        }
-        Ok(offsets)
+    settings: &Settings,
+    consumer: &Weak<StreamConsumer<Context>>,
+    positions: &[AssignedPosition],
+) -> Result<HashMap<i32, Offsets>, KafkaError> {
+    let Some(consumer) = consumer.upgrade() else { return Ok(HashMap::new()) };
+    if positions.is_empty() {
+        return Ok(HashMap::new());
     }
+    let committed = committed(&settings.topic, &consumer, positions)?;
+    let threshold =
+        Utc::now().timestamp_millis() - i64::try_from(settings.due_after.as_millis()).unwrap_or(i64::MAX / 2);
+    let mut times = TopicPartitionList::new();
+    for assigned in positions {
+        times.add_partition_offset(&settings.topic, assigned.partition, Offset::Offset(threshold))?;
+    }
+    let times = consumer.offsets_for_times(times, TIMEOUT)?;
+    let mut offsets = HashMap::new();
+    for assigned in positions {
+        let number = assigned.partition;
+        let (low, end) = consumer.fetch_watermarks(&settings.topic, number, TIMEOUT)?;
+        let due_end = match times.find_partition(&settings.topic, number).map(|found| found.offset()) {
+            Some(Offset::Offset(offset)) => offset,
+            _ => end,
+        };
+        let committed = committed.get(&number).copied().unwrap_or(low).max(low);
+        let start = assigned.position.first.unwrap_or(committed);
+        let lowest = assigned.position.lowest.unwrap_or(committed);
+        offsets.insert(number, Offsets { start, lowest, due_end, end });
+    }
+    Ok(offsets)
 }
 
 /// The committed offsets of the partitions without a received record.

@@ -1,10 +1,11 @@
 //! Messages for handlers, and the records behind them.
 
-use chrono::{DateTime, Utc};
+use std::ops::Deref;
+
 use events::{Envelope, MalformedEnvelope};
 use rdkafka::{
     Message as _,
-    message::{Headers, OwnedHeaders, OwnedMessage},
+    message::{Headers, OwnedMessage},
 };
 
 use crate::budget::{Budget, Share};
@@ -38,9 +39,8 @@ impl Record {
         Self(message, share)
     }
 
-    /// Decodes the envelope for an attempt.
     pub(crate) fn decode(&self, attempt: u32) -> Result<Message, MalformedEnvelope> {
-        let headers = self.0.headers();
+        let headers = self.headers();
         let find = |name: &str| {
             let header = headers?.iter().find(|header| header.key == name)?;
             std::str::from_utf8(header.value?).ok()
@@ -53,36 +53,12 @@ impl Record {
             replays: find(events::header::REPLAYS).and_then(|count| count.parse().ok()).unwrap_or_default(),
         })
     }
+}
 
-    pub(crate) fn topic(&self) -> &str {
-        self.0.topic()
-    }
+impl Deref for Record {
+    type Target = OwnedMessage;
 
-    pub(crate) fn partition(&self) -> i32 {
-        self.0.partition()
-    }
-
-    pub(crate) fn offset(&self) -> i64 {
-        self.0.offset()
-    }
-
-    pub(crate) fn key(&self) -> Option<&[u8]> {
-        self.0.key()
-    }
-
-    pub(crate) fn payload(&self) -> Option<&[u8]> {
-        self.0.payload()
-    }
-
-    pub(crate) fn timestamp(&self) -> Option<DateTime<Utc>> {
-        self.timestamp_ms().and_then(DateTime::from_timestamp_millis)
-    }
-
-    pub(crate) fn timestamp_ms(&self) -> Option<i64> {
-        self.0.timestamp().to_millis()
-    }
-
-    pub(crate) fn headers(&self) -> OwnedHeaders {
-        self.0.headers().cloned().unwrap_or_default()
+    fn deref(&self) -> &OwnedMessage {
+        &self.0
     }
 }

@@ -37,7 +37,6 @@ impl<T> KeyQueues<T> {
         next
     }
 
-    /// Drops the queued items.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }

@@ -2,13 +2,17 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use rdkafka::Message as _;
+use tokio::{
+    sync::{Notify, Semaphore, mpsc, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -44,23 +48,17 @@ pub(crate) trait Processor: Send + Sync + 'static {
 
 /// The handle of a partition's task.
 pub(crate) struct Partition {
-    queue: mpsc::Sender<Record>,
+    /// Sending waits only if the partition was not paused in time.
+    pub(crate) queue: mpsc::Sender<Record>,
     pub(crate) budget: Budget,
-    pub(crate) progress: Arc<Progress>,
+    pub(crate) position: watch::Receiver<Position>,
     pub(crate) paused: bool,
     stop: CancellationToken,
-    draining: Draining,
+    task: JoinHandle<()>,
 }
 
-/// A partition that ends after its records in flight.
-pub(crate) struct Draining {
-    abandon: CancellationToken,
-    finished: oneshot::Receiver<()>,
-}
-
-/// The position of a partition, shared with its task.
-#[derive(Debug, Default)]
-pub(crate) struct Progress(Mutex<Position>);
+/// The task of a partition that ends after its records in flight.
+pub(crate) struct Draining(JoinHandle<()>);
 
 /// The lowest unfinished record of a partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,55 +75,32 @@ impl Partition {
     /// Starts the task of a partition. The task notifies `has_room` after each finished record.
     pub(crate) fn start(processor: Arc<impl Processor>, budget: Budget, has_room: Arc<Notify>) -> Self {
         let (queue, records) = mpsc::channel(CAPACITY);
-        let (finish, finished) = oneshot::channel();
-        let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
-        let progress = Arc::<Progress>::default();
-        let task = Task {
-            processor,
-            stop: stop.clone(),
-            permits: Semaphore::new(CONCURRENCY),
-            progress: Arc::clone(&progress),
-            has_room,
-        };
-        let running = abandon.clone().run_until_cancelled_owned(task.run(records));
-        telemetry::task::spawn("partition", running.map(move |_| drop(finish)));
-        Self { queue, budget, progress, paused: false, stop, draining: Draining { abandon, finished } }
-    }
-
-    /// Returns the queue. Sending waits only if the partition was not paused in time.
-    pub(crate) fn queue(&self) -> mpsc::Sender<Record> {
-        self.queue.clone()
+        let (progress, position) = watch::channel(Position::default());
+        let stop = CancellationToken::new();
+        let permits = Semaphore::new(CONCURRENCY);
+        let task = Task { processor, stop: stop.clone(), permits, progress, has_room };
+        let task = telemetry::task::spawn("partition", task.run(records));
+        Self { queue, budget, position, paused: false, stop, task }
     }
 
     /// Ends the task after the records in flight.
     pub(crate) fn stop(self) -> Draining {
         self.stop.cancel();
-        self.draining
+        Draining(self.task)
     }
 }
 
 impl Draining {
     /// Waits until the deadline, then cancels the records in flight. Returns whether they finished in time.
-    pub(crate) async fn finish_by(self, deadline: Instant) -> bool {
-        // The sender is dropped without a value when the task ends.
-        let in_time = tokio::time::timeout_at(deadline.into(), self.finished).await.is_ok();
-        self.abandon.cancel();
+    pub(crate) async fn finish_by(mut self, deadline: Instant) -> bool {
+        let in_time = tokio::time::timeout_at(deadline.into(), &mut self.0).await.is_ok();
+        self.abandon();
         in_time
     }
 
     /// Cancels the records in flight: another member already has them.
     pub(crate) fn abandon(self) {
-        self.abandon.cancel();
-    }
-}
-
-impl Progress {
-    pub(crate) fn position(&self) -> Position {
-        *self.lock()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Position> {
-        self.0.lock().expect("no panic under this lock")
+        self.0.abort();
     }
 }
 
@@ -133,7 +108,7 @@ struct Task<P> {
     processor: Arc<P>,
     stop: CancellationToken,
     permits: Semaphore,
-    progress: Arc<Progress>,
+    progress: watch::Sender<Position>,
     has_room: Arc<Notify>,
 }
 
@@ -161,7 +136,7 @@ impl<P: Processor> Task<P> {
                 () = self.stop.cancelled(), if !stopping => keys.clear(),
                 record = queue.recv(), if !stopping && offsets.len() < MAX_AHEAD => {
                     let Some(record) = record else { return };
-                    offsets.begin(record.offset(), record.timestamp_ms());
+                    offsets.begin(record.offset(), record.timestamp().to_millis());
                     self.update_progress(&offsets, record.offset());
                     let ready = keys.push(record.key().map(<[u8]>::to_vec), record);
                     in_flight.extend(ready.map(|record| self.process(record)));
@@ -207,9 +182,10 @@ impl<P: Processor> Task<P> {
     /// `next` is the offset after the received records, for the case that all of them are finished.
     fn update_progress(&self, offsets: &Offsets, next: i64) {
         let (lowest, timestamp) = offsets.lowest().unwrap_or((next, None));
-        let mut position = self.progress.lock();
-        let first = position.first.or(Some(lowest));
-        *position = Position { first, lowest: Some(lowest), timestamp };
+        self.progress.send_modify(|position| {
+            let first = position.first.or(Some(lowest));
+            *position = Position { first, lowest: Some(lowest), timestamp };
+        });
     }
 }
 

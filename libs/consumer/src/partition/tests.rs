@@ -100,7 +100,7 @@ impl World {
                 let budget = self.budget.of_partition();
                 Partition::start(Arc::clone(&self.gate), budget, Arc::clone(&self.has_room))
             });
-            (running.queue(), Record::new(message, &running.budget))
+            (running.queue.clone(), Record::new(message, &running.budget))
         };
         queue.send(record).await.unwrap();
         self.assignment.pause_if_full(partition)
