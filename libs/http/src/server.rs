@@ -79,7 +79,7 @@ impl Config {
 }
 
 /// What the rest of the process decides about its server.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// While it is draining, each response closes its connection.
     pub readiness: Readiness,

@@ -23,7 +23,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Collector {
     client: reqwest::Client,
-    cause: Cause,
+    pub(crate) cause: Cause,
 }
 
 /// Why the last request failed: the SDK reports "network error" only. Clones share it.
@@ -31,15 +31,19 @@ pub(crate) struct Collector {
 pub(crate) struct Cause(Arc<Mutex<Option<String>>>);
 
 impl Cause {
-    /// Takes the cause.
     pub(crate) fn take(&self) -> Option<String> {
         self.0.lock().expect("no panic under this lock").take()
     }
 
     fn note(&self, error: &(dyn Error + 'static)) {
-        let causes = successors(Some(error), |error| (*error).source()).map(ToString::to_string);
-        *self.0.lock().expect("no panic under this lock") = Some(causes.collect::<Vec<_>>().join(": "));
+        *self.0.lock().expect("no panic under this lock") = Some(with_causes(error));
     }
+}
+
+/// Returns an error and its chain of causes, joined by colons.
+pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let chain = successors(Some(error), |error| (*error).source()).map(ToString::to_string);
+    chain.collect::<Vec<_>>().join(": ")
 }
 
 impl Collector {
@@ -53,11 +57,6 @@ impl Collector {
         let client =
             trust.http().timeout(timeout).build().context("cannot make the HTTP client for spans")?;
         Ok(Self { client, cause: Cause::default() })
-    }
-
-    /// Returns the cause of failures, shared with this client.
-    pub(crate) fn cause(&self) -> Cause {
-        self.cause.clone()
     }
 }
 

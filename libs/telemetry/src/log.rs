@@ -18,7 +18,6 @@ mod json;
 const DEFAULT_FILTER: &str =
     "info,actix_server=warn,actix_http=warn,librdkafka=warn,refinery_core=warn,tokio_postgres=warn";
 
-/// Returns the layer that writes log lines to standard output.
 pub(crate) fn layer<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,

@@ -57,14 +57,13 @@ pub(crate) fn provider(
 /// runtime.
 fn processor(schedule_delay: Duration, trust: &Trust) -> anyhow::Result<BatchSpanProcessor<Counting>> {
     let collector = Collector::new(trust)?;
-    let cause = collector.cause();
-    let exporter =
+    let cause = collector.cause.clone();
+    let inner =
         opentelemetry_otlp::SpanExporter::builder().with_http().with_http_client(collector).build()?;
     metrics::register(&[&SPANS_DROPPED]);
+    let exporter = ObservedExporter { inner, cause, failing: AtomicBool::new(false) };
     let batches = BatchConfigBuilder::default().with_scheduled_delay(schedule_delay).build();
-    Ok(BatchSpanProcessor::builder(ObservedExporter::new(exporter, cause), Counting)
-        .with_batch_config(batches)
-        .build())
+    Ok(BatchSpanProcessor::builder(exporter, Counting).with_batch_config(batches).build())
 }
 
 fn resource(info: ServiceInfo, service_name: Option<&str>) -> Resource {
@@ -91,10 +90,6 @@ struct ObservedExporter<E> {
 }
 
 impl<E> ObservedExporter<E> {
-    fn new(inner: E, cause: Cause) -> Self {
-        Self { inner, cause, failing: AtomicBool::new(false) }
-    }
-
     fn observe(&self, result: &OTelSdkResult, spans: u64) {
         let outcome = if result.is_ok() { "sent" } else { "lost" };
         SPANS.with_label_values(&[outcome]).inc_by(spans);

@@ -23,7 +23,7 @@ const CACHE_FOR: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 struct Dependency {
     name: &'static str,
-    need: Need,
+    required: bool,
     check: Arc<Check>,
 }
 
@@ -61,18 +61,8 @@ pub enum Status {
 impl Status {
     /// Returns whether the process should get traffic.
     pub fn is_ready(self) -> bool {
-        match self {
-            Self::Ready | Self::Degraded => true,
-            Self::Starting | Self::Draining | Self::Unavailable => false,
-        }
+        matches!(self, Self::Ready | Self::Degraded)
     }
-}
-
-/// Whether requests need a dependency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Need {
-    Required,
-    Deferrable,
 }
 
 /// The answer of `/ready`.
@@ -95,7 +85,7 @@ impl Readiness {
     where
         F: Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
     {
-        self.checks().push(Dependency { name, need: Need::Required, check: Arc::new(check) });
+        self.checks().push(Dependency { name, required: true, check: Arc::new(check) });
     }
 
     /// Adds the check of a dependency that has a ping: [`add`](Self::add) with a clone of `target` for each check.
@@ -117,7 +107,7 @@ impl Readiness {
     where
         F: Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
     {
-        self.checks().push(Dependency { name, need: Need::Deferrable, check: Arc::new(check) });
+        self.checks().push(Dependency { name, required: false, check: Arc::new(check) });
     }
 
     /// Marks start-up as finished.
@@ -149,14 +139,10 @@ impl Readiness {
             return Status::Starting;
         }
         let dependencies = self.checks();
-        let down = |need: Need| {
-            dependencies
-                .iter()
-                .any(|it| it.need == need && checks.get(it.name).is_some_and(|outcome| outcome != "ok"))
-        };
-        if down(Need::Required) {
+        let is_down = |it: &Dependency| checks.get(it.name).is_some_and(|outcome| outcome != "ok");
+        if dependencies.iter().any(|it| it.required && is_down(it)) {
             Status::Unavailable
-        } else if down(Need::Deferrable) {
+        } else if dependencies.iter().any(is_down) {
             Status::Degraded
         } else {
             Status::Ready
@@ -171,11 +157,7 @@ impl Readiness {
             return outcomes.clone();
         }
         let checks = self.checks().clone();
-        let outcomes: BTreeMap<_, _> =
-            join_all(checks.iter().map(|dependency| run(dependency.name, &*dependency.check)))
-                .await
-                .into_iter()
-                .collect();
+        let outcomes: BTreeMap<_, _> = join_all(checks.iter().map(run)).await.into_iter().collect();
         log_changes(latest.as_ref().map(|(_, outcomes)| outcomes), &outcomes);
         *latest = Some((Instant::now(), outcomes.clone()));
         outcomes
@@ -186,13 +168,13 @@ impl Readiness {
     }
 }
 
-async fn run(name: &'static str, check: &Check) -> (&'static str, String) {
-    let outcome = match tokio::time::timeout(CHECK_TIMEOUT, check()).await {
+async fn run(dependency: &Dependency) -> (&'static str, String) {
+    let outcome = match tokio::time::timeout(CHECK_TIMEOUT, (dependency.check)()).await {
         Ok(Ok(())) => "ok".to_owned(),
         Ok(Err(problem)) => problem,
         Err(_) => format!("no answer within {} ms", CHECK_TIMEOUT.as_millis()),
     };
-    (name, outcome)
+    (dependency.name, outcome)
 }
 
 /// Logs each change of a dependency once.
@@ -204,15 +186,6 @@ fn log_changes(before: Option<&BTreeMap<&'static str, String>>, now: &BTreeMap<&
             (false, true) => tracing::info!(dependency, "a dependency is available again"),
             (true, true) | (false, false) => {}
         }
-    }
-}
-
-impl fmt::Debug for Readiness {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Readiness")
-            .field("started", &self.0.started)
-            .field("draining", &self.0.draining)
-            .finish_non_exhaustive()
     }
 }
 

@@ -3,11 +3,7 @@
 use std::collections::HashMap;
 
 use actix_web::http::header::HeaderMap as InboundHeaders;
-use opentelemetry::{
-    Context,
-    propagation::TextMapPropagator,
-    trace::{SpanContext, TraceContextExt as _},
-};
+use opentelemetry::{Context, propagation::TextMapPropagator, trace::TraceContextExt as _};
 use opentelemetry_http::HeaderInjector;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use reqwest::header::HeaderMap;
@@ -19,9 +15,9 @@ const TRACEPARENT: &str = "traceparent";
 
 /// Returns the `traceparent` of the current span, to store with a row or an event.
 pub fn current_traceparent() -> Option<String> {
-    let context = current()?;
+    let context = Span::current().context().span().span_context().clone();
     let flags = context.trace_flags().to_u8();
-    Some(format!("00-{}-{}-{flags:02x}", context.trace_id(), context.span_id()))
+    context.is_valid().then(|| format!("00-{}-{}-{flags:02x}", context.trace_id(), context.span_id()))
 }
 
 /// Makes a span continue the trace of a `traceparent`; an absent or malformed one has no effect. Call it right after making the span, before
@@ -58,11 +54,6 @@ pub(crate) fn receive(span: &Span, headers: &InboundHeaders, is_trusted: impl Fn
     } else {
         span.add_link(context);
     }
-}
-
-fn current() -> Option<SpanContext> {
-    let context = Span::current().context().span().span_context().clone();
-    context.is_valid().then_some(context)
 }
 
 fn adopt(span: &Span, parent: Context) {

@@ -34,7 +34,6 @@ impl<S> Filter<S> for NotInvalidHttp {
     }
 }
 
-/// Reads the message of an event.
 struct Message(String);
 
 impl Visit for Message {

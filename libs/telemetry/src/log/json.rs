@@ -25,13 +25,14 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
+use crate::collector::with_causes;
+
 /// The fields that a line inherits from its spans.
 const INHERITED: &[&str] = &["request_id", "task"];
 
 /// The members of every line. A field with such a name gets an underscore.
 const RESERVED: &[&str] = &["timestamp", "level", "target", "trace_id", "span_id"];
 
-/// The layer that writes JSON lines.
 pub(super) struct JsonLines<W> {
     writer: W,
     dispatch: OnceLock<WeakDispatch>,
@@ -149,7 +150,6 @@ fn now() -> String {
     text
 }
 
-/// Collects fields as JSON values.
 struct Fields {
     inherited_only: bool,
     line: Line,
@@ -212,14 +212,7 @@ impl Visit for Fields {
     }
 
     fn record_error(&mut self, field: &Field, error: &(dyn std::error::Error + 'static)) {
-        let mut text = error.to_string();
-        let mut next = error.source();
-        while let Some(cause) = next {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            next = cause.source();
-        }
-        self.put(field, text.into());
+        self.put(field, with_causes(error).into());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
