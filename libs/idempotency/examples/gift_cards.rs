@@ -40,8 +40,6 @@ struct Config {
     #[command(flatten)]
     service: service::Config,
     #[command(flatten)]
-    telemetry: telemetry::Config,
-    #[command(flatten)]
     database: pg::Config,
     #[command(flatten)]
     auth: auth::Config,
@@ -57,10 +55,6 @@ struct Config {
 impl HasConfig for Config {
     fn service(&self) -> &service::Config {
         &self.service
-    }
-
-    fn telemetry(&self) -> &telemetry::Config {
-        &self.telemetry
     }
 }
 

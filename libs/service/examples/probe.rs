@@ -14,8 +14,6 @@ use tokio::sync::Notify;
 struct Config {
     #[command(flatten)]
     service: service::Config,
-    #[command(flatten)]
-    telemetry: telemetry::Config,
     /// The failure to provoke.
     #[arg(long, env = "PROBE_FAILURE", value_enum, default_value_t)]
     failure: Failure,
@@ -42,10 +40,6 @@ enum Failure {
 impl HasConfig for Config {
     fn service(&self) -> &service::Config {
         &self.service
-    }
-
-    fn telemetry(&self) -> &telemetry::Config {
-        &self.telemetry
     }
 }
 

@@ -10,8 +10,6 @@ use telemetry::Environment;
 pub trait HasConfig {
     /// Returns the settings of the process.
     fn service(&self) -> &Config;
-    /// Returns the settings of telemetry.
-    fn telemetry(&self) -> &telemetry::Config;
 }
 
 /// The settings of a process. Each is a flag and an environment variable; `--help` lists them.
@@ -47,6 +45,9 @@ pub struct Config {
     /// Points at which a test kills the process.
     #[arg(long, env = "MUSTER_FAIL_POINTS", hide = true)]
     pub fail_points: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) telemetry: telemetry::Config,
 }
 
 impl Config {
@@ -64,10 +65,6 @@ impl Config {
             self.http.request_timeout_ms
         );
         Ok(())
-    }
-
-    pub(crate) fn shutdown_delay(&self) -> Duration {
-        Duration::from_millis(self.shutdown_delay_ms)
     }
 
     pub(crate) fn drain_timeout(&self) -> Duration {

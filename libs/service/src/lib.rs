@@ -38,7 +38,7 @@ where
         Ok(config) => config,
         Err(error) => return wrong_settings(&error),
     };
-    let (tls, telemetry) = (config.service().tls.clone(), config.telemetry().clone());
+    let (tls, telemetry) = (config.service().tls.clone(), config.service().telemetry.clone());
     block_on(run(info, &tls, &telemetry, async |trust| live(info, config, trust, build).await))
 }
 
@@ -80,7 +80,7 @@ async fn run(
     if ending != Ending::AtOnce {
         telemetry.shutdown(FLUSH_TIMEOUT).await;
     }
-    Ok(ending.exit_code())
+    Ok(if ending == Ending::Clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn live<C, B>(info: ServiceInfo, config: C, trust: Trust, build: B) -> anyhow::Result<Ending>

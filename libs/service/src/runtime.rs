@@ -94,14 +94,12 @@ impl Runtime {
         self.on_stop.push((name, Box::pin(action)));
     }
 
-    /// Sets readiness and logs the addresses.
     pub(crate) fn announce(&self, admin: SocketAddr) {
         self.readiness.set_started();
         let api = self.api.as_ref().map(|api| tracing::field::display(api.address()));
         tracing::info!(http_addr = api, admin_addr = %admin, "listening");
     }
 
-    /// Waits for a reason to stop.
     pub(crate) async fn wait(&mut self, signals: &mut Signals) -> Cause {
         let api = self.api.as_mut();
         let api_ended = async move {

@@ -1,6 +1,6 @@
 //! Graceful shutdown: readiness off, drain requests, stop workers, release resources. Each step is logged, and all together have a timeout.
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{io, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -18,9 +18,7 @@ const RESPONSE_MARGIN: Duration = Duration::from_secs(1);
 /// Why a service stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// A signal.
     Signal,
-    /// A part of the service failed.
     Failure,
 }
 
@@ -33,15 +31,6 @@ pub(crate) enum Ending {
     Failed,
     /// After a second signal, without waiting.
     AtOnce,
-}
-
-impl Ending {
-    pub(crate) fn exit_code(self) -> ExitCode {
-        match self {
-            Self::Clean => ExitCode::SUCCESS,
-            Self::Failed | Self::AtOnce => ExitCode::FAILURE,
-        }
-    }
 }
 
 /// Stops a service. A second signal ends it at once.
@@ -61,7 +50,7 @@ pub(crate) async fn stop(runtime: Runtime, cause: Cause, signals: &mut Signals) 
 /// Returns whether everything was finished and nothing cut off.
 async fn drain(mut runtime: Runtime) -> bool {
     runtime.readiness.set_draining();
-    let delay = runtime.config.shutdown_delay();
+    let delay = Duration::from_millis(runtime.config.shutdown_delay_ms);
     tracing::info!(delay_ms = delay.as_millis(), "draining: readiness is off");
     tokio::time::sleep(delay).await;
 
@@ -110,7 +99,6 @@ async fn release_resources(runtime: &mut Runtime, deadline: Instant) -> bool {
     complete
 }
 
-/// SIGTERM and SIGINT.
 #[derive(Debug)]
 pub(crate) struct Signals {
     terminate: Signal,

@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 
 type End = (&'static str, Result<anyhow::Result<()>, JoinError>);
 
-/// The workers of one service.
 #[derive(Default)]
 pub(crate) struct Workers {
     stop: CancellationToken,
@@ -37,7 +36,6 @@ impl Workers {
         }
     }
 
-    /// Cancels the token of every worker.
     pub(crate) fn cancel(&self) {
         self.stop.cancel();
     }

@@ -29,8 +29,6 @@ pub(crate) struct Config {
     #[command(flatten)]
     pub(crate) service: service::Config,
     #[command(flatten)]
-    pub(crate) telemetry: telemetry::Config,
-    #[command(flatten)]
     pub(crate) database: pg::Config,
     #[command(flatten)]
     pub(crate) kafka: events::KafkaConfig,
@@ -102,10 +100,6 @@ pub(crate) struct Config {
 impl HasConfig for Config {
     fn service(&self) -> &service::Config {
         &self.service
-    }
-
-    fn telemetry(&self) -> &telemetry::Config {
-        &self.telemetry
     }
 }
 

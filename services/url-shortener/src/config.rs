@@ -23,8 +23,6 @@ pub(crate) struct Config {
     #[command(flatten)]
     pub(crate) service: service::Config,
     #[command(flatten)]
-    pub(crate) telemetry: telemetry::Config,
-    #[command(flatten)]
     pub(crate) database: pg::Config,
     #[command(flatten)]
     pub(crate) auth: auth::Config,
@@ -98,9 +96,5 @@ impl Config {
 impl service::HasConfig for Config {
     fn service(&self) -> &service::Config {
         &self.service
-    }
-
-    fn telemetry(&self) -> &telemetry::Config {
-        &self.telemetry
     }
 }
