@@ -32,7 +32,6 @@ struct Sent {
     limit: usize,
 }
 
-/// The rows in the producer.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     sent: HashMap<i64, Sent>,
@@ -144,8 +143,8 @@ impl InFlight {
         for partition in self.partitions.values() {
             if let Some(waited) = partition.stalled_for(now) {
                 stalled.partitions += 1;
-                stalled.rows += partition.rows();
-                stalled.bytes += partition.bytes();
+                stalled.rows += partition.rows;
+                stalled.bytes += partition.bytes;
                 stalled.longest = stalled.longest.max(waited);
             }
         }

@@ -3,28 +3,19 @@
 use std::{
     collections::HashSet,
     error::Error as StdError,
-    future::pending,
     mem,
-    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use events::Kafka;
-use futures::{
-    FutureExt as _, StreamExt as _,
-    future::{BoxFuture, try_join},
-    stream::FuturesUnordered,
-};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use futures::future::try_join;
+use rdkafka::error::KafkaError;
 use thiserror::Error;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    in_flight::{self, InFlight},
-    metrics,
-    partition::Refusal,
-    publisher::{Delivery, Fault, Publisher, Topics, fault},
+    in_flight, metrics,
+    publisher::Topics,
+    sender::{Inputs, Sender},
     session::Session,
 };
 
@@ -57,46 +48,13 @@ pub(crate) enum RelayError {
     LeaseLost,
 }
 
-/// The state of the relay, for [`Relay::ping`](crate::Relay::ping).
-#[derive(Clone, Default)]
-pub(crate) enum State {
-    /// Another relay publishes.
-    #[default]
-    Standby,
-    /// Publishes with this producer.
-    Active(Arc<Publisher>),
-    /// Failed; waits for the next attempt.
-    Failed(String),
-}
-
-/// What a relay has in all of its terms.
-pub(crate) struct Inputs {
-    pub(crate) kafka: Kafka,
-    pub(crate) wake: Arc<Notify>,
-    pub(crate) state: Mutex<State>,
-}
-
-impl Inputs {
-    pub(crate) fn set_state(&self, state: State) {
-        *self.state.lock().expect("no panic under this lock") = state;
-    }
-}
-
 /// A term as the active relay.
 pub(crate) struct Leader<'a> {
     inputs: &'a Inputs,
     session: Session,
-    publisher: Arc<Publisher>,
-    deliveries: FuturesUnordered<BoxFuture<'static, Delivery>>,
-    in_flight: InFlight,
+    sender: Sender<'a>,
     topics: Topics,
-    /// Acknowledged rows, not deleted yet.
-    done: Vec<i64>,
-    /// Refused rows, not parked yet.
-    refused: Vec<(i64, KafkaError)>,
     scan: usize,
-    /// The producer has failed.
-    is_broken: bool,
     /// Sending has stopped, to replace the producer.
     draining_since: Option<Instant>,
     renewed: Instant,
@@ -114,19 +72,12 @@ struct Next {
 
 impl<'a> Leader<'a> {
     pub(crate) fn new(inputs: &'a Inputs, session: Session) -> Result<Self, KafkaError> {
-        let publisher = Arc::new(Publisher::new(&inputs.kafka)?);
-        inputs.set_state(State::Active(Arc::clone(&publisher)));
         Ok(Self {
             inputs,
             session,
-            publisher,
-            deliveries: FuturesUnordered::new(),
-            in_flight: InFlight::default(),
+            sender: Sender::new(inputs)?,
             topics: Topics::default(),
-            done: Vec::new(),
-            refused: Vec::new(),
             scan: MIN_SCAN,
-            is_broken: false,
             draining_since: None,
             renewed: Instant::now(),
             n_stalled: 0,
@@ -150,9 +101,8 @@ impl<'a> Leader<'a> {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                delivery = acknowledgement(&mut self.deliveries) => {
-                    self.complete(delivery);
-                    self.complete_ready();
+                () = self.sender.next_outcome() => {
+                    self.sender.complete_ready();
                     next.at = next.earliest;
                 }
                 () = self.inputs.wake.notified() => next.at = next.earliest,
@@ -167,32 +117,32 @@ impl<'a> Leader<'a> {
     pub(crate) fn close(self) {
         metrics::show_in_flight(0, 0);
         metrics::STALLED_PARTITIONS.set(0);
-        close(self.publisher);
+        self.sender.close();
     }
 
     /// Deletes acknowledged rows and reads the next ones, in one round trip, and sends them.
     async fn publish(&mut self) -> Result<Next, RelayError> {
         let started = Instant::now();
-        let done = self.take_done();
+        let done = self.sender.take_done();
         let ((), mut heads) = try_join(self.session.delete(&done), self.session.heads(self.scan)).await?;
-        deleted(&done);
         let has_more = heads.len() == self.scan;
         // The statements run in this order unless they had to be prepared; then deleted rows can appear here.
         let done: HashSet<i64> = done.into_iter().collect();
         heads.retain(|head| !done.contains(&head.seq));
-        self.topics.refresh(&heads, &self.publisher).await;
+        self.topics.refresh(&heads, &self.sender.publisher).await;
         let topics = &self.topics;
-        let choice = self.in_flight.choose(&heads, |key| topics.place(key), Instant::now());
+        let choice = self.sender.in_flight.choose(&heads, |key| topics.place(key), Instant::now());
         if !choice.seqs.is_empty() {
             self.send(&choice.seqs).await?;
         }
-        metrics::show_in_flight(self.in_flight.rows(), self.in_flight.bytes());
+        let in_flight = &self.sender.in_flight;
+        metrics::show_in_flight(in_flight.rows(), in_flight.bytes());
 
         let now = Instant::now();
         // A deep scan is expensive for the database, so pause for as long as it took.
         let pause = if self.scan > MIN_SCAN { started.elapsed() } else { Duration::ZERO };
         let earliest = (started + PACE).max(now + pause);
-        let is_stuck = choice.seqs.is_empty() && self.in_flight.rows() == self.in_flight.stalled(now).rows;
+        let is_stuck = choice.seqs.is_empty() && in_flight.rows() == in_flight.stalled(now).rows;
         if is_stuck && has_more && self.scan < MAX_SCAN {
             self.scan = (self.scan * 4).min(MAX_SCAN);
             return Ok(Next { earliest, at: earliest });
@@ -212,82 +162,27 @@ impl<'a> Leader<'a> {
             if !self.session.holds_lease() {
                 return Err(RelayError::LeaseLost);
             }
-            let Some(&(_, partition)) = self.in_flight.place(row.seq) else { continue };
-            match self.publisher.send(row, partition) {
-                Ok(delivery) => {
-                    unsent.remove(&row.seq);
-                    self.deliveries.push(delivery);
-                }
-                // Acknowledgements make room.
-                Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => break,
-                Err(error) => {
-                    unsent.remove(&row.seq);
-                    match fault(&error) {
-                        // Refused by the producer, which checks each message alone.
-                        Fault::Message => self.refused.push((row.seq, error)),
-                        _ => self.complete(Delivery { seq: row.seq, outcome: Err(error) }),
-                    }
-                }
+            if !self.sender.send(row) {
+                break;
             }
+            unsent.remove(&row.seq);
         }
         for seq in unsent {
-            self.in_flight.withdraw(seq);
+            self.sender.in_flight.withdraw(seq);
         }
         Ok(())
-    }
-
-    fn complete_ready(&mut self) {
-        while let Some(Some(delivery)) = self.deliveries.next().now_or_never() {
-            self.complete(delivery);
-        }
-    }
-
-    fn complete(&mut self, Delivery { seq, outcome }: Delivery) {
-        let now = Instant::now();
-        let Err(error) = outcome else {
-            self.in_flight.acknowledged(seq, now);
-            self.done.push(seq);
-            return;
-        };
-        match fault(&error) {
-            Fault::Message => {
-                if self.in_flight.refused(seq) == Refusal::Single {
-                    self.refused.push((seq, error));
-                }
-            }
-            Fault::Partition => {
-                let place = self.in_flight.place(seq);
-                tracing::warn!(error = &error as &dyn StdError, ?place, "a partition did not take an event");
-                metrics::FAILURES.inc();
-                self.in_flight.failed(seq, now);
-            }
-            Fault::Producer => {
-                tracing::warn!(error = &error as &dyn StdError, "the producer failed");
-                self.in_flight.withdraw(seq);
-                self.is_broken = true;
-            }
-        }
-    }
-
-    fn take_done(&mut self) -> Vec<i64> {
-        if !self.done.is_empty() {
-            fail_point::hit("outbox.published");
-        }
-        mem::take(&mut self.done)
     }
 
     async fn delete(&mut self) -> Result<(), RelayError> {
-        let done = self.take_done();
-        self.session.delete(&done).await?;
-        deleted(&done);
-        Ok(())
+        let done = self.sender.take_done();
+        Ok(self.session.delete(&done).await?)
     }
 
     /// Parks the rows that the broker refuses even alone.
     async fn park(&mut self) -> Result<(), RelayError> {
-        for (seq, error) in mem::take(&mut self.refused) {
+        for (seq, error) in mem::take(&mut self.sender.refused) {
             let parked = self.session.park(seq, &error.to_string()).await?;
-            self.in_flight.withdraw(seq);
+            self.sender.in_flight.withdraw(seq);
             if let Some((event_id, event_type)) = parked {
                 metrics::PARKED.inc();
                 tracing::error!(
@@ -304,7 +199,7 @@ impl<'a> Leader<'a> {
     /// Detects stalled partitions, and replaces the producer when that may help.
     fn check_stalls(&mut self) -> Result<(), RelayError> {
         let now = Instant::now();
-        let stalled = self.in_flight.stalled(now);
+        let stalled = self.sender.in_flight.stalled(now);
         if stalled.partitions != self.n_stalled {
             tracing::warn!(partitions = stalled.partitions, rows = stalled.rows, "partitions take no events");
             self.n_stalled = stalled.partitions;
@@ -320,8 +215,8 @@ impl<'a> Leader<'a> {
         }
         let settled = self
             .draining_since
-            .is_some_and(|since| now - since > DRAIN_TIMEOUT || self.in_flight.rows() == stalled.rows);
-        if self.is_broken || settled {
+            .is_some_and(|since| now - since > DRAIN_TIMEOUT || self.sender.in_flight.rows() == stalled.rows);
+        if self.sender.is_broken || settled {
             self.renew_producer()?;
         }
         Ok(())
@@ -329,49 +224,19 @@ impl<'a> Leader<'a> {
 
     /// The new producer sends the rows of the old one again. They keep their order, because no later row of their keys was sent.
     fn renew_producer(&mut self) -> Result<(), RelayError> {
-        self.complete_ready();
+        self.sender.complete_ready();
         metrics::FAILURES.inc();
-        tracing::warn!(rows = self.in_flight.rows(), "the outbox relay replaces its producer");
-        let publisher = Arc::new(Publisher::new(&self.inputs.kafka)?);
-        self.inputs.set_state(State::Active(Arc::clone(&publisher)));
-        close(mem::replace(&mut self.publisher, publisher));
-        self.deliveries.clear();
-        self.in_flight.clear(Instant::now());
-        (self.is_broken, self.draining_since, self.renewed) = (false, None, Instant::now());
+        tracing::warn!(rows = self.sender.in_flight.rows(), "the outbox relay replaces its producer");
+        self.sender.replace_producer()?;
+        (self.draining_since, self.renewed) = (None, Instant::now());
         Ok(())
     }
 
     /// Drains the rows in flight, with a time limit, and releases the lease.
     async fn end(&mut self) -> Result<(), RelayError> {
-        let draining = async {
-            while let Some(delivery) = self.deliveries.next().await {
-                self.complete(delivery);
-            }
-        };
         // The next relay publishes unacknowledged rows again.
-        drop(tokio::time::timeout(DRAIN_TIMEOUT, draining).await);
+        drop(tokio::time::timeout(DRAIN_TIMEOUT, self.sender.complete_all()).await);
         self.delete().await?;
-        self.session.release_lease().await?;
-        Ok(())
+        Ok(self.session.release_lease().await?)
     }
-}
-
-fn deleted(done: &[i64]) {
-    if !done.is_empty() {
-        fail_point::hit("outbox.deleted");
-    }
-}
-
-/// The next answer of the broker; pending when no row is in flight.
-async fn acknowledgement(deliveries: &mut FuturesUnordered<BoxFuture<'static, Delivery>>) -> Delivery {
-    match deliveries.next().await {
-        Some(delivery) => delivery,
-        None => pending().await,
-    }
-}
-
-/// Closes a producer. Dropping it blocks until its thread ends, so a runtime worker must not do it.
-fn close(publisher: Arc<Publisher>) {
-    publisher.purge();
-    tokio::task::spawn_blocking(move || drop(publisher));
 }

@@ -7,6 +7,7 @@ mod metrics;
 mod partition;
 mod publisher;
 mod relay;
+mod sender;
 mod session;
 
 pub use append::{AppendError, Entry, append, append_all};

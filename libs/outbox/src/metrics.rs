@@ -26,7 +26,6 @@ telemetry::metrics! {
         buckets &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0];
 }
 
-/// Shows what the producer holds.
 pub(crate) fn show_in_flight(rows: usize, bytes: usize) {
     IN_FLIGHT_ROWS.set(rows.try_into().unwrap_or(i64::MAX));
     IN_FLIGHT_BYTES.set(bytes.try_into().unwrap_or(i64::MAX));

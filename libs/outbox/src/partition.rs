@@ -35,8 +35,8 @@ pub(crate) enum Refusal {
 /// The rows in flight of a partition, and its limits.
 #[derive(Debug)]
 pub(crate) struct Partition {
-    rows: usize,
-    bytes: usize,
+    pub(crate) rows: usize,
+    pub(crate) bytes: usize,
     /// Rows in flight at most; lower after the broker refused a batch.
     limit: usize,
     /// Rows acknowledged since the limit changed.
@@ -89,7 +89,6 @@ impl Partition {
         self.bytes -= bytes;
     }
 
-    /// Removes a row that was not sent.
     pub(crate) fn withdraw(&mut self, bytes: usize) {
         self.release(bytes);
         if self.rows == 0 && self.paused_until.is_none() {
@@ -97,7 +96,6 @@ impl Partition {
         }
     }
 
-    /// The broker acknowledged a row.
     pub(crate) fn acknowledged(&mut self, bytes: usize, now: Instant) {
         self.release(bytes);
         (self.probing, self.paused_until, self.pauses) = (false, None, BACKOFF.build());
@@ -142,21 +140,13 @@ impl Partition {
         }
     }
 
-    pub(crate) fn is_stalled(&self, now: Instant) -> bool {
+    fn is_stalled(&self, now: Instant) -> bool {
         self.stalled_for(now).is_some()
     }
 
     /// The time without an acknowledgement, if the partition is stalled.
     pub(crate) fn stalled_for(&self, now: Instant) -> Option<Duration> {
         self.waiting_since.map(|since| now - since).filter(|waited| *waited > STALLED_AFTER)
-    }
-
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
     }
 }
 
@@ -178,7 +168,7 @@ mod tests {
         let mut sizes = Vec::new();
         loop {
             let limit = fill(&mut partition, now);
-            let rows = partition.rows();
+            let rows = partition.rows;
             sizes.push(rows);
             let refusals: Vec<_> = (0..rows).map(|_| partition.refused(100, limit)).collect();
             if refusals == [Refusal::Single] {
@@ -231,7 +221,7 @@ mod tests {
         assert!(partition.has_room_for(100, now) && !partition.has_room_for(100, later));
         partition.clear(later);
         assert_eq!(fill(&mut partition, later), 1);
-        assert_eq!(partition.rows(), 1);
+        assert_eq!(partition.rows, 1);
         partition.acknowledged(100, later);
         assert_eq!(fill(&mut partition, later), SHARE_ROWS);
     }
@@ -244,6 +234,6 @@ mod tests {
         assert!(!partition.has_room_for(100, now));
         let later = now + Duration::from_secs(2);
         fill(&mut partition, later);
-        assert_eq!(partition.rows(), 1);
+        assert_eq!(partition.rows, 1);
     }
 }

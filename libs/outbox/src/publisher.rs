@@ -52,7 +52,6 @@ pub(crate) enum Fault {
     Producer,
 }
 
-/// An idempotent producer.
 pub(crate) struct Publisher(FutureProducer);
 
 impl Publisher {
@@ -124,7 +123,6 @@ impl Publisher {
         self.0.purge(PurgeConfig::default().queue().inflight());
     }
 
-    /// The number of partitions of a topic.
     pub(crate) fn partitions(&self, topic: &str) -> Result<u32, KafkaError> {
         let metadata = self.0.client().fetch_metadata(Some(topic), METADATA_TIMEOUT)?;
         let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions).count();
@@ -134,13 +132,11 @@ impl Publisher {
         }
     }
 
-    /// Checks that a broker answers.
     pub(crate) fn ping(&self, timeout: Duration) -> Result<(), KafkaError> {
         self.0.client().fetch_metadata(None, timeout).map(drop)
     }
 }
 
-/// Classifies a failure.
 pub(crate) fn fault(error: &KafkaError) -> Fault {
     match error.rdkafka_error_code() {
         Some(

@@ -13,8 +13,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    leader::{Inputs, Leader, RelayError, State},
+    leader::{Leader, RelayError},
     metrics,
+    sender::{Inputs, State},
     session::Session,
 };
 

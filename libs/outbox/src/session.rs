@@ -78,7 +78,6 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens a session without a lease.
     pub(crate) async fn open(pool: &Pool) -> Result<Self, Error> {
         Ok(Self { client: pool.dedicated().await?, fence: -1, renewed: Instant::now() })
     }
@@ -118,7 +117,6 @@ impl Session {
         Ok(renewed)
     }
 
-    /// Releases the lease for the next relay.
     pub(crate) async fn release_lease(&self) -> Result<(), Error> {
         bounded(self.client.execute(RELEASE, &[&self.fence])).await?;
         Ok(())
@@ -144,6 +142,7 @@ impl Session {
         }
         let statement = bounded(self.client.prepare_cached(DELETE)).await?;
         bounded(self.client.execute(&statement, &[&seqs, &self.fence])).await?;
+        fail_point::hit("outbox.deleted");
         Ok(())
     }
 

@@ -1,0 +1,170 @@
+//! Sends rows with one producer, and sorts them by the broker's answer: acknowledged, refused, or to be sent again.
+
+use std::{
+    error::Error as StdError,
+    future::pending,
+    mem,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use events::Kafka;
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::sync::Notify;
+
+use crate::{
+    in_flight::InFlight,
+    metrics,
+    partition::Refusal,
+    publisher::{Delivery, Fault, Publisher, fault},
+    session::Pending,
+};
+
+/// The state of the relay, for [`Relay::ping`](crate::Relay::ping).
+#[derive(Clone, Default)]
+pub(crate) enum State {
+    /// Another relay publishes.
+    #[default]
+    Standby,
+    /// Publishes with this producer.
+    Active(Arc<Publisher>),
+    /// Failed; waits for the next attempt.
+    Failed(String),
+}
+
+/// What a relay has in all of its terms.
+pub(crate) struct Inputs {
+    pub(crate) kafka: Kafka,
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) state: Mutex<State>,
+}
+
+impl Inputs {
+    pub(crate) fn set_state(&self, state: State) {
+        *self.state.lock().expect("no panic under this lock") = state;
+    }
+
+    fn new_publisher(&self) -> Result<Arc<Publisher>, KafkaError> {
+        let publisher = Arc::new(Publisher::new(&self.kafka)?);
+        self.set_state(State::Active(Arc::clone(&publisher)));
+        Ok(publisher)
+    }
+}
+
+/// A producer and its rows.
+pub(crate) struct Sender<'a> {
+    inputs: &'a Inputs,
+    pub(crate) publisher: Arc<Publisher>,
+    deliveries: FuturesUnordered<BoxFuture<'static, Delivery>>,
+    pub(crate) in_flight: InFlight,
+    /// Acknowledged rows, not deleted yet.
+    done: Vec<i64>,
+    /// Refused rows, not parked yet.
+    pub(crate) refused: Vec<(i64, KafkaError)>,
+    pub(crate) is_broken: bool,
+}
+
+impl<'a> Sender<'a> {
+    pub(crate) fn new(inputs: &'a Inputs) -> Result<Self, KafkaError> {
+        Ok(Self {
+            inputs,
+            publisher: inputs.new_publisher()?,
+            deliveries: FuturesUnordered::new(),
+            in_flight: InFlight::default(),
+            done: Vec::new(),
+            refused: Vec::new(),
+            is_broken: false,
+        })
+    }
+
+    /// Sends a row that was chosen; `false` when the producer is full, until acknowledgements make room.
+    pub(crate) fn send(&mut self, row: &Pending) -> bool {
+        let Some(&(_, partition)) = self.in_flight.place(row.seq) else { return true };
+        match self.publisher.send(row, partition) {
+            Ok(delivery) => self.deliveries.push(delivery),
+            Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => return false,
+            // Refused by the producer, which checks each message alone.
+            Err(error) if fault(&error) == Fault::Message => self.refused.push((row.seq, error)),
+            Err(error) => self.complete(Delivery { seq: row.seq, outcome: Err(error) }),
+        }
+        true
+    }
+
+    /// Waits for the next answer of the broker; pending when no row is in flight.
+    pub(crate) async fn next_outcome(&mut self) {
+        match self.deliveries.next().await {
+            Some(delivery) => self.complete(delivery),
+            None => pending().await,
+        }
+    }
+
+    /// Takes the answers that have arrived.
+    pub(crate) fn complete_ready(&mut self) {
+        while let Some(Some(delivery)) = self.deliveries.next().now_or_never() {
+            self.complete(delivery);
+        }
+    }
+
+    /// Waits for all answers.
+    pub(crate) async fn complete_all(&mut self) {
+        while let Some(delivery) = self.deliveries.next().await {
+            self.complete(delivery);
+        }
+    }
+
+    fn complete(&mut self, Delivery { seq, outcome }: Delivery) {
+        let now = Instant::now();
+        let Err(error) = outcome else {
+            self.in_flight.acknowledged(seq, now);
+            self.done.push(seq);
+            return;
+        };
+        match fault(&error) {
+            Fault::Message => {
+                if self.in_flight.refused(seq) == Refusal::Single {
+                    self.refused.push((seq, error));
+                }
+            }
+            Fault::Partition => {
+                let place = self.in_flight.place(seq);
+                tracing::warn!(error = &error as &dyn StdError, ?place, "a partition did not take an event");
+                metrics::FAILURES.inc();
+                self.in_flight.failed(seq, now);
+            }
+            Fault::Producer => {
+                tracing::warn!(error = &error as &dyn StdError, "the producer failed");
+                self.in_flight.withdraw(seq);
+                self.is_broken = true;
+            }
+        }
+    }
+
+    /// Takes the acknowledged rows, to delete them.
+    pub(crate) fn take_done(&mut self) -> Vec<i64> {
+        if !self.done.is_empty() {
+            fail_point::hit("outbox.published");
+        }
+        mem::take(&mut self.done)
+    }
+
+    /// Replaces the producer: no row is in flight.
+    pub(crate) fn replace_producer(&mut self) -> Result<(), KafkaError> {
+        close(mem::replace(&mut self.publisher, self.inputs.new_publisher()?));
+        self.deliveries.clear();
+        self.in_flight.clear(Instant::now());
+        self.is_broken = false;
+        Ok(())
+    }
+
+    /// Closes the producer without waiting.
+    pub(crate) fn close(self) {
+        close(self.publisher);
+    }
+}
+
+/// Closes a producer. Dropping it blocks until its thread ends, so a runtime worker must not do it.
+fn close(publisher: Arc<Publisher>) {
+    publisher.purge();
+    tokio::task::spawn_blocking(move || drop(publisher));
+}
