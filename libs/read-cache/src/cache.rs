@@ -10,9 +10,8 @@ use tokio::{
 };
 
 use crate::{
-    error::Error,
     metrics::Metrics,
-    store::{Entry, InFlight, Key, Outcome, Store},
+    store::{Entry, Error, InFlight, Key, Outcome, Store},
 };
 
 /// How long a failed load stays in flight, in milliseconds: meanwhile its key gets the same failure. One random pause is not a
@@ -42,12 +41,6 @@ pub struct Settings {
 
     /// Time limit of a load.
     pub load_timeout: Duration,
-}
-
-impl Settings {
-    pub(crate) fn lifetime<V>(&self, value: Option<&V>) -> Duration {
-        if value.is_some() { self.max_age } else { self.absent_max_age }
-    }
 }
 
 type Load<K, V, E> = dyn Fn(K) -> BoxFuture<'static, Result<Option<V>, E>> + Send + Sync;
@@ -166,7 +159,6 @@ impl<K, V, E> Clone for Cache<K, V, E> {
     }
 }
 
-/// Waits for a load.
 async fn wait<V: Clone, E>(mut in_flight: InFlight<V, E>) -> Result<Option<V>, Error<E>> {
     let outcome = match in_flight.wait_for(Option::is_some).await {
         Ok(outcome) => outcome.clone(),
@@ -213,7 +205,7 @@ where
         let limit = settings.load_timeout.min(settings.max_age);
         match timeout(limit, load(self.key.clone())).await {
             Ok(Ok(value)) => {
-                let lifetime = settings.lifetime(value.as_ref());
+                let lifetime = if value.is_some() { settings.max_age } else { settings.absent_max_age };
                 let entry = Entry::new(value, read_at, lifetime);
                 if entry.is_fresh(Instant::now()) { Ok(Arc::new(entry)) } else { Err(Error::TooSlow) }
             }

@@ -12,8 +12,6 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-use crate::error::Error;
-
 /// The share of its lifetime after which an entry is refreshed, random for each entry, so that entries of one time are not
 /// refreshed together. A share of a lifetime is not a backoff, so it is drawn here.
 const REFRESH_AFTER: std::ops::Range<f64> = 0.7..0.9;
@@ -25,6 +23,38 @@ const REFRESH_AGAIN: u32 = 20;
 pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {}
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> Key for K {}
+
+/// Why a key could not be loaded. `E` is the error of the load.
+#[derive(Debug, thiserror::Error)]
+pub enum Error<E> {
+    /// The load failed. All its waiters get this error.
+    #[error("the load failed")]
+    Load(#[source] Arc<E>),
+
+    /// The load exceeded its timeout, or its result was older than the maximum age.
+    #[error("the load took too long")]
+    TooSlow,
+
+    /// Too many loads are in flight; no load was started. Retry later.
+    #[error("too many loads are in flight")]
+    Overloaded,
+
+    /// The load ended without a result: it panicked, or its runtime ended.
+    #[error("the load ended without a result")]
+    Lost,
+}
+
+/// A derived implementation would require `E: Clone`.
+impl<E> Clone for Error<E> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Load(error) => Self::Load(Arc::clone(error)),
+            Self::TooSlow => Self::TooSlow,
+            Self::Overloaded => Self::Overloaded,
+            Self::Lost => Self::Lost,
+        }
+    }
+}
 
 /// The result of a load.
 pub(crate) type Outcome<V, E> = Result<Arc<Entry<V>>, Error<E>>;
@@ -53,7 +83,6 @@ impl<K: Key, V: Send + Sync + 'static, E> Store<K, V, E> {
         Self { present: entries(present), absent: entries(absent), loads: Mutex::default() }
     }
 
-    /// Returns a fresh entry.
     pub(crate) fn find(&self, key: &K, now: Instant) -> Option<Arc<Entry<V>>> {
         let fresh = |entry: &Arc<Entry<V>>| entry.is_fresh(now);
         self.present.get(key).filter(fresh).or_else(|| self.absent.get(key).filter(fresh))
@@ -102,7 +131,6 @@ impl<K: Key, V: Send + Sync + 'static, E> Store<K, V, E> {
         self.absent.invalidate(key);
     }
 
-    /// The approximate number of entries.
     pub(crate) fn len(&self) -> u64 {
         self.present.entry_count() + self.absent.entry_count()
     }
