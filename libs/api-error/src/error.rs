@@ -9,7 +9,7 @@ use actix_web::{
         header::{HeaderName, HeaderValue, RETRY_AFTER},
     },
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Code, body::Occurrence};
 
@@ -19,7 +19,7 @@ type Source = Box<dyn StdError + Send + Sync + 'static>;
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// One invalid place of the request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ErrorDetail))]
 pub struct Detail {
     /// A JSON pointer (RFC 6901): into the request body, or `/path/`, `/query/` or `/header/` with the name of a parameter.

@@ -83,6 +83,29 @@ impl<T: FromJson + 'static> FromRequest for Json<T> {
     }
 }
 
+/// A value of any shape.
+struct Anything;
+
+impl FromJson for Anything {
+    fn from_json(_: Node<'_>) -> Option<Self> {
+        Some(Self)
+    }
+}
+
+/// Refuses a body that [`Json`] would refuse for every type: JSON that is invalid, or that two readers can read differently.
+///
+/// The latter has a member twice, or a number that not every implementation reads exactly.
+pub fn refuse_ambiguous(raw: &[u8]) -> Result<(), ApiError> {
+    // As deep as `serde_json` reads.
+    let limit = JsonLimit {
+        max_depth: 127,
+        max_elements: usize::MAX,
+        max_string_bytes: usize::MAX,
+        ..JsonLimit::default()
+    };
+    decode::<Anything>(raw, limit).map(drop)
+}
+
 /// Reads a value, or names every fault of the body.
 fn decode<T: FromJson>(raw: &[u8]) -> Result<T, ApiError> {
     let body = syntax::check(raw)?;

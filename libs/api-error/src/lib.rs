@@ -23,6 +23,7 @@ pub use error::{ApiError, Detail};
 pub use json::{
     Json, JsonLimit,
     read::{FromJson, Members, Node},
+    refuse_ambiguous,
 };
 #[cfg(feature = "cursor")]
 pub use list::{ListParameters, page_response};

@@ -12,13 +12,13 @@ mod store;
 
 use actix_web::HttpRequest;
 use api_error::ApiError;
+use fingerprint::Fingerprint;
 use pg::Migration;
 
-pub use fingerprint::Fingerprint;
-pub use key::{InvalidKey, Key};
+pub use key::Key;
 pub use local::{Answer, Effect, Stored, local};
 pub use response::Response;
-pub use retention::{Config, Retention, RetentionTooShort};
+pub use retention::{Config, Retention};
 
 /// The schema of this module, under the name `idempotency`.
 pub const MIGRATIONS: &[Migration] = &[
@@ -39,7 +39,8 @@ impl Request {
     /// Makes the identity of a request. Take `tenant` from the verified token.
     ///
     /// # Errors
-    /// The body is not JSON, or is ambiguous JSON; see [`Fingerprint::of`].
+    /// The body is not JSON, or is JSON that has a member twice, or a number beyond ±(2^53 - 1), where RFC 8785 would take
+    /// different numbers for the same.
     pub fn new(
         tenant: impl Into<String>,
         key: Key,

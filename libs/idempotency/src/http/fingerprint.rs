@@ -1,12 +1,12 @@
 //! What makes two requests the same.
 
-mod body;
 mod parts;
 #[cfg(test)]
 mod tests;
 
 use actix_web::HttpRequest;
 use api_error::ApiError;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
@@ -20,7 +20,7 @@ pub(crate) const VERSION: i16 = 2;
 
 /// Method, route template, canonical query and canonical body (RFC 8785) of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
+pub(crate) struct Fingerprint {
     pub(crate) version: i16,
     pub(crate) method: String,
     pub(crate) route: String,
@@ -30,7 +30,6 @@ pub struct Fingerprint {
     pub(crate) body_parts: Option<Parts>,
 }
 
-/// In what two requests differ.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Differences {
     /// Of `method`, `route`, `query` and `body` those that do.
@@ -47,30 +46,27 @@ impl Differences {
 
 impl Fingerprint {
     /// Takes the fingerprint of a request with a JSON body, or with none.
-    ///
-    /// # Errors
-    /// The body is not JSON; an object in it has a member twice; a number in it is beyond ±(2^53 - 1), where RFC 8785
-    /// would take different numbers for the same.
-    pub fn of(request: &HttpRequest, body: &[u8]) -> Result<Self, ApiError> {
-        let (body_hash, body_parts) = match body::read(body)? {
-            Some(value) => {
-                let hash = body_hash(&body::canonical(&value)?);
-                let parts = Parts::of(&value, &hash);
-                (hash, Some(parts))
-            }
-            None => (body_hash(&[]), None),
+    pub(crate) fn of(request: &HttpRequest, body: &[u8]) -> Result<Self, ApiError> {
+        let (body_hash, body_parts) = if body.is_empty() {
+            (hash(&[]), None)
+        } else {
+            // RFC 8785 is for unambiguous JSON (I-JSON, RFC 7493): of any other it would take different bodies for the same.
+            api_error::refuse_ambiguous(body)?;
+            let value: Value = serde_json::from_slice(body).map_err(ApiError::internal)?;
+            let hash = hash(&canonical(&value)?);
+            let parts = Parts::of(&value, &hash);
+            (hash, Some(parts))
         };
         Ok(Self {
             version: VERSION,
             method: request.method().as_str().to_owned(),
             route: request.match_pattern().unwrap_or_else(|| request.path().to_owned()),
-            query_hash: Sha256::digest(canonical_query(request.query_string())).to_vec(),
+            query_hash: hash(canonical_query(request.query_string()).as_bytes()),
             body_hash,
             body_parts,
         })
     }
 
-    /// In what two requests differ.
     pub(crate) fn differences(&self, other: &Self) -> Differences {
         let comparable = self.version == other.version;
         let another_body = comparable && self.body_hash != other.body_hash;
@@ -91,8 +87,12 @@ impl Fingerprint {
     }
 }
 
-fn body_hash(canonical: &[u8]) -> Vec<u8> {
+fn hash(canonical: &[u8]) -> Vec<u8> {
     Sha256::digest(canonical).to_vec()
+}
+
+fn canonical(body: &Value) -> Result<Vec<u8>, ApiError> {
+    serde_json_canonicalizer::to_vec(body).map_err(ApiError::internal)
 }
 
 /// Sorts the pairs of a query by name; the order of equal names is kept, for it can matter to the route.

@@ -4,59 +4,41 @@ use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use api_error::{ApiError, Code};
-use thiserror::Error;
 
-/// The header's name.
 const HEADER: &str = "Idempotency-Key";
 
-/// Characters at most.
 const MAX_LEN: usize = 255;
+
+// Why a value is no key.
+const EMPTY: &str = "must not be empty";
+const TOO_LONG: &str = "must have at most 255 characters";
+const CHARACTER: &str = "must have only visible ASCII characters, and no blanks";
+const QUOTES: &str =
+    "must end in a double quote if it begins with one, with \\\" and \\\\ as its only escapes";
 
 /// A client's key for one request: 1 to 255 visible ASCII characters, bare or as a structured-field string (RFC 8941).
 #[derive(Clone, PartialEq, Eq)]
-pub struct Key(String);
-
-/// Why a value is no key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum InvalidKey {
-    /// It has no characters.
-    #[error("must not be empty")]
-    Empty,
-    /// It has more than 255.
-    #[error("must have at most {MAX_LEN} characters")]
-    TooLong,
-    /// A blank, a control character, or one beyond ASCII.
-    #[error("must have only visible ASCII characters, and no blanks")]
-    Character,
-    /// It begins like a structured-field string and is none.
-    #[error("must end in a double quote if it begins with one, with \\\" and \\\\ as its only escapes")]
-    Quotes,
-}
+pub struct Key(pub(super) String);
 
 impl Key {
     /// Reads the header's value.
     ///
     /// # Errors
     /// It is no key; the error says why, and does not repeat it.
-    pub fn parse(value: &str) -> Result<Self, InvalidKey> {
+    pub fn parse(value: &str) -> Result<Self, &'static str> {
         let value = value.trim_matches([' ', '\t']);
         let key = match value.strip_prefix('"') {
-            Some(rest) => rest.strip_suffix('"').and_then(unescape).ok_or(InvalidKey::Quotes)?,
+            Some(rest) => rest.strip_suffix('"').and_then(unescape).ok_or(QUOTES)?,
             None => value.to_owned(),
         };
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(InvalidKey::Character);
+            return Err(CHARACTER);
         }
         match key.len() {
-            0 => Err(InvalidKey::Empty),
+            0 => Err(EMPTY),
             1..=MAX_LEN => Ok(Self(key)),
-            _ => Err(InvalidKey::TooLong),
+            _ => Err(TOO_LONG),
         }
-    }
-
-    /// Takes a key that was checked before it was stored.
-    pub(crate) fn from_stored(key: String) -> Self {
-        Self(key)
     }
 
     /// The key, without the quotes and escapes of its structured-field form. Keep it out of logs.
@@ -100,16 +82,16 @@ impl FromRequest for Key {
             )),
             (Some(value), None) => {
                 // What actix does not show as text has characters beyond ASCII.
-                let text = value.to_str().or(Err(InvalidKey::Character));
-                text.and_then(Self::parse).map_err(|fault| invalid(fault.to_string()))
+                let text = value.to_str().or(Err(CHARACTER));
+                text.and_then(Self::parse).map_err(invalid)
             }
-            (Some(_), Some(_)) => Err(invalid("must be sent once".to_owned())),
+            (Some(_), Some(_)) => Err(invalid("must be sent once")),
         };
         ready(key)
     }
 }
 
-fn invalid(fault: String) -> ApiError {
+fn invalid(fault: &'static str) -> ApiError {
     ApiError::new(Code::InvalidIdempotencyKey, format!("The Idempotency-Key cannot be used: it {fault}."))
         .with_detail("/header/Idempotency-Key", fault)
 }
@@ -118,7 +100,7 @@ fn invalid(fault: String) -> ApiError {
 mod tests {
     use super::*;
 
-    fn parsed(value: &str) -> Result<String, InvalidKey> {
+    fn parsed(value: &str) -> Result<String, &'static str> {
         Key::parse(value).map(|key| key.0)
     }
 
@@ -132,16 +114,16 @@ mod tests {
     #[test]
     fn an_invalid_key_is_refused_with_its_reason() {
         for (bad, reason) in [
-            ("", InvalidKey::Empty),
-            (" ", InvalidKey::Empty),
-            ("\"\"", InvalidKey::Empty),
-            ("\"", InvalidKey::Quotes),
-            ("\"open", InvalidKey::Quotes),
-            ("\"a\"b\"", InvalidKey::Quotes),
-            (r#""a\n""#, InvalidKey::Quotes),
-            ("two words", InvalidKey::Character),
-            ("schlüssel", InvalidKey::Character),
-            (&"k".repeat(256), InvalidKey::TooLong),
+            ("", EMPTY),
+            (" ", EMPTY),
+            ("\"\"", EMPTY),
+            ("\"", QUOTES),
+            ("\"open", QUOTES),
+            ("\"a\"b\"", QUOTES),
+            (r#""a\n""#, QUOTES),
+            ("two words", CHARACTER),
+            ("schlüssel", CHARACTER),
+            (&"k".repeat(256), TOO_LONG),
         ] {
             assert_eq!(parsed(bad), Err(reason), "{bad:?}");
         }

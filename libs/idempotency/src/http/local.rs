@@ -111,7 +111,7 @@ async fn claim_and_run<E: Effect>(
 }
 
 fn known(record: Record, request: &Request) -> Outcome {
-    let differences = record.differences(&request.fingerprint);
+    let differences = record.fingerprint.differences(&request.fingerprint);
     match record.state {
         _ if !differences.is_empty() => Outcome::Mismatch(differences),
         State::Finished(response) => Outcome::Replayed(response),

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod claim;
+mod conclusion;
 mod config;
 mod step_key;
 mod store;
@@ -26,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 pub use attempt::{Attempt, Finished};
-pub use config::{AttemptTooShort, Config, Limits};
+pub use config::{Config, Limits};
 pub use step_key::StepKey;
 
 use super::{Request, Response, Retention, response::Outcome};
@@ -73,12 +74,6 @@ struct Shared<O> {
 impl<O> Clone for Remote<O> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
-    }
-}
-
-impl<O> std::fmt::Debug for Remote<O> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Remote").field("limits", &self.0.limits).finish_non_exhaustive()
     }
 }
 

@@ -9,7 +9,7 @@ use actix_web::{
         header::{HeaderName, HeaderValue},
     },
 };
-use api_error::{ApiError, Code};
+use api_error::{ApiError, Code, Detail};
 use serde::{Deserialize, Serialize};
 
 use super::{Request, fingerprint::Differences};
@@ -18,7 +18,6 @@ use crate::metrics;
 /// Headers that a replay repeats. Others (`Date`, `x-request-id`, trace headers, `Retry-After`) belong to one exchange.
 const REPLAYED_HEADERS: &[&str] = &["content-type", "location", "etag"];
 
-/// Marks a replay.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 
@@ -84,7 +83,6 @@ impl Response {
     }
 }
 
-/// The outcome of a request.
 pub(super) enum Outcome {
     /// It took effect now.
     Done(Response),
@@ -133,25 +131,14 @@ fn mismatch(Differences { parts, places }: Differences) -> ApiError {
 struct Refusal {
     code: String,
     message: String,
-    details: Vec<Place>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Place {
-    pointer: String,
-    message: String,
+    details: Vec<Detail>,
 }
 
 fn to_bytes(error: &ApiError) -> Vec<u8> {
-    let place = |detail: &api_error::Detail| Place {
-        pointer: detail.pointer.clone(),
-        message: detail.message.clone().into_owned(),
-    };
     let refusal = Refusal {
         code: error.code().as_str().to_owned(),
         message: error.public_message().to_owned(),
-        details: error.details().iter().map(place).collect(),
+        details: error.details().to_vec(),
     };
     serde_json::to_vec(&refusal).expect("strings and lists of them always serialise")
 }
@@ -162,14 +149,9 @@ fn from_bytes(status: u16, bytes: &[u8]) -> Option<ApiError> {
         return None;
     }
     let refusal: Refusal = serde_json::from_slice(bytes).ok()?;
-    let code = *Code::ALL.iter().find(|code| code.as_str() == refusal.code)?;
-    let error = ApiError::new(code, refusal.message);
-    Some(
-        refusal
-            .details
-            .into_iter()
-            .fold(error, |error, place| error.with_detail(place.pointer, place.message)),
-    )
+    let error = ApiError::new(Code::from_name(&refusal.code)?, refusal.message);
+    let details = refusal.details.into_iter();
+    Some(details.fold(error, |error, Detail { pointer, message }| error.with_detail(pointer, message)))
 }
 
 #[cfg(test)]

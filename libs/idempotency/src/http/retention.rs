@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::ensure;
 use clap::Args;
 
 /// Settings of stored responses.
@@ -26,7 +27,7 @@ impl Config {
     ///
     /// # Errors
     /// The retention is not longer than the retry window.
-    pub fn retention(&self) -> Result<Retention, RetentionTooShort> {
+    pub fn retention(&self) -> anyhow::Result<Retention> {
         Retention::new(
             Duration::from_secs(self.idempotency_retention_s),
             Duration::from_secs(self.idempotency_retry_window_s),
@@ -38,25 +39,20 @@ impl Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention(Duration);
 
-/// The retention is not longer than the retry window, so a late retry would take effect again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "IDEMPOTENCY_RETENTION_S ({}) must be greater than IDEMPOTENCY_RETRY_WINDOW_S ({}), or a request that is repeated \
-     late takes effect twice; raise the first, or lower the second if no client repeats a request for that long",
-    .kept.as_secs(), .retried.as_secs()
-)]
-pub struct RetentionTooShort {
-    kept: Duration,
-    retried: Duration,
-}
-
 impl Retention {
     /// Keeps responses for `kept`, where no request is repeated later than `retried` after it was first sent.
     ///
     /// # Errors
     /// The first is not longer than the second.
-    pub fn new(kept: Duration, retried: Duration) -> Result<Self, RetentionTooShort> {
-        if kept > retried { Ok(Self(kept)) } else { Err(RetentionTooShort { kept, retried }) }
+    pub fn new(kept: Duration, retried: Duration) -> anyhow::Result<Self> {
+        ensure!(
+            kept > retried,
+            "IDEMPOTENCY_RETENTION_S ({}) must be greater than IDEMPOTENCY_RETRY_WINDOW_S ({}), or a request that is repeated \
+             late takes effect twice; raise the first, or lower the second if no client repeats a request for that long",
+            kept.as_secs(),
+            retried.as_secs()
+        );
+        Ok(Self(kept))
     }
 
     pub(crate) fn as_secs_f64(self) -> f64 {

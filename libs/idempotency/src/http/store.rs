@@ -1,15 +1,12 @@
 //! The table of keys and first responses, and transactions with a known outcome.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use pg::{Columns as _, Error, Pool, Row, Tx, TxError, TxFuture};
+use pg::{Columns as _, Error, Pool, Row, Tx, TxError, TxFuture, types::Json};
 use uuid::Uuid;
 
-use super::{
-    Fingerprint, Request, Response, Retention,
-    fingerprint::{Differences, Parts},
-};
+use super::{Fingerprint, Request, Response, Retention, fingerprint::Parts};
 
 /// Serialises the requests of one key without waiting. The lock is a hash: a collision of two keys costs one a retry.
 const TRY_LOCK: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended($1 || E'\\x1f' || $2, 0))";
@@ -38,11 +35,10 @@ WHERE idempotency_keys.expires_at <= now()";
 
 /// A key that is stored and not expired.
 pub(super) struct Record {
-    fingerprint: Fingerprint,
+    pub(super) fingerprint: Fingerprint,
     pub(super) state: State,
 }
 
-/// The state of a key.
 pub(super) enum State {
     Finished(Response),
     /// A remote operation whose owner works on it or has died.
@@ -58,11 +54,6 @@ impl Record {
     pub(super) fn is_finished(&self) -> bool {
         matches!(self.state, State::Finished(_))
     }
-
-    /// The differences between a request and the first one with this key.
-    pub(super) fn differences(&self, request: &Fingerprint) -> Differences {
-        self.fingerprint.differences(request)
-    }
 }
 
 /// Locks the key for this transaction; `false` when another transaction has it.
@@ -70,7 +61,6 @@ pub(super) async fn try_lock(tx: &Tx<'_>, request: &Request) -> Result<bool, Err
     tx.query_one(TRY_LOCK, &[&request.tenant, &request.key.as_str()]).await?.column(0)
 }
 
-/// Returns the record of the key.
 pub(super) async fn find(tx: &Tx<'_>, request: &Request) -> Result<Option<Record>, Error> {
     let row = tx.query_opt(FIND, &[&request.tenant, &request.key.as_str()]).await?;
     row.map(|row| Ok(Record { fingerprint: fingerprint(&row)?, state: state(&row)? })).transpose()
@@ -102,25 +92,13 @@ fn fingerprint(row: &Row) -> Result<Fingerprint, Error> {
     })
 }
 
-/// Reads the response of a finished row.
 pub(super) fn response(row: &Row) -> Result<Response, Error> {
-    let (status, headers): (i16, serde_json::Value) = (row.column("status")?, row.column("headers")?);
-    let unreadable = |error| Error::Unreadable { column: "headers".to_owned(), source: Arc::new(error) };
-    Ok(Response {
-        status: status.unsigned_abs(),
-        headers: serde_json::from_value(headers).map_err(unreadable)?,
-        body: row.column("body")?,
-    })
+    let (status, Json(headers)): (i16, Json<_>) = (row.column("status")?, row.column("headers")?);
+    Ok(Response { status: status.unsigned_abs(), headers, body: row.column("body")? })
 }
 
-/// Returns the columns of status and headers.
-pub(super) fn columns(response: &Response) -> (i16, serde_json::Value) {
-    (i16::try_from(response.status).unwrap_or(i16::MAX), serde_json::json!(response.headers))
-}
-
-/// Returns the column of the body's parts.
-pub(super) fn body_parts(fingerprint: &Fingerprint) -> Option<serde_json::Value> {
-    fingerprint.body_parts.as_ref().map(|parts| serde_json::json!(parts))
+pub(super) fn status(response: &Response) -> i16 {
+    i16::try_from(response.status).unwrap_or(i16::MAX)
 }
 
 /// Inserts the response of a request that takes effect in this transaction.
@@ -130,7 +108,6 @@ pub(super) async fn insert_finished(
     retention: Retention,
     response: &Response,
 ) -> Result<(), Error> {
-    let (status, headers) = columns(response);
     let fingerprint = &request.fingerprint;
     tx.execute_exactly(
         1,
@@ -143,9 +120,9 @@ pub(super) async fn insert_finished(
             &fingerprint.route,
             &fingerprint.query_hash,
             &fingerprint.body_hash,
-            &body_parts(fingerprint),
-            &status,
-            &headers,
+            &fingerprint.body_parts.as_ref().map(Json),
+            &status(response),
+            &Json(&response.headers),
             &response.body,
             &retention.as_secs_f64(),
         ],

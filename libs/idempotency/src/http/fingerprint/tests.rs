@@ -126,7 +126,7 @@ fn a_body_that_two_readers_could_read_differently_is_refused() {
     ] {
         let error = try_hash(ambiguous.as_bytes()).unwrap_err();
         assert_eq!(error.code(), Code::InvalidRequest, "{ambiguous}");
-        assert!(error.public_message().contains("ambiguous"), "{error}");
+        assert_eq!(error.details().len(), 1, "{error:?}");
     }
     for broken in ["{", "{} {}", "nul", "\u{feff}{}"] {
         assert_eq!(try_hash(broken.as_bytes()).unwrap_err().code(), Code::MalformedJson, "{broken}");
@@ -155,5 +155,5 @@ fn what_differs_is_named() {
 fn member_names_are_sorted_as_the_standard_says() {
     // By UTF-16 code unit, where an emoji comes before U+FB33 (RFC 8785, section 3.2.3).
     let value = json!({"\u{fb33}": 1, "\u{1f600}": 2});
-    assert_eq!(body::canonical(&value).unwrap(), "{\"\u{1f600}\":2,\"\u{fb33}\":1}".as_bytes());
+    assert_eq!(canonical(&value).unwrap(), "{\"\u{1f600}\":2,\"\u{fb33}\":1}".as_bytes());
 }

@@ -21,7 +21,6 @@ use crate::{
 /// `Retry-After` while another request claims the key.
 const CLAIM_TIME: Duration = Duration::from_secs(1);
 
-/// The result of a claim.
 pub(super) enum Claimed {
     /// This attempt owns the key.
     Owned(store::Claim),
@@ -31,7 +30,6 @@ pub(super) enum Claimed {
     Shed,
 }
 
-/// The parameters of a claim.
 struct ClaimRequest<'a> {
     request: &'a Request,
     operation: &'static str,
@@ -91,7 +89,7 @@ async fn claim(tx: &Tx<'_>, claim_request: &ClaimRequest<'_>) -> Result<Claimed,
         fail_point::hit("idempotency.remote.inserted");
         return Ok(Claimed::Owned(claim));
     };
-    let differences = record.differences(&request.fingerprint);
+    let differences = record.fingerprint.differences(&request.fingerprint);
     if !differences.is_empty() {
         return Ok(Claimed::Known(Outcome::Mismatch(differences)));
     }

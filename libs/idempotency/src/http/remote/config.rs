@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::ensure;
 use clap::Args;
 
 /// Settings of remote operations.
@@ -30,11 +31,13 @@ impl Config {
     ///
     /// # Errors
     /// An attempt would end before its lease does.
-    pub fn limits(&self) -> Result<Limits, AttemptTooShort> {
+    pub fn limits(&self) -> anyhow::Result<Limits> {
         let (lease_ms, max_attempt_ms) = (self.idempotency_lease_ms, self.idempotency_max_attempt_ms);
-        if max_attempt_ms < lease_ms {
-            return Err(AttemptTooShort { lease_ms, max_attempt_ms });
-        }
+        ensure!(
+            max_attempt_ms >= lease_ms,
+            "IDEMPOTENCY_MAX_ATTEMPT_MS ({max_attempt_ms}) must be at least IDEMPOTENCY_LEASE_MS ({lease_ms}); raise it above \
+             the longest time that the calls of one attempt take together"
+        );
         Ok(Limits {
             lease: Duration::from_millis(lease_ms),
             max_attempt: Duration::from_millis(max_attempt_ms),
@@ -49,15 +52,4 @@ pub struct Limits {
     pub(super) lease: Duration,
     pub(super) max_attempt: Duration,
     pub(super) max_running: usize,
-}
-
-/// The time limit of an attempt is shorter than its lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "IDEMPOTENCY_MAX_ATTEMPT_MS ({max_attempt_ms}) must be at least IDEMPOTENCY_LEASE_MS ({lease_ms}); raise it above \
-     the longest time that the calls of one attempt take together"
-)]
-pub struct AttemptTooShort {
-    lease_ms: u64,
-    max_attempt_ms: u64,
 }

@@ -1,6 +1,6 @@
 //! The idempotency key of a call to another system.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use sha2::{Digest, Sha256};
 
@@ -37,11 +37,7 @@ impl StepKey {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        let mut hex = String::with_capacity(2 * LEN);
-        for byte in hash.finalize().iter().take(LEN) {
-            write!(hex, "{byte:02x}").expect("a string takes everything");
-        }
-        Self(hex)
+        Self(hex::encode(&hash.finalize()[..LEN]))
     }
 
     /// Returns the text to send.

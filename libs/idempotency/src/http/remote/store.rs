@@ -5,11 +5,14 @@
 
 use std::time::Duration;
 
-use pg::{Columns as _, Error, Row, Tx, types::ToSql};
+use pg::{
+    Columns as _, Error, Row, Tx,
+    types::{Json, ToSql},
+};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::super::{Key, Request, Response, Retention, store::body_parts};
+use crate::http::{Key, Request, Response, Retention, store};
 
 /// Replaces an expired row that is not purged yet, with the next fencing token.
 const INSERT: &str = "\
@@ -98,12 +101,12 @@ impl Claim {
     fn of(row: &Row) -> Result<Self, Error> {
         Ok(Self {
             tenant: row.column("tenant")?,
-            key: Key::from_stored(row.column("key")?),
+            key: Key(row.column("key")?),
             body_hash: row.column("body_hash")?,
             owner: row.column("owner")?,
             fence: row.column("fence")?,
             attempts: row.column("attempts")?,
-            steps: steps(row.column("steps")?),
+            steps: row.column::<Json<_>>("steps")?.0,
             input: row.column("input")?,
         })
     }
@@ -114,13 +117,6 @@ pub(super) enum Locked {
     Unfinished(Map<String, Value>),
     /// By this attempt, whose COMMIT had an unknown outcome.
     Finished(Response),
-}
-
-fn steps(stored: Value) -> Map<String, Value> {
-    match stored {
-        Value::Object(steps) => steps,
-        _ => Map::new(),
-    }
 }
 
 pub(super) async fn insert(
@@ -142,7 +138,7 @@ pub(super) async fn insert(
                 &fingerprint.route,
                 &fingerprint.query_hash,
                 &fingerprint.body_hash,
-                &body_parts(fingerprint),
+                &fingerprint.body_parts.as_ref().map(Json),
                 &operation,
                 &input,
                 &owner,
@@ -218,8 +214,8 @@ pub(super) async fn lock(tx: &Tx<'_>, claim: &Claim) -> Result<Option<Locked>, E
     let Some(row) = row else { return Ok(None) };
     let status: Option<i16> = row.column("status")?;
     Ok(Some(match status {
-        Some(_) => Locked::Finished(super::super::store::response(&row)?),
-        None => Locked::Unfinished(steps(row.column("steps")?)),
+        Some(_) => Locked::Finished(store::response(&row)?),
+        None => Locked::Unfinished(row.column::<Json<_>>("steps")?.0),
     }))
 }
 
@@ -237,7 +233,7 @@ pub(super) async fn finish(
     retention: Retention,
 ) -> Result<bool, Error> {
     let Claim { tenant, key, owner, fence, .. } = claim;
-    let (status, headers) = super::super::store::columns(response);
+    let (status, headers) = (store::status(response), Json(&response.headers));
     let params: [&(dyn ToSql + Sync); 8] =
         [tenant, &key.as_str(), owner, fence, &status, &headers, &response.body, &retention.as_secs_f64()];
     Ok(tx.execute(FINISH, &params).await? == 1)
