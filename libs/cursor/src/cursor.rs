@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::{CursorKeys, Limit, List, PageQuery, Scope, token::Token};
+use crate::{CursorKeys, Limit, List, Scope, token::Token};
 
 /// Encodes and decodes cursors.
 #[derive(Clone, Debug)]
@@ -43,22 +43,22 @@ pub struct Position<K> {
     pub key: SortKey<K>,
 }
 
-/// A side of a row, in the order of the list.
+/// A side of a row, in the order of the list. Cursors contain the values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// The rows after it.
-    Next,
+    Next = 0,
     /// The rows before it.
-    Prev,
+    Prev = 1,
 }
 
-/// Whether the comparison with a sort key includes equality.
+/// Whether the comparison with a sort key includes equality. Cursors contain the values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Boundary {
     /// The page begins after the row (`<`, `>`).
-    Exclusive,
+    Exclusive = 0,
     /// The page begins with the row, if the row still exists (`<=`, `>=`): the way back from an empty page.
-    Inclusive,
+    Inclusive = 1,
 }
 
 /// The sort key of a row: a time that never changes, and an identifier as the tie-breaker.
@@ -143,8 +143,7 @@ impl Cursors {
         now: DateTime<Utc>,
     ) -> Result<List<'_, K>, CursorError> {
         let position = cursor.map(|text| self.decode(&scope, text, now)).transpose()?;
-        let query = PageQuery::new(scope.sort(), position, limit);
-        Ok(List::new(self, scope, query, now))
+        Ok(List::new(self, scope, limit, position, now))
     }
 }
 

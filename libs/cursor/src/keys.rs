@@ -25,7 +25,7 @@ pub struct CursorKeys(Vec<Key>);
 /// One key. It signs for three purposes; a signature for one purpose is not valid for another.
 #[derive(Clone)]
 pub(crate) struct Key {
-    id: String,
+    pub(crate) id: String,
     secret: [u8; KEY_LEN],
 }
 
@@ -99,10 +99,6 @@ impl Key {
         Some(Self { id: id.to_owned(), secret })
     }
 
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
-
     /// Starts a signature. The length before each part makes different lists of parts different bytes.
     pub(crate) fn sign<'a>(
         &self,
@@ -131,7 +127,7 @@ mod tests {
     fn the_first_key_signs() {
         let text = format!("2025-02:{}, 2025-01:{}", "22".repeat(32), "11".repeat(32));
         let keys = CursorKeys::parse(&text).unwrap();
-        assert_eq!(keys.signing().id(), "2025-02");
+        assert_eq!(keys.signing().id, "2025-02");
         assert!(keys.find(b"2025-01").is_some() && keys.find(b"2025-03").is_none());
     }
 

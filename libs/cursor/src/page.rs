@@ -44,8 +44,20 @@ pub enum Scan {
 }
 
 impl<'a, K: TieBreaker> List<'a, K> {
-    pub(crate) fn new(cursors: &'a Cursors, scope: Scope, query: PageQuery<K>, now: DateTime<Utc>) -> Self {
-        Self { cursors, scope, query, now }
+    /// Starts the response with the page at this position, or with the first page.
+    pub(crate) fn new(
+        cursors: &'a Cursors,
+        scope: Scope,
+        limit: Limit,
+        position: Option<Position<K>>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let direction = position.as_ref().map_or(Direction::Next, |position| position.direction);
+        let scan = match (scope.sort, direction) {
+            (Sort::Newest, Direction::Next) | (Sort::Oldest, Direction::Prev) => Scan::Descending,
+            (Sort::Newest, Direction::Prev) | (Sort::Oldest, Direction::Next) => Scan::Ascending,
+        };
+        Self { cursors, scope, query: PageQuery { scan, position, limit }, now }
     }
 
     /// Returns the parameters of the SQL query.
@@ -97,27 +109,16 @@ impl<'a, K: TieBreaker> List<'a, K> {
     /// The same list and limit at another cursor. Percent-encoding leaves no character that ends the reference.
     fn target(&self, cursor: &str) -> String {
         let mut query = Serializer::new(String::new());
-        for (name, value) in self.scope.filters() {
-            query.append_pair(name, value);
-        }
         query
-            .append_pair("order", self.scope.sort().as_str())
+            .extend_pairs(&self.scope.filters)
+            .append_pair("order", self.scope.sort.into())
             .append_pair("limit", &self.query.limit.get().to_string())
             .append_pair("cursor", cursor);
-        format!("{}?{}", self.scope.route(), query.finish())
+        format!("{}?{}", self.scope.route, query.finish())
     }
 }
 
 impl<K> PageQuery<K> {
-    pub(crate) fn new(sort: Sort, position: Option<Position<K>>, limit: Limit) -> Self {
-        let direction = position.as_ref().map_or(Direction::Next, |position| position.direction);
-        let scan = match (sort, direction) {
-            (Sort::Newest, Direction::Next) | (Sort::Oldest, Direction::Prev) => Scan::Descending,
-            (Sort::Newest, Direction::Prev) | (Sort::Oldest, Direction::Next) => Scan::Ascending,
-        };
-        Self { scan, position, limit }
-    }
-
     /// The order of the scan.
     pub const fn scan(&self) -> Scan {
         self.scan

@@ -2,17 +2,20 @@
 
 use std::str::FromStr;
 
+use strum::{EnumString, IntoStaticStr};
 use thiserror::Error;
+
+use crate::{TimeRange, Timestamp};
 
 /// The list to which a cursor is bound: tenant, route, filters and order.
 ///
 /// Has no `Debug` output, because filters can be personal data.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Scope {
-    tenant: String,
-    route: &'static str,
-    sort: Sort,
-    filters: Vec<(&'static str, String)>,
+    pub(crate) tenant: String,
+    pub(crate) route: &'static str,
+    pub(crate) sort: Sort,
+    pub(crate) filters: Vec<(&'static str, String)>,
 }
 
 impl Scope {
@@ -30,25 +33,17 @@ impl Scope {
         self
     }
 
-    pub(crate) fn tenant(&self) -> &str {
-        &self.tenant
-    }
-
-    pub(crate) const fn route(&self) -> &'static str {
-        self.route
-    }
-
-    pub(crate) const fn sort(&self) -> Sort {
-        self.sort
-    }
-
-    pub(crate) fn filters(&self) -> &[(&'static str, String)] {
-        &self.filters
+    /// Adds the ends of a time range as the filters `created_from` and `created_to`.
+    #[must_use]
+    pub fn created(self, range: TimeRange) -> Self {
+        self.filter("created_from", range.from.map(Timestamp::canonical))
+            .filter("created_to", range.to.map(Timestamp::canonical))
     }
 }
 
 /// The order of a list: the parameter `order`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "lowercase", parse_err_ty = InvalidSort, parse_err_fn = invalid_sort)]
 pub enum Sort {
     /// The latest first.
     #[default]
@@ -62,22 +57,8 @@ pub enum Sort {
 #[error("must be newest or oldest")]
 pub struct InvalidSort;
 
-impl Sort {
-    /// Returns the value of the parameter.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Newest => "newest",
-            Self::Oldest => "oldest",
-        }
-    }
-}
-
-impl FromStr for Sort {
-    type Err = InvalidSort;
-
-    fn from_str(text: &str) -> Result<Self, InvalidSort> {
-        [Self::Newest, Self::Oldest].into_iter().find(|sort| sort.as_str() == text).ok_or(InvalidSort)
-    }
+fn invalid_sort(_: &str) -> InvalidSort {
+    InvalidSort
 }
 
 /// The maximum number of rows of a page: 1 to 200, 50 by default.

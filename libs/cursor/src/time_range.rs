@@ -8,8 +8,10 @@ use thiserror::Error;
 /// A half-open time range: includes its first end, excludes its second. Both ends are optional.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeRange {
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
+    /// The inclusive lower end.
+    pub from: Option<Timestamp>,
+    /// The exclusive upper end.
+    pub to: Option<Timestamp>,
 }
 
 /// The range contains no time.
@@ -24,16 +26,6 @@ impl TimeRange {
             (Some(from), Some(to)) if from >= to => Err(EmptyTimeRange),
             _ => Ok(Self { from, to }),
         }
-    }
-
-    /// The inclusive lower end.
-    pub const fn from(&self) -> Option<Timestamp> {
-        self.from
-    }
-
-    /// The exclusive upper end.
-    pub const fn to(&self) -> Option<Timestamp> {
-        self.to
     }
 }
 

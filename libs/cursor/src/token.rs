@@ -9,6 +9,8 @@
 //! guessed without the key. They only select the right error; tenants are separated by queries that take the tenant from
 //! the caller's token.
 
+use std::iter;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::DateTime;
 use hmac::Mac;
@@ -45,11 +47,11 @@ pub(crate) struct Token<K> {
 
 impl<K: TieBreaker> Token<K> {
     pub(crate) fn write(key: &Key, scope: &Scope, expires_at: i64, position: &Position<K>) -> String {
-        let id = key.id().as_bytes();
+        let id = key.id.as_bytes();
         let id_len = u8::try_from(id.len()).expect("ids of keys are short");
         let mut token = vec![VERSION];
         token.extend(expires_at.to_be_bytes());
-        token.push(side(position.direction, position.boundary));
+        token.push(position.direction as u8 + 2 * position.boundary as u8);
         token.extend(owner(key, scope));
         token.extend(query(key, scope));
         token.push(id_len);
@@ -83,7 +85,13 @@ impl<K: TieBreaker> Token<K> {
 
         let (&at, id) = rest.split_first_chunk()?;
         let at = DateTime::from_timestamp_micros(i64::from_be_bytes(at))?;
-        let (direction, boundary) = (version == VERSION).then(|| parse_side(side))??;
+        let (direction, boundary) = match (version, side) {
+            (VERSION, 0) => (Direction::Next, Boundary::Exclusive),
+            (VERSION, 1) => (Direction::Prev, Boundary::Exclusive),
+            (VERSION, 2) => (Direction::Next, Boundary::Inclusive),
+            (VERSION, 3) => (Direction::Prev, Boundary::Inclusive),
+            _ => return None,
+        };
         let position = Position { direction, boundary, key: SortKey { at, id: K::from_bytes(id)? } };
         Some(Self {
             expires_at: i64::from_be_bytes(expires_at),
@@ -95,34 +103,15 @@ impl<K: TieBreaker> Token<K> {
 }
 
 fn owner(key: &Key, scope: &Scope) -> Hash {
-    hash(key, Purpose::Owner, [scope.tenant(), scope.route()])
+    hash(key, Purpose::Owner, [&scope.tenant, scope.route])
 }
 
 fn query(key: &Key, scope: &Scope) -> Hash {
-    let filters = scope.filters().iter().flat_map(|(name, value)| [*name, value.as_str()]);
-    hash(key, Purpose::Query, std::iter::once(scope.sort().as_str()).chain(filters))
+    let filters = scope.filters.iter().flat_map(|(name, value)| [*name, value.as_str()]);
+    hash(key, Purpose::Query, iter::once(scope.sort.into()).chain(filters))
 }
 
 fn hash<'a>(key: &Key, purpose: Purpose, parts: impl IntoIterator<Item = &'a str>) -> Hash {
     let whole = key.sign(purpose, parts.into_iter().map(str::as_bytes)).finalize().into_bytes();
     *whole.first_chunk().expect("SHA-256 is longer")
-}
-
-const fn side(direction: Direction, boundary: Boundary) -> u8 {
-    match (direction, boundary) {
-        (Direction::Next, Boundary::Exclusive) => 0,
-        (Direction::Prev, Boundary::Exclusive) => 1,
-        (Direction::Next, Boundary::Inclusive) => 2,
-        (Direction::Prev, Boundary::Inclusive) => 3,
-    }
-}
-
-const fn parse_side(byte: u8) -> Option<(Direction, Boundary)> {
-    match byte {
-        0 => Some((Direction::Next, Boundary::Exclusive)),
-        1 => Some((Direction::Prev, Boundary::Exclusive)),
-        2 => Some((Direction::Next, Boundary::Inclusive)),
-        3 => Some((Direction::Prev, Boundary::Inclusive)),
-        _ => None,
-    }
 }

@@ -5,7 +5,7 @@
 use actix_web::{HttpResponse, web::Data};
 use api_error::{ApiError, FromQuery, ListParameters, Parameters, Query, page_response};
 use chrono::Utc;
-use cursor::{List, Page, Scope, Sort, SortKey, Timestamp};
+use cursor::{List, Page, Scope, SortKey};
 use http_api::Caller;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -17,8 +17,6 @@ use crate::{
     state::State,
     store,
 };
-
-const PATH: &str = "/v1/orders";
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -72,7 +70,10 @@ pub(crate) async fn list_orders(
     let tenant = caller.tenant.as_str();
     let Filters { state: in_state, customer, list: parameters } = filters.into_inner();
     let filter = OrderFilter { state: in_state, created: parameters.created()?, customer };
-    let scope = scope(tenant, &filter, parameters.order);
+    let scope = Scope::new(tenant, "/v1/orders", parameters.order)
+        .filter("state", filter.state.map(StateName::as_str))
+        .created(filter.created)
+        .filter("customer", filter.customer.as_ref().map(EmailAddress::as_str));
     let list: List<'_, Uuid> =
         state.cursors.list(scope, parameters.limit, parameters.cursor.as_deref(), Utc::now())?;
     let context = (tenant, &filter, list.query());
@@ -85,13 +86,4 @@ pub(crate) async fn list_orders(
     let Page { items, next, prev } = page;
     let items = items.iter().map(SummaryBody::from).collect();
     Ok(page_response(link, &PageBody { items, next, prev }))
-}
-
-/// Returns the scope to which cursors are bound.
-fn scope(tenant: &str, filter: &OrderFilter, order: Sort) -> Scope {
-    Scope::new(tenant, PATH, order)
-        .filter("state", filter.state.map(StateName::as_str))
-        .filter("created_from", filter.created.from().map(Timestamp::canonical))
-        .filter("created_to", filter.created.to().map(Timestamp::canonical))
-        .filter("customer", filter.customer.as_ref().map(EmailAddress::as_str))
 }

@@ -50,8 +50,8 @@ pub(crate) async fn list(
     };
     let state = filter.state.map(StateName::as_str);
     let customer = filter.customer.as_ref().map(EmailAddress::as_str);
-    let from = filter.created.from().map(Timestamp::at);
-    let to = filter.created.to().map(Timestamp::at);
+    let from = filter.created.from.map(Timestamp::at);
+    let to = filter.created.to.map(Timestamp::at);
     let at = page.key().map(|key| key.at);
     let id = page.key().map(|key| key.id);
     let params: [&(dyn ToSql + Sync); 8] = [&tenant, &state, &customer, &from, &to, &at, &id, &page.fetch()];

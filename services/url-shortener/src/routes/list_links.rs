@@ -5,7 +5,7 @@
 use actix_web::{HttpResponse, web::Data};
 use api_error::{ApiError, FromQuery, ListParameters, Parameters, Query, page_response};
 use chrono::Utc;
-use cursor::{List, Page, Scope, Sort, SortKey, Timestamp};
+use cursor::{List, Page, Scope, SortKey};
 use http_api::Caller;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -16,8 +16,6 @@ use crate::{
     state::State,
     store,
 };
-
-const PATH: &str = "/v1/links";
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -66,7 +64,9 @@ pub(super) async fn list_links(
 ) -> Result<HttpResponse, ApiError> {
     let Filters { host, list: parameters } = filters.into_inner();
     let filter = LinkFilter { host, created: parameters.created()? };
-    let scope = scope(caller.tenant.as_str(), &filter, parameters.order);
+    let scope = Scope::new(caller.tenant.as_str(), "/v1/links", parameters.order)
+        .filter("host", filter.host.as_ref().map(Host::as_str))
+        .created(filter.created);
     let list: List<'_, Code> =
         state.cursors.list(scope, parameters.limit, parameters.cursor.as_deref(), Utc::now())?;
     let context = (&caller.tenant, &filter, list.query());
@@ -79,12 +79,4 @@ pub(super) async fn list_links(
     let Page { items, next, prev } = page;
     let items = items.into_iter().map(|link| LinkBody::new(link, &state.public_url)).collect();
     Ok(page_response(link, &PageBody { items, next, prev }))
-}
-
-/// Returns the scope to which cursors are bound.
-fn scope(tenant: &str, filter: &LinkFilter, order: Sort) -> Scope {
-    Scope::new(tenant, PATH, order)
-        .filter("host", filter.host.as_ref().map(Host::as_str))
-        .filter("created_from", filter.created.from().map(Timestamp::canonical))
-        .filter("created_to", filter.created.to().map(Timestamp::canonical))
 }

@@ -47,8 +47,8 @@ pub(crate) async fn list(
         (Scan::Descending, Boundary::Inclusive) => UP_TO,
     };
     let host = filter.host.as_ref().map(Host::as_str);
-    let from = filter.created.from().map(Timestamp::at);
-    let to = filter.created.to().map(Timestamp::at);
+    let from = filter.created.from.map(Timestamp::at);
+    let to = filter.created.to.map(Timestamp::at);
     let at = page.key().map(|key| key.at);
     let code = page.key().map(|key| key.id.as_str());
     let params: [&(dyn ToSql + Sync); 7] = [&tenant.as_str(), &host, &from, &to, &at, &code, &page.fetch()];
