@@ -42,7 +42,7 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Adds errors that it may answer, besides those that follow from its body and its scope.
+    /// Adds errors that it may answer, besides those that follow from its body, its parameters and its scope.
     #[must_use]
     pub fn errors(mut self, codes: &[Code]) -> Self {
         self.codes.extend(codes);
@@ -101,8 +101,11 @@ impl Operation {
 
     /// Returns whether it takes conditions: `If-Match`, with 412 when they do not hold.
     pub(crate) fn is_conditional(&self) -> bool {
-        self.parameters().any(|parameter| parameter.name == "If-Match")
-            && self.codes.contains(&Code::PreconditionFailed)
+        self.has_parameter("If-Match") && self.codes.contains(&Code::PreconditionFailed)
+    }
+
+    fn has_parameter(&self, name: &str) -> bool {
+        self.parameters().any(|parameter| parameter.name == name)
     }
 
     fn has_query(&self) -> bool {

@@ -33,7 +33,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
             .app_data(state.clone())
             .app_data(verifier.clone())
             .app_data(admission.clone())
-            .configure(routes::configure);
+            .configure(|services| routes::api().register(services));
     })?;
     runtime.on_stop("database pool", async move { pool.close() });
     Ok(())

@@ -6,40 +6,23 @@ mod link_body;
 mod list_links;
 mod redirect;
 
-use actix_web::web;
 use api_error::Code;
 use http_api::{Api, operation};
 
 /// The table of operations, each with its scope and the errors that it may return.
-fn api() -> Api {
+pub(crate) fn api() -> Api {
     Api::new(
         "url-shortener",
         env!("CARGO_PKG_VERSION"),
         "Creates short links and redirects them to their targets.",
     )
-    .operation(operation!(list_links::list_links).scope("links:read").errors(&[
-        Code::InvalidRequest,
-        Code::InvalidCursor,
-        Code::CursorForeign,
-        Code::CursorExpired,
-        Code::CursorMismatch,
-    ]))
-    .operation(operation!(create_link::create_link).scope("links:write").errors(&[
-        Code::MissingIdempotencyKey,
-        Code::InvalidIdempotencyKey,
-        Code::RequestInProgress,
-        Code::IdempotencyKeyReused,
-    ]))
+    .operation(operation!(list_links::list_links).scope("links:read"))
+    .operation(operation!(create_link::create_link).scope("links:write"))
     .operation(
         operation!(link::put_link).scope("links:write").errors(&[Code::Conflict, Code::PreconditionFailed]),
     )
     .operation(operation!(link::get_link).scope("links:read").errors(&[Code::NotFound]))
     .operation(operation!(redirect::redirect).public_link("redirects are public").errors(&[Code::NotFound]))
-}
-
-/// Registers the routes.
-pub(crate) fn configure(services: &mut web::ServiceConfig) {
-    api().register(services);
 }
 
 #[cfg(test)]

@@ -34,6 +34,18 @@ const COMMON: [Code; 8] = [
 const WITH_BODY: [Code; 4] =
     [Code::MalformedJson, Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType];
 
+/// The further errors of an operation with an idempotency key.
+const WITH_KEY: [Code; 4] = [
+    Code::MissingIdempotencyKey,
+    Code::InvalidIdempotencyKey,
+    Code::RequestInProgress,
+    Code::IdempotencyKeyReused,
+];
+
+/// The further errors of a list in pages.
+const WITH_CURSOR: [Code; 4] =
+    [Code::InvalidCursor, Code::CursorForeign, Code::CursorExpired, Code::CursorMismatch];
+
 /// Begins an operation from a handler with `#[utoipa::path]`: `operation!(get_order::get_order)`.
 #[macro_export]
 macro_rules! operation {
@@ -74,7 +86,7 @@ impl OperationBuilder {
         P::schemas(&mut schemas);
         let methods = P::methods();
         assert!(!methods.contains(&HttpMethod::Head), "{}: HEAD is served wherever GET is", P::path());
-        Self(Operation {
+        let mut operation = Operation {
             path: P::path(),
             methods,
             described,
@@ -84,7 +96,13 @@ impl OperationBuilder {
             deprecation: None,
             by_header: false,
             to_handler: Rc::new(move |route| route.to(handler.clone())),
-        })
+        };
+        for (parameter, errors) in [("Idempotency-Key", WITH_KEY), ("cursor", WITH_CURSOR)] {
+            if operation.has_parameter(parameter) {
+                operation.codes.extend(errors);
+            }
+        }
+        Self(operation)
     }
 
     /// Needs no token. The document states the reason.
