@@ -5,6 +5,7 @@ use std::fmt;
 
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret as _, SecretString};
+use strum::IntoStaticStr;
 use thiserror::Error;
 use tls::Trust;
 
@@ -36,8 +37,9 @@ pub struct KafkaConfig {
 }
 
 /// `security.protocol` of Kafka's clients. A password is never sent in plaintext.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, IntoStaticStr)]
 #[value(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum SecurityProtocol {
     /// Neither encrypted nor authenticated.
     Plaintext,
@@ -67,7 +69,6 @@ pub struct Kafka {
 impl KafkaConfig {
     /// Checks the settings. Brokers are verified against `trust`.
     pub fn kafka(&self, trust: &Trust) -> Result<Kafka, KafkaConfigError> {
-        let mut kafka = Kafka::plaintext(&self.kafka_bootstrap_servers);
         let credentials = match (&self.kafka_sasl_username, &self.kafka_sasl_password) {
             (Some(user), Some(password)) => Some((user, password)),
             (None, None) => None,
@@ -77,6 +78,7 @@ impl KafkaConfig {
         if (protocol == SecurityProtocol::SaslSsl) != credentials.is_some() {
             return Err(KafkaConfigError::Sasl);
         }
+        let mut kafka = Kafka::new(&self.kafka_bootstrap_servers, protocol);
         if protocol != SecurityProtocol::Plaintext {
             kafka.properties.push(("ssl.ca.pem", trust.pem()));
         }
@@ -87,7 +89,6 @@ impl KafkaConfig {
                 ("sasl.password", password.expose_secret().to_owned()),
             ]);
         }
-        kafka.set_protocol(protocol);
         Ok(kafka)
     }
 
@@ -105,19 +106,13 @@ impl KafkaConfig {
 impl Kafka {
     /// Brokers that are spoken to in plaintext.
     pub fn plaintext(bootstrap_servers: &str) -> Self {
-        let mut kafka = Self { properties: vec![("bootstrap.servers", bootstrap_servers.to_owned())] };
-        kafka.set_protocol(SecurityProtocol::Plaintext);
-        kafka
+        Self::new(bootstrap_servers, SecurityProtocol::Plaintext)
     }
 
-    fn set_protocol(&mut self, protocol: SecurityProtocol) {
-        let name = match protocol {
-            SecurityProtocol::Plaintext => "plaintext",
-            SecurityProtocol::Ssl => "ssl",
-            SecurityProtocol::SaslSsl => "sasl_ssl",
-        };
-        self.properties.retain(|(property, _)| *property != "security.protocol");
-        self.properties.push(("security.protocol", name.to_owned()));
+    fn new(bootstrap_servers: &str, protocol: SecurityProtocol) -> Self {
+        let protocol: &str = protocol.into();
+        let properties = [("bootstrap.servers", bootstrap_servers), ("security.protocol", protocol)];
+        Self { properties: properties.map(|(name, value)| (name, value.to_owned())).to_vec() }
     }
 
     /// Properties for librdkafka. They hold a password.

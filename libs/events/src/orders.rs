@@ -21,9 +21,9 @@ pub struct OrderLine {
     pub unit_price_minor: i64,
 }
 
-/// An order was accepted and waits for its stock.
+/// The data of an order that each of its events contains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderPlaced {
+pub struct OrderData {
     /// The order; also the message key.
     #[serde(with = "uuid::serde::hyphenated")]
     pub order_id: Uuid,
@@ -37,6 +37,14 @@ pub struct OrderPlaced {
     pub total_minor: i64,
     /// ISO 4217 code.
     pub currency: String,
+}
+
+/// An order was accepted and waits for its stock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderPlaced {
+    /// What was ordered, and by whom.
+    #[serde(flatten)]
+    pub order: OrderData,
     /// When it was accepted.
     #[serde(with = "ts_microseconds")]
     pub placed_at: DateTime<Utc>,
@@ -45,19 +53,9 @@ pub struct OrderPlaced {
 /// The stock of an order is reserved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderConfirmed {
-    /// The order; also the message key.
-    #[serde(with = "uuid::serde::hyphenated")]
-    pub order_id: Uuid,
-    /// Whose order it is.
-    pub tenant: String,
-    /// Where the customer wants to hear about it. Personal data: never logged.
-    pub customer_email: String,
-    /// At least one.
-    pub lines: Vec<OrderLine>,
-    /// Sum over the lines in the currency's minor unit.
-    pub total_minor: i64,
-    /// ISO 4217 code.
-    pub currency: String,
+    /// What was ordered, and by whom.
+    #[serde(flatten)]
+    pub order: OrderData,
     /// Public page of the order. A capability: never logged.
     pub tracking_url: String,
     /// When it was confirmed.
@@ -68,19 +66,9 @@ pub struct OrderConfirmed {
 /// An order cannot be fulfilled. Final.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderRejected {
-    /// The order; also the message key.
-    #[serde(with = "uuid::serde::hyphenated")]
-    pub order_id: Uuid,
-    /// Whose order it is.
-    pub tenant: String,
-    /// Where the customer wants to hear about it. Personal data: never logged.
-    pub customer_email: String,
-    /// At least one.
-    pub lines: Vec<OrderLine>,
-    /// Sum over the lines in the currency's minor unit.
-    pub total_minor: i64,
-    /// ISO 4217 code.
-    pub currency: String,
+    /// What was ordered, and by whom.
+    #[serde(flatten)]
+    pub order: OrderData,
     /// Why, for the customer to read.
     pub reason: String,
     /// Public page of the order. A capability: never logged.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use reqwest::{Client, RequestBuilder, StatusCode};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 use thiserror::Error;
 use tls::{Failure, Trust};
 use url::Url;
@@ -70,13 +71,6 @@ impl RegistryError {
     }
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct NewVersion<'a> {
-    schema: &'a str,
-    schema_type: &'static str,
-}
-
 #[derive(Deserialize)]
 struct Registered {
     id: u32,
@@ -101,7 +95,7 @@ impl Registry {
 
     /// The readiness check: whether the registry answers.
     pub async fn ping(&self) -> Result<(), RegistryError> {
-        let _subjects: serde_json::Value = self.call("subjects", self.http.get(self.url("subjects"))).await?;
+        let _subjects: Value = self.call("subjects", self.http.get(self.url("subjects"))).await?;
         Ok(())
     }
 
@@ -114,27 +108,30 @@ impl Registry {
             Err(RegistryError::Unknown(_)) => true,
             Err(error) => return Err(error),
         };
-        let request = self.http.post(self.url(&format!("subjects/{subject}/versions")));
-        let version = NewVersion { schema, schema_type: "AVRO" };
-        let registered: Registered = self.call(subject, request.json(&version)).await?;
+        let id = self.post(subject, &format!("subjects/{subject}/versions"), schema).await?;
         if is_new {
             self.require_compatibility(subject).await?;
         }
-        Ok(registered.id)
+        Ok(id)
     }
 
     /// Returns the schema with this id.
     pub async fn schema(&self, id: u32) -> Result<String, RegistryError> {
-        let text: Text =
-            self.call(&format!("schema {id}"), self.http.get(self.url(&format!("schemas/ids/{id}")))).await?;
+        let request = self.http.get(self.url(&format!("schemas/ids/{id}")));
+        let text: Text = self.call(&format!("schema {id}"), request).await?;
         Ok(text.schema)
     }
 
     /// Returns the id of `schema` if it is a version of `subject`; [`RegistryError::Unknown`] if it is not.
     pub async fn find(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
-        let request = self.http.post(self.url(&format!("subjects/{subject}")));
-        let version = NewVersion { schema, schema_type: "AVRO" };
-        let registered: Registered = self.call(subject, request.json(&version)).await?;
+        self.post(subject, &format!("subjects/{subject}"), schema).await
+    }
+
+    /// Sends a schema; returns its id.
+    async fn post(&self, subject: &str, path: &str, schema: &str) -> Result<u32, RegistryError> {
+        let version = json!({ "schema": schema, "schemaType": "AVRO" });
+        let registered: Registered =
+            self.call(subject, self.http.post(self.url(path)).json(&version)).await?;
         Ok(registered.id)
     }
 
@@ -155,8 +152,8 @@ impl Registry {
 
     async fn set_compatibility(&self, subject: &str) -> Result<(), RegistryError> {
         let request = self.http.put(self.url(&format!("config/{subject}")));
-        let body = serde_json::json!({ "compatibility": COMPATIBILITY });
-        let _config: serde_json::Value = self.call(subject, request.json(&body)).await?;
+        let body = json!({ "compatibility": COMPATIBILITY });
+        let _config: Value = self.call(subject, request.json(&body)).await?;
         Ok(())
     }
 
@@ -193,7 +190,7 @@ fn parse_base_url(text: &str) -> Result<Url, String> {
 
 /// Whether a 404 comes from the registry, with an error code such as 40403, and not from a proxy or a wrong path.
 fn is_the_registrys(body: &str) -> bool {
-    let body: Option<serde_json::Value> = serde_json::from_str(body).ok();
+    let body: Option<Value> = serde_json::from_str(body).ok();
     let code = body.and_then(|body| body["error_code"].as_u64());
     code.is_some_and(|code| code == 404 || code / 100 == 404)
 }

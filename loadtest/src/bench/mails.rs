@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use chrono::Utc;
 use events::{
     Encoder, Envelope, Event, Registry,
-    orders::{OrderConfirmed, OrderLine, event_types},
+    orders::{OrderConfirmed, OrderData, OrderLine, event_types},
 };
 use futures::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 use rdkafka::{
@@ -203,7 +203,7 @@ async fn publish_one(producer: &FutureProducer, encoder: &Encoder, recipient: &s
         .to_headers()
         .into_iter()
         .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(&value) }));
-    let (key, payload) = (event.order_id.to_string(), encoder.encode(&event)?);
+    let (key, payload) = (event.order.order_id.to_string(), encoder.encode(&event)?);
     let record = FutureRecord::to(EVENTS_TOPIC).key(&key).payload(&payload).headers(headers);
     producer.send(record, Duration::from_secs(30)).await.map_err(|(error, _)| error)?;
     Ok(())
@@ -218,13 +218,16 @@ fn confirmed(recipient: &str) -> OrderConfirmed {
         quantity,
         unit_price_minor,
     };
-    OrderConfirmed {
+    let order = OrderData {
         order_id,
         tenant: "acme".to_owned(),
         customer_email: recipient.to_owned(),
         lines: vec![line("TEA-SENCHA", "Sencha", 2, 890), line("TEA-EARL-GREY", "Earl Grey", 1, 690)],
         total_minor: 2 * 890 + 690,
         currency: "EUR".to_owned(),
+    };
+    OrderConfirmed {
+        order,
         tracking_url: format!(
             "http://127.0.0.1/track/{}?code=0123456789abcdef0123456789abcdef",
             order_id.simple()

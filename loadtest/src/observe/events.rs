@@ -7,7 +7,7 @@ use std::{
 
 use ::events::{
     Decoder, Envelope, Event, Registry,
-    orders::{OrderConfirmed, OrderPlaced, OrderRejected},
+    orders::{OrderConfirmed, OrderData, OrderPlaced, OrderRejected},
 };
 use anyhow::Context as _;
 use rdkafka::message::{Message as _, OwnedMessage};
@@ -98,17 +98,18 @@ async fn decode(message: &OwnedMessage, decoder: &Decoder) -> anyhow::Result<Opt
     let envelope = Envelope::from_headers(|name| header(message, name))?;
     let payload = message.payload().unwrap_or_default();
     let is = |name: &str| envelope.event_type == name;
-    let (event_type, order, customer) = if is(OrderPlaced::event_type().name) {
+    let (event_type, data) = if is(OrderPlaced::event_type().name) {
         let event: OrderPlaced = decoder.decode(payload).await?;
-        (EventType::Placed, event.order_id, event.customer_email)
+        (EventType::Placed, event.order)
     } else if is(OrderConfirmed::event_type().name) {
         let event: OrderConfirmed = decoder.decode(payload).await?;
-        (EventType::Confirmed, event.order_id, event.customer_email)
+        (EventType::Confirmed, event.order)
     } else if is(OrderRejected::event_type().name) {
         let event: OrderRejected = decoder.decode(payload).await?;
-        (EventType::Rejected, event.order_id, event.customer_email)
+        (EventType::Rejected, event.order)
     } else {
         return Ok(None);
     };
+    let OrderData { order_id: order, customer_email: customer, .. } = data;
     Ok(Some(OrderEvent { order, id: envelope.event_id, event_type, customer }))
 }

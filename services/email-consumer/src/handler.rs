@@ -8,9 +8,9 @@ use std::sync::Arc;
 use consumer::{Handler, Message, Outcome as EventOutcome};
 use events::{
     Decoder, Event as _,
-    orders::{OrderConfirmed, OrderLine, OrderPlaced, OrderRejected},
+    orders::{OrderConfirmed, OrderData, OrderLine, OrderPlaced, OrderRejected},
 };
-use money::{Currency, Money};
+use money::Money;
 
 use crate::{
     domain::{
@@ -83,39 +83,33 @@ enum Decoded {
     Ignored(&'static str),
 }
 
-/// Maps an event to the data of its e-mail. Both events have these fields.
-macro_rules! order_email {
-    ($event:ident, $outcome:expr) => {{
-        let currency = $event.currency.parse().map_err(InvalidOrder::from)?;
-        OrderEmail {
-            order_id: $event.order_id,
-            tenant: $event.tenant.try_into().map_err(InvalidOrder::from)?,
-            recipient: $event.customer_email,
-            outcome: $outcome,
-            lines: lines($event.lines, currency)?,
-            total: Money::new($event.total_minor, currency),
-            tracking_url: $event.tracking_url,
-        }
-    }};
-}
-
 /// Decodes an event. Ignores unknown types: producers add types before consumers know them.
 async fn decode(decoder: &Decoder, message: &Message) -> Result<Decoded, Error> {
     let event_type = message.envelope.event_type.as_str();
     if event_type == OrderConfirmed::event_type().name {
         let event: OrderConfirmed = decoder.decode(&message.payload).await?;
-        return Ok(Decoded::Email(order_email!(event, Outcome::Confirmed)));
+        return Ok(Decoded::Email(order_email(event.order, event.tracking_url, Outcome::Confirmed)?));
     }
     if event_type == OrderRejected::event_type().name {
         let event: OrderRejected = decoder.decode(&message.payload).await?;
-        return Ok(Decoded::Email(order_email!(event, Outcome::Rejected { reason: event.reason })));
+        let outcome = Outcome::Rejected { reason: event.reason };
+        return Ok(Decoded::Email(order_email(event.order, event.tracking_url, outcome)?));
     }
     let is_known = event_type == OrderPlaced::event_type().name;
     Ok(Decoded::Ignored(if is_known { "no_mail" } else { "unknown_type" }))
 }
 
-fn lines(lines: Vec<OrderLine>, currency: Currency) -> Result<Vec<Line>, InvalidOrder> {
+fn order_email(order: OrderData, tracking_url: String, outcome: Outcome) -> Result<OrderEmail, InvalidOrder> {
+    let currency = order.currency.parse()?;
     let line =
         |line: OrderLine| Line::new(line.name, line.quantity, Money::new(line.unit_price_minor, currency));
-    lines.into_iter().map(line).collect()
+    Ok(OrderEmail {
+        order_id: order.order_id,
+        tenant: order.tenant.try_into()?,
+        recipient: order.customer_email,
+        outcome,
+        lines: order.lines.into_iter().map(line).collect::<Result<_, _>>()?,
+        total: Money::new(order.total_minor, currency),
+        tracking_url,
+    })
 }

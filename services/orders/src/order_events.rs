@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use events::{
     EncodeError, Encoder,
-    orders::{OrderConfirmed, OrderLine, OrderPlaced, OrderRejected},
+    orders::{OrderConfirmed, OrderData, OrderLine, OrderPlaced, OrderRejected},
 };
 use uuid::Uuid;
 
@@ -12,25 +12,8 @@ use crate::{
     domain::{Details, Final, Line, Order, Outcome, Pending},
 };
 
-/// Builds an event from the details of an order and the fields that only this event has.
-macro_rules! event {
-    ($event:ident, $order:ident, $($field:ident: $value:expr),+) => {{
-        let Details { id, tenant, customer_email, lines, total, .. } = &$order.details;
-        $event {
-            order_id: *id,
-            tenant: tenant.clone(),
-            customer_email: customer_email.as_str().to_owned(),
-            lines: lines.iter().map(event_line).collect(),
-            total_minor: total.minor(),
-            currency: total.currency().code().to_owned(),
-            $($field: $value),+
-        }
-    }};
-}
-
-/// Returns the event of an order that was just placed.
 pub(crate) fn placed(order: &Order<Pending>) -> OrderPlaced {
-    event!(OrderPlaced, order, placed_at: order.details.placed_at)
+    OrderPlaced { order: data(&order.details), placed_at: order.details.placed_at }
 }
 
 /// Makes the outbox entries of orders that reached a final state. Clones are equal.
@@ -44,19 +27,17 @@ impl OrderEvents {
     /// Returns the outbox entry of the order's outcome. It continues the trace of the current span.
     pub(crate) fn finished(&self, order: &Order<Final>) -> Result<outbox::Entry, EncodeError> {
         let Details { id, placed_at, .. } = order.details;
-        let Final { at, outcome } = &order.state;
+        let Final { at, ref outcome } = order.state;
         let tracking_url = self.tracking_url(id, placed_at);
+        let order = data(&order.details);
         match outcome {
             Outcome::Confirmed => {
-                let event = event!(OrderConfirmed, order, tracking_url: tracking_url, confirmed_at: *at);
-                outbox::Entry::new(&self.encoder, id, *at, &event)
+                let event = OrderConfirmed { order, tracking_url, confirmed_at: at };
+                outbox::Entry::new(&self.encoder, id, at, &event)
             }
             Outcome::Rejected { reason } => {
-                let event = event!(
-                    OrderRejected, order,
-                    reason: reason.clone(), tracking_url: tracking_url, rejected_at: *at
-                );
-                outbox::Entry::new(&self.encoder, id, *at, &event)
+                let event = OrderRejected { order, reason: reason.clone(), tracking_url, rejected_at: at };
+                outbox::Entry::new(&self.encoder, id, at, &event)
             }
         }
     }
@@ -68,11 +49,19 @@ impl OrderEvents {
     }
 }
 
-fn event_line(line: &Line) -> OrderLine {
-    OrderLine {
+fn data(order: &Details) -> OrderData {
+    let line = |line: &Line| OrderLine {
         sku: line.sku.as_str().to_owned(),
         name: line.name.clone(),
         quantity: line.quantity,
         unit_price_minor: line.unit_price.minor(),
+    };
+    OrderData {
+        order_id: order.id,
+        tenant: order.tenant.clone(),
+        customer_email: order.customer_email.as_str().to_owned(),
+        lines: order.lines.iter().map(line).collect(),
+        total_minor: order.total.minor(),
+        currency: order.total.currency().code().to_owned(),
     }
 }

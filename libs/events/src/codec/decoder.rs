@@ -1,19 +1,16 @@
 //! Decoder for consumers: resolves the schema of the writer into that of the reader.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, RwLock},
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use apache_avro::{Schema, from_value, reader::datum::GenericDatumReader};
+use moka::sync::Cache;
 use thiserror::Error;
 
 use super::{MAGIC, PREFIX_LEN};
 use crate::{Event, EventType, Registry, RegistryError};
 
-/// Cached answers of the registry. When a client registers schemas in a loop, or writes garbage ids, the cache starts again.
-const MAX_CACHED: usize = 1_000;
+/// Cached answers of the registry at most: a client may register schemas in a loop, or write garbage ids.
+const MAX_CACHED: u64 = 1_000;
 
 /// How long an unknown id is cached: short, because a restored registry learns it again.
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
@@ -23,16 +20,13 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(10);
 pub struct Decoder {
     registry: Registry,
     topic: Option<Arc<str>>,
-    /// By schema id and type name of the reader.
-    cache: Arc<RwLock<HashMap<(u32, &'static str), Cached>>>,
+    writers: Cache<Key, Arc<Writer>>,
+    /// Ids that the registry does not know. A timeout or a refusal is not cached.
+    unknown: Cache<Key, ()>,
 }
 
-/// The registry's answer about an id. A timeout or a refusal is not cached.
-#[derive(Clone, Debug)]
-enum Cached {
-    Writer(Arc<Writer>),
-    Unknown { since: Instant },
-}
+/// Schema id and type name of the reader.
+type Key = (u32, &'static str);
 
 /// The schema of a writer.
 #[derive(Debug)]
@@ -72,7 +66,8 @@ impl DecodeError {
 impl Decoder {
     /// Makes a decoder that fetches schemas from `registry`.
     pub fn new(registry: Registry) -> Self {
-        Self { registry, topic: None, cache: Arc::default() }
+        let unknown = Cache::builder().max_capacity(MAX_CACHED).time_to_live(UNKNOWN_FOR).build();
+        Self { registry, topic: None, writers: Cache::new(MAX_CACHED), unknown }
     }
 
     /// Sets the topic of the events. An unknown id is then an error of the payload only if the registry has the released schema
@@ -103,17 +98,19 @@ impl Decoder {
 
     async fn writer(&self, id: u32, reader: &'static EventType) -> Result<Arc<Writer>, DecodeError> {
         let unknown = || DecodeError::UnknownSchema(RegistryError::Unknown(format!("schema {id}")));
-        match self.lookup((id, reader.name)) {
-            Some(Cached::Writer(writer)) => return Ok(writer),
-            Some(Cached::Unknown { since }) if since.elapsed() < UNKNOWN_FOR => return Err(unknown()),
-            Some(Cached::Unknown { .. }) | None => {}
+        let key = (id, reader.name);
+        if let Some(writer) = self.writers.get(&key) {
+            return Ok(writer);
+        }
+        if self.unknown.contains_key(&key) {
+            return Err(unknown());
         }
         // Other answers of the registry (a missing login, a proxy's refusal) are not errors of the payload.
         let text = match self.registry.schema(id).await {
             Ok(text) => text,
             Err(RegistryError::Unknown(_)) => {
                 self.require_own_schema(reader).await?;
-                self.store((id, reader.name), Cached::Unknown { since: Instant::now() });
+                self.unknown.insert(key, ());
                 return Err(unknown());
             }
             Err(other) => return Err(DecodeError::Unavailable(other)),
@@ -121,7 +118,7 @@ impl Decoder {
         let schema = Schema::parse_str(&text)
             .map_err(|error| DecodeError::Mismatch("an Avro schema", Box::new(error)))?;
         let writer = Arc::new(Writer { is_readers: schema == reader.schema, schema });
-        self.store((id, reader.name), Cached::Writer(Arc::clone(&writer)));
+        self.writers.insert(key, Arc::clone(&writer));
         Ok(writer)
     }
 
@@ -137,17 +134,5 @@ impl Decoder {
             }
             Err(other) => Err(DecodeError::Unavailable(other)),
         }
-    }
-
-    fn lookup(&self, key: (u32, &'static str)) -> Option<Cached> {
-        self.cache.read().expect("no panic under this lock").get(&key).cloned()
-    }
-
-    fn store(&self, key: (u32, &'static str), answer: Cached) {
-        let mut cache = self.cache.write().expect("no panic under this lock");
-        if cache.len() >= MAX_CACHED {
-            cache.clear();
-        }
-        cache.insert(key, answer);
     }
 }

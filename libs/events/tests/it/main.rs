@@ -15,7 +15,7 @@ use apache_avro::{
 use chrono::{DateTime, Utc};
 use events::{
     Event,
-    orders::{OrderConfirmed, OrderLine, OrderPlaced, OrderRejected},
+    orders::{OrderConfirmed, OrderData, OrderLine, OrderPlaced, OrderRejected},
 };
 use uuid::Uuid;
 
@@ -75,35 +75,23 @@ fn now() -> DateTime<Utc> {
 
 #[test]
 fn an_event_survives_its_schema() {
-    let (order_id, tenant, customer_email) = (Uuid::now_v7(), "acme".to_owned(), "a@example.com".to_owned());
-    let (lines, currency, tracking_url) =
-        (vec![line()], "EUR".to_owned(), "http://localhost/track/x".to_owned());
-    round_trip(&OrderPlaced {
-        order_id,
-        tenant: tenant.clone(),
-        customer_email: customer_email.clone(),
-        lines: lines.clone(),
+    let order = OrderData {
+        order_id: Uuid::now_v7(),
+        tenant: "acme".to_owned(),
+        customer_email: "a@example.com".to_owned(),
+        lines: vec![line()],
         total_minor: 998,
-        currency: currency.clone(),
-        placed_at: now(),
-    });
+        currency: "EUR".to_owned(),
+    };
+    let tracking_url = "http://localhost/track/x".to_owned();
+    round_trip(&OrderPlaced { order: order.clone(), placed_at: now() });
     round_trip(&OrderConfirmed {
-        order_id,
-        tenant: tenant.clone(),
-        customer_email: customer_email.clone(),
-        lines: lines.clone(),
-        total_minor: 998,
-        currency: currency.clone(),
+        order: order.clone(),
         tracking_url: tracking_url.clone(),
         confirmed_at: now(),
     });
     round_trip(&OrderRejected {
-        order_id,
-        tenant,
-        customer_email,
-        lines,
-        total_minor: 998,
-        currency,
+        order,
         reason: "Not enough tea.".to_owned(),
         tracking_url,
         rejected_at: now(),

@@ -1,6 +1,6 @@
 //! Dead letters: events for which no mail can be sent, and the events after them.
 
-use events::orders::OrderConfirmed;
+use events::orders::{OrderConfirmed, OrderData};
 use testkit::{Kafka, Mailbox, Record, wait_for};
 
 use crate::{
@@ -100,7 +100,8 @@ async fn a_message_without_an_envelope_becomes_an_unchanged_dead_letter() {
 async fn an_unknown_currency_makes_an_event_a_dead_letter() {
     let (world, _consumer) = World::with_consumer().await;
     let order = Order::new();
-    let event = OrderConfirmed { currency: "EUX".to_owned(), ..order.confirmed() };
+    let data = OrderData { currency: "EUX".to_owned(), ..order.data() };
+    let event = OrderConfirmed { order: data, ..order.confirmed() };
     world.publisher.publish(&order, &event).await;
 
     let letter = dead_letter(&world).await;

@@ -1,6 +1,9 @@
 //! The mails that customers get.
 
-use events::{Event, orders::OrderConfirmed};
+use events::{
+    Event,
+    orders::{OrderConfirmed, OrderData},
+};
 use testkit::{Mailbox, Zipkin, wait_for};
 
 use crate::{
@@ -68,7 +71,8 @@ async fn amounts_have_the_decimals_of_their_currency() {
         [("JPY", "JPY 1,250", "JPY 125,900"), ("BHD", "BHD 1.250", "BHD 125.900")]
     {
         let order = Order::new();
-        let event = OrderConfirmed { currency: currency.to_owned(), ..order.confirmed() };
+        let data = OrderData { currency: currency.to_owned(), ..order.data() };
+        let event = OrderConfirmed { order: data, ..order.confirmed() };
         world.publisher.publish(&order, &event).await;
         let mails = Mailbox::wait_for(&order.email, 1).await;
         for part in [mails[0].text(), mails[0].html()] {

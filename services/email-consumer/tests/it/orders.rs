@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::Utc;
 use events::{
     Encoder, Envelope, Event, Registry,
-    orders::{OrderConfirmed, OrderLine, OrderPlaced, OrderRejected, event_types},
+    orders::{OrderConfirmed, OrderData, OrderLine, OrderPlaced, OrderRejected, event_types},
 };
 use rdkafka::{
     ClientConfig,
@@ -38,25 +38,23 @@ impl Order {
     }
 
     pub(crate) fn placed(&self) -> OrderPlaced {
-        OrderPlaced {
+        OrderPlaced { order: self.data(), placed_at: Utc::now() }
+    }
+
+    pub(crate) fn data(&self) -> OrderData {
+        OrderData {
             order_id: self.id,
             tenant: "acme".to_owned(),
             customer_email: self.email.clone(),
             lines: lines(),
             total_minor: 125_900,
             currency: "EUR".to_owned(),
-            placed_at: Utc::now(),
         }
     }
 
     pub(crate) fn confirmed(&self) -> OrderConfirmed {
         OrderConfirmed {
-            order_id: self.id,
-            tenant: "acme".to_owned(),
-            customer_email: self.email.clone(),
-            lines: lines(),
-            total_minor: 125_900,
-            currency: "EUR".to_owned(),
+            order: self.data(),
             tracking_url: self.tracking_url.clone(),
             confirmed_at: Utc::now(),
         }
@@ -64,12 +62,7 @@ impl Order {
 
     pub(crate) fn rejected(&self, reason: &str) -> OrderRejected {
         OrderRejected {
-            order_id: self.id,
-            tenant: "acme".to_owned(),
-            customer_email: self.email.clone(),
-            lines: lines(),
-            total_minor: 125_900,
-            currency: "EUR".to_owned(),
+            order: self.data(),
             reason: reason.to_owned(),
             tracking_url: self.tracking_url.clone(),
             rejected_at: Utc::now(),

@@ -23,7 +23,7 @@ async fn tracking_path(app: &App, order_id: &str) -> String {
     );
     let event: OrderConfirmed =
         Decoder::new(registry).decode(confirmed.payload.as_ref().unwrap()).await.unwrap();
-    assert_eq!(event.order_id.to_string(), order_id);
+    assert_eq!(event.order.order_id.to_string(), order_id);
     event.tracking_url.strip_prefix("http://orders.example").unwrap().to_owned()
 }
 
