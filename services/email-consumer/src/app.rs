@@ -27,7 +27,6 @@ const PREPARE_TIME: Duration = Duration::from_mins(1);
 /// Age at which an event is late: the objective in `deploy/monitoring/slo/email-consumer.yaml`.
 const DUE_AFTER: Duration = Duration::from_mins(1);
 
-/// Timeout of Kafka in a readiness check.
 const KAFKA_PING_TIMEOUT: Duration = Duration::from_millis(900);
 
 /// Builds the service. It also starts while its dependencies are down; readiness names them.

@@ -2,12 +2,11 @@
 //!
 //! The messages go to logs and dead letters, so they contain no address, no link and no text of a mail server.
 
-use std::{error::Error as StdError, iter::successors};
-
 use consumer::Outcome;
 use events::DecodeError;
 
 use crate::{domain::order_email::InvalidOrder, links, smtp};
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error(transparent)]
@@ -38,18 +37,13 @@ pub(crate) enum Error {
 
 impl Error {
     /// Returns the outcome of the event: a dead letter if no attempt can succeed, otherwise a retry.
-    pub(crate) fn outcome(&self) -> Outcome {
+    pub(crate) fn outcome(self) -> Outcome {
         // A dead letter leaves the process, so its reason omits the causes, which can quote data.
         if self.is_final() {
             Outcome::DeadLetter(self.to_string())
         } else {
-            Outcome::Retry(self.with_causes())
+            Outcome::Retry(format!("{:#}", anyhow::Error::new(self)))
         }
-    }
-
-    fn with_causes(&self) -> String {
-        let chain = successors(Some(self as &dyn StdError), |error: &&dyn StdError| (*error).source());
-        chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
     }
 
     fn is_final(&self) -> bool {

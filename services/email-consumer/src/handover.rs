@@ -74,7 +74,8 @@ impl Handovers {
             self.mailer.keep(connection);
             return Ok(false);
         };
-        let _held = metrics::LeaseHeld::count();
+        metrics::LEASES_HELD.inc();
+        let _held = scopeguard::guard((), |()| metrics::LEASES_HELD.dec());
         fail_point::hit("email.handing_over");
         let sending = self.mailer.send(connection, &ready.message, &lease);
         let sent = tokio::select! {
@@ -93,11 +94,11 @@ impl Handovers {
             }
             Err(error) if error.is_unknown() => {
                 metrics::UNKNOWN_OUTCOMES.inc();
-                record(|| store::end_unknown(&self.pool, event_id, lease.fence())).await;
+                record(|| store::end_unknown(&self.pool, event_id, lease.fence)).await;
                 Err(error.into())
             }
             Err(error) => {
-                record(|| store::end_unsent(&self.pool, event_id, lease.fence())).await;
+                record(|| store::end_unsent(&self.pool, event_id, lease.fence)).await;
                 Err(self.refusals.classify(event_id, error).into())
             }
         }

@@ -2,10 +2,10 @@
 
 use std::{
     convert::Infallible,
-    sync::{Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use pg::Pool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -18,7 +18,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// A lease on the side of its holder. It starts when the claim is sent, so it ends here before it ends in the database.
 pub(crate) struct Lease {
     event_id: Uuid,
-    fence: i64,
+    /// The fencing token.
+    pub(crate) fence: i64,
     length: Duration,
     ends: Mutex<Instant>,
     lost: CancellationToken,
@@ -26,26 +27,15 @@ pub(crate) struct Lease {
 
 impl Lease {
     pub(crate) fn new(event_id: Uuid, fence: i64, length: Duration, claimed_at: Instant) -> Self {
-        Self {
-            event_id,
-            fence,
-            length,
-            ends: Mutex::new(claimed_at + length),
-            lost: CancellationToken::new(),
-        }
-    }
-
-    /// Returns the fencing token.
-    pub(crate) fn fence(&self) -> i64 {
-        self.fence
+        let ends = Mutex::new(claimed_at + length);
+        Self { event_id, fence, length, ends, lost: CancellationToken::new() }
     }
 
     /// Returns whether the lease is valid. A process that was paused for longer than its lease notices that here.
     pub(crate) fn is_held(&self) -> bool {
-        !self.lost.is_cancelled() && Instant::now() < *self.ends()
+        !self.lost.is_cancelled() && Instant::now() < *self.ends.lock()
     }
 
-    /// Waits until the lease is lost.
     pub(crate) async fn lost(&self) {
         self.lost.cancelled().await;
     }
@@ -61,7 +51,7 @@ impl Lease {
             }
             match store::renew(pool, self.event_id, self.fence, self.length).await {
                 Ok(true) => {
-                    *self.ends() = renewed_at + self.length;
+                    *self.ends.lock() = renewed_at + self.length;
                     pause = self.length / 3;
                 }
                 Ok(false) => break,
@@ -78,9 +68,5 @@ impl Lease {
         tracing::warn!(event_id = %self.event_id, "the lease of a mail was lost during its exchange");
         self.lost.cancel();
         std::future::pending().await
-    }
-
-    fn ends(&self) -> MutexGuard<'_, Instant> {
-        self.ends.lock().expect("no panic under this lock")
     }
 }

@@ -1,14 +1,12 @@
 //! Client of url-shortener: creates the short link to the page of an order.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard},
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use auth::{SigningKey, Tenant, TokenRequest};
+use moka::sync::Cache;
 use reqwest::{Client, Response, StatusCode, redirect};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::json;
 use telemetry::semconv;
 use tls::Trust;
 use tracing::{Instrument, Span, field::Empty};
@@ -25,7 +23,7 @@ const TOKEN_TTL: Duration = Duration::from_mins(1);
 const TOKEN_REUSE: Duration = Duration::from_secs(30);
 
 /// Maximum number of cached tokens, one for each tenant.
-const MAX_TOKENS: usize = 1_000;
+const MAX_TOKENS: u64 = 1_000;
 
 /// Client of url-shortener. Clones share connections and tokens.
 #[derive(Clone)]
@@ -33,7 +31,7 @@ pub(crate) struct Links {
     base: Url,
     key: SigningKey,
     http: Client,
-    tokens: Arc<Mutex<HashMap<Tenant, (String, Instant)>>>,
+    tokens: Cache<Tenant, String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -45,12 +43,7 @@ pub(crate) enum Error {
     Unavailable(&'static str),
     /// url-shortener refuses this link.
     #[error("url-shortener refuses the link with {status} {code}")]
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// The code in the error's body.
-        code: String,
-    },
+    Refused { status: u16, code: String },
     /// Any other answer, because of a wrong setting or a temporary state.
     #[error(
         "url-shortener answers {0}; if this continues, check LINKS_URL of email-consumer and AUTH_JWKS_FILE of url-shortener"
@@ -61,16 +54,8 @@ pub(crate) enum Error {
 impl Error {
     /// Returns whether another attempt would fail in the same way.
     pub(crate) fn is_final(&self) -> bool {
-        match self {
-            Self::Refused { .. } => true,
-            Self::Token(_) | Self::Unavailable(_) | Self::Unexpected(_) => false,
-        }
+        matches!(self, Self::Refused { .. })
     }
-}
-
-#[derive(Serialize)]
-struct NewLink<'a> {
-    target: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -84,7 +69,6 @@ struct Refusal {
 }
 
 impl Links {
-    /// Makes a client, without connecting.
     pub(crate) fn new(base: Url, key: SigningKey, trust: &Trust) -> Result<Self, reqwest::Error> {
         let http = trust
             .http()
@@ -92,7 +76,8 @@ impl Links {
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(redirect::Policy::none())
             .build()?;
-        Ok(Self { base, key, http, tokens: Arc::default() })
+        let tokens = Cache::builder().max_capacity(MAX_TOKENS).time_to_live(TOKEN_REUSE).build();
+        Ok(Self { base, key, http, tokens })
     }
 
     /// Creates or updates the link with this code, and returns its short URL. Idempotent.
@@ -114,7 +99,7 @@ impl Links {
             .put(url)
             .bearer_auth(self.token(tenant)?)
             .headers(telemetry::trace::headers())
-            .json(&NewLink { target })
+            .json(&json!({ "target": target }))
             .send()
             .await;
         let response = sent.map_err(|error| {
@@ -130,10 +115,8 @@ impl Links {
     }
 
     fn token(&self, tenant: &Tenant) -> Result<String, Error> {
-        if let Some((token, made)) = self.tokens().get(tenant)
-            && made.elapsed() < TOKEN_REUSE
-        {
-            return Ok(token.clone());
+        if let Some(token) = self.tokens.get(tenant) {
+            return Ok(token);
         }
         let request = TokenRequest {
             subject: env!("CARGO_PKG_NAME").to_owned(),
@@ -141,18 +124,9 @@ impl Links {
             scopes: vec!["links:write".to_owned()],
             ttl: TOKEN_TTL,
         };
-        let made = Instant::now();
         let token = self.key.sign(&request).map_err(Error::Token)?;
-        let mut tokens = self.tokens();
-        if tokens.len() >= MAX_TOKENS {
-            tokens.clear();
-        }
-        tokens.insert(tenant.clone(), (token.clone(), made));
+        self.tokens.insert(tenant.clone(), token.clone());
         Ok(token)
-    }
-
-    fn tokens(&self) -> MutexGuard<'_, HashMap<Tenant, (String, Instant)>> {
-        self.tokens.lock().expect("no panic under this lock")
     }
 
     fn client_span(&self) -> Span {
@@ -163,18 +137,10 @@ impl Links {
             otel.status_code = Empty,
             { semconv::HTTP_REQUEST_METHOD } = "PUT",
             { semconv::HTTP_RESPONSE_STATUS_CODE } = Empty,
-            { semconv::SERVER_ADDRESS } = self.host(),
-            { semconv::SERVER_PORT } = self.port(),
+            { semconv::SERVER_ADDRESS } = self.base.host_str(),
+            { semconv::SERVER_PORT } = self.base.port_or_known_default(),
             { semconv::ERROR_TYPE } = Empty,
         )
-    }
-
-    fn host(&self) -> &str {
-        self.base.host_str().expect("the configuration takes no URL without a host")
-    }
-
-    fn port(&self) -> u16 {
-        self.base.port_or_known_default().expect("http and https have a default port")
     }
 }
 
@@ -188,8 +154,8 @@ async fn read(response: Response) -> Result<String, Error> {
     }
     match status {
         StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
-            let code =
-                response.json().await.map_or_else(|_| "without a code".to_owned(), |body: Refusal| body.code);
+            let body: Result<Refusal, _> = response.json().await;
+            let code = body.map_or_else(|_| "without a code".to_owned(), |body| body.code);
             Err(Error::Refused { status: status.as_u16(), code })
         }
         other => Err(Error::Unexpected(other.as_u16())),

@@ -10,7 +10,7 @@ telemetry::metrics! {
     /// Attempts without an answer after the end of the mail, so that the SMTP server may have it.
     pub(crate) UNKNOWN_OUTCOMES: IntCounter = "email_unknown_outcomes_total";
     /// Claimed mails whose outcome is not recorded yet.
-    LEASES_HELD: IntGauge = "email_leases_held";
+    pub(crate) LEASES_HELD: IntGauge = "email_leases_held";
     /// Attempts to claim a mail under the lease of another process.
     pub(crate) LEASE_WAITS: IntCounter = "email_lease_waits_total";
     /// Duplicate events whose mail was sent before.
@@ -21,22 +21,6 @@ telemetry::metrics! {
         buckets &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0];
     /// Events that need no mail.
     pub(crate) IGNORED: IntCounterVec = "email_events_ignored_total" [reason];
-}
-
-/// Counts a held lease until it is dropped.
-pub(crate) struct LeaseHeld(());
-
-impl LeaseHeld {
-    pub(crate) fn count() -> Self {
-        LEASES_HELD.inc();
-        Self(())
-    }
-}
-
-impl Drop for LeaseHeld {
-    fn drop(&mut self) {
-        LEASES_HELD.dec();
-    }
 }
 
 /// Shows every series at zero, so that an alert can distinguish zero from a missing series.

@@ -14,12 +14,13 @@ pub(crate) use error::{Error, Reply};
 pub(crate) use settings::{Server, Timeouts};
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use ::tls::Trust;
 use lettre::{Message, message::Mailbox, transport::smtp::client::AsyncSmtpConnection};
+use parking_lot::Mutex;
 use telemetry::semconv;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -36,7 +37,6 @@ const NOOP_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection that was used this recently is reused without NOOP. If it is broken, MAIL fails, which costs only another attempt.
 const RECENT: Duration = Duration::from_secs(5);
 
-/// Sends mails.
 pub(crate) struct Mailer {
     connector: Arc<Connector>,
     from: Mailbox,
@@ -74,12 +74,10 @@ impl Mailer {
         Ok(Self { connector: Arc::new(connector), from, timeouts, idle: Mutex::default(), permits })
     }
 
-    /// Returns the domain of the sender.
     pub(crate) fn domain(&self) -> &str {
         self.from.email.domain()
     }
 
-    /// Builds the message to the recipient.
     pub(crate) fn compose(&self, recipient: &str, email: Rendered) -> Result<Message, Error> {
         exchange::compose(self.from.clone(), recipient, email)
     }
@@ -89,7 +87,7 @@ impl Mailer {
     pub(crate) async fn connect(&self) -> Result<Connection, Error> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the semaphore is never closed");
         // The connection that was used last, so that few stay in use and the others can be closed.
-        let kept = self.idle().pop();
+        let kept = self.idle.lock().pop();
         if let Some(mut kept) = kept {
             if kept.since.elapsed() < RECENT {
                 return Ok(Connection { inner: kept.connection, _permit: permit });
@@ -97,7 +95,7 @@ impl Mailer {
             match timeout(NOOP_TIMEOUT, kept.connection.test_connected()).await {
                 Ok(true) => return Ok(Connection { inner: kept.connection, _permit: permit }),
                 // If one idle connection is broken, the others probably are too.
-                Ok(false) | Err(_) => self.idle().clear(),
+                Ok(false) | Err(_) => self.idle.lock().clear(),
             }
         }
         let span = self.client_span("smtp connect");
@@ -107,7 +105,7 @@ impl Mailer {
 
     /// Returns a connection to the pool. Its last exchange is complete.
     pub(crate) fn keep(&self, connection: Connection) {
-        self.idle().push(Idle { connection: connection.inner, since: Instant::now() });
+        self.idle.lock().push(Idle { connection: connection.inner, since: Instant::now() });
     }
 
     /// Sends a message. After an error that [`is_unknown`](Error::is_unknown), the server may have it; after any other error, it does not.
@@ -134,16 +132,12 @@ impl Mailer {
 
     /// Closes the idle connections with QUIT.
     pub(crate) async fn close(&self) {
-        let kept = std::mem::take(&mut *self.idle());
+        let kept = std::mem::take(&mut *self.idle.lock());
         for mut kept in kept {
             if timeout(NOOP_TIMEOUT, kept.connection.abort()).await.is_err() {
                 tracing::debug!("the SMTP server does not answer to QUIT");
             }
         }
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().expect("no panic under this lock")
     }
 
     fn client_span(&self, name: &'static str) -> Span {
@@ -166,7 +160,7 @@ async fn observed<T>(operation: impl Future<Output = Result<T, Error>>) -> Resul
     if let Err(error) = &result {
         let span = Span::current();
         span.record("otel.status_code", "ERROR");
-        span.record(semconv::ERROR_TYPE, error.kind());
+        span.record(semconv::ERROR_TYPE, <&str>::from(error));
     }
     result
 }

@@ -82,7 +82,6 @@ DELETE FROM mails WHERE event_id = ANY(ARRAY(
     SELECT event_id FROM mails
     WHERE first_attempt_at <= now() - make_interval(secs => $2) LIMIT $1 FOR UPDATE SKIP LOCKED))";
 
-/// The row of a mail.
 pub(crate) struct NewMail {
     pub(crate) event_id: Uuid,
     pub(crate) order_id: Uuid,
@@ -92,7 +91,6 @@ pub(crate) struct NewMail {
     pub(crate) message_id: String,
 }
 
-/// The result of a claim.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
     /// The caller holds the lease. The row says that the SMTP server may have the mail.

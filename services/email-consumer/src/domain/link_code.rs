@@ -1,7 +1,8 @@
 //! The code of the short link of an order: an HMAC of the order id. It is the same for every attempt and cannot be guessed.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
+use derive_more::Debug;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
@@ -11,8 +12,8 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 /// 62^12 codes, about 71 bits: codes of two orders do not collide, and a code cannot be guessed.
 const LENGTH: usize = 12;
 
-/// The secret from which the codes are derived.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
+#[debug("LinkCodeKey(redacted)")]
 pub(crate) struct LinkCodeKey([u8; 32]);
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +21,6 @@ pub(crate) struct LinkCodeKey([u8; 32]);
 pub(crate) struct InvalidLinkCodeKey;
 
 impl LinkCodeKey {
-    /// Returns the code of the order's link.
     pub(crate) fn code(&self, order_id: Uuid) -> String {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         mac.update(order_id.as_bytes());
@@ -45,12 +45,6 @@ impl FromStr for LinkCodeKey {
         let mut key = [0; 32];
         hex::decode_to_slice(text, &mut key).or(Err(InvalidLinkCodeKey))?;
         Ok(Self(key))
-    }
-}
-
-impl fmt::Debug for LinkCodeKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LinkCodeKey(redacted)")
     }
 }
 

@@ -13,9 +13,7 @@ pub(crate) struct OrderEmail {
     pub(crate) recipient: String,
     pub(crate) outcome: Outcome,
     pub(crate) lines: Vec<Line>,
-    /// Sum of the lines.
     pub(crate) total: Money,
-    /// URL of the public page of the order.
     pub(crate) tracking_url: String,
 }
 
@@ -27,7 +25,6 @@ pub(crate) enum Outcome {
     },
 }
 
-/// A line of an order.
 pub(crate) struct Line {
     name: String,
     quantity: i32,
@@ -46,7 +43,6 @@ pub(crate) enum InvalidOrder {
     Amount,
 }
 
-/// A rendered e-mail, without its addresses.
 pub(crate) struct Rendered {
     pub(crate) message_id: String,
     pub(crate) subject: String,
@@ -80,29 +76,33 @@ impl OrderEmail {
 
     /// Renders the e-mail. `link` is the short URL of the order's page, `domain` the domain of the sender.
     pub(crate) fn render(&self, link: &str, domain: &str) -> Result<Rendered, askama::Error> {
-        let content = Content::new(self, link);
-        let subject = match self.outcome {
-            Outcome::Confirmed => format!("Your order {} is confirmed", content.short_number),
-            Outcome::Rejected { .. } => format!("Your order {} cannot be fulfilled", content.short_number),
+        let (verdict, lead, reason) = match &self.outcome {
+            Outcome::Confirmed => {
+                ("is confirmed", "Thank you for your order. Everything in it is reserved for you.", None)
+            }
+            Outcome::Rejected { reason } => (
+                "cannot be fulfilled",
+                "We are sorry. Your order was not accepted, and nothing will be sent.",
+                Some(on_one_line(reason)),
+            ),
         };
+        let content =
+            Content { email: self, verdict, lead, reason, number: short_number(self.order_id), link };
         Ok(Rendered {
             message_id: self.message_id(domain),
-            subject,
+            subject: format!("Your order {} {verdict}", content.number),
             text: Text { content: &content }.render()?,
             html: Html { content: &content }.render()?,
         })
     }
 }
 
-/// The values of both templates.
 struct Content<'a> {
-    headline: &'static str,
+    email: &'a OrderEmail,
+    verdict: &'static str,
     lead: &'static str,
     reason: Option<String>,
-    short_number: String,
-    number: Uuid,
-    rows: &'a [Line],
-    total: Money,
+    number: String,
     link: &'a str,
 }
 
@@ -116,33 +116,6 @@ struct Html<'a> {
 #[template(path = "order.txt")]
 struct Text<'a> {
     content: &'a Content<'a>,
-}
-
-impl<'a> Content<'a> {
-    fn new(email: &'a OrderEmail, link: &'a str) -> Self {
-        let (headline, lead, reason) = match &email.outcome {
-            Outcome::Confirmed => (
-                "Your order is confirmed",
-                "Thank you for your order. Everything in it is reserved for you.",
-                None,
-            ),
-            Outcome::Rejected { reason } => (
-                "Your order cannot be fulfilled",
-                "We are sorry. Your order was not accepted, and nothing will be sent.",
-                Some(on_one_line(reason)),
-            ),
-        };
-        Self {
-            headline,
-            lead,
-            reason,
-            short_number: short_number(email.order_id),
-            number: email.order_id,
-            rows: &email.lines,
-            total: email.total,
-            link,
-        }
-    }
 }
 
 /// Returns the end of the order's id, which is random. The start of the id is a time, the same for orders of the same minute.

@@ -6,10 +6,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::smtp::{Error, Reply};
@@ -21,7 +21,6 @@ const ATTEMPTS: u32 = 3;
 /// Maximum number of refused mails in memory. Only a server that refuses all mails exceeds it, and then no refusal is final.
 const MAX_REFUSED: usize = 10_000;
 
-/// Refusals that are not final yet.
 pub(crate) struct Refusals {
     /// Maximum time of attempts after a temporary refusal.
     give_up_after: Duration,
@@ -45,9 +44,8 @@ impl Refusals {
         Self { give_up_after, state: Mutex::default() }
     }
 
-    /// Records that the server accepted a mail.
     pub(super) fn sent(&self, event_id: Uuid) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.last_sent = Some(Instant::now());
         state.refused.remove(&event_id);
     }
@@ -62,7 +60,7 @@ impl Refusals {
     }
 
     fn repeated(&self, event_id: Uuid, reply: Reply, error: Error) -> Error {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.refused.len() >= MAX_REFUSED {
             state.refused.clear();
         }
@@ -78,9 +76,5 @@ impl Refusals {
         }
         state.refused.remove(&event_id);
         Error::RefusedAlone(reply)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no panic under this lock")
     }
 }

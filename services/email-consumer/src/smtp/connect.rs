@@ -1,8 +1,7 @@
 //! Opens connections for mails: TCP, TLS, greeting and login.
 
 use std::{
-    io,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,6 +11,7 @@ use lettre::transport::smtp::{
     client::{AsyncSmtpConnection, AsyncTokioStream},
     extension::ClientId,
 };
+use parking_lot::Mutex;
 use tls::Trust;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream, rustls::pki_types::ServerName};
@@ -45,7 +45,6 @@ pub(super) struct Connector {
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// The result of the last login.
 #[derive(Clone, Copy)]
 enum Login {
     None,
@@ -81,7 +80,6 @@ impl Connector {
         (&self.server.smtp_host, self.server.smtp_port)
     }
 
-    /// Opens a connection for mails.
     pub(super) async fn open(&self) -> Result<AsyncSmtpConnection, Error> {
         // Until a login is accepted, connections log in one by one, so that a wrong password is not tried by all of them.
         let turn = if self.needs_login() { Some(self.turn.lock().await) } else { None };
@@ -112,7 +110,7 @@ impl Connector {
     }
 
     async fn open_in_turn(&self) -> Result<AsyncSmtpConnection, Error> {
-        if let Login::Refused(at, code) = *self.login()
+        if let Login::Refused(at, code) = *self.login.lock()
             && at.elapsed() < LOGIN_PAUSE
         {
             return Err(Error::LoginRefused(code));
@@ -126,21 +124,23 @@ impl Connector {
 
     /// Returns whether a login is configured and none was accepted lately.
     fn needs_login(&self) -> bool {
-        let is_trusted = matches!(*self.login(), Login::Accepted(at) if at.elapsed() < LOGIN_TRUST);
+        let is_trusted = matches!(*self.login.lock(), Login::Accepted(at) if at.elapsed() < LOGIN_TRUST);
         self.credentials.is_some() && !is_trusted
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
         let connecting = TcpStream::connect(self.address());
         let stream = match timeout(self.timeouts.connect, connecting).await {
-            Ok(connected) => connected.and_then(without_delay),
+            // With Nagle's algorithm, the small write that ends a message would wait for the delayed acknowledgement of the previous one: 40 ms
+            // for each mail.
+            Ok(connected) => connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream)),
             Err(_) => return Err(Error::Unavailable("it does not answer in time")),
         };
         let stream = stream.or(Err(Error::Unavailable("it cannot be connected to")))?;
         let stream: Box<dyn AsyncTokioStream> = match self.security {
             Security::None => Box::new(stream),
-            Security::Implicit => Box::new(Secured::from_the_beginning(self.handshake(stream).await?)),
-            Security::Starttls => Box::new(Secured::after_greeting(self.start_tls(stream).await?)),
+            Security::Implicit => Box::new(Secured::new(self.handshake(stream).await?, b"")),
+            Security::Starttls => Box::new(Secured::new(self.start_tls(stream).await?, b"220 secured\r\n")),
         };
         let greeting = AsyncSmtpConnection::connect_with_transport(stream, &self.hello);
         match timeout(self.timeouts.greeting, greeting).await {
@@ -180,15 +180,11 @@ impl Connector {
         let login = connection.auth(DEFAULT_MECHANISMS, credentials);
         let outcome = within(self.timeouts.login, Phase::Login, login).await;
         match outcome {
-            Ok(()) => *self.login() = Login::Accepted(Instant::now()),
-            Err(Error::LoginRefused(code)) => *self.login() = Login::Refused(Instant::now(), code),
+            Ok(()) => *self.login.lock() = Login::Accepted(Instant::now()),
+            Err(Error::LoginRefused(code)) => *self.login.lock() = Login::Refused(Instant::now(), code),
             Err(_) => {}
         }
         outcome
-    }
-
-    fn login(&self) -> MutexGuard<'_, Login> {
-        self.login.lock().expect("no panic under this lock")
     }
 }
 
@@ -197,10 +193,3 @@ const SILENT: Error = Error::Unavailable(
 );
 
 const LATE_HANDSHAKE: &str = "the handshake takes too long";
-
-/// Disables Nagle's algorithm. lettre ends a message with a small write, which would wait for the delayed acknowledgement of the previous
-/// write: 40 ms for each mail.
-fn without_delay(stream: TcpStream) -> io::Result<TcpStream> {
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}

@@ -4,7 +4,11 @@
 
 use std::error::Error as _;
 
-#[derive(Debug, thiserror::Error)]
+use strum::IntoStaticStr;
+
+/// `IntoStaticStr` is the name of the error in spans.
+#[derive(Debug, IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum Error {
     #[error("the customer's address is not a valid mail address")]
     InvalidAddress,
@@ -32,6 +36,7 @@ pub(crate) enum Error {
     #[error("the SMTP server refuses this mail or all mails: it answers {}", .0.code)]
     Unclear(Reply),
     /// The server refused this mail several times while it accepted others.
+    #[strum(serialize = "refused")]
     #[error("the SMTP server refuses the mail with {} repeatedly and accepts other mails", .0.code)]
     RefusedAlone(Reply),
     /// The address needs the extension SMTPUTF8 (RFC 6531), which the server does not have.
@@ -49,42 +54,17 @@ impl Error {
     /// Returns whether another attempt would fail in the same way.
     pub(crate) fn is_final(&self) -> bool {
         match self {
-            Self::InvalidAddress | Self::Malformed(_) | Self::UnsupportedAddress | Self::RefusedAlone(_) => {
-                true
-            }
             Self::Refused(reply) => reply.is_permanent(),
-            Self::Unavailable(_)
-            | Self::Insecure(_)
-            | Self::LoginRefused(_)
-            | Self::NoLogin
-            | Self::TurnedAway(_)
-            | Self::Unclear(_)
-            | Self::LeaseLost
-            | Self::OutcomeUnknown(_) => false,
+            error => matches!(
+                error,
+                Self::InvalidAddress | Self::Malformed(_) | Self::UnsupportedAddress | Self::RefusedAlone(_)
+            ),
         }
     }
 
     /// Returns whether the server may have the mail.
     pub(crate) fn is_unknown(&self) -> bool {
         matches!(self, Self::OutcomeUnknown(_))
-    }
-
-    /// The name of the error in spans.
-    pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Self::InvalidAddress => "invalid_address",
-            Self::Malformed(_) => "malformed",
-            Self::Unavailable(_) => "unavailable",
-            Self::Insecure(_) => "insecure",
-            Self::LoginRefused(_) => "login_refused",
-            Self::NoLogin => "no_login",
-            Self::TurnedAway(_) => "turned_away",
-            Self::Refused(_) | Self::RefusedAlone(_) => "refused",
-            Self::Unclear(_) => "unclear",
-            Self::UnsupportedAddress => "unsupported_address",
-            Self::LeaseLost => "lease_lost",
-            Self::OutcomeUnknown(_) => "outcome_unknown",
-        }
     }
 
     /// Converts an error of lettre from before the end of the mail.
@@ -115,16 +95,12 @@ impl Error {
     }
 }
 
-/// The phase of the exchange in which the server answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The greeting or EHLO.
     Greeting,
-    /// AUTH.
     Login,
-    /// MAIL: the sender.
     Mail,
-    /// RCPT: the recipient.
     Rcpt,
     /// DATA, before any of the mail was sent.
     Data,
@@ -132,7 +108,6 @@ pub(super) enum Phase {
     Message,
 }
 
-/// What a refusal is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Concern {
     /// This mail.

@@ -28,7 +28,6 @@ use tokio_rustls::client::TlsStream;
 
 use super::Error;
 
-/// Maximum size of an answer, in bytes.
 const MAX_ANSWER: u64 = 16 * 1024;
 
 /// Reads the greeting and sends EHLO. Returns when the client can send STARTTLS.
@@ -94,14 +93,9 @@ pub(super) struct Secured {
 }
 
 impl Secured {
-    /// A connection on which the server sends a greeting.
-    pub(super) fn from_the_beginning(tls: TlsStream<TcpStream>) -> Self {
-        Self { tls, greeting: b"" }
-    }
-
-    /// A connection whose server sent its greeting before STARTTLS.
-    pub(super) fn after_greeting(tls: TlsStream<TcpStream>) -> Self {
-        Self { tls, greeting: b"220 secured\r\n" }
+    /// `greeting` is empty on a connection on which the server sends one.
+    pub(super) fn new(tls: TlsStream<TcpStream>, greeting: &'static [u8]) -> Self {
+        Self { tls, greeting }
     }
 }
 
