@@ -1,6 +1,9 @@
 //! Composition root: builds the parts of the service and connects them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use actix_web::web::Data;
 use auth::Verifier;
@@ -11,15 +14,8 @@ use service::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalogue::{Catalogue, CatalogueLoaded},
-    config::Config,
-    lateness::LatenessMonitor,
-    metrics,
-    order_events::OrderEvents,
-    process::OrderProcess,
-    routes,
-    state::State,
-    store,
+    catalogue::Catalogue, config::Config, lateness::LatenessMonitor, metrics, order_events::OrderEvents,
+    process::OrderProcess, routes, state::State, store,
 };
 use http_api::Admission;
 
@@ -40,7 +36,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     let relay = Relay::new(pool.clone(), config.kafka.kafka(runtime.trust())?);
     let events = OrderEvents { encoder: encoder.clone(), tracking: tracking.clone() };
     let process = OrderProcess::new(pool.clone(), events, relay.wake());
-    let catalogue_loaded = CatalogueLoaded::default();
+    let catalogue_loaded = Arc::new(OnceLock::new());
     runtime.reached_over_tls(tracking.is_https());
     let state = Data::new(State {
         pool: pool.clone(),
@@ -50,18 +46,13 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         process: process.wake(),
         relay: relay.wake(),
         retention,
-        catalogue: catalogue_loaded.clone(),
+        catalogue: Arc::clone(&catalogue_loaded),
     });
 
-    metrics::show_requests();
-    metrics::show_lateness();
+    metrics::show();
     watch_dependencies(runtime, &state, &registry, &relay);
     runtime.spawn_worker("schemas", move |stop| async move {
-        let types = event_types();
-        tokio::select! {
-            registered = encoder.register(&registry, &types) => registered?,
-            () = stop.cancelled() => {}
-        }
+        stop.run_until_cancelled(encoder.register(&registry, &event_types())).await.transpose()?;
         stop.cancelled().await;
         Ok(())
     });
@@ -74,7 +65,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
             .app_data(state.clone())
             .app_data(verifier.clone())
             .app_data(admission.clone())
-            .configure(routes::configure);
+            .configure(|services| routes::api().register(services));
     })?;
     runtime.on_stop("database pool", async move { pool.close() });
     Ok(())
@@ -85,8 +76,8 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
 fn watch_dependencies(runtime: &Runtime, state: &State, registry: &Registry, relay: &Arc<Relay>) {
     let readiness = runtime.readiness();
     readiness.add_ping("postgres", state.pool.clone(), |pool| async move { pool.ping().await });
-    readiness.add_ping("catalogue", state.catalogue.clone(), |loaded| async move {
-        loaded.get().then_some(()).ok_or("it is not in the database yet")
+    readiness.add_ping("catalogue", Arc::clone(&state.catalogue), |loaded| async move {
+        loaded.get().copied().ok_or("it is not in the database yet")
     });
     readiness.add_ping("schema-registry", (registry.clone(), state.encoder.clone()), ping_registry);
     let relay = Arc::clone(relay);
@@ -105,11 +96,10 @@ async fn ping_registry((registry, encoder): (Registry, Encoder)) -> anyhow::Resu
     Ok(())
 }
 
-/// The workers on the database.
 struct DatabaseWorkers {
     pool: Pool,
     catalogue: Option<Catalogue>,
-    catalogue_loaded: CatalogueLoaded,
+    catalogue_loaded: Arc<OnceLock<()>>,
     relay: Arc<Relay>,
     process: OrderProcess,
     lateness: LatenessMonitor,
@@ -118,10 +108,8 @@ struct DatabaseWorkers {
 impl DatabaseWorkers {
     /// Prepares the database, then runs the workers until `stop`.
     async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            prepared = self.prepare() => prepared?,
-        }
+        let Some(prepared) = stop.run_until_cancelled(self.prepare()).await else { return Ok(()) };
+        prepared?;
         tokio::join!(
             self.relay.run(stop.clone()),
             self.process.run(stop.clone()),
@@ -136,7 +124,7 @@ impl DatabaseWorkers {
         if let Some(catalogue) = &self.catalogue {
             catalogue.add_missing(&self.pool).await?;
         }
-        self.catalogue_loaded.set();
+        self.catalogue_loaded.get_or_init(|| ());
         Ok(())
     }
 }

@@ -1,18 +1,9 @@
 //! The catalogue file: the initial products of each tenant.
 
-use std::{
-    collections::BTreeMap,
-    error::Error as StdError,
-    fs,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, error::Error as StdError, fs, path::Path, time::Duration};
 
 use anyhow::Context;
+use backon::{ConstantBuilder, Retryable as _};
 use money::{Currency, Money};
 use pg::{Pool, Tx};
 use serde::Deserialize;
@@ -22,24 +13,10 @@ use crate::{
     store::stock::{CatalogueProduct, find_stocked, insert_product},
 };
 
-/// Pause before the next attempt after a transient failure of the database.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Pauses before the next attempt after a transient failure of the database, without end.
+const BACKOFF: ConstantBuilder =
+    ConstantBuilder::new().with_delay(Duration::from_secs(1)).with_jitter().without_max_times();
 
-/// Whether the products of the catalogue file are in the database. Until then, an unknown product may still be added. Clones share it.
-#[derive(Clone, Default)]
-pub(crate) struct CatalogueLoaded(Arc<AtomicBool>);
-
-impl CatalogueLoaded {
-    pub(crate) fn get(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn set(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
-/// Products by tenant.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Catalogue(BTreeMap<String, Vec<Entry>>);
@@ -48,10 +25,8 @@ pub(crate) struct Catalogue(BTreeMap<String, Vec<Entry>>);
 struct Entry {
     sku: Sku,
     name: String,
-    /// Price of one piece, in the minor unit of the currency.
     unit_price_minor: i64,
     currency: Currency,
-    /// Initial stock.
     stock: i64,
 }
 
@@ -63,21 +38,18 @@ impl Catalogue {
 
     /// Adds the products that are missing in the database, and changes no others. Waits while the database is not available.
     pub(crate) async fn add_missing(&self, pool: &Pool) -> Result<(), pg::Error> {
-        loop {
-            let added = pg::run_tx(pool, "add_catalogue", self, |tx, catalogue| {
-                Box::pin(catalogue.insert_missing(tx))
-            });
-            match added.await {
-                Err(error) if error.is_transient() => {
-                    tracing::warn!(
-                        error = &error as &dyn StdError,
-                        "the catalogue cannot be added yet, trying again"
-                    );
-                    tokio::time::sleep(PAUSE).await;
-                }
-                result => return result,
-            }
-        }
+        let add = || {
+            pg::run_tx(pool, "add_catalogue", self, |tx, catalogue| Box::pin(catalogue.insert_missing(tx)))
+        };
+        add.retry(BACKOFF)
+            .when(pg::Error::is_transient)
+            .notify(|error, _| {
+                tracing::warn!(
+                    error = error as &dyn StdError,
+                    "the catalogue cannot be added yet, trying again"
+                );
+            })
+            .await
     }
 
     /// Writes nothing if no product is missing, so that a start needs no locks.

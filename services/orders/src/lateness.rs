@@ -16,7 +16,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 pub(crate) struct LatenessMonitor {
     pub(crate) pool: Pool,
-    /// The age at which an order should be final.
     pub(crate) final_within: chrono::Duration,
 }
 
@@ -35,9 +34,8 @@ impl LatenessMonitor {
                     );
                 }
             }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(INTERVAL) => {}
+            if stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_none() {
+                return;
             }
         }
     }

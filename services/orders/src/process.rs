@@ -13,11 +13,12 @@ mod group;
 
 use std::{
     error::Error as StdError,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use outbox::AppendError;
+use parking_lot::Mutex;
 use pg::Pool;
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -95,10 +96,7 @@ impl OrderProcess {
                         "due orders cannot be processed, trying again"
                     );
                     let pause = OUTAGE_PAUSE.mul_f64(rand::random_range(0.5..1.5));
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        () = tokio::time::sleep(pause) => {}
-                    }
+                    stop.run_until_cancelled(tokio::time::sleep(pause)).await;
                 }
             }
         }
@@ -123,7 +121,7 @@ impl OrderProcess {
         let mut result = self.run_group(Selection::Due, lock_mode).await;
         if lock_mode == LockMode::Wait && matches!(&result, Err(error) if error.failure() == Failure::Locked)
         {
-            *self.waited_in_vain.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            *self.waited_in_vain.lock() = Some(Instant::now());
             result = self.run_group(Selection::Due, LockMode::SkipLocked).await;
         }
         match result {
@@ -133,8 +131,7 @@ impl OrderProcess {
     }
 
     fn lock_mode(&self) -> LockMode {
-        let waited_in_vain = *self.waited_in_vain.lock().unwrap_or_else(PoisonError::into_inner);
-        if waited_in_vain.is_some_and(|at| at.elapsed() < SKIP_LOCKED_FOR) {
+        if self.waited_in_vain.lock().is_some_and(|at| at.elapsed() < SKIP_LOCKED_FOR) {
             LockMode::SkipLocked
         } else {
             LockMode::Wait

@@ -4,10 +4,8 @@ mod create_order;
 mod get_order;
 mod list_orders;
 mod order_body;
-
 mod track_order;
 
-use actix_web::web;
 use api_error::Code;
 use http_api::{Api, Deprecation, operation};
 
@@ -15,26 +13,14 @@ use http_api::{Api, Deprecation, operation};
 const ORDER_V1: Deprecation = Deprecation::new(1_795_564_800, 1_814_400_000, 2);
 
 /// The table of operations, each with its scope and the errors that it may return.
-fn api() -> Api {
+pub(crate) fn api() -> Api {
     Api::new(
         "orders",
         env!("CARGO_PKG_VERSION"),
         "Accepts orders, reserves stock, and confirms or rejects each order.",
     )
-    .operation(operation!(create_order::create_order).scope("orders:write").errors(&[
-        Code::MissingIdempotencyKey,
-        Code::InvalidIdempotencyKey,
-        Code::RequestInProgress,
-        Code::IdempotencyKeyReused,
-        Code::UnknownSku,
-    ]))
-    .operation(operation!(list_orders::list_orders).scope("orders:read").errors(&[
-        Code::InvalidRequest,
-        Code::InvalidCursor,
-        Code::CursorForeign,
-        Code::CursorExpired,
-        Code::CursorMismatch,
-    ]))
+    .operation(operation!(create_order::create_order).scope("orders:write").errors(&[Code::UnknownSku]))
+    .operation(operation!(list_orders::list_orders).scope("orders:read"))
     .operation(
         operation!(get_order::get_order)
             .scope("orders:read")
@@ -46,11 +32,6 @@ fn api() -> Api {
     .operation(
         operation!(track_order::track_order).public_link("the token in the path authorizes the request"),
     )
-}
-
-/// Registers the routes.
-pub(crate) fn configure(services: &mut web::ServiceConfig) {
-    api().register(services);
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! State that the HTTP handlers share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cursor::Cursors;
 use events::Encoder;
@@ -8,7 +8,7 @@ use idempotency::http::Retention;
 use pg::Pool;
 use tokio::sync::Notify;
 
-use crate::{catalogue::CatalogueLoaded, config::Tracking};
+use crate::config::Tracking;
 
 pub(crate) struct State {
     pub(crate) pool: Pool,
@@ -18,5 +18,6 @@ pub(crate) struct State {
     pub(crate) process: Arc<Notify>,
     pub(crate) relay: Arc<Notify>,
     pub(crate) retention: Retention,
-    pub(crate) catalogue: CatalogueLoaded,
+    /// Set when the products of the catalogue file are in the database. Until then, an unknown product may still be added.
+    pub(crate) catalogue: Arc<OnceLock<()>>,
 }

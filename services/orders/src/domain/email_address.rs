@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use derive_more::Debug;
 use thiserror::Error;
 
 /// Maximum length of an address (RFC 5321, section 4.5.3.1.3, without the angle brackets).
@@ -17,7 +18,8 @@ const MAX_LABEL_LEN: usize = 63;
 ///
 /// Quoted local parts and address literals are legal but refused: customers do not use them, and mail software handles them badly. Personal
 /// data, so `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[debug("EmailAddress(…)")]
 pub(crate) struct EmailAddress(String);
 
 /// Why an address is refused. Messages do not repeat the text, because it may be personal data.
@@ -132,12 +134,6 @@ fn check_domain(domain: &str) -> Result<(), InvalidEmailAddress> {
         Err(InvalidEmailAddress::Hyphen)
     } else {
         Ok(())
-    }
-}
-
-impl std::fmt::Debug for EmailAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("EmailAddress(…)")
     }
 }
 

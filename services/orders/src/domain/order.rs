@@ -10,14 +10,10 @@ use uuid::Uuid;
 
 use super::{EmailAddress, StateName};
 
-/// Maximum number of lines of an order.
 pub(crate) const MAX_LINES: usize = 50;
-/// Minimum number of pieces of a line.
 pub(crate) const MIN_QUANTITY: i32 = 1;
-/// Maximum number of pieces of a line.
 pub(crate) const MAX_QUANTITY: i32 = 1_000;
 
-/// Maximum number of characters of a stock keeping unit.
 const MAX_SKU_LEN: usize = 40;
 
 /// A stock keeping unit: upper-case letters, digits and hyphens.
@@ -142,7 +138,6 @@ impl Outcome {
     }
 }
 
-/// Why an order cannot be placed.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum PlaceError {
     #[error("an order must have 1 to {MAX_LINES} lines")]
@@ -154,7 +149,6 @@ pub(crate) enum PlaceError {
 }
 
 impl Order<Pending> {
-    /// Places an order.
     pub(crate) fn place(
         tenant: &str,
         customer_email: EmailAddress,
@@ -181,7 +175,6 @@ impl Order<Pending> {
         Ok(Self { details, version: 1, state: Pending })
     }
 
-    /// Ends the order.
     pub(crate) fn finish(self, outcome: Outcome, at: DateTime<Utc>) -> Order<Final> {
         Order { details: self.details, version: self.version + 1, state: Final { at, outcome } }
     }

@@ -17,10 +17,8 @@ const VERSION: u8 = 1;
 const CLAIM_LEN: usize = 1 + 16 + 8;
 const MAC_LEN: usize = 32;
 
-/// Maximum length of a token.
 const MAX_TOKEN_LEN: usize = 128;
 
-/// The key that signs tokens.
 #[derive(Clone)]
 pub(crate) struct TrackingKey([u8; 32]);
 
@@ -40,7 +38,6 @@ impl TrackingKey {
         Some(Self(key))
     }
 
-    /// Returns the token of an order.
     pub(crate) fn token(&self, order_id: Uuid, expires_at: DateTime<Utc>) -> String {
         let mut token = Vec::with_capacity(CLAIM_LEN + MAC_LEN);
         token.push(VERSION);
@@ -51,7 +48,6 @@ impl TrackingKey {
         URL_SAFE_NO_PAD.encode(token)
     }
 
-    /// Returns the order of a token.
     pub(crate) fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Uuid, TrackingError> {
         if token.len() > MAX_TOKEN_LEN {
             return Err(TrackingError::Invalid);

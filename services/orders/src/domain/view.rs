@@ -1,17 +1,17 @@
 //! Orders as clients read them: one order, the items of a list, and the filter of a list.
 
-use std::str::FromStr;
-
 use chrono::{DateTime, Utc};
 use cursor::TimeRange;
 use money::Money;
+use strum::{EnumString, IntoStaticStr};
 use thiserror::Error;
 use uuid::Uuid;
 
 use super::{Details, EmailAddress, Order, Pending};
 
 /// The name of a state in the API, in the history and in the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "lowercase", parse_err_ty = InvalidStateName, parse_err_fn = invalid_state_name)]
 pub(crate) enum StateName {
     Pending,
     Confirmed,
@@ -20,11 +20,7 @@ pub(crate) enum StateName {
 
 impl StateName {
     pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Confirmed => "confirmed",
-            Self::Rejected => "rejected",
-        }
+        self.into()
     }
 }
 
@@ -32,16 +28,10 @@ impl StateName {
 #[error("must be pending, confirmed or rejected")]
 pub(crate) struct InvalidStateName;
 
-impl FromStr for StateName {
-    type Err = InvalidStateName;
-
-    fn from_str(name: &str) -> Result<Self, InvalidStateName> {
-        let mut states = [Self::Pending, Self::Confirmed, Self::Rejected].into_iter();
-        states.find(|state| state.as_str() == name).ok_or(InvalidStateName)
-    }
+fn invalid_state_name(_: &str) -> InvalidStateName {
+    InvalidStateName
 }
 
-/// One entry of an order's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) state: StateName,
@@ -91,7 +81,6 @@ pub(crate) struct Summary {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OrderFilter {
     pub(crate) state: Option<StateName>,
-    /// Time of placing.
     pub(crate) created: TimeRange,
     /// Exactly this address, with the same case.
     pub(crate) customer: Option<EmailAddress>,

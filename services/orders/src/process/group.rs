@@ -30,7 +30,6 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const PAUSES_PER_AGE: u32 = 8;
 
-/// The orders to claim.
 pub(super) enum Selection {
     /// The orders that have been due for longest.
     Due,
@@ -54,7 +53,6 @@ pub(super) struct GroupResult {
     pub(super) postponed: Vec<(Uuid, Duration)>,
 }
 
-/// What the transaction has to write.
 #[derive(Default)]
 struct Changes {
     orders: Vec<Order<Final>>,
@@ -157,7 +155,6 @@ fn rejection_reason(short: &[&Line]) -> String {
     format!("Not enough in stock: {}.", names.join("; "))
 }
 
-/// Returns the pause of an order whose stock is locked elsewhere.
 fn pause(placed_at: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
     let age = (now - placed_at).to_std().unwrap_or_default();
     jittered((age / PAUSES_PER_AGE).clamp(SHORTEST_PAUSE, LONGEST_PAUSE))
@@ -203,7 +200,6 @@ impl GroupResult {
         self.postponed.extend(other.postponed);
     }
 
-    /// Counts the outcomes in the metrics.
     pub(super) fn count(&self) {
         for (outcome, _) in &self.finished {
             metrics::PROCESSED.with_label_values(&[outcome]).inc();

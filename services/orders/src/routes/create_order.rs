@@ -127,7 +127,6 @@ pub(crate) async fn create_order(
     Ok(response)
 }
 
-/// The effect of one request.
 struct CreateOrder<'a> {
     tenant: &'a str,
     new_order: NewOrder,
@@ -166,7 +165,7 @@ impl Effect for CreateOrder<'_> {
 impl CreateOrder<'_> {
     fn place(&self, products: &BTreeMap<Sku, CatalogueProduct>) -> Result<Order<Pending>, ApiError> {
         let lines = priced_lines(&self.new_order, products).map_err(|error| {
-            if self.state.catalogue.get() {
+            if self.state.catalogue.get().is_some() {
                 return error;
             }
             // The unknown products may be in the part of the catalogue that is not loaded yet.
@@ -195,16 +194,14 @@ fn priced_lines(
     new_order: &NewOrder,
     products: &BTreeMap<Sku, CatalogueProduct>,
 ) -> Result<Vec<Line>, ApiError> {
-    let unknown = new_order.lines.iter().enumerate().filter(|(_, line)| !products.contains_key(&line.sku));
-    let mut error = None;
-    for (index, _) in unknown {
-        let so_far = error.unwrap_or_else(|| {
-            ApiError::new(Code::UnknownSku, "The catalogue does not contain every product of this order.")
-        });
-        error = Some(so_far.with_detail(format!("/lines/{index}/sku"), "is not in the catalogue"));
-    }
-    if let Some(error) = error {
-        return Err(error);
+    let lines = new_order.lines.iter().enumerate();
+    let mut unknown = lines.filter(|(_, line)| !products.contains_key(&line.sku)).peekable();
+    if unknown.peek().is_some() {
+        let error =
+            ApiError::new(Code::UnknownSku, "The catalogue does not contain every product of this order.");
+        return Err(unknown.fold(error, |error, (index, _)| {
+            error.with_detail(format!("/lines/{index}/sku"), "is not in the catalogue")
+        }));
     }
     let line = |NewLine { sku, quantity }: &NewLine| {
         let product = &products[sku];

@@ -16,7 +16,7 @@ use actix_web::{
 use api_error::ApiError;
 use askama::Template;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use sha2::{Digest, Sha256};
 
 use super::order_body::line_total;
@@ -43,36 +43,25 @@ const PERMISSIONS: &str =
 #[derive(Template)]
 #[template(path = "order.html")]
 struct OrderPage {
-    style: &'static str,
-    number: String,
-    state: &'static str,
-    headline: &'static str,
-    reason: Option<String>,
-    lines: Vec<LineRow>,
-    total: String,
-    history: Vec<HistoryRow>,
-}
-
-struct LineRow {
-    name: String,
-    quantity: i32,
-    unit_price: String,
-    total: String,
-}
-
-struct HistoryRow {
-    label: &'static str,
-    at: String,
-    reason: Option<String>,
+    order: Snapshot,
 }
 
 #[derive(Template)]
 #[template(path = "no_order.html")]
 struct NoOrderPage {
-    style: &'static str,
     headline: &'static str,
     explanation: &'static str,
 }
+
+const UNKNOWN: NoOrderPage = NoOrderPage {
+    headline: "Order not found",
+    explanation: "This link is not valid. Open the link in your e-mail and check that it is complete.",
+};
+
+const EXPIRED: NoOrderPage = NoOrderPage {
+    headline: "This link has expired",
+    explanation: "Links to orders work for a limited time. Contact the shop and give the order number from your e-mail.",
+};
 
 /// Returns the public page of an order, as HTML.
 ///
@@ -89,29 +78,14 @@ struct NoOrderPage {
 pub(crate) async fn track_order(token: Path<String>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let id = match state.tracking.key.verify(&token, Utc::now()) {
         Ok(id) => id,
-        Err(TrackingError::Expired) => return Ok(expired()),
-        Err(TrackingError::Invalid) => return Ok(unknown()),
+        Err(TrackingError::Expired) => return Ok(page(StatusCode::GONE, &EXPIRED)),
+        Err(TrackingError::Invalid) => return Ok(page(StatusCode::NOT_FOUND, &UNKNOWN)),
     };
     let order = store::orders::find(&state.pool, "track_order", id).await?;
-    Ok(order.map_or_else(unknown, |order| page(StatusCode::OK, &OrderPage::from(&order))))
-}
-
-fn unknown() -> HttpResponse {
-    let page_body = NoOrderPage {
-        style: STYLE,
-        headline: "Order not found",
-        explanation: "This link is not valid. Open the link in your e-mail and check that it is complete.",
-    };
-    page(StatusCode::NOT_FOUND, &page_body)
-}
-
-fn expired() -> HttpResponse {
-    let page_body = NoOrderPage {
-        style: STYLE,
-        headline: "This link has expired",
-        explanation: "Links to orders work for a limited time. Contact the shop and give the order number from your e-mail.",
-    };
-    page(StatusCode::GONE, &page_body)
+    Ok(match order {
+        Some(order) => page(StatusCode::OK, &OrderPage { order }),
+        None => page(StatusCode::NOT_FOUND, &UNKNOWN),
+    })
 }
 
 fn page(status: StatusCode, template: &impl Template) -> HttpResponse {
@@ -129,41 +103,13 @@ fn page(status: StatusCode, template: &impl Template) -> HttpResponse {
         .body(html)
 }
 
-impl From<&Snapshot> for OrderPage {
-    fn from(order: &Snapshot) -> Self {
-        let details = &order.details;
-        let lines = details.lines.iter().map(|line| LineRow {
-            name: line.name.clone(),
-            quantity: line.quantity,
-            unit_price: line.unit_price.to_string(),
-            total: line_total(line).to_string(),
-        });
-        let history = order.history.iter().map(|change| HistoryRow {
-            label: headline(change.state),
-            at: readable(change.at),
-            reason: change.reason.clone(),
-        });
-        Self {
-            style: STYLE,
-            number: details.id.to_string(),
-            state: order.state.as_str(),
-            headline: headline(order.state),
-            reason: order.rejection_reason.clone(),
-            lines: lines.collect(),
-            total: details.total.to_string(),
-            history: history.collect(),
+impl StateName {
+    /// The text of this state on the page.
+    fn headline(self) -> &'static str {
+        match self {
+            Self::Pending => "Order received",
+            Self::Confirmed => "Order confirmed",
+            Self::Rejected => "Order could not be fulfilled",
         }
     }
-}
-
-fn headline(state: StateName) -> &'static str {
-    match state {
-        StateName::Pending => "Order received",
-        StateName::Confirmed => "Order confirmed",
-        StateName::Rejected => "Order could not be fulfilled",
-    }
-}
-
-fn readable(at: DateTime<Utc>) -> String {
-    at.format("%-d %B %Y, %H:%M:%S UTC").to_string()
 }

@@ -44,7 +44,6 @@ CROSS JOIN LATERAL (
     FROM order_history AS h WHERE h.order_id = orders.id) AS history
 WHERE id = $1";
 
-/// Inserts an order that was just placed.
 pub(crate) async fn insert(tx: &Tx<'_>, order: &Order<Pending>) -> Result<(), Error> {
     let Details { id, tenant, customer_email, lines, total, placed_at } = &order.details;
     let email = customer_email.as_str();
@@ -67,7 +66,6 @@ pub(crate) async fn insert(tx: &Tx<'_>, order: &Order<Pending>) -> Result<(), Er
     .map(drop)
 }
 
-/// Stores the outcomes of these orders.
 pub(crate) async fn update_final(tx: &Tx<'_>, orders: &[Order<Final>]) -> Result<(), Error> {
     if orders.is_empty() {
         return Ok(());
@@ -86,7 +84,6 @@ pub(crate) async fn update_final(tx: &Tx<'_>, orders: &[Order<Final>]) -> Result
     .map(drop)
 }
 
-/// Reads a pending order with its lines.
 pub(super) fn pending(row: &Row) -> Result<Order<Pending>, Error> {
     let currency = currency(row)?;
     let details = details(row, lines(row, currency)?, currency)?;

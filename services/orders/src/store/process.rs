@@ -13,7 +13,6 @@ use crate::domain::{Order, Pending};
 /// The current step of an order, whose rows this transaction has locked.
 pub(crate) struct Step {
     pub(crate) order_id: Uuid,
-    /// Number of failures of the step.
     pub(crate) attempts: i32,
     pub(crate) traceparent: Option<String>,
     row: Row,
@@ -28,7 +27,6 @@ impl Step {
     }
 }
 
-/// Orders that are not final.
 pub(crate) struct Unfinished {
     pub(crate) count: i64,
     /// Those that were placed before a given time.
@@ -108,7 +106,6 @@ SELECT count(*) AS due,
     count(*) FILTER (WHERE state = 'pending' OR updated_at > placed_at + make_interval(secs => $3)) AS late
 FROM orders WHERE id >= $1 AND id < $2";
 
-/// Starts the process of an order.
 pub(crate) async fn insert(tx: &Tx<'_>, order_id: Uuid, traceparent: Option<&str>) -> Result<(), Error> {
     tx.execute_exactly(1, INSERT, &[&order_id, &traceparent]).await
 }

@@ -10,7 +10,6 @@ use uuid::Uuid;
 use super::orders;
 use crate::domain::{Details, Product, Sku, Stock};
 
-/// A product in the catalogue of a tenant.
 #[derive(Debug)]
 pub(crate) struct CatalogueProduct {
     pub(crate) name: String,
