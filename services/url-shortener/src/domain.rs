@@ -2,9 +2,7 @@
 
 mod code;
 mod host;
-
 mod link;
-
 mod public_url;
 mod target;
 

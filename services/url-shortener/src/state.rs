@@ -21,7 +21,6 @@ pub(crate) struct State {
     pub(crate) retention: Retention,
 }
 
-/// Returns an empty cache in front of the database.
 pub(crate) fn cached_targets(settings: Settings, pool: Pool) -> Targets {
     Cache::new(settings, move |code| {
         let pool = pool.clone();

@@ -1,15 +1,16 @@
 //! The code of a link: its short name.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use cursor::TieBreaker;
+use derive_more::Display;
 use rand::distr::{Alphanumeric, SampleString as _};
 
 /// Length of a random code: 16 letters and digits, 95 bits, which cannot be guessed.
 const RANDOM_LEN: usize = 16;
 
 /// 6 to 32 characters of `A-Z a-z 0-9 _ -`. A malformed code needs no lookup.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Display, PartialEq, Eq, Hash)]
 pub(crate) struct Code(String);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +22,6 @@ pub(crate) enum InvalidCode {
 }
 
 impl Code {
-    /// Returns a random code.
     pub(crate) fn random() -> Self {
         Self(Alphanumeric.sample_string(&mut rand::rng(), RANDOM_LEN))
     }
@@ -58,12 +58,6 @@ impl TieBreaker for Code {
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         String::from_bytes(bytes)?.parse().ok()
-    }
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

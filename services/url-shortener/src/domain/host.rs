@@ -10,7 +10,6 @@ const MAX_LABEL_LEN: usize = 63;
 /// Maximum length of a host name: the 255 octets of the wire format (RFC 1035, section 2.3.4) are 253 characters of text.
 const MAX_LEN: usize = 253;
 
-/// Why a host name is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidHostName {
     #[error("must not have two dots in a row, or a dot at the start, in its host name")]

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use cursor::TimeRange;
+use strum::IntoStaticStr;
 
 use super::{Code, Host, Target};
 
-/// A link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) code: Code,
@@ -24,8 +24,9 @@ impl Link {
     }
 }
 
-/// The outcome of a PUT.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The outcome of a PUT, with its label in metrics.
+#[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum Put {
     /// The link did not exist.
     Created(Link),
@@ -36,27 +37,13 @@ pub(crate) enum Put {
     /// Another tenant has a link with this code.
     Taken,
     /// The conditions of the request do not hold.
+    #[strum(serialize = "precondition_failed")]
     ConditionsFailed,
-}
-
-impl Put {
-    /// Label of the outcome in metrics.
-    pub(crate) fn label(&self) -> &'static str {
-        match self {
-            Self::Created(_) => "created",
-            Self::Updated(_) => "updated",
-            Self::Unchanged(_) => "unchanged",
-            Self::Taken => "taken",
-            Self::ConditionsFailed => "precondition_failed",
-        }
-    }
 }
 
 /// The filter of a list. A field that is not set matches every link.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LinkFilter {
-    /// Host of the current target.
     pub(crate) host: Option<Host>,
-    /// Time of creation.
     pub(crate) created: TimeRange,
 }

@@ -1,13 +1,13 @@
 //! The public URL of this service, and the URLs that reach it.
 
-use std::{fmt, net::SocketAddr, str::FromStr};
+use std::{net::SocketAddr, str::FromStr};
 
+use derive_more::Display;
 use url::{Host, Url};
 
 use super::Code;
 
-/// The public origin of this service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Display, PartialEq, Eq)]
 pub(crate) struct PublicUrl(Url);
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,6 @@ pub(crate) enum InvalidPublicUrl {
 }
 
 impl PublicUrl {
-    /// Returns the short URL of a code.
     pub(crate) fn short_url(&self, code: &Code) -> String {
         format!("{}{code}", self.0)
     }
@@ -75,19 +74,9 @@ impl FromStr for PublicUrl {
 
     fn from_str(text: &str) -> Result<Self, InvalidPublicUrl> {
         let url = Url::parse(text).map_err(InvalidPublicUrl::NotAUrl)?;
-        let bare = url.username().is_empty()
-            && url.password().is_none()
-            && url.path() == "/"
-            && url.query().is_none()
-            && url.fragment().is_none();
-        let is_origin = matches!(url.scheme(), "http" | "https") && bare;
+        let is_bare = url.as_str().strip_suffix('/') == Some(&url.origin().ascii_serialization());
+        let is_origin = matches!(url.scheme(), "http" | "https") && is_bare;
         if is_origin { Ok(Self(url)) } else { Err(InvalidPublicUrl::NotAnOrigin) }
-    }
-}
-
-impl fmt::Display for PublicUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Targets of links: absolute URLs in normalized form.
 
-use std::{cell::Cell, fmt, net::SocketAddr, str::FromStr, sync::Arc};
+use std::{cell::Cell, net::SocketAddr, str::FromStr, sync::Arc};
 
+use derive_more::Display;
 use url::{Host, ParseError, SyntaxViolation, Url};
 
 use super::{
@@ -9,11 +10,10 @@ use super::{
     host::{InvalidHostName, check_host_name},
 };
 
-/// Maximum length of a target in normalized form.
 const MAX_LEN: usize = 2048;
 
 /// The target of a link: an absolute URL in normalized form, which is ASCII. Clones share the text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Display, PartialEq, Eq)]
 pub(crate) struct Target(Arc<str>);
 
 /// A URL from a request that is valid as a target, unless it points to this service.
@@ -149,12 +149,6 @@ fn invalid_target(error: ParseError) -> InvalidTarget {
         ParseError::IdnaError | ParseError::InvalidDomainCharacter => InvalidTarget::Host,
         ParseError::Overflow => InvalidTarget::TooLong,
         _ => InvalidTarget::NotAbsolute,
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

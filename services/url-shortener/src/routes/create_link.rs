@@ -60,7 +60,6 @@ pub(super) async fn create_link(
     Ok(response)
 }
 
-/// The effect of one request.
 struct CreateLink<'a> {
     tenant: &'a Tenant,
     target: &'a Target,

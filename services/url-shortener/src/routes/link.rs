@@ -114,7 +114,7 @@ pub(super) async fn put_link(
     .await?;
     fail_point::hit("links.committed");
 
-    metrics::PUTS.with_label_values(&[put.label()]).inc();
+    metrics::PUTS.with_label_values(&[<&str>::from(&put)]).inc();
     let (mut response, link) = match put {
         Put::Created(link) => (created(&link), link),
         Put::Updated(link) | Put::Unchanged(link) => (HttpResponse::Ok(), link),

@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 
 use crate::domain::{Code, Link, PublicUrl, Target, TargetUrl};
 
-/// Returns the path of a link.
 pub(super) fn location(code: &Code) -> String {
     format!("/v1/links/{code}")
 }
