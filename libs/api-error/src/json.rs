@@ -96,14 +96,7 @@ impl FromJson for Anything {
 ///
 /// The latter has a member twice, or a number that not every implementation reads exactly.
 pub fn refuse_ambiguous(raw: &[u8]) -> Result<(), ApiError> {
-    // As deep as `serde_json` reads.
-    let limit = JsonLimit {
-        max_depth: 127,
-        max_elements: usize::MAX,
-        max_string_bytes: usize::MAX,
-        ..JsonLimit::default()
-    };
-    decode::<Anything>(raw, limit).map(drop)
+    decode::<Anything>(raw).map(drop)
 }
 
 /// Reads a value, or names every fault of the body.
