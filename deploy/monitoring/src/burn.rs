@@ -8,28 +8,19 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, ensure};
 
 use crate::{
-    Profile, buckets,
-    rules::{Alert, Group, Groups, Record, Rule},
-    spec::{Slo, Spec},
-    window::Window,
+    rules::{Alert, Group, Groups, Rule, select_bounds},
+    spec::{Annotations, Slo, Spec},
+    window::{Profile, Window},
 };
 
 const HOUR: u64 = 60;
 const DAY: u64 = 24 * HOUR;
 
-/// The windows of recorded error ratios; those from [`SLOW`] on are evaluated less often.
-const WINDOWS: [Named; 7] = [
-    Named("5m", Window::minutes(5)),
-    Named("30m", Window::minutes(30)),
-    Named("1h", Window::minutes(HOUR)),
-    Named("2h", Window::minutes(2 * HOUR)),
-    Named("6h", Window::minutes(6 * HOUR)),
-    Named("1d", Window::minutes(DAY)),
-    Named("3d", Window::minutes(3 * DAY)),
-];
+/// The windows of recorded error ratios, in minutes.
+const FAST: [u64; 5] = [5, 30, HOUR, 2 * HOUR, 6 * HOUR];
 
-/// The index of the first slow window in [`WINDOWS`]: frequent evaluation of three days of samples brings nothing.
-const SLOW: usize = 5;
+/// Windows that are evaluated less often: frequent evaluation of three days of samples brings nothing.
+const SLOW: [u64; 2] = [DAY, 3 * DAY];
 
 /// The evaluation interval of slow windows: below the lookback delta of Prometheus, five minutes.
 const SLOW_INTERVAL: Window = Window::minutes(2);
@@ -46,11 +37,7 @@ const VANISHED: Window = Window::minutes(10);
 /// The time without a successful scrape after which a service counts as down: more than two of the longest scrape intervals.
 const MISSED_SCRAPE: Window = Window::minutes(3);
 
-/// A window with its name of production, which the rules of every profile use, so that dashboards and runbooks work with both.
-#[derive(Clone, Copy)]
-struct Named(&'static str, Window);
-
-/// A burn rate with its windows. At burn rate 1 the budget lasts exactly for the period.
+/// A burn rate with the names of its windows. At burn rate 1 the budget lasts exactly for the period.
 struct Burn {
     factor: &'static str,
     long: &'static str,
@@ -66,7 +53,7 @@ const TICKET: [Burn; 2] =
     [Burn { factor: "3", long: "1d", short: "2h" }, Burn { factor: "1", long: "3d", short: "6h" }];
 
 /// Generates the rules of one service.
-pub(crate) fn groups(spec: &Spec, profile: Profile) -> anyhow::Result<Groups> {
+pub(crate) fn groups(spec: Spec, profile: Profile) -> anyhow::Result<Groups> {
     let mut groups = Vec::new();
     for slo in &spec.slos {
         ensure_reachable(slo)?;
@@ -102,7 +89,7 @@ struct Objective<'a> {
 
 impl Objective<'_> {
     fn slow_group(&self) -> Group {
-        let mut rules: Vec<_> = WINDOWS[SLOW..].iter().flat_map(|window| self.records(*window)).collect();
+        let mut rules: Vec<_> = SLOW.into_iter().flat_map(|minutes| self.records(minutes)).collect();
         rules.push(self.record("slo:error_budget_left:ratio", self.budget_left()));
         Group {
             name: format!("{}-{}-slow", self.service, self.slo.name),
@@ -112,7 +99,7 @@ impl Objective<'_> {
     }
 
     fn fast_group(&self) -> Group {
-        let mut rules: Vec<_> = WINDOWS[..SLOW].iter().flat_map(|window| self.records(*window)).collect();
+        let mut rules: Vec<_> = FAST.into_iter().flat_map(|minutes| self.records(minutes)).collect();
         rules.push(self.burn_alert(&PAGE, &self.slo.alerting.page_alert.labels));
         rules.push(self.burn_alert(&TICKET, &self.slo.alerting.ticket_alert.labels));
         rules.push(self.vanished_alert());
@@ -120,8 +107,11 @@ impl Objective<'_> {
     }
 
     /// Records the error ratio over a window and, for the long window of an alert, the number of errors.
-    fn records(&self, Named(name, window): Named) -> Vec<Rule> {
-        let window = self.profile.scale(window);
+    ///
+    /// The rules of every profile have the names of production, so that dashboards and runbooks work with both.
+    fn records(&self, minutes: u64) -> Vec<Rule> {
+        let name = Window::minutes(minutes).to_string();
+        let window = self.profile.scale(Window::minutes(minutes));
         let (errors, total) = self.queries(window);
         let mut rules =
             vec![self.record(&format!("slo:error_ratio:rate{name}"), format!("({errors})\n/\n({total})"))];
@@ -138,7 +128,7 @@ impl Objective<'_> {
     }
 
     fn queries(&self, window: Window) -> (String, String) {
-        let over = |query: &str| buckets::select(&query.trim().replace("{{.window}}", &window.to_string()));
+        let over = |query: &str| select_bounds(&query.trim().replace("{{.window}}", &window.to_string()));
         let events = &self.slo.sli.events;
         (over(&events.error_query), over(&events.total_query))
     }
@@ -150,7 +140,7 @@ impl Objective<'_> {
     }
 
     fn record(&self, name: &str, expr: String) -> Rule {
-        Rule::Record(Record { name: name.to_owned(), expr, labels: self.labels() })
+        Rule::Record { name: name.to_owned(), expr, labels: self.labels() }
     }
 
     fn burn_alert(&self, burns: &[Burn], severity: &BTreeMap<String, String>) -> Rule {
@@ -164,42 +154,34 @@ impl Objective<'_> {
             )
         };
         let conditions: Vec<_> = burns.iter().map(condition).collect();
-        let annotations = &self.slo.alerting.annotations;
-        let description = format!("Impact: {}\nBudget left: {}", annotations.impact, self.budget_sentence());
+        let Annotations { summary, impact } = &self.slo.alerting.annotations;
         self.alert(Alert {
             name: self.slo.alerting.name.clone(),
             expr: conditions.join("\nor\n"),
             pending: None,
             labels: severity.clone(),
-            annotations: BTreeMap::from([
-                ("summary".to_owned(), annotations.summary.clone()),
-                ("description".to_owned(), description),
-            ]),
+            annotations: annotations(summary.clone(), impact, &self.budget_sentence()),
         })
     }
 
     fn vanished_alert(&self) -> Rule {
-        let (name, window, gap) =
-            (&self.slo.name, self.profile.scale(VANISHED), self.profile.scale(MISSED_SCRAPE));
-        let description = format!(
-            "Impact: the quality of {} for its users is unknown; this objective cannot page.\n\
-             Budget left: unknown.",
-            self.service
-        );
+        let (service, gap) = (self.service, self.profile.scale(MISSED_SCRAPE));
+        let impact =
+            format!("the quality of {service} for its users is unknown; this objective cannot page.");
         self.alert(Alert {
             name: "SliVanished".to_owned(),
             // TargetDown fires for a service that is down. One failed scrape does not count as down.
             expr: format!(
-                "absent(slo:error_ratio:rate5m{})\nand on() max(max_over_time(up{{job=\"{}\"}}[{gap}])) == 1",
+                "absent(slo:error_ratio:rate5m{})\nand on() max(max_over_time(up{{job=\"{service}\"}}[{gap}])) == 1",
                 self.selector(),
-                self.service
             ),
-            pending: Some(window.to_string()),
+            pending: Some(self.profile.scale(VANISHED).to_string()),
             labels: BTreeMap::from([("severity".to_owned(), "ticket".to_owned())]),
-            annotations: BTreeMap::from([
-                ("summary".to_owned(), format!("{name} of {} is not measured", self.service)),
-                ("description".to_owned(), description),
-            ]),
+            annotations: annotations(
+                format!("{} of {service} is not measured", self.slo.name),
+                &impact,
+                "unknown.",
+            ),
         })
     }
 
@@ -233,6 +215,11 @@ impl Objective<'_> {
     }
 }
 
+fn annotations(summary: String, impact: &str, budget_left: &str) -> BTreeMap<String, String> {
+    let description = format!("Impact: {impact}\nBudget left: {budget_left}");
+    BTreeMap::from([("summary".to_owned(), summary), ("description".to_owned(), description)])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,7 +241,7 @@ slos:
 
     fn made(objective: &str) -> anyhow::Result<String> {
         let spec = serde_norway::from_str(&SPEC.replace("OBJECTIVE", objective))?;
-        Ok(serde_norway::to_string(&groups(&spec, Profile::Production)?)?)
+        Ok(serde_norway::to_string(&groups(spec, Profile::Production)?)?)
     }
 
     #[test]

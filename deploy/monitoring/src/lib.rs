@@ -1,12 +1,9 @@
 #![doc = include_str!("../README.md")]
 
-mod alertmanager;
-mod buckets;
 mod burn;
-mod causes;
-mod profile;
 mod rules;
 pub mod runbook;
+mod scaled;
 mod spec;
 mod window;
 
@@ -16,7 +13,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-pub use profile::Profile;
+use serde::{Serialize, de::DeserializeOwned};
+pub use window::Profile;
 
 /// Path and text of a generated file.
 #[derive(Debug)]
@@ -36,21 +34,16 @@ pub fn generate(sources: &Path) -> anyhow::Result<Vec<Generated>> {
     for profile in Profile::ALL {
         let rules = Path::new("rules").join(profile.name());
         for source in specs(sources)? {
-            let spec: spec::Spec = parse(&source)?;
-            let groups = burn::groups(&spec, profile).with_context(|| source.display().to_string())?;
-            let path = rules.join(format!("{}.yml", spec.service));
-            files.push(Generated { path, text: rules::write(&groups, profile)? });
+            let name = source.file_name().context("an objective is in a file")?;
+            let path = rules.join(name).with_extension("yml");
+            files.push(Generated { path, text: convert(&source, profile, burn::groups)? });
         }
-        let source = sources.join("causes.yaml");
-        let groups =
-            causes::groups(parse(&source)?, profile).with_context(|| source.display().to_string())?;
-        files.push(Generated { path: rules.join("causes.yml"), text: rules::write(&groups, profile)? });
+        let text = convert(&sources.join("causes.yaml"), profile, scaled::causes)?;
+        files.push(Generated { path: rules.join("causes.yml"), text });
 
-        let source = sources.join("alertmanager.yaml");
-        let config =
-            alertmanager::config(parse(&source)?, profile).with_context(|| source.display().to_string())?;
-        let path = Path::new("alertmanager").join(format!("{}.yml", profile.name()));
-        files.push(Generated { path, text: rules::write(&config, profile)? });
+        let path = Path::new("alertmanager").join(profile.name()).with_extension("yml");
+        let text = convert(&sources.join("alertmanager.yaml"), profile, scaled::alertmanager)?;
+        files.push(Generated { path, text });
     }
     Ok(files)
 }
@@ -58,14 +51,19 @@ pub fn generate(sources: &Path) -> anyhow::Result<Vec<Generated>> {
 fn specs(sources: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let dir = sources.join("slo");
     let entries = fs::read_dir(&dir).with_context(|| dir.display().to_string())?;
-    let mut specs = entries
-        .map(|entry| Ok(entry.context("an entry cannot be read")?.path()))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut specs = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
     specs.sort();
     Ok(specs)
 }
 
-fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    serde_norway::from_str(&text).with_context(|| path.display().to_string())
+fn convert<S: DeserializeOwned, T: Serialize>(
+    source: &Path,
+    profile: Profile,
+    generate: impl FnOnce(S, Profile) -> anyhow::Result<T>,
+) -> anyhow::Result<String> {
+    let convert = || {
+        let contents = generate(serde_norway::from_str(&fs::read_to_string(source)?)?, profile)?;
+        rules::write(&contents, profile)
+    };
+    convert().with_context(|| source.display().to_string())
 }

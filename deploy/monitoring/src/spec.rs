@@ -20,7 +20,6 @@ enum Version {
     PrometheusV1,
 }
 
-/// One objective.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Slo {
@@ -34,7 +33,6 @@ pub(crate) struct Slo {
     pub(crate) alerting: Alerting,
 }
 
-/// The service level indicator.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Sli {
@@ -49,7 +47,6 @@ pub(crate) struct Events {
     pub(crate) total_query: String,
 }
 
-/// Name and annotations of the alert.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Alerting {
@@ -67,7 +64,6 @@ pub(crate) struct Annotations {
     pub(crate) impact: String,
 }
 
-/// Labels for routing.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Severity {

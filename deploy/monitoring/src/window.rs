@@ -1,8 +1,38 @@
-//! Durations in Prometheus' notation.
+//! The two time scales of the rules, and durations in Prometheus' notation.
 
 use std::{fmt, str::FromStr};
 
 use anyhow::{Context as _, ensure};
+
+/// One of two sets of rules that differ only in the length of every window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Windows for objectives over 30 days.
+    Production,
+    /// Every window divided by sixty, for drills of minutes.
+    Drill,
+}
+
+impl Profile {
+    /// Every profile.
+    pub const ALL: [Self; 2] = [Self::Production, Self::Drill];
+
+    /// The name in paths and settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Drill => "drill",
+        }
+    }
+
+    /// Scales a window of production; exact, because windows here are whole multiples of 60 ms.
+    pub(crate) fn scale(self, window: Window) -> Window {
+        match self {
+            Self::Production => window,
+            Self::Drill => Window(window.0 / 60),
+        }
+    }
+}
 
 /// The units of Prometheus that this crate uses, in milliseconds, the largest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("ms", 1), ("s", 1_000)];
@@ -14,11 +44,6 @@ pub(crate) struct Window(u64);
 impl Window {
     pub(crate) const fn minutes(minutes: u64) -> Self {
         Self(minutes * 60_000)
-    }
-
-    /// A sixtieth; exact, because windows here are whole multiples of 60 ms.
-    pub(crate) fn sixtieth(self) -> Self {
-        Self(self.0 / 60)
     }
 
     /// The length in seconds, as a number in an expression.
@@ -72,7 +97,7 @@ mod tests {
         ] {
             let window: Window = production.parse().unwrap();
             assert_eq!(window.to_string(), production);
-            assert_eq!(window.sixtieth().to_string(), drill);
+            assert_eq!(Profile::Drill.scale(window).to_string(), drill);
         }
     }
 
@@ -86,6 +111,6 @@ mod tests {
     #[test]
     fn seconds_are_a_number_of_an_expression() {
         assert_eq!(Window::minutes(5).seconds(), "300");
-        assert_eq!("30s".parse::<Window>().unwrap().sixtieth().seconds(), "0.500");
+        assert_eq!(Profile::Drill.scale("30s".parse().unwrap()).seconds(), "0.500");
     }
 }

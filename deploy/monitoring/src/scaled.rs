@@ -1,24 +1,47 @@
-//! Alerts on causes: written for production, scaled for the drill profile.
+//! Files that are written for production and scaled to a profile: alerts on causes, and Alertmanager's configuration.
 
 use anyhow::{Context as _, bail};
+use serde_norway::Value;
 
 use crate::{
-    Profile, buckets,
-    rules::{Alert, Groups, Rule},
-    window::Window,
+    rules::{Alert, Groups, Rule, select_bounds},
+    window::{Profile, Window},
 };
+
+/// The durations of a route of Alertmanager.
+const DURATIONS: [&str; 3] = ["group_wait", "group_interval", "repeat_interval"];
 
 /// The start of a placeholder for a number of seconds that depends on the profile.
 const SECONDS: &str = "{{seconds ";
 
+/// Returns Alertmanager's configuration with every duration scaled to the profile.
+pub(crate) fn alertmanager(mut config: Value, profile: Profile) -> anyhow::Result<Value> {
+    let route = config.get_mut("route").context("the configuration has no route")?;
+    scale_route(route, profile)?;
+    Ok(config)
+}
+
+fn scale_route(route: &mut Value, profile: Profile) -> anyhow::Result<()> {
+    for name in DURATIONS {
+        let Some(duration) = route.get_mut(name) else { continue };
+        let text = duration.as_str().with_context(|| format!("{name} is not a string"))?;
+        *duration = scale(text, profile)?.into();
+    }
+    let Some(routes) = route.get_mut("routes") else { return Ok(()) };
+    routes
+        .as_sequence_mut()
+        .context("routes is not a list")?
+        .iter_mut()
+        .try_for_each(|route| scale_route(route, profile))
+}
+
 /// Generates the rules of the alerts on causes.
-pub(crate) fn groups(mut groups: Groups, profile: Profile) -> anyhow::Result<Groups> {
+pub(crate) fn causes(mut groups: Groups, profile: Profile) -> anyhow::Result<Groups> {
     for group in &mut groups.groups {
         for rule in std::mem::take(&mut group.rules) {
             let Rule::Alert(alert) = rule else { bail!("{}: only alerts are allowed here", group.name) };
             let name = alert.name.clone();
-            let alert = scale_alert(alert, profile).context(name)?;
-            group.rules.push(Rule::Alert(alert));
+            group.rules.push(Rule::Alert(scale_alert(alert, profile).context(name)?));
         }
     }
     Ok(groups)
@@ -31,7 +54,7 @@ fn scale_alert(mut alert: Alert, profile: Profile) -> anyhow::Result<Alert> {
     alert.expr =
         replace(&alert.expr, "offset ", ")", |time| Ok(format!("offset {})", scale(time, profile)?)))?;
     // Last, since this puts brackets into values.
-    alert.expr = buckets::select(&alert.expr);
+    alert.expr = select_bounds(&alert.expr);
     alert.pending = alert.pending.map(|pending| scale(&pending, profile)).transpose()?;
     alert.labels.insert("service".to_owned(), "{{ $labels.job }}".to_owned());
     Ok(alert.with_runbook())
