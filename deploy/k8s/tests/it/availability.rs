@@ -1,7 +1,8 @@
 //! A pod can go at any time without anybody noticing.
 
-use manifests::{Manifest, Pod, SERVICES, containers, rendered};
 use serde_json::{Value, json};
+
+use crate::manifests::{Manifest, Pod, SERVICES, containers, rendered};
 
 /// Services that requests come to.
 const WITH_API: [&str; 2] = ["orders", "url-shortener"];

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use manifests::{SERVICES, directory};
 use serde_norway::Value;
 
-use crate::settings::{known_to, needed_by, secret_settings};
+use crate::{
+    manifests::{SERVICES, directory},
+    settings::{known_to, needed_by, secret_settings},
+};
 
 fn services() -> Value {
     let text = std::fs::read_to_string(directory().join("../images/compose.yaml")).unwrap();

@@ -1,9 +1,11 @@
 //! Whether the database takes all connections that all pods can open at once, and whom it lets in.
 
-use manifests::{Manifest, SERVICES, rendered};
 use serde_json::Value;
 
-use crate::settings::help;
+use crate::{
+    manifests::{Manifest, SERVICES, rendered},
+    settings::help,
+};
 
 /// A session for a lock that outlasts transactions, outside the pool: `pg::Pool::dedicated`.
 const DEDICATED: u64 = 1;

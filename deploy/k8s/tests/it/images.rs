@@ -1,6 +1,6 @@
 //! What the images are compiled from: a build sees no more of the checkout than it is let in.
 
-use manifests::directory;
+use crate::manifests::directory;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(directory().join("../..").join(path)).unwrap()

@@ -1,7 +1,8 @@
 //! A pod can do what it needs, and nothing that an intruder in it would like.
 
-use manifests::{Manifest, Pod, SERVICES, containers, rendered};
 use serde_json::{Value, json};
+
+use crate::manifests::{Manifest, Pod, SERVICES, containers, rendered};
 
 /// Calls `check` with every pod of every overlay.
 fn for_every_pod(check: impl Fn(&Manifest, Pod<'_>)) {

@@ -7,6 +7,7 @@ mod compose;
 mod connections;
 mod images;
 mod isolation;
+mod manifests;
 mod operators;
 mod rendered;
 mod schemas;

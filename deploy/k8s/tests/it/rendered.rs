@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use manifests::{OVERLAYS, directory, rendered};
+use crate::manifests::{OVERLAYS, directory, rendered};
 
 fn digest(of: &str, overlay: &str) -> String {
     let output =

@@ -1,11 +1,10 @@
 //! Every document is what Kubernetes takes it for, in the oldest minor that we run on and in the newest: no unknown field, no
 //! wrong type, no kind that one of them does not have.
 
-use manifests::rendered;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::operators;
+use crate::{manifests::rendered, operators};
 
 /// Reads a document as its type, and names what the type does not have.
 fn strictly<T: DeserializeOwned>(document: &Value) -> Result<(), String> {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use manifests::{Pod, containers, directory, rendered};
 use serde_json::Value;
+
+use crate::manifests::{Pod, containers, directory, rendered};
 
 /// Whether the name of a setting says that its value is secret.
 fn is_secret(name: &str) -> bool {

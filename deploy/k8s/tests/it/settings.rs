@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf, process::Command};
 
-use manifests::{Manifest, SERVICES, directory, rendered};
+use crate::manifests::{Manifest, SERVICES, directory, rendered};
 
 /// The programs are other packages', so cargo does not build them for these tests.
 fn program(name: &str) -> PathBuf {
