@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _},
+    io::{ErrorKind, Write as _},
     path::Path,
 };
 
@@ -24,7 +24,7 @@ pub(super) struct WebhookBody {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Alert {
     status: Status,
-    ends_at: String,
+    ends_at: DateTime<Utc>,
     #[serde(flatten)]
     details: AlertDetails,
 }
@@ -35,7 +35,7 @@ pub(super) struct Alert {
 pub(super) struct AlertDetails {
     pub(super) labels: BTreeMap<String, String>,
     pub(super) annotations: BTreeMap<String, String>,
-    pub(super) starts_at: String,
+    pub(super) starts_at: DateTime<Utc>,
     pub(super) fingerprint: String,
 }
 
@@ -50,8 +50,7 @@ pub(super) enum Status {
 /// One line of the file: an alert began to fire, or ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct AlertEvent {
-    /// When the pager received it (RFC 3339, UTC).
-    pub(super) received_at: String,
+    pub(super) received_at: DateTime<Utc>,
     pub(super) status: Status,
     /// `page` or `ticket`.
     pub(super) severity: String,
@@ -59,10 +58,8 @@ pub(super) struct AlertEvent {
     pub(super) service: String,
     /// The objective, for a burn-rate alert.
     pub(super) slo: Option<String>,
-    /// When the alert began to fire (RFC 3339).
-    pub(super) starts_at: String,
-    /// When it ended (RFC 3339).
-    pub(super) ends_at: Option<String>,
+    pub(super) starts_at: DateTime<Utc>,
+    pub(super) ends_at: Option<DateTime<Utc>>,
     /// How the pager found this event, if Alertmanager did not send it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) found: Option<String>,
@@ -76,13 +73,13 @@ pub(super) struct AlertEvent {
 }
 
 impl AlertEvent {
-    pub(super) fn new(alert: &Alert, received_at: String) -> Self {
-        let ends_at = (alert.status == Status::Resolved).then(|| alert.ends_at.clone());
+    pub(super) fn new(alert: &Alert, received_at: DateTime<Utc>) -> Self {
+        let ends_at = (alert.status == Status::Resolved).then_some(alert.ends_at);
         Self { status: alert.status, ends_at, ..Self::firing(&alert.details, received_at) }
     }
 
     /// The event that an alert fires.
-    pub(super) fn firing(alert: &AlertDetails, received_at: String) -> Self {
+    pub(super) fn firing(alert: &AlertDetails, received_at: DateTime<Utc>) -> Self {
         let of = |map: &BTreeMap<String, String>, name: &str| map.get(name).cloned();
         let label = |name| of(&alert.labels, name).unwrap_or_default();
         let annotation = |name| of(&alert.annotations, name).unwrap_or_default();
@@ -93,7 +90,7 @@ impl AlertEvent {
             alert: label("alertname"),
             service: label("service"),
             slo: of(&alert.labels, "slo"),
-            starts_at: alert.starts_at.clone(),
+            starts_at: alert.starts_at,
             ends_at: None,
             found: None,
             summary: annotation("summary"),
@@ -106,21 +103,6 @@ impl AlertEvent {
     /// Whether the pager inferred the end of the alert, without a notification of Alertmanager.
     pub(super) fn is_inferred(&self) -> bool {
         self.status == Status::Resolved && self.found.is_some()
-    }
-
-    /// When the alert began to fire; `None` without a valid time.
-    pub(super) fn began(&self) -> Option<DateTime<Utc>> {
-        self.starts_at.parse().ok()
-    }
-
-    /// When the alert ended.
-    pub(super) fn ended(&self) -> Option<DateTime<Utc>> {
-        self.ends_at.as_deref()?.parse().ok()
-    }
-
-    /// When the pager received it.
-    pub(super) fn received(&self) -> Option<DateTime<Utc>> {
-        self.received_at.parse().ok()
     }
 }
 
@@ -135,23 +117,20 @@ impl AlertStates {
     /// The states after these events, the oldest first.
     pub(super) fn of(events: impl IntoIterator<Item = AlertEvent>) -> Self {
         let mut states = Self::default();
-        for event in events {
-            states.record(event);
-        }
+        events.into_iter().for_each(|event| states.record(event));
         states
     }
 
     /// Alerts that fire: pages before tickets, the oldest first.
     pub(super) fn open(&self) -> Vec<&AlertEvent> {
         let mut open: Vec<_> = self.0.iter().filter(|event| event.status == Status::Firing).collect();
-        open.sort_by_key(|event| (event.severity != "page", event.began()));
+        open.sort_by_key(|event| (event.severity != "page", event.starts_at));
         open
     }
 
     /// The last events that Alertmanager has to confirm: open alerts, which may have ended, and inferred ends, whose alert may fire again.
-    pub(super) fn unconfirmed(&self) -> Vec<&AlertEvent> {
-        let is_unconfirmed = |last: &&AlertEvent| last.status == Status::Firing || last.is_inferred();
-        self.0.iter().filter(is_unconfirmed).collect()
+    pub(super) fn unconfirmed(&self) -> impl Iterator<Item = &AlertEvent> {
+        self.0.iter().filter(|last| last.status == Status::Firing || last.is_inferred())
     }
 
     /// Whether an event changes the state of its alert. Alertmanager repeats a group when one of its alerts changes, and sends late after a
@@ -161,11 +140,11 @@ impl AlertStates {
             return true;
         };
         match (last.status, event.status) {
-            (Status::Firing, Status::Resolved) => event.ended() > last.began(),
+            (Status::Firing, Status::Resolved) => event.ends_at > Some(last.starts_at),
             (Status::Resolved, Status::Resolved) => false,
             // The same alert reverts an inferred end.
-            (Status::Resolved, Status::Firing) if last.is_inferred() => event.began() >= last.began(),
-            (_, Status::Firing) => event.began() > last.began(),
+            (Status::Resolved, Status::Firing) if last.is_inferred() => event.starts_at >= last.starts_at,
+            (_, Status::Firing) => event.starts_at > last.starts_at,
         }
     }
 
@@ -181,18 +160,14 @@ impl AlertStates {
 }
 
 /// The size at which the file is rotated; an event takes about one kilobyte.
-const FILE_LIMIT: u64 = 4 * 1024 * 1024;
+const FILE_LIMIT: usize = 4 * 1024 * 1024;
 
 /// Reads the events from an offset on, and returns the offset after them.
 ///
 /// Reads a file that became shorter from its beginning, because it is a new file. Leaves an incomplete last line for the next call. Skips
 /// an incomplete line in the middle, which a killed process left, with a warning.
 pub(super) fn read(path: &Path, from: usize) -> anyhow::Result<(Vec<AlertEvent>, usize)> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error).with_context(|| format!("{}", path.display())),
-    };
+    let text = contents(path)?;
     let (from, new) = text.get(from..).map_or((0, text.as_str()), |new| (from, new));
     let whole = new.rfind('\n').map_or("", |end| new.get(..=end).unwrap_or_default());
     let events = whole.lines().filter_map(|line| match serde_json::from_str(line) {
@@ -205,18 +180,27 @@ pub(super) fn read(path: &Path, from: usize) -> anyhow::Result<(Vec<AlertEvent>,
     Ok((events.collect(), from + whole.len()))
 }
 
+fn contents(path: &Path) -> anyhow::Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        text => text.with_context(|| format!("{}", path.display())),
+    }
+}
+
 /// Appends an event. A full file is rotated: the next one begins with the open alerts.
 pub(super) fn append(path: &Path, event: &AlertEvent, states: &AlertStates) -> anyhow::Result<()> {
-    if fs::metadata(path).is_ok_and(|metadata| metadata.len() > FILE_LIMIT) {
+    let mut kept = contents(path)?;
+    if kept.len() > FILE_LIMIT {
         rotate(path, states)?;
+        kept.clear();
     }
     let mut line = line(event)?;
-    let mut file =
-        File::options().create(true).read(true).append(true).open(path).context("the file of pages")?;
-    if ends_in_a_torn_line(&mut file).context("the file of pages")? {
-        line.insert(0, b'\n');
+    // A process that is killed while it writes leaves an incomplete line. The next event needs a line of its own.
+    if !kept.is_empty() && !kept.ends_with('\n') {
+        line.insert(0, '\n');
     }
-    file.write_all(&line).context("the file of pages")
+    let mut file = File::options().create(true).append(true).open(path).context("the file of pages")?;
+    file.write_all(line.as_bytes()).context("the file of pages")
 }
 
 /// At any time a file with the open alerts exists.
@@ -229,36 +213,27 @@ fn rotate(path: &Path, states: &AlertStates) -> anyhow::Result<()> {
     fs::rename(&next, path).context("the full file of pages cannot be replaced")
 }
 
-fn line(event: &AlertEvent) -> anyhow::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(event).context("the event as JSON")?;
-    line.push(b'\n');
-    Ok(line)
-}
-
-/// A process that is killed while it writes leaves an incomplete line. The next event needs a line of its own.
-fn ends_in_a_torn_line(file: &mut File) -> std::io::Result<bool> {
-    if file.metadata()?.len() == 0 {
-        return Ok(false);
-    }
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    Ok(last != *b"\n")
+fn line(event: &AlertEvent) -> anyhow::Result<String> {
+    Ok(serde_json::to_string(event).context("the event as JSON")? + "\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(minute: u32) -> DateTime<Utc> {
+        format!("2026-01-01T00:{minute:02}:00Z").parse().unwrap()
+    }
+
     fn firing(fingerprint: &str, minute: u32) -> AlertEvent {
         AlertEvent {
-            received_at: format!("2026-01-01T00:{minute:02}:30Z"),
+            received_at: at(minute),
             status: Status::Firing,
             severity: "page".to_owned(),
             alert: "TargetDown".to_owned(),
             service: "orders".to_owned(),
             slo: None,
-            starts_at: format!("2026-01-01T00:{minute:02}:00Z"),
+            starts_at: at(minute),
             ends_at: None,
             found: None,
             summary: String::new(),
@@ -269,8 +244,7 @@ mod tests {
     }
 
     fn resolved(fingerprint: &str, from: u32, until: u32) -> AlertEvent {
-        let ends_at = Some(format!("2026-01-01T00:{until:02}:00Z"));
-        AlertEvent { status: Status::Resolved, ends_at, ..firing(fingerprint, from) }
+        AlertEvent { status: Status::Resolved, ends_at: Some(at(until)), ..firing(fingerprint, from) }
     }
 
     #[test]
@@ -313,12 +287,11 @@ mod tests {
         assert_eq!(states.open().len(), 1);
     }
 
-    const EVENT: &str = r#"{"received_at":"","status":"firing","severity":"page","alert":"TargetDown","service":"orders","slo":null,"starts_at":"","ends_at":null,"summary":"","description":"","runbook":"","fingerprint":"1"}"#;
-
     #[test]
     fn a_torn_line_is_read_once_complete_and_a_new_file_from_its_beginning() {
         let path = std::env::temp_dir().join(format!("muster-screen-{}.jsonl", std::process::id()));
-        let line = EVENT;
+        let event = firing("1", 1);
+        let line = line(&event).unwrap().trim_end().to_owned();
         fs::write(&path, format!("{line}\n{}", line.get(..10).unwrap())).unwrap();
         let (first, end) = read(&path, 0).unwrap();
         assert_eq!(first.len(), 1);

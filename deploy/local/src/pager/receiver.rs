@@ -3,11 +3,12 @@
 use std::{
     path::PathBuf,
     sync::Mutex,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 
 use super::{
     events::{AlertEvent, AlertStates, Status, WebhookBody, append, read},
@@ -47,20 +48,24 @@ pub(crate) struct Settings {
     absent_for_s: u64,
 }
 
+/// The alert that always fires (`deploy/monitoring/causes.yaml`), and that Alertmanager repeats. Without it, no other alert arrives either.
+const WATCHDOG: &str = "Watchdog";
+
 /// The file of events, the state of each alert, and the heartbeat.
 struct PageLog {
     path: PathBuf,
     states: AlertStates,
-    heartbeat: Heartbeat,
+    heartbeat_within: Duration,
+    last_heartbeat: Instant,
 }
 
 /// Receives notifications until a signal ends the program. Writes a page when the heartbeat is missing, and the events that Alertmanager
 /// does not send.
 pub(crate) async fn serve(settings: Settings) -> anyhow::Result<()> {
     let Settings { port, file, heartbeat_within_s, alertmanager, absent_for_s } = settings;
-    let (heartbeat_within, absent_for) =
-        (Duration::from_secs(heartbeat_within_s), Duration::from_secs(absent_for_s));
-    let pages = web::Data::new(Mutex::new(PageLog::open(file, heartbeat_within)?));
+    let absent_for = Duration::from_secs(absent_for_s);
+    let pages = PageLog::open(file, Duration::from_secs(heartbeat_within_s))?;
+    let pages = web::Data::new(Mutex::new(pages));
     let watched = web::Data::clone(&pages);
     let server = HttpServer::new(move || {
         App::new()
@@ -102,8 +107,9 @@ async fn watch_alertmanager(pages: &Mutex<PageLog>, url: &str, absent_for: Durat
         }
         match firing_at(url).await {
             Ok(firing) => {
-                let found = reconciler.answered(&unconfirmed, &firing, Instant::now(), &now());
-                if let Err(error) = pages.lock().expect(LOCK).add_all(found) {
+                let found = reconciler.answered(&unconfirmed, &firing, Instant::now(), Utc::now());
+                let mut pages = pages.lock().expect(LOCK);
+                if let Err(error) = found.into_iter().try_for_each(|event| pages.add_event(event)) {
                     print_error(format_args!("cannot write the events found at Alertmanager: {error:#}"));
                 }
             }
@@ -132,38 +138,66 @@ async fn receive(body: web::Json<WebhookBody>, pages: web::Data<Mutex<PageLog>>)
 impl PageLog {
     fn open(path: PathBuf, heartbeat_within: Duration) -> anyhow::Result<Self> {
         let states = AlertStates::of(read(&path, 0)?.0);
-        let heartbeat = Heartbeat::new(heartbeat_within, &states);
-        Ok(Self { path, states, heartbeat })
+        Ok(Self { path, states, heartbeat_within, last_heartbeat: Instant::now() })
     }
 
     /// The events that Alertmanager has to confirm. The page about a missing heartbeat is not Alertmanager's.
     fn unconfirmed(&self) -> Vec<AlertEvent> {
-        let unconfirmed = self.states.unconfirmed().into_iter();
-        unconfirmed.filter(|event| event.alert != WATCHDOG).cloned().collect()
+        self.states.unconfirmed().filter(|event| event.alert != WATCHDOG).cloned().collect()
     }
 
+    /// The open page about a missing heartbeat.
+    fn absence(&self) -> Option<&AlertEvent> {
+        self.states.open().into_iter().find(|event| event.alert == WATCHDOG)
+    }
+
+    /// Writes one page when the heartbeat is missing.
     fn report_absence(&mut self) -> anyhow::Result<()> {
-        match self.heartbeat.absence(&now()) {
-            Some(page) => self.keep(page),
-            None => Ok(()),
+        if self.absence().is_some() || self.last_heartbeat.elapsed() < self.heartbeat_within {
+            return Ok(());
         }
+        let now = Utc::now();
+        self.keep(AlertEvent {
+            received_at: now,
+            status: Status::Firing,
+            severity: "page".to_owned(),
+            alert: WATCHDOG.to_owned(),
+            service: "monitoring".to_owned(),
+            slo: None,
+            starts_at: now,
+            ends_at: None,
+            found: None,
+            summary: format!("No heartbeat from the monitoring for {} s", self.heartbeat_within.as_secs()),
+            description: "Impact: no other alert arrives either.".to_owned(),
+            runbook: "docs/runbooks/Watchdog.md".to_owned(),
+            fingerprint: "heartbeat".to_owned(),
+        })
+    }
+
+    /// Takes a heartbeat, and ends the page about its absence.
+    fn beat(&mut self, received_at: DateTime<Utc>) -> anyhow::Result<()> {
+        self.last_heartbeat = Instant::now();
+        let Some(absence) = self.absence().cloned() else { return Ok(()) };
+        self.keep(AlertEvent {
+            status: Status::Resolved,
+            received_at,
+            ends_at: Some(received_at),
+            summary: "The heartbeat is back: alerts arrive again".to_owned(),
+            ..absence
+        })
     }
 
     fn add(&mut self, webhook: &WebhookBody) -> anyhow::Result<()> {
-        let now = now();
         for alert in &webhook.alerts {
-            let event = AlertEvent::new(alert, now.clone());
-            if event.alert == WATCHDOG {
-                self.heartbeat.beat(&event).map_or(Ok(()), |ended| self.keep(ended))?;
-            } else {
+            let event = AlertEvent::new(alert, Utc::now());
+            if event.alert != WATCHDOG {
                 self.add_event(event)?;
+            } else if event.status == Status::Firing {
+                // Alertmanager sends its end too, after Prometheus stopped to send it.
+                self.beat(event.received_at)?;
             }
         }
         Ok(())
-    }
-
-    fn add_all(&mut self, events: Vec<AlertEvent>) -> anyhow::Result<()> {
-        events.into_iter().try_for_each(|event| self.add_event(event))
     }
 
     fn add_event(&mut self, event: AlertEvent) -> anyhow::Result<()> {
@@ -175,71 +209,6 @@ impl PageLog {
         self.states.record(event);
         Ok(())
     }
-}
-
-/// The alert that always fires (`deploy/monitoring/causes.yaml`).
-const WATCHDOG: &str = "Watchdog";
-
-/// Dead man's switch: the time of the last heartbeat, and the page about a missing one.
-///
-/// The alert `Watchdog` always fires, and Alertmanager repeats it. Without it, no other alert arrives either.
-struct Heartbeat {
-    within: Duration,
-    last: Instant,
-    missing: Option<AlertEvent>,
-}
-
-impl Heartbeat {
-    /// Expects a heartbeat `within` this time. A page that is open in `states` stays open until the next heartbeat.
-    fn new(within: Duration, states: &AlertStates) -> Self {
-        let missing = states.open().into_iter().find(|event| event.alert == WATCHDOG).cloned();
-        Self { within, last: Instant::now(), missing }
-    }
-
-    /// Takes a heartbeat; returns the end of the page about its absence, if one is open.
-    fn beat(&mut self, event: &AlertEvent) -> Option<AlertEvent> {
-        // Alertmanager sends its end too, after Prometheus stopped to send it.
-        if event.status == Status::Resolved {
-            return None;
-        }
-        self.last = Instant::now();
-        self.missing.take().map(|missing| AlertEvent {
-            status: Status::Resolved,
-            received_at: event.received_at.clone(),
-            ends_at: Some(event.received_at.clone()),
-            summary: "The heartbeat is back: alerts arrive again".to_owned(),
-            ..missing
-        })
-    }
-
-    /// Returns the page about a missing heartbeat, once.
-    fn absence(&mut self, received_at: &str) -> Option<AlertEvent> {
-        if self.missing.is_some() || self.last.elapsed() < self.within {
-            return None;
-        }
-        let page = AlertEvent {
-            received_at: received_at.to_owned(),
-            status: Status::Firing,
-            severity: "page".to_owned(),
-            alert: WATCHDOG.to_owned(),
-            service: "monitoring".to_owned(),
-            slo: None,
-            starts_at: received_at.to_owned(),
-            ends_at: None,
-            found: None,
-            summary: format!("No heartbeat from the monitoring for {} s", self.within.as_secs()),
-            description: "Impact: no other alert arrives either.".to_owned(),
-            runbook: "docs/runbooks/Watchdog.md".to_owned(),
-            fingerprint: "heartbeat".to_owned(),
-        };
-        self.missing = Some(page.clone());
-        Some(page)
-    }
-}
-
-fn now() -> String {
-    let now: chrono::DateTime<chrono::Utc> = SystemTime::now().into();
-    now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::events::{AlertDetails, AlertEvent, Status};
@@ -63,13 +64,8 @@ pub(super) struct Reconciler {
 struct Observation {
     /// The inhibition or silence in the last answer with the alert.
     muted_by: Option<String>,
-    absent_since: Option<Absence>,
-}
-
-struct Absence {
-    since: Instant,
-    /// The same time (RFC 3339).
-    at: String,
+    /// One time on both clocks: a duration must not change with the system clock.
+    absent_since: Option<(Instant, DateTime<Utc>)>,
 }
 
 impl Reconciler {
@@ -84,7 +80,7 @@ impl Reconciler {
         unconfirmed: &[AlertEvent],
         firing: &[FiringAlert],
         now: Instant,
-        clock: &str,
+        clock: DateTime<Utc>,
     ) -> Vec<AlertEvent> {
         self.alerts
             .retain(|fingerprint, _| unconfirmed.iter().any(|event| event.fingerprint == *fingerprint));
@@ -111,20 +107,18 @@ impl Reconciler {
         }
     }
 
-    fn absent(&mut self, last: &AlertEvent, now: Instant, clock: &str) -> Option<AlertEvent> {
+    fn absent(&mut self, last: &AlertEvent, now: Instant, clock: DateTime<Utc>) -> Option<AlertEvent> {
         let observation = self.alerts.entry(last.fingerprint.clone()).or_default();
-        let absence =
-            observation.absent_since.get_or_insert_with(|| Absence { since: now, at: clock.to_owned() });
-        let has_ended = now.duration_since(absence.since) >= self.absent_for;
-        has_ended.then(|| end(last, observation.muted_by.as_deref(), &absence.at, clock))
+        let (since, at) = *observation.absent_since.get_or_insert((now, clock));
+        let has_ended = now.duration_since(since) >= self.absent_for;
+        has_ended.then(|| end(last, observation.muted_by.as_deref(), at, clock))
     }
 }
 
-fn fires_again(alert: &FiringAlert, firing: &[FiringAlert], now: &str) -> Option<AlertEvent> {
+fn fires_again(alert: &FiringAlert, firing: &[FiringAlert], now: DateTime<Utc>) -> Option<AlertEvent> {
     let found = Some("Alertmanager took it for told".to_owned());
-    muted_by(alert, firing)
-        .is_none()
-        .then(|| AlertEvent { found, ..AlertEvent::firing(&alert.details, now.to_owned()) })
+    let is_muted = muted_by(alert, firing).is_some();
+    (!is_muted).then(|| AlertEvent { found, ..AlertEvent::firing(&alert.details, now) })
 }
 
 fn muted_by(alert: &FiringAlert, all: &[FiringAlert]) -> Option<String> {
@@ -140,15 +134,20 @@ fn muted_by(alert: &FiringAlert, all: &[FiringAlert]) -> Option<String> {
     Some(format!("silenced by {silence}"))
 }
 
-fn end(event: &AlertEvent, muted_by: Option<&str>, ended_at: &str, now: &str) -> AlertEvent {
+fn end(
+    event: &AlertEvent,
+    muted_by: Option<&str>,
+    ended_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> AlertEvent {
     let found = match muted_by {
         Some(muted_by) => format!("ended while it was {muted_by}"),
         None => "no longer firing at Alertmanager".to_owned(),
     };
     AlertEvent {
-        received_at: now.to_owned(),
+        received_at: now,
         status: Status::Resolved,
-        ends_at: Some(ended_at.to_owned()),
+        ends_at: Some(ended_at),
         found: Some(found),
         ..event.clone()
     }
@@ -193,7 +192,7 @@ mod tests {
                 reconciler.unanswered();
                 continue;
             };
-            let ended = reconciler.answered(&open, firing, begin + Duration::from_secs(*second), "now");
+            let ended = reconciler.answered(&open, firing, begin + Duration::from_secs(*second), Utc::now());
             found.extend(ended.into_iter().map(|event| (*second, event.found.unwrap())));
         }
         found
@@ -235,9 +234,10 @@ mod tests {
 
     #[test]
     fn an_alert_with_an_inferred_end_fires_again_unless_it_is_muted() {
-        let inferred = end(&burn(), None, "2026-01-01T00:05:00Z", "2026-01-01T00:06:30Z");
+        let inferred = end(&burn(), None, Utc::now(), Utc::now());
         let asked = |firing: &[FiringAlert]| {
-            Reconciler::new(LASTING).answered(std::slice::from_ref(&inferred), firing, Instant::now(), "now")
+            let inferred = std::slice::from_ref(&inferred);
+            Reconciler::new(LASTING).answered(inferred, firing, Instant::now(), Utc::now())
         };
         assert!(asked(&[]).is_empty());
         assert!(asked(&firing(&["down"], &[])).is_empty());

@@ -16,6 +16,8 @@ const WIDTH: usize = 78;
 /// How many events the history shows.
 const HISTORY: usize = 20;
 
+const TIMESTAMP: &str = "%Y-%m-%d %H:%M:%S";
+
 /// Shows the open alerts and the history; with `follow`, also new events until a signal ends the program.
 pub(crate) async fn show(path: &Path, checkout: &Path, follow: bool) -> anyhow::Result<()> {
     let (events, mut seen) = read(path, 0)?;
@@ -66,7 +68,7 @@ fn announcement(event: &AlertEvent, checkout: &Path) -> String {
     match event.status {
         Status::Firing => {
             let bell = if event.severity == "page" { "\u{7}" } else { "" };
-            format!("{bell}{}", in_full(event, checkout, event.received().unwrap_or_default()))
+            format!("{bell}{}", in_full(event, checkout, event.received_at))
         }
         Status::Resolved => in_a_line(event),
     }
@@ -76,15 +78,15 @@ fn announcement(event: &AlertEvent, checkout: &Path) -> String {
 fn in_full(event: &AlertEvent, checkout: &Path, now: DateTime<Utc>) -> String {
     let title = format!("─ {} ─ {} ", event.severity.to_uppercase(), event.alert);
     let objective = event.slo.as_ref().map(|slo| format!(", objective {slo}")).unwrap_or_default();
-    let notified_at = event.received().map_or_else(String::new, |at| at.format("%H:%M:%S").to_string());
     let mut lines = vec![
         format!("┌{title:─<WIDTH$}"),
         format!("│ {}", event.summary),
         format!("│ Service: {}{objective}", event.service),
         format!(
-            "│ Open for {}, since {} UTC; figures of {notified_at}:",
-            between(event.began(), Some(now)),
-            timestamp(event.began())
+            "│ Open for {}, since {} UTC; figures of {}:",
+            between(event.starts_at, now),
+            event.starts_at.format(TIMESTAMP),
+            event.received_at.format("%H:%M:%S")
         ),
     ];
     lines.extend(event.description.lines().map(|line| format!("│ {line}")));
@@ -96,28 +98,17 @@ fn in_full(event: &AlertEvent, checkout: &Path, now: DateTime<Utc>) -> String {
 /// An event of the history, without figures, which are out of date.
 fn in_a_line(event: &AlertEvent) -> String {
     let severity = event.severity.to_uppercase();
-    let (kind, course) = match event.status {
-        Status::Firing => (severity, format!("notified after {}", between(event.began(), event.received()))),
-        Status::Resolved => {
-            (format!("{severity} RESOLVED"), format!("it lasted {}", between(event.began(), event.ended())))
-        }
+    let (kind, course) = match event.ends_at {
+        None => (severity, format!("notified after {}", between(event.starts_at, event.received_at))),
+        Some(end) => (format!("{severity} RESOLVED"), format!("it lasted {}", between(event.starts_at, end))),
     };
     let found = event.found.as_ref().map(|found| format!("; {found}")).unwrap_or_default();
-    format!(
-        "{}  {kind:<15}  {} of {}, {course}{found}",
-        timestamp(event.received()),
-        event.alert,
-        event.service
-    )
-}
-
-fn timestamp(at: Option<DateTime<Utc>>) -> String {
-    at.map_or_else(|| "an unknown time".to_owned(), |at| at.format("%Y-%m-%d %H:%M:%S").to_string())
+    let received_at = event.received_at.format(TIMESTAMP);
+    format!("{received_at}  {kind:<15}  {} of {}, {course}{found}", event.alert, event.service)
 }
 
 /// A duration in its two largest units.
-fn between(from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>) -> String {
-    let (Some(from), Some(until)) = (from, until) else { return "an unknown time".to_owned() };
+fn between(from: DateTime<Utc>, until: DateTime<Utc>) -> String {
     let lasting = (until - from).max(TimeDelta::zero());
     let (days, hours) = (lasting.num_days(), lasting.num_hours() % 24);
     let (minutes, seconds) = (lasting.num_minutes() % 60, lasting.num_seconds() % 60);
@@ -133,16 +124,20 @@ fn between(from: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>) -> String 
 mod tests {
     use super::*;
 
+    fn at(time: &str) -> DateTime<Utc> {
+        time.parse().unwrap()
+    }
+
     fn event(status: Status) -> AlertEvent {
         AlertEvent {
-            received_at: "2026-01-01T00:01:00Z".to_owned(),
+            received_at: at("2026-01-01T00:01:00Z"),
             status,
             severity: "page".to_owned(),
             alert: "OrdersLatencyBurn".to_owned(),
             service: "orders".to_owned(),
             slo: Some("latency".to_owned()),
-            starts_at: "2026-01-01T00:00:30Z".to_owned(),
-            ends_at: (status == Status::Resolved).then(|| "2026-01-01T00:02:30Z".to_owned()),
+            starts_at: at("2026-01-01T00:00:30Z"),
+            ends_at: (status == Status::Resolved).then(|| at("2026-01-01T00:02:30Z")),
             found: None,
             summary: "Placing an order is slow".to_owned(),
             description: "Impact: 31 % wait.\nBudget left: 97 %.".to_owned(),
@@ -152,7 +147,7 @@ mod tests {
     }
 
     fn shown(events: &[AlertEvent]) -> String {
-        overview(events, Path::new("/checkout"), "2026-01-01T00:04:35Z".parse().unwrap())
+        overview(events, Path::new("/checkout"), at("2026-01-01T00:04:35Z"))
     }
 
     #[test]
@@ -179,7 +174,7 @@ mod tests {
             severity: "ticket".to_owned(),
             alert: format!("Ticket{fingerprint}"),
             fingerprint: fingerprint.to_owned(),
-            starts_at: starts_at.to_owned(),
+            starts_at: at(starts_at),
             ..event(Status::Firing)
         };
         let found = Some("ended while it was inhibited by TargetDown of orders".to_owned());
@@ -210,11 +205,11 @@ mod tests {
 
     #[test]
     fn durations_have_two_units() {
-        let from: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
+        let from = at("2026-01-01T00:00:00Z");
         for (seconds, text) in
             [(-3, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3_700, "1 h 1 min"), (90_000, "1 d 1 h")]
         {
-            assert_eq!(between(Some(from), Some(from + TimeDelta::seconds(seconds))), text);
+            assert_eq!(between(from, from + TimeDelta::seconds(seconds)), text);
         }
     }
 }
