@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 
 /// A file that every checkout has.
 const MARKER: &str = "deploy/local/pom.xml";
@@ -45,9 +45,8 @@ impl Checkout {
 
     /// Fails if `make setup` has not completed.
     pub(crate) fn require_setup(&self) -> anyhow::Result<()> {
-        if !self.parts_dir().join("stamp").is_file() {
-            bail!("the parts of the stack are not installed: run `make setup` first");
-        }
+        let is_complete = self.parts_dir().join("stamp").is_file();
+        ensure!(is_complete, "the parts of the stack are not installed: run `make setup` first");
         Ok(())
     }
 }

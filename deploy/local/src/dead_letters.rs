@@ -80,7 +80,6 @@ struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// Reads all letters.
     async fn read(&self) -> anyhow::Result<Vec<Letter>> {
         let mut reader = TopicReader::open(&self.servers, &self.topic, Start::Beginning).await?;
         let offsets = reader.offsets().await?;

@@ -18,12 +18,13 @@ use actix_web::{
     http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
     web,
 };
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, bail, ensure};
 use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use prost::Message as _;
+use serde_json::Value;
 
 use crate::{console::print_error, readiness::http_client};
 
@@ -116,15 +117,12 @@ async fn forward(export: &ExportTraceServiceRequest, zipkin: &Zipkin) -> HttpRes
     }
 }
 
-async fn send(spans: &[zipkin::Span], url: &str) -> anyhow::Result<()> {
+async fn send(spans: &[Value], url: &str) -> anyhow::Result<()> {
     if spans.is_empty() {
         return Ok(());
     }
-    let response = http_client().post(url).json(spans).send().await.context("no answer")?;
-    let status = response.status();
-    if !status.is_success() {
-        return Err(anyhow!("it answers {status}"));
-    }
+    let status = http_client().post(url).json(spans).send().await.context("no answer")?.status();
+    ensure!(status.is_success(), "it answers {status}");
     Ok(())
 }
 

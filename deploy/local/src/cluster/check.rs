@@ -40,9 +40,7 @@ const ROLL_OUT: &str = "--timeout=300s";
 const JOB: Duration = Duration::from_mins(5);
 
 /// Duration of each load, in seconds.
-const PODS_SECONDS: u32 = 120;
-const PARTS_SECONDS: u32 = 120;
-const VERSION_SECONDS: u32 = 120;
+const LOAD_SECONDS: u32 = 120;
 
 /// Arguments of `muster cluster-check`.
 #[derive(Debug, clap::Args)]
@@ -77,20 +75,19 @@ pub(crate) async fn run(checkout: &Checkout, args: &Args) -> anyhow::Result<()> 
 
     run.log("Deploy");
     print_indented(kubectl(&["get", "nodes"]).await?.lines());
-    run.deploy(&run.manifest, &secrets::manifest(&kept_secrets(checkout), NAMESPACE)?.to_string()).await?;
+    run.deploy(&secrets::manifest(&kept_secrets(checkout), NAMESPACE)?.to_string()).await?;
     run.log("Ready. Demo: one order from the request to the trace");
     run.client("demo", &[]).await?.finish().await?;
     run.log("The demo passed");
 
     run.log("Under load: delete one pod of each service and of each stateless part");
-    run.under_load("pods", PODS_SECONDS, true, run.delete_pods(&[&SERVICES[..], &STATELESS_PARTS].concat()))
-        .await?;
+    run.under_load("pods", true, run.delete_pods(&[&SERVICES[..], &STATELESS_PARTS].concat())).await?;
     run.log("Under load: roll out a new version");
-    run.under_load("version", VERSION_SECONDS, true, run.roll_out()).await?;
+    run.under_load("version", true, run.roll_out()).await?;
     run.log(
         "Under load: restart database and broker; requests may fail and are retried, no order may be lost",
     );
-    run.under_load("parts", PARTS_SECONDS, false, run.delete_pods(&STATEFUL_PARTS)).await?;
+    run.under_load("parts", false, run.delete_pods(&STATEFUL_PARTS)).await?;
 
     run.log("Running pods");
     print_indented(kubectl(&["get", "pods,hpa,pdb"]).await?.lines());
@@ -103,11 +100,11 @@ impl Run<'_> {
         print(format_args!("\n[{}] {what}", seconds(self.begun.elapsed())));
     }
 
-    async fn deploy(&self, manifest: &str, secrets: &str) -> anyhow::Result<()> {
+    async fn deploy(&self, secrets: &str) -> anyhow::Result<()> {
         let namespace = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{ name: {NAMESPACE} }}\n");
         apply(&namespace).await?;
         apply(secrets).await?;
-        self.apply_version(manifest).await?;
+        self.apply_version(&self.manifest).await?;
         for workload in
             ["statefulset/postgres", "statefulset/kafka", "deployment/registry", "deployment/mailbox"]
         {
@@ -170,12 +167,11 @@ impl Run<'_> {
     async fn under_load(
         &self,
         name: &str,
-        duration_s: u32,
         uninterrupted: bool,
         disturbance: impl Future<Output = anyhow::Result<()>>,
     ) -> anyhow::Result<()> {
-        let (orders, rate) =
-            (format!("--orders={}", self.args.rate.get() * duration_s), format!("--rate={}", self.args.rate));
+        let rate = self.args.rate.get();
+        let (orders, rate) = (format!("--orders={}", rate * LOAD_SECONDS), format!("--rate={rate}"));
         let mut demo = vec![orders.as_str(), rate.as_str()];
         if uninterrupted {
             demo.push("--uninterrupted");
@@ -227,9 +223,9 @@ async fn wait_for_job(job: &str) -> anyhow::Result<()> {
     let path = "jsonpath={.status.conditions[?(@.status==\"True\")].type}";
     loop {
         let conditions = kubectl(&["get", job, "--output", path]).await?;
-        match Ended::of(&conditions) {
-            Some(Ended::Complete) => return Ok(()),
-            Some(Ended::Failed) => {
+        match end_of_job(&conditions) {
+            Some("Complete") => return Ok(()),
+            Some(_) => {
                 let log =
                     kubectl(&["logs", job, "--tail=20"]).await.unwrap_or_else(|error| format!("{error:#}"));
                 bail!("{job} failed; its log ends with\n{log}");
@@ -240,22 +236,9 @@ async fn wait_for_job(job: &str) -> anyhow::Result<()> {
     }
 }
 
-/// The result of a job.
-#[derive(Debug, PartialEq, Eq)]
-enum Ended {
-    Complete,
-    Failed,
-}
-
-impl Ended {
-    /// Parses the conditions that are true. The first one counts: a failing job deletes its pods before it has the condition `Failed`.
-    fn of(conditions: &str) -> Option<Self> {
-        conditions.split_whitespace().find_map(|condition| match condition {
-            "Complete" => Some(Self::Complete),
-            "Failed" | "FailureTarget" => Some(Self::Failed),
-            _ => None,
-        })
-    }
+/// The first true condition that ends a job: a failing job deletes its pods before it has the condition `Failed`.
+fn end_of_job(conditions: &str) -> Option<&str> {
+    conditions.split_whitespace().find(|name| ["Complete", "Failed", "FailureTarget"].contains(name))
 }
 
 /// Returns the manifest with another version of some programs.
@@ -289,10 +272,10 @@ mod tests {
 
     #[test]
     fn a_failed_job_is_recognized() {
-        assert_eq!(Ended::of(""), None);
-        assert_eq!(Ended::of("Suspended"), None);
-        assert_eq!(Ended::of("SuccessCriteriaMet Complete"), Some(Ended::Complete));
-        assert_eq!(Ended::of("FailureTarget"), Some(Ended::Failed));
-        assert_eq!(Ended::of("FailureTarget Failed"), Some(Ended::Failed));
+        assert_eq!(end_of_job(""), None);
+        assert_eq!(end_of_job("Suspended"), None);
+        assert_eq!(end_of_job("SuccessCriteriaMet Complete"), Some("Complete"));
+        assert_eq!(end_of_job("FailureTarget"), Some("FailureTarget"));
+        assert_eq!(end_of_job("FailureTarget Failed"), Some("FailureTarget"));
     }
 }

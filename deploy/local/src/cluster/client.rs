@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{bail, ensure};
-use serde_json::{Value, json};
+use anyhow::ensure;
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{
-    NAMESPACE,
-    kubectl::{apply, kubectl},
-};
+use super::kubectl::{apply, kubectl};
 use crate::console::print_indented;
 
 /// Time limit for the start of the job; its end has twice as long.
@@ -28,19 +25,17 @@ impl Client {
     pub(super) async fn start(name: &str, image: &str, demo: &[&str]) -> anyhow::Result<Self> {
         let name = format!("cluster-check-{name}");
         kubectl(&["delete", "job", &name, "--ignore-not-found", "--wait"]).await?;
-        apply(&job(&name, image, demo).to_string()).await?;
+        apply(&job(&name, image, demo)).await?;
         let client = Self { name };
         let end = Instant::now() + TIMEOUT;
-        while client.count("ready").await? + client.count("succeeded").await? + client.count("failed").await?
-            == 0
-        {
+        while client.count("ready").await? == 0 && client.is_running().await? {
             ensure!(Instant::now() < end, "{} does not start", client.name);
             sleep(POLL).await;
         }
         Ok(client)
     }
 
-    /// Reports whether it has not ended.
+    /// Whether it has not ended.
     pub(super) async fn is_running(&self) -> anyhow::Result<bool> {
         Ok(self.count("succeeded").await? + self.count("failed").await? == 0)
     }
@@ -53,9 +48,7 @@ impl Client {
         }
         let log = kubectl(&["logs", &format!("job/{}", self.name), "--tail=-1"]).await?;
         print_indented(log.lines());
-        if self.count("succeeded").await? == 0 {
-            bail!("{} failed: see above", self.name);
-        }
+        ensure!(self.count("succeeded").await? > 0, "{} failed: see above", self.name);
         Ok(())
     }
 
@@ -66,57 +59,9 @@ impl Client {
     }
 }
 
-fn job(name: &str, image: &str, demo: &[&str]) -> Value {
-    let args: Vec<&str> =
-        ["demo", "--at=/etc/muster/product/product.toml"].iter().chain(demo).copied().collect();
-    json!({
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": { "name": name, "namespace": NAMESPACE },
-        "spec": {
-            "backoffLimit": 0,
-            "template": {
-                "metadata": { "labels": {
-                    "app.kubernetes.io/name": "cluster-check",
-                    "app.kubernetes.io/part-of": "muster",
-                } },
-                "spec": {
-                    "restartPolicy": "Never",
-                    "serviceAccountName": "parts",
-                    "automountServiceAccountToken": false,
-                    "enableServiceLinks": false,
-                    "securityContext": {
-                        "runAsNonRoot": true,
-                        "runAsUser": 65532,
-                        "runAsGroup": 65532,
-                        "fsGroup": 65532,
-                        "seccompProfile": { "type": "RuntimeDefault" },
-                    },
-                    "containers": [{
-                        "name": "client",
-                        "image": image,
-                        "imagePullPolicy": "IfNotPresent",
-                        "args": args,
-                        "resources": {
-                            "requests": { "cpu": "100m", "memory": "64Mi" },
-                            "limits": { "cpu": "1", "memory": "256Mi" },
-                        },
-                        "securityContext": {
-                            "allowPrivilegeEscalation": false,
-                            "readOnlyRootFilesystem": true,
-                            "capabilities": { "drop": ["ALL"] },
-                        },
-                        "volumeMounts": [
-                            { "name": "product", "mountPath": "/etc/muster/product", "readOnly": true },
-                            { "name": "key", "mountPath": "/etc/muster/key", "readOnly": true },
-                        ],
-                    }],
-                    "volumes": [
-                        { "name": "product", "configMap": { "name": "cluster-check" } },
-                        { "name": "key", "secret": { "secretName": "cluster-check-key", "defaultMode": 288 } },
-                    ],
-                },
-            },
-        },
-    })
+/// The manifest of the job.
+fn job(name: &str, image: &str, demo: &[&str]) -> String {
+    let args = [&["demo", "--at=/etc/muster/product/product.toml"][..], demo].concat();
+    let manifest = include_str!("client-job.yaml").replace("$NAME", name).replace("$IMAGE", image);
+    manifest.replace("$ARGS", &json!(args).to_string())
 }

@@ -12,15 +12,15 @@ const TIMEOUT: Duration = Duration::from_mins(12);
 
 /// Runs `kubectl` in the namespace and returns its output; the error contains its standard error.
 pub(super) async fn kubectl(args: &[&str]) -> anyhow::Result<String> {
-    run(args, None).await
+    run(args, "").await
 }
 
 /// Applies a manifest. Refuses unknown fields.
 pub(super) async fn apply(manifest: &str) -> anyhow::Result<String> {
-    run(&["apply", "--validate=strict", "--filename=-"], Some(manifest)).await
+    run(&["apply", "--validate=strict", "--filename=-"], manifest).await
 }
 
-async fn run(args: &[&str], input: Option<&str>) -> anyhow::Result<String> {
+async fn run(args: &[&str], input: &str) -> anyhow::Result<String> {
     let mut child = Command::new("kubectl")
         .args(["--namespace", NAMESPACE])
         .args(args)
@@ -32,11 +32,8 @@ async fn run(args: &[&str], input: Option<&str>) -> anyhow::Result<String> {
         .context("kubectl cannot be started: install it")?;
     let mut stdin = child.stdin.take().context("kubectl has no standard input")?;
     let exchange = async {
-        let write = async {
-            stdin.write_all(input.unwrap_or_default().as_bytes()).await?;
-            drop(stdin);
-            Ok::<_, std::io::Error>(())
-        };
+        // The end of this block closes the standard input.
+        let write = async move { stdin.write_all(input.as_bytes()).await };
         let (written, output) = tokio::join!(write, child.wait_with_output());
         // A `kubectl` that fails early does not read its whole input, and gives the reason on standard error.
         output.and_then(|output| if output.status.success() { written.map(|()| output) } else { Ok(output) })

@@ -11,44 +11,13 @@ use opentelemetry_proto::tonic::{
         v1::{span::SpanKind, status::StatusCode},
     },
 };
-use serde::Serialize;
-
-/// A span of Zipkin's API v2.
-#[derive(Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Span {
-    trace_id: String,
-    id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parent_id: Option<String>,
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<&'static str>,
-    /// Microseconds since the epoch.
-    timestamp: u64,
-    /// Microseconds; Zipkin takes 0 for "unknown", so the shortest is 1.
-    duration: u64,
-    local_endpoint: Endpoint,
-    annotations: Vec<Annotation>,
-    tags: BTreeMap<String, String>,
-}
-
-#[derive(Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Endpoint {
-    service_name: String,
-}
-
-#[derive(Debug, PartialEq, Serialize)]
-struct Annotation {
-    timestamp: u64,
-    value: String,
-}
+use serde_json::{Map, Value as Json, json};
 
 /// The result of a conversion.
 #[derive(Debug)]
 pub(super) struct Converted {
-    pub(super) spans: Vec<Span>,
+    /// Spans of Zipkin's API v2.
+    pub(super) spans: Vec<Json>,
     /// Spans without usable ids.
     pub(super) n_rejected: i64,
 }
@@ -79,21 +48,27 @@ fn service_name(spans: &otlp::ResourceSpans) -> &str {
         .unwrap_or("unknown_service")
 }
 
-fn convert_span(span: &otlp::Span, service_name: &str) -> Option<Span> {
+/// Times are in microseconds. Zipkin takes a duration of 0 for "unknown", so the shortest is 1.
+fn convert_span(span: &otlp::Span, service_name: &str) -> Option<Json> {
     let started_at = span.start_time_unix_nano / 1000;
     let ended_at = span.end_time_unix_nano / 1000;
-    Some(Span {
-        trace_id: hex_id::<16>(&span.trace_id)?,
-        id: hex_id::<8>(&span.span_id)?,
-        parent_id: hex_id::<8>(&span.parent_span_id),
-        name: span.name.clone(),
-        kind: kind(span.kind()),
-        timestamp: started_at,
-        duration: ended_at.saturating_sub(started_at).max(1),
-        local_endpoint: Endpoint { service_name: service_name.to_owned() },
-        annotations: span.events.iter().map(annotation).collect(),
-        tags: tags(span),
-    })
+    let mut converted = json!({
+        "traceId": hex_id::<16>(&span.trace_id)?,
+        "id": hex_id::<8>(&span.span_id)?,
+        "name": span.name,
+        "timestamp": started_at,
+        "duration": ended_at.saturating_sub(started_at).max(1),
+        "localEndpoint": { "serviceName": service_name },
+        "annotations": span.events.iter().map(annotation).collect::<Vec<_>>(),
+        "tags": tags(span),
+    });
+    if let Some(parent) = hex_id::<8>(&span.parent_span_id) {
+        converted["parentId"] = parent.into();
+    }
+    if let Some(kind) = kind(span.kind()) {
+        converted["kind"] = kind.into();
+    }
+    Some(converted)
 }
 
 /// Returns the id in hexadecimal; `None` if its length is wrong or all bytes are zero.
@@ -111,20 +86,20 @@ fn kind(kind: SpanKind) -> Option<&'static str> {
     }
 }
 
-fn annotation(event: &otlp::span::Event) -> Annotation {
+fn annotation(event: &otlp::span::Event) -> Json {
     let value = if event.attributes.is_empty() {
         event.name.clone()
     } else {
-        format!("{}: {}", event.name, serde_json::Value::Object(object(&event.attributes)))
+        format!("{}: {}", event.name, Json::Object(object(&event.attributes)))
     };
-    Annotation { timestamp: event.time_unix_nano / 1000, value }
+    json!({ "timestamp": event.time_unix_nano / 1000, "value": value })
 }
 
 /// The attributes, and the status as the tags `otel.status_code` and `error`.
 fn tags(span: &otlp::Span) -> BTreeMap<String, String> {
     let attributes = span.attributes.iter().filter_map(|KeyValue { key, value, .. }| {
         let text = match json(value.as_ref()?) {
-            serde_json::Value::String(text) => text,
+            Json::String(text) => text,
             other => other.to_string(),
         };
         Some((key.clone(), text))
@@ -146,20 +121,20 @@ fn tags(span: &otlp::Span) -> BTreeMap<String, String> {
     tags
 }
 
-fn json(value: &AnyValue) -> serde_json::Value {
+fn json(value: &AnyValue) -> Json {
     match &value.value {
         Some(Value::StringValue(text)) => text.clone().into(),
         Some(Value::BoolValue(flag)) => (*flag).into(),
         Some(Value::IntValue(number)) => (*number).into(),
         Some(Value::DoubleValue(number)) => (*number).into(),
         Some(Value::ArrayValue(array)) => array.values.iter().map(json).collect(),
-        Some(Value::KvlistValue(list)) => serde_json::Value::Object(object(&list.values)),
+        Some(Value::KvlistValue(list)) => Json::Object(object(&list.values)),
         Some(Value::BytesValue(bytes)) => hex::encode(bytes).into(),
-        _ => serde_json::Value::Null,
+        _ => Json::Null,
     }
 }
 
-fn object(attributes: &[KeyValue]) -> serde_json::Map<String, serde_json::Value> {
+fn object(attributes: &[KeyValue]) -> Map<String, Json> {
     let pairs = attributes
         .iter()
         .filter_map(|KeyValue { key, value, .. }| Some((key.clone(), json(value.as_ref()?))));
