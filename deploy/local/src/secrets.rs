@@ -5,23 +5,18 @@
 
 use std::{
     fs,
-    io::{ErrorKind, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    io::{self, ErrorKind, Write as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::Context;
 use auth::{Jwks, SigningKey};
+use tempfile::NamedTempFile;
 
 const DEVELOPMENT_KEY: &str = "development-key.json";
 const EMAIL_CONSUMER_KEY: &str = "email-consumer-key.json";
-
-/// The key that `muster token` signs with.
-const DEVELOPMENT_KID: &str = "local-development";
-
-/// The key that email-consumer signs its tokens for url-shortener with.
-const EMAIL_CONSUMER_KID: &str = "local-development-email-consumer";
 
 /// Validity of the keys, from the start of a service: each start of the stack writes the key set.
 const KEY_LIFETIME: Duration = Duration::from_hours(90 * 24);
@@ -42,11 +37,7 @@ impl Secrets {
 
     /// Opens the directory. Keys and passwords follow on first use.
     pub(crate) fn open(dir: &Path) -> anyhow::Result<Self> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .with_context(|| format!("{} cannot be created", dir.display()))?;
+        create_private_dir(dir)?;
         Ok(Self { dir: dir.to_owned() })
     }
 
@@ -60,9 +51,9 @@ impl Secrets {
         Ok(format!("local:{}", self.random(name)?))
     }
 
-    /// The signing key of local callers.
+    /// The signing key of local callers, which `muster token` uses.
     pub(crate) fn development_key(&self) -> anyhow::Result<SigningKey> {
-        self.signing_key(DEVELOPMENT_KEY, DEVELOPMENT_KID)
+        self.signing_key(DEVELOPMENT_KEY, "local-development")
     }
 
     /// The file with that key.
@@ -85,7 +76,7 @@ impl Secrets {
     fn write_jwks(&self) -> anyhow::Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
         let expiry = (now + KEY_LIFETIME).as_secs();
-        let email_consumer = self.signing_key(EMAIL_CONSUMER_KEY, EMAIL_CONSUMER_KID)?;
+        let email_consumer = self.signing_key(EMAIL_CONSUMER_KEY, "local-development-email-consumer")?;
         let keys = [
             self.development_key()?.public_jwk(None),
             email_consumer.public_jwk(Some(vec!["links:write".to_owned()])),
@@ -104,55 +95,41 @@ impl Secrets {
 
     fn get_or_make(&self, file: &str, make: impl FnOnce() -> String) -> anyhow::Result<String> {
         let path = self.dir.join(file);
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(text.trim().to_owned()),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let made = NewFile::write(&path, &make())?;
-                // A hard link never replaces a file: of several processes that generate the same secret, all use the first one.
-                match fs::hard_link(&made.path, &path) {
-                    Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                        Err(error).with_context(|| format!("{} cannot be written", path.display()))
-                    }
-                    _ => fs::read_to_string(&path)
-                        .map(|text| text.trim().to_owned())
-                        .with_context(|| format!("{}", path.display())),
+        if !path.exists() {
+            // Of several processes that generate the same secret, all use the first one.
+            match new_file(&path, &make())?.persist_noclobber(&path) {
+                Err(error) if error.error.kind() != ErrorKind::AlreadyExists => {
+                    return Err(error.error).with_context(|| format!("{} cannot be written", path.display()));
                 }
+                _ => {}
             }
-            Err(error) => Err(error).with_context(|| format!("{}", path.display())),
         }
+        let text = fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
+        Ok(text.trim().to_owned())
     }
+}
+
+/// Creates a directory that only its owner can enter; keeps an existing one.
+pub(crate) fn create_private_dir(dir: &Path) -> anyhow::Result<()> {
+    let created = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    created.with_context(|| format!("{} cannot be created", dir.display()))
 }
 
 /// Writes a file that only its owner can read, atomically.
 pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    let new = NewFile::write(path, text)?;
-    fs::rename(&new.path, path).with_context(|| format!("{} cannot be written", path.display()))
+    let written = new_file(path, text)?.persist(path).map_err(|error| error.error);
+    written.map(drop).with_context(|| format!("{} cannot be written", path.display()))
 }
 
-/// A complete file under a unique temporary name in the same directory; removed on drop.
-struct NewFile {
-    path: PathBuf,
-}
-
-impl NewFile {
-    fn write(path: &Path, text: &str) -> anyhow::Result<Self> {
-        let new = Self { path: path.with_extension(format!("{:016x}.new", rand::random::<u64>())) };
-        fs::OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o600)
-            .open(&new.path)
-            .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-            .with_context(|| format!("{} cannot be written", new.path.display()))?;
-        Ok(new)
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        // By now it has its final name, or another process was first.
-        fs::remove_file(&self.path).unwrap_or_default();
-    }
+/// Writes a complete file beside `path` that only its owner can read; its drop removes it.
+fn new_file(path: &Path, text: &str) -> anyhow::Result<NamedTempFile> {
+    let write = || {
+        let mut file = NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        io::Result::Ok(file)
+    };
+    write().with_context(|| format!("{} cannot be written", path.display()))
 }
 
 #[cfg(test)]

@@ -2,17 +2,13 @@
 //!
 //! In production they come from a secret store, with the same names and keys: see docs/kubernetes.md.
 
-use std::{
-    fs,
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
-    path::Path,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use anyhow::Context;
 use auth::Jwks;
 use serde_json::{Value, json};
 
-use crate::secrets::Secrets;
+use crate::secrets::{Secrets, create_private_dir};
 
 /// The key ids. Production refuses the key ids of a local stack, which have another prefix.
 const CLIENT_KID: &str = "cluster-check";
@@ -93,24 +89,21 @@ fn cursor_keys(secrets: &Secrets, name: &str) -> anyhow::Result<String> {
 ///
 /// Containers run as other users, so the files are readable to all; only the owner can enter the directory.
 pub(crate) fn write_files(manifest: &Value, directory: &Path) -> anyhow::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .with_context(|| format!("{} cannot be created", directory.display()))?;
+    create_private_dir(directory)?;
     for secret in manifest["items"].as_array().into_iter().flatten() {
         let name = secret["metadata"]["name"].as_str().context("a Secret has a name")?;
         let data = secret["stringData"].as_object().context("a Secret has data")?;
-        let (settings, files): (Vec<_>, Vec<_>) = data
-            .iter()
-            .map(|(key, value)| (key, value.as_str().unwrap_or_default()))
-            .partition(|(key, _)| is_setting(key));
-        if !settings.is_empty() {
-            let lines: Vec<_> = settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            write_readable(&directory.join(format!("{name}.env")), &lines.join("\n"))?;
+        let mut settings = Vec::new();
+        for (key, value) in data {
+            let value = value.as_str().unwrap_or_default();
+            if is_setting(key) {
+                settings.push(format!("{key}={value}"));
+            } else {
+                write_readable(&directory.join(name).join(key), value)?;
+            }
         }
-        for (key, value) in files {
-            write_readable(&directory.join(name).join(key), value)?;
+        if !settings.is_empty() {
+            write_readable(&directory.join(format!("{name}.env")), &settings.join("\n"))?;
         }
     }
     Ok(())
