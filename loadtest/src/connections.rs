@@ -1,10 +1,7 @@
 //! HTTP/1.1 client for one server: a bounded number of connections, kept open, the most recently used first.
 
 use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -21,9 +18,9 @@ use serde::de::DeserializeOwned;
 use tokio::{
     net::TcpStream,
     sync::{Semaphore, SemaphorePermit},
-    task::AbortHandle,
     time::{timeout, timeout_at},
 };
+use tokio_util::task::AbortOnDropHandle;
 
 /// A connection that was idle for longer is closed and not used: the server may be about to close it, and a request that is lost
 /// then would look like a failure of the server.
@@ -127,21 +124,15 @@ pub struct Connections {
     host: HeaderValue,
     limits: Limits,
     slots: Semaphore,
-    n_waiting: AtomicUsize,
+    waiting: Semaphore,
     idle: Mutex<Vec<Connection>>,
 }
 
 #[derive(Debug)]
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    driver: AbortHandle,
+    _driver: AbortOnDropHandle<()>,
     used_at: Instant,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
 }
 
 impl Connections {
@@ -153,7 +144,7 @@ impl Connections {
             host: HeaderValue::from_str(authority)?,
             limits,
             slots: Semaphore::new(limits.connections),
-            n_waiting: AtomicUsize::new(0),
+            waiting: Semaphore::new(limits.waiting),
             idle: Mutex::new(Vec::new()),
         })
     }
@@ -176,7 +167,7 @@ impl Connections {
         if let Ok(permit) = self.slots.try_acquire() {
             return Ok(permit);
         }
-        let _waiting = Waiting::begin(&self.n_waiting, self.limits.waiting).ok_or(Failure::Dropped)?;
+        let _waiting = self.waiting.try_acquire().or(Err(Failure::Dropped))?;
         let deadline = intended + self.limits.slot_timeout;
         match timeout_at(deadline.into(), self.slots.acquire()).await {
             Ok(permit) => Ok(permit.expect("the semaphore is never closed")),
@@ -216,8 +207,8 @@ impl Connections {
         stream.set_nodelay(true)?;
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
         // The sender reports the errors of the connection.
-        let driver = tokio::spawn(async { driver.await.unwrap_or_default() }).abort_handle();
-        Ok(Connection { sender, driver, used_at: Instant::now() })
+        let driver = tokio::spawn(async { driver.await.unwrap_or_default() });
+        Ok(Connection { sender, _driver: AbortOnDropHandle::new(driver), used_at: Instant::now() })
     }
 }
 
@@ -229,20 +220,4 @@ pub(crate) fn authority(url: &str) -> anyhow::Result<&str> {
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     ensure!(has_port, "expected http://host:port, with the port");
     Ok(authority)
-}
-
-/// A request that waits for a connection.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn begin(count: &'a AtomicUsize, limit: usize) -> Option<Self> {
-        let waiting = Self(count);
-        (count.fetch_add(1, Ordering::Relaxed) < limit).then_some(waiting)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }

@@ -13,11 +13,14 @@ use futures::TryStreamExt as _;
 use mailparse::MailHeaderMap as _;
 use rustix::net::sockopt::set_tcp_quickack;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-    task::JoinHandle,
+    io::{AsyncRead, Join, ReadBuf, join},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
     time::{sleep, timeout},
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::reconcile::MailTimes;
 
@@ -33,7 +36,7 @@ const MAX_KEPT: u32 = 64;
 /// Mails per removal. A longer removal blocks deliveries.
 const MAX_REMOVED: u32 = 500;
 
-type Session = async_imap::Session<QuickAck>;
+type Session = async_imap::Session<Join<QuickAck, OwnedWriteHalf>>;
 
 /// The state of a mailbox, from IMAP's STATUS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +62,7 @@ pub async fn mailbox_status(address: &str, imap: &str) -> anyhow::Result<Mailbox
 #[derive(Debug)]
 pub struct InboxWatch {
     times: Arc<Mutex<MailTimes>>,
-    task: JoinHandle<anyhow::Error>,
+    task: AbortOnDropHandle<anyhow::Error>,
 }
 
 impl InboxWatch {
@@ -70,7 +73,7 @@ impl InboxWatch {
             Inbox { address: address.to_owned(), imap: imap.to_owned(), last_recorded: 0, last_removed: 0 };
         let session = inbox.open().await?;
         let task = tokio::spawn(inbox.watch(session, Arc::clone(&times)));
-        Ok(Self { times, task })
+        Ok(Self { times, task: AbortOnDropHandle::new(task) })
     }
 
     /// Returns the arrivals so far. Fails when the watch has failed.
@@ -79,12 +82,6 @@ impl InboxWatch {
             return Err((&mut self.task).await.context("the watch of the mailbox panicked")?);
         }
         Ok(self.times.lock().expect("no panic while locked").clone())
-    }
-}
-
-impl Drop for InboxWatch {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -160,7 +157,8 @@ fn message_id(mail: &Fetch) -> Option<String> {
 async fn log_in(address: &str, imap: &str) -> anyhow::Result<Session> {
     let log_in = async {
         let stream = TcpStream::connect(imap).await.context("no connection")?;
-        let mut client = async_imap::Client::new(QuickAck(stream));
+        let (reader, writer) = stream.into_split();
+        let mut client = async_imap::Client::new(join(QuickAck(reader), writer));
         client.read_response().await?.context("no IMAP greeting")?;
         client.login(address, "any").await.map_err(|(error, _)| anyhow::Error::new(error))
     };
@@ -171,10 +169,10 @@ async fn log_in(address: &str, imap: &str) -> anyhow::Result<Session> {
         .with_context(|| format!("IMAP login at {imap}"))
 }
 
-/// A connection that acknowledges each segment at once. `GreenMail` writes an answer in pieces, with Nagle's algorithm: each piece
+/// The reading half of a connection that acknowledges each segment at once. `GreenMail` writes an answer in pieces, with Nagle's algorithm: each piece
 /// waits for the acknowledgement of the one before, which the kernel delays by 40 ms.
 #[derive(Debug)]
-struct QuickAck(TcpStream);
+struct QuickAck(OwnedReadHalf);
 
 impl AsyncRead for QuickAck {
     fn poll_read(
@@ -183,25 +181,7 @@ impl AsyncRead for QuickAck {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
         // Before each read: the kernel returns to delayed acknowledgement by itself.
-        set_tcp_quickack(&self.0, true)?;
+        set_tcp_quickack(self.0.as_ref(), true)?;
         Pin::new(&mut self.0).poll_read(task, buffer)
-    }
-}
-
-impl AsyncWrite for QuickAck {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        task: &mut TaskContext<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(task, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(task)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(task)
     }
 }
