@@ -18,7 +18,7 @@ use crate::{
     recording::{Recording, Second, ms, quantile_ms},
     report::Report,
     scenario::Scenario,
-    schedule::{Schedule, total_duration},
+    schedule::{arrivals, total_duration},
     shop::{Shop, prepare},
     target::Target,
 };
@@ -133,7 +133,7 @@ pub async fn generate_load(scenario: &Scenario, target: &Target) -> anyhow::Resu
 
     let began_at = chrono::Utc::now();
     let cpu_before = cpu_seconds();
-    let schedule = Schedule::new(scenario.phases.clone(), scenario.seed);
+    let schedule = arrivals(scenario.phases.clone(), scenario.seed);
     let n_operations = scenario.operations.len();
     let live = LiveLine::new(total_duration(&scenario.phases));
     let (recording, shop) =

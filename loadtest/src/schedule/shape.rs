@@ -1,12 +1,13 @@
 //! Distribution of the arrivals over one phase.
 
-use std::time::Duration;
+use std::{iter, time::Duration};
 
-use rand::{Rng, RngExt as _};
-use serde::{Deserialize, Serialize};
+use itertools::Itertools as _;
+use rand::{RngExt as _, rngs::SmallRng};
+use serde::Deserialize;
 
 /// A distribution of arrivals. Rates are in requests per second.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(tag = "shape", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Shape {
     /// Equal intervals.
@@ -49,13 +50,8 @@ impl Shape {
     pub fn regular_rate(self) -> f64 {
         match self {
             Self::Constant { rate } | Self::Poisson { rate } | Self::Burst { rate, .. } => rate,
-            Self::Staircase { from, to, steps } => {
-                if steps == 1 {
-                    from
-                } else {
-                    f64::midpoint(from, to)
-                }
-            }
+            Self::Staircase { from, steps: 1, .. } => from,
+            Self::Staircase { from, to, .. } => f64::midpoint(from, to),
         }
     }
 
@@ -63,14 +59,6 @@ impl Shape {
     pub fn burst_rate(self) -> f64 {
         match self {
             Self::Burst { size, every_s, .. } => f64::from(size) / every_s,
-            Self::Constant { .. } | Self::Poisson { .. } | Self::Staircase { .. } => 0.0,
-        }
-    }
-
-    /// Maximum number of simultaneous requests beyond one.
-    pub fn largest_burst(self) -> f64 {
-        match self {
-            Self::Burst { size, .. } => f64::from(size),
             Self::Constant { .. } | Self::Poisson { .. } | Self::Staircase { .. } => 0.0,
         }
     }
@@ -100,81 +88,43 @@ impl Shape {
             }
         }
     }
-}
 
-/// The times of one phase, in seconds since its start.
-#[derive(Debug)]
-pub(super) struct Times {
-    shape: Shape,
-    /// The duration of the phase.
-    seconds: f64,
-    /// Past arrivals without bursts.
-    n_regular: u32,
-    /// Past bursts, and past arrivals of the present burst.
-    n_bursts: u32,
-    n_in_burst: u32,
-    /// The last arrival of a shape with random intervals.
-    drawn_s: f64,
-    /// The present step.
-    step: u32,
-}
-
-impl Times {
-    pub(super) fn new(shape: Shape, duration: Duration) -> Self {
-        let seconds = duration.as_secs_f64();
-        Self { shape, seconds, n_regular: 0, n_bursts: 0, n_in_burst: 0, drawn_s: 0.0, step: 0 }
-    }
-
-    /// Returns the next time, unless it is after the end of the phase.
-    pub(super) fn next(&mut self, rng: &mut impl Rng) -> Option<Duration> {
-        let at_s = match self.shape {
-            Shape::Constant { rate } => self.regular(rate),
-            Shape::Poisson { rate } => {
-                // 1 - u, because u can be 0, whose logarithm is infinite.
-                self.drawn_s -= (1.0 - rng.random::<f64>()).ln() / rate;
-                self.drawn_s
-            }
-            Shape::Staircase { from, to, steps } => self.staircase(from, to, steps)?,
-            Shape::Burst { rate, size, every_s } => self.burst(rate, size, every_s),
-        };
+    /// The times of a phase of this duration, since its start.
+    pub(super) fn times(self, duration: Duration, rng: SmallRng) -> impl Iterator<Item = Duration> {
+        let length_s = duration.as_secs_f64();
         // The last arrival may round up to the end, which belongs to the next phase.
-        (at_s < self.seconds)
-            .then(|| Duration::from_secs_f64(at_s))
-            .filter(|at| at.as_secs_f64() < self.seconds)
+        let times = self.seconds(length_s, rng).take_while(move |at_s| *at_s < length_s);
+        times.map(Duration::from_secs_f64).take_while(move |at| *at < duration)
     }
 
-    fn regular(&mut self, rate: f64) -> f64 {
-        let at_s = f64::from(self.n_regular) / rate;
-        self.n_regular += 1;
-        at_s
-    }
-
-    fn staircase(&mut self, from: f64, to: f64, steps: u32) -> Option<f64> {
-        let length_s = self.seconds / f64::from(steps);
-        while self.step < steps {
-            let share = if steps == 1 { 0.0 } else { f64::from(self.step) / f64::from(steps - 1) };
-            let within_s = self.regular(from + (to - from) * share);
-            if within_s < length_s {
-                return Some(f64::from(self.step) * length_s + within_s);
+    fn seconds(self, length_s: f64, mut rng: SmallRng) -> Box<dyn Iterator<Item = f64> + Send> {
+        match self {
+            Self::Constant { rate } => Box::new(regular(rate)),
+            Self::Poisson { rate } => {
+                // 1 - u, because u can be 0, whose logarithm is infinite.
+                let intervals = iter::repeat_with(move || -(1.0 - rng.random::<f64>()).ln() / rate);
+                Box::new(intervals.scan(0.0, |at_s, interval_s| {
+                    *at_s += interval_s;
+                    Some(*at_s)
+                }))
             }
-            self.step += 1;
-            self.n_regular = 0;
+            Self::Staircase { from, to, steps } => {
+                let step_s = length_s / f64::from(steps);
+                Box::new((0..steps).flat_map(move |step| {
+                    let share = f64::from(step) / f64::from((steps - 1).max(1));
+                    let times = regular(from + (to - from) * share).take_while(move |at_s| *at_s < step_s);
+                    times.map(move |at_s| f64::from(step) * step_s + at_s)
+                }))
+            }
+            Self::Burst { rate, size, every_s } => {
+                let burst = move |number| iter::repeat_n(f64::from(number) * every_s, size as usize);
+                Box::new(regular(rate).merge((1_u32..).flat_map(burst)))
+            }
         }
-        None
     }
+}
 
-    /// The earlier one of the next regular arrival and the next arrival of a burst.
-    fn burst(&mut self, rate: f64, size: u32, every_s: f64) -> f64 {
-        let regular_s = f64::from(self.n_regular) / rate;
-        let burst_s = f64::from(self.n_bursts + 1) * every_s;
-        if regular_s <= burst_s {
-            return self.regular(rate);
-        }
-        self.n_in_burst += 1;
-        if self.n_in_burst == size {
-            self.n_bursts += 1;
-            self.n_in_burst = 0;
-        }
-        burst_s
-    }
+/// Endless times with equal intervals.
+fn regular(rate: f64) -> impl Iterator<Item = f64> {
+    (0_u32..).map(move |number| f64::from(number) / rate)
 }

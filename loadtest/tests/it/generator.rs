@@ -11,7 +11,7 @@ use loadtest::{
     connections::{Answer, Connections, Failure, Limits, Request},
     engine::{self, Judgement, Outgoing, Workload},
     recording::{Outcome, Recording},
-    schedule::{Phase, Schedule, Shape},
+    schedule::{Phase, Shape, arrivals},
 };
 
 use crate::server::{self, Behaviour};
@@ -57,7 +57,7 @@ async fn run(address: &str, rate: f64, limits: Limits, effort: Duration) -> Reco
     };
     let servers = vec![Connections::new(&format!("http://{address}"), limits).unwrap()];
     let (recording, _) =
-        engine::run(Schedule::new(vec![phase], 1), servers, Gets { effort }, 1, |_| {}).await.unwrap();
+        engine::run(arrivals(vec![phase], 1), servers, Gets { effort }, 1, |_| {}).await.unwrap();
     recording
 }
 

@@ -14,7 +14,7 @@ use loadtest::{
     reconcile::{ClientLog, reconcile},
     recording::Figures,
     scenario::{Kind, Operation, Prepare},
-    schedule::{Phase, Schedule, Shape},
+    schedule::{Arrival, Phase, Shape, arrivals},
     shop::{Shop, prepare},
 };
 
@@ -103,9 +103,9 @@ pub(super) async fn load(
     }
 }
 
-fn constant(rate: f64, duration: Duration) -> Schedule {
+fn constant(rate: f64, duration: Duration) -> impl Iterator<Item = Arrival> {
     let phase = Phase { name: "load".to_owned(), duration, shape: Shape::Constant { rate }, counted: true };
-    Schedule::new(vec![phase], 0)
+    arrivals(vec![phase], 0)
 }
 
 /// Shows the failed requests by reason, and returns their number.
