@@ -1,5 +1,6 @@
 //! The requests that clients of Muster send.
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
@@ -12,7 +13,6 @@ use uuid::Uuid;
 use crate::{
     connections::{Request, get},
     reconcile::Line,
-    target::Token,
 };
 
 /// Makes requests with one bearer token.
@@ -23,8 +23,12 @@ pub struct Api {
 
 impl Api {
     /// Makes the requests of the token's tenant.
-    pub fn new(token: &Token) -> anyhow::Result<Self> {
-        Ok(Self { authorization: token.header()? })
+    pub(crate) fn new(token: &str) -> anyhow::Result<Self> {
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {token}"))
+            .context("the token has characters that a header cannot have")?;
+        // `Debug` does not show it.
+        authorization.set_sensitive(true);
+        Ok(Self { authorization })
     }
 
     /// `POST /v1/orders` under an idempotency key. The same arguments give the same request.

@@ -21,7 +21,7 @@ pub use mails::{DEAD_LETTER_TOPIC, EVENTS_TOPIC};
 pub use postgres::Postgres;
 use tokio::process::Child;
 
-use crate::{api::Api, target::Target};
+use crate::target::Target;
 
 /// Duration of one measurement.
 const MEASURED: Duration = Duration::from_secs(20);
@@ -89,7 +89,7 @@ struct Figures {
 
 /// Measures, and returns the figures as a table.
 pub async fn bench(stack: &Stack<'_>, args: &Args) -> anyhow::Result<String> {
-    let api = Api::new(&stack.target.token(DURATION)?)?;
+    let api = stack.target.api(DURATION)?;
     stack.postgres.create_database().await.context("the database of pgbench")?;
     let wanted = |group| args.only.is_empty() || args.only.contains(&group);
     let mut rows = Vec::new();

@@ -103,9 +103,3 @@ fn offsets(consumer: &StreamConsumer, topic: &str) -> anyhow::Result<Offsets> {
     ensure!(!offsets.is_empty(), "topic {topic} does not exist");
     Ok(offsets)
 }
-
-impl std::fmt::Debug for TopicReader {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("TopicReader").field("next", &self.next).finish_non_exhaustive()
-    }
-}

@@ -3,13 +3,13 @@
 mod events;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
 use events::RunEvents;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future::OptionFuture, stream};
 use hyper::header::LOCATION;
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ use crate::{
     connections::{Connections, Limits, get},
     imap::InboxWatch,
     reconcile::{ClientLog, Observed, Order},
-    target::{Target, Token},
+    target::Target,
 };
 
 /// Interval between two observations of the same thing.
@@ -28,7 +28,6 @@ const POLL: Duration = Duration::from_millis(100);
 const COPIES_WAIT: Duration = Duration::from_secs(3);
 
 /// Observes one run. It starts to watch mailbox and topic before the run, so that it misses nothing and counts nothing of other runs.
-#[derive(Debug)]
 pub struct Observer {
     orders: Connections,
     links: Connections,
@@ -43,24 +42,18 @@ impl Observer {
     /// progress.
     pub async fn start(
         target: &Target,
-        token: &Token,
+        api: Api,
         customer: &str,
         settling: Duration,
     ) -> anyhow::Result<Self> {
-        let inbox = match &target.mailbox {
-            Some(mailbox) => Some(InboxWatch::start(customer, &mailbox.imap).await.context("mailbox")?),
-            None => None,
-        };
-        let events = match &target.events {
-            Some(events) => Some(RunEvents::start(events, customer).await.context("events")?),
-            None => None,
-        };
+        let inbox = target.mailbox.as_ref().map(|mailbox| InboxWatch::start(customer, &mailbox.imap));
+        let events = target.events.as_ref().map(|events| RunEvents::start(events, customer));
         Ok(Self {
             orders: Connections::new(&target.orders_url, Limits::FEW)?,
             links: Connections::new(&target.links_url, Limits::FEW)?,
-            api: Api::new(token)?,
-            inbox,
-            events,
+            api,
+            inbox: OptionFuture::from(inbox).await.transpose().context("mailbox")?,
+            events: OptionFuture::from(events).await.transpose().context("events")?,
             settling,
         })
     }
@@ -74,14 +67,10 @@ impl Observer {
             await_mails(inbox, ids.len(), self.settling).await?;
         }
         let orders = self.final_orders(&ids).await?;
-        let events = match self.events.take() {
-            Some(events) => Some(events.read(&orders.keys().copied().collect(), self.settling).await?),
-            None => None,
-        };
-        let mails = match &mut self.inbox {
-            Some(inbox) => Some(inbox.times().await?),
-            None => None,
-        };
+        let existing: BTreeSet<Uuid> = orders.keys().copied().collect();
+        let events = self.events.take().map(|events| events.read(&existing, self.settling));
+        let events = OptionFuture::from(events).await.transpose()?;
+        let mails = OptionFuture::from(self.inbox.as_mut().map(InboxWatch::times)).await.transpose()?;
         Ok(Observed { orders, mails, events, links: self.link_targets(log).await? })
     }
 

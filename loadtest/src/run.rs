@@ -109,7 +109,6 @@ pub async fn run(args: &Args) -> anyhow::Result<Report> {
 }
 
 /// A run whose requests were sent, before its reconciliation.
-#[derive(Debug)]
 pub struct GeneratedLoad {
     /// The measurements.
     pub recording: Recording,
@@ -122,13 +121,13 @@ pub struct GeneratedLoad {
 
 /// Prepares a scenario and sends its requests.
 pub async fn generate_load(scenario: &Scenario, target: &Target) -> anyhow::Result<GeneratedLoad> {
-    let token = target.token(total_duration(&scenario.phases))?;
+    let api = target.api(total_duration(&scenario.phases))?;
     let customer = format!("load-{}@example.com", uuid::Uuid::new_v4().simple());
-    let observer = Observer::start(target, &token, &customer, scenario.settling).await?;
+    let observer = Observer::start(target, api.clone(), &customer, scenario.settling).await?;
     let server = |url| Connections::new(url, scenario.limits);
     // In the order of `shop::ORDERS` and `shop::LINKS`.
     let servers = vec![server(&target.orders_url)?, server(&target.links_url)?];
-    let mut shop = Shop::new(scenario.operations.clone(), scenario.seed, target, &token, &customer)?;
+    let mut shop = Shop::new(scenario.operations.clone(), scenario.seed, target, api, &customer);
     prepare(&mut shop, scenario.prepare, &servers).await.context("the run could not be prepared")?;
 
     let began_at = chrono::Utc::now();

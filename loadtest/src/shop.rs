@@ -23,7 +23,7 @@ use crate::{
     reconcile::{ClientLog, Fault, FaultKind, Order},
     recording::Outcome,
     scenario::{Kind, Operation},
-    target::{Target, Token},
+    target::Target,
 };
 
 /// The indexes of the servers.
@@ -75,25 +75,19 @@ pub enum Ticket {
 
 impl Shop {
     /// Clients that act for the target's tenant and order for one customer.
-    pub fn new(
-        operations: Vec<Operation>,
-        seed: u64,
-        target: &Target,
-        token: &Token,
-        customer: &str,
-    ) -> anyhow::Result<Self> {
-        Ok(Self {
+    pub fn new(operations: Vec<Operation>, seed: u64, target: &Target, api: Api, customer: &str) -> Self {
+        Self {
             operations,
             skus: target.skus.clone(),
             customer: customer.to_owned(),
-            api: Api::new(token)?,
+            api,
             // Not the schedule's sequence: the mix would depend on the gaps.
             rng: SmallRng::seed_from_u64(seed.wrapping_add(1)),
             links: Vec::new(),
             readable: VecDeque::new(),
             repeatable: VecDeque::new(),
             log: ClientLog::default(),
-        })
+        }
     }
 
     /// Returns what all clients were answered.
@@ -187,18 +181,13 @@ impl Workload for Shop {
             Ok(answer) => Outcome::Failed(format!("HTTP {}", answer.status.as_u16())),
             Err(failure) => Outcome::from(*failure),
         };
-        let retry_after = match (ticket, answer) {
-            (Ticket::PlaceOrder(key), _) => self.judge_order(*key, answer, n_tries, retries),
-            (Ticket::Redirect(index), Ok(answer)) => {
-                self.judge_redirect(*index, answer);
-                None
-            }
-            (Ticket::ReadOrder(id), Ok(answer)) => {
-                self.judge_read(*id, answer);
-                None
-            }
-            (Ticket::Redirect(_) | Ticket::ReadOrder(_), Err(_)) => None,
-        };
+        let mut retry_after = None;
+        match (ticket, answer) {
+            (Ticket::PlaceOrder(key), _) => retry_after = self.judge_order(*key, answer, n_tries, retries),
+            (Ticket::Redirect(index), Ok(answer)) => self.judge_redirect(*index, answer),
+            (Ticket::ReadOrder(id), Ok(answer)) => self.judge_read(*id, answer),
+            (Ticket::Redirect(_) | Ticket::ReadOrder(_), Err(_)) => {}
+        }
         Judgement { outcome, retry_after }
     }
 }

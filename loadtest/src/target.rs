@@ -1,7 +1,6 @@
 //! Target of a load test, from a TOML file: the addresses of a running system, and a token.
 
 use std::{
-    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use auth::{SigningKey, TokenRequest};
 use serde::{Deserialize, Serialize};
 
-use crate::connections::authority;
+use crate::{api::Api, connections::authority};
 
 /// A running system. `muster target` prints that of the local stack.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,10 +66,6 @@ const SCOPES: [&str; 3] = ["orders:write", "orders:read", "links:write"];
 /// Maximum lifetime of a token.
 const MAX_TTL: Duration = Duration::from_hours(24);
 
-/// A bearer token. Its `Debug` hides the value.
-#[derive(Clone)]
-pub struct Token(String);
-
 impl Target {
     /// Reads a file.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
@@ -99,13 +94,13 @@ impl Target {
         Ok(())
     }
 
-    /// Reads or signs a token. A signed one is valid for `run` and an hour after it.
-    pub fn token(&self, run: Duration) -> anyhow::Result<Token> {
+    /// Reads or signs a token for the requests of a client. A signed one is valid for `run` and an hour after it.
+    pub fn api(&self, run: Duration) -> anyhow::Result<Api> {
         let read = |path: &Path| {
             std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
         };
         if let Some(path) = &self.token_file {
-            return Ok(Token(read(path)?.trim().to_owned()));
+            return Api::new(read(path)?.trim());
         }
         let Some(path) = &self.signing_key_file else { bail!("set token_file or signing_key_file") };
         let key = SigningKey::from_jwk_json(&read(path)?).with_context(|| format!("{}", path.display()))?;
@@ -115,22 +110,6 @@ impl Target {
             scopes: SCOPES.map(str::to_owned).to_vec(),
             ttl: (run + Duration::from_hours(1)).min(MAX_TTL),
         };
-        Ok(Token(key.sign(&request).context("the token cannot be made")?))
-    }
-}
-
-impl Token {
-    /// The value of the header `authorization`.
-    pub fn header(&self) -> anyhow::Result<hyper::header::HeaderValue> {
-        let mut value = hyper::header::HeaderValue::from_str(&format!("Bearer {}", self.0))
-            .context("the token has characters that a header cannot have")?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Token(…)")
+        Api::new(&key.sign(&request).context("the token cannot be made")?)
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use ::events::{
     Decoder, Envelope, Event, Registry,
-    orders::{OrderConfirmed, OrderData, OrderPlaced, OrderRejected},
+    orders::{OrderConfirmed, OrderPlaced, OrderRejected},
 };
 use anyhow::Context as _;
 use rdkafka::message::{Message as _, OwnedMessage};
@@ -24,7 +24,6 @@ use crate::{
 const READ_WAIT: Duration = Duration::from_secs(1);
 
 /// The events of one customer from the start of a run.
-#[derive(Debug)]
 pub(super) struct RunEvents {
     reader: TopicReader,
     decoder: Decoder,
@@ -73,43 +72,34 @@ impl RunEvents {
     /// Reads one message; reports whether one arrived.
     async fn read_one(&mut self) -> anyhow::Result<bool> {
         let Some(message) = self.reader.next(READ_WAIT).await? else { return Ok(false) };
-        let event = decode(&message, &self.decoder).await.context("an event of the topic cannot be read")?;
-        if let Some(event) = event.filter(|event| event.customer == self.customer) {
-            let events = self.found.entry(event.order).or_default();
-            events.entry(event.id).or_insert((event.event_type, 0)).1 += 1;
-            if event.event_type != EventType::Placed {
-                self.unfinished.remove(&event.order);
-            }
-        }
+        self.record(&message).await.context("an event of the topic cannot be read")?;
         Ok(true)
     }
-}
 
-/// The part of an event that the reconciliation needs.
-struct OrderEvent {
-    order: Uuid,
-    id: Uuid,
-    event_type: EventType,
-    customer: String,
-}
-
-/// Decodes a message with the schema of the registry; returns nothing for event types that this version does not know.
-async fn decode(message: &OwnedMessage, decoder: &Decoder) -> anyhow::Result<Option<OrderEvent>> {
-    let envelope = Envelope::from_headers(|name| header(message, name))?;
-    let payload = message.payload().unwrap_or_default();
-    let is = |name: &str| envelope.event_type == name;
-    let (event_type, data) = if is(OrderPlaced::event_type().name) {
-        let event: OrderPlaced = decoder.decode(payload).await?;
-        (EventType::Placed, event.order)
-    } else if is(OrderConfirmed::event_type().name) {
-        let event: OrderConfirmed = decoder.decode(payload).await?;
-        (EventType::Confirmed, event.order)
-    } else if is(OrderRejected::event_type().name) {
-        let event: OrderRejected = decoder.decode(payload).await?;
-        (EventType::Rejected, event.order)
-    } else {
-        return Ok(None);
-    };
-    let OrderData { order_id: order, customer_email: customer, .. } = data;
-    Ok(Some(OrderEvent { order, id: envelope.event_id, event_type, customer }))
+    /// Decodes a message with the schema of the registry; ignores event types that this version does not know.
+    async fn record(&mut self, message: &OwnedMessage) -> anyhow::Result<()> {
+        let envelope = Envelope::from_headers(|name| header(message, name))?;
+        let payload = message.payload().unwrap_or_default();
+        let is = |event_type: &::events::EventType| envelope.event_type == event_type.name;
+        let (event_type, data) = if is(OrderPlaced::event_type()) {
+            let event: OrderPlaced = self.decoder.decode(payload).await?;
+            (EventType::Placed, event.order)
+        } else if is(OrderConfirmed::event_type()) {
+            let event: OrderConfirmed = self.decoder.decode(payload).await?;
+            (EventType::Confirmed, event.order)
+        } else if is(OrderRejected::event_type()) {
+            let event: OrderRejected = self.decoder.decode(payload).await?;
+            (EventType::Rejected, event.order)
+        } else {
+            return Ok(());
+        };
+        if data.customer_email == self.customer {
+            let events = self.found.entry(data.order_id).or_default();
+            events.entry(envelope.event_id).or_insert((event_type, 0)).1 += 1;
+            if event_type != EventType::Placed {
+                self.unfinished.remove(&data.order_id);
+            }
+        }
+        Ok(())
+    }
 }

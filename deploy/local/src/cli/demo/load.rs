@@ -50,18 +50,18 @@ pub(super) async fn load(
     uninterrupted: bool,
 ) -> anyhow::Result<()> {
     let target = &product.target;
-    let token = target.token(MAX_DURATION).context("the token of the demonstration")?;
+    let api = target.api(MAX_DURATION).context("the token of the demonstration")?;
     let customer = new_address("load");
-    let observer = Observer::start(target, &token, &customer, SETTLING).await?;
+    let observer = Observer::start(target, api.clone(), &customer, SETTLING).await?;
     let shop = |kind, status| {
         let operation = Operation { kind, share: 1.0, expect: vec![status], repeat: 0.0, retries: RETRIES };
-        Shop::new(vec![operation], rand::random(), target, &token, &customer)
+        Shop::new(vec![operation], rand::random(), target, api.clone(), &customer)
     };
     let servers = || {
         let server = |url| Connections::new(url, LIMITS);
         anyhow::Ok(vec![server(&target.orders_url)?, server(&target.links_url)?])
     };
-    let (orders, mut visitors) = (shop(Kind::PlaceOrder, 202)?, shop(Kind::Redirect, 302)?);
+    let (orders, mut visitors) = (shop(Kind::PlaceOrder, 202), shop(Kind::Redirect, 302));
     prepare(&mut visitors, Prepare { links: 1, orders: 0 }, &servers()?).await?;
 
     let is_over = AtomicBool::new(false);

@@ -58,13 +58,12 @@ struct Demo<'a> {
 
 impl<'a> Demo<'a> {
     fn new(product: &'a Product) -> anyhow::Result<Self> {
-        let token = product.target.token(TOKEN_LIFETIME).context("the token of the demonstration")?;
         let line = |product: &str, quantity| Line { sku: product.to_owned(), quantity };
         let skus = &product.target.skus;
         Ok(Self {
             product,
             orders: Connections::new(&product.target.orders_url, Limits::FEW)?,
-            api: Api::new(&token)?,
+            api: product.target.api(TOKEN_LIFETIME).context("the token of the demonstration")?,
             key: Uuid::new_v4(),
             customer: new_address("ada"),
             lines: [line(&skus[0], 2), line(&skus[1], 1)],
