@@ -13,7 +13,6 @@ use tokio::{net::TcpStream, time::timeout};
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A connection without TLS.
-#[expect(missing_debug_implementations, reason = "lettre's connection has none")]
 pub struct Smtp(AsyncSmtpConnection);
 
 impl Smtp {

@@ -1,57 +1,38 @@
 //! A closed loop over HTTP, like that of pgbench: each client sends its next request after the answer to the last one.
 
-use std::time::Instant;
+use std::{sync::Mutex, time::Instant};
 
-use anyhow::ensure;
+use futures::future::try_join_all;
 
-use super::{Figures, MEASURED, WARM_UP};
+use super::{DIGITS, Figures, MEASURED, WARM_UP};
 use crate::{
-    connections::{Answer, Connections, Failure, Limits, Request},
-    engine::{Judgement, Outgoing, Workload, run_closed_loop},
-    recording::Outcome,
+    connections::{Connections, Limits, Request},
+    recording::{histogram, micros},
 };
-
-/// Requests of one kind.
-#[derive(Clone)]
-struct Requests<F> {
-    make: F,
-    status: u16,
-}
-
-impl<F: Fn() -> Request + Send + 'static> Workload for Requests<F> {
-    type Ticket = ();
-
-    fn next(&mut self, _: Instant, _: bool) -> Outgoing<()> {
-        Outgoing { operation: 0, server: 0, request: (self.make)(), ticket: () }
-    }
-
-    fn judge(&mut self, (): &(), answer: &Result<Answer, Failure>, _: u32) -> Judgement {
-        let outcome = match answer {
-            Ok(answer) if answer.status == self.status => Outcome::Expected,
-            Ok(answer) => Outcome::Failed(format!("HTTP {}", answer.status.as_u16())),
-            Err(failure) => Outcome::from(*failure),
-        };
-        Judgement { outcome, retry_after: None }
-    }
-}
 
 /// Runs `n_clients`, first as a warm-up and then to measure. Every answer must have this status. `url` is `http://host:port`.
 pub(super) async fn measure(
     url: &str,
     n_clients: usize,
     status: u16,
-    make: impl Fn() -> Request + Clone + Send + 'static,
+    make: impl Fn() -> Request,
 ) -> anyhow::Result<Figures> {
-    let requests = Requests { make, status };
-    let mut figures = None;
+    let mut latency = histogram(DIGITS);
     for duration in [WARM_UP, MEASURED] {
         let server = Connections::new(url, Limits { connections: n_clients, ..Limits::FEW })?;
         let end = Instant::now() + duration;
-        let (recording, _) =
-            run_closed_loop(n_clients, || Instant::now() < end, vec![server], requests.clone()).await;
-        let total = recording.total();
-        ensure!(total.n_errors() == 0, "requests failed: {:?}", total.errors);
-        figures = Some(Figures::of(&total.latency, duration)?);
+        let measured = Mutex::new(histogram(DIGITS));
+        let clients = (0..n_clients).map(async |_| {
+            while Instant::now() < end {
+                let begun = Instant::now();
+                server.send(make(), begun).await?.expect(status)?;
+                let mut measured = measured.lock().expect("no panic while locked");
+                measured.saturating_record(micros(begun.elapsed()));
+            }
+            anyhow::Ok(())
+        });
+        try_join_all(clients).await?;
+        latency = measured.into_inner().expect("no panic while locked");
     }
-    Ok(figures.expect("the loop above ran"))
+    Figures::of(&latency, MEASURED)
 }

@@ -12,7 +12,11 @@ use events::{
     Encoder, Envelope, Event, Registry,
     orders::{OrderConfirmed, OrderData, OrderLine, event_types},
 };
-use futures::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
+use futures::{
+    StreamExt as _, TryStreamExt as _,
+    future::{OptionFuture, try_join_all},
+    stream,
+};
 use rdkafka::{
     ClientConfig,
     message::{Header, OwnedHeaders},
@@ -80,12 +84,8 @@ pub(super) async fn measure(stack: &Stack<'_>, earlier: Option<&Path>) -> anyhow
     let ours = bench.drain("ours", None).await.context("email-consumer")?;
     let sample =
         bench.mailbox.mails_to(SAMPLE).await?.pop().context("the mail for the bare client is missing")?;
-    let earlier = match earlier {
-        Some(program) => {
-            Some(bench.drain("earlier", Some(program)).await.context("the earlier email-consumer")?)
-        }
-        None => None,
-    };
+    let earlier = OptionFuture::from(earlier.map(|program| bench.drain("earlier", Some(program))));
+    let earlier = earlier.await.transpose().context("the earlier email-consumer")?;
     let bare = bench.send_bare(&sample.mime).await.context("the bare SMTP client")?;
     let row = |baseline_of, baseline, goal| Row {
         what: "mails, email-consumer, events waiting".to_owned(),

@@ -77,17 +77,17 @@ async fn page(orders: &str, api: &Api, path_and_query: &str) -> anyhow::Result<F
 /// Returns the cursor after this number of rows.
 async fn cursor_after(orders: &str, api: &Api, rows: u32) -> anyhow::Result<String> {
     let server = Connections::new(orders, Limits::FEW)?;
-    let mut cursor = None;
+    let (mut cursor, mut parameter) = (String::new(), String::new());
     let mut left = rows;
     while left > 0 {
         let limit = left.min(STEP);
-        let cursor_parameter = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-        let request = api.get(&format!("/v1/orders?limit={limit}{cursor_parameter}"))?;
+        let request = api.get(&format!("/v1/orders?limit={limit}{parameter}"))?;
         let page: Page = server.call(request).await?.expect(200)?.json()?;
-        cursor = Some(page.next.context("the orders end before the 10,000th page")?);
+        cursor = page.next.context("the orders end before the 10,000th page")?;
+        parameter = format!("&cursor={cursor}");
         left -= limit;
     }
-    cursor.context("no page was read")
+    Ok(cursor)
 }
 
 async fn in_sql(client: &tokio_postgres::Client, server: &Postgres) -> anyhow::Result<Vec<Row>> {
@@ -103,7 +103,8 @@ async fn in_sql(client: &tokio_postgres::Client, server: &Postgres) -> anyhow::R
     let keyset = format!("{PAGE} AND (placed_at, id) < (timestamptz '{at}', uuid '{id}') {NEWEST_FIRST};\n");
     let offset = format!("{PAGE} {NEWEST_FIRST} OFFSET {BEFORE};\n");
     log(format_args!("The same pages in SQL, by keyset and by offset"));
-    let first = pgbench::run(server, ORDERS, &first, CLIENTS).await?;
+    let run = async |script: &str| pgbench::run(server, ORDERS, script, CLIENTS).await;
+    let first = run(&first).await?;
     let row = |what: &str, ours, ratio| Row {
         what: what.to_owned(),
         ours,
@@ -112,15 +113,7 @@ async fn in_sql(client: &tokio_postgres::Client, server: &Postgres) -> anyhow::R
         ratio,
     };
     Ok(vec![
-        row(
-            "SQL alone, 10,000th page by keyset",
-            pgbench::run(server, ORDERS, &keyset, CLIENTS).await?,
-            Ratio::P99(Some(1.2)),
-        ),
-        row(
-            "SQL alone, 10,000th page by offset",
-            pgbench::run(server, ORDERS, &offset, CLIENTS).await?,
-            Ratio::P99(None),
-        ),
+        row("SQL alone, 10,000th page by keyset", run(&keyset).await?, Ratio::P99(Some(1.2))),
+        row("SQL alone, 10,000th page by offset", run(&offset).await?, Ratio::P99(None)),
     ])
 }

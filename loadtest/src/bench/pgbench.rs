@@ -1,9 +1,6 @@
 //! Runs pgbench and reads the latency of every transaction from its log.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context, ensure};
 use hdrhistogram::Histogram;
@@ -64,26 +61,24 @@ async fn run_for(
     n_clients: usize,
     duration: Duration,
 ) -> anyhow::Result<Figures> {
-    let directory = tempdir()?;
-    let file = directory.path.join("script.sql");
+    let directory = tempfile::tempdir().context("a temporary directory")?;
+    let file = directory.path().join("script.sql");
     std::fs::write(&file, script).with_context(|| format!("{}", file.display()))?;
     let output = server
         .program("pgbench")
-        .current_dir(&directory.path)
+        .current_dir(&directory)
         .args(["--no-vacuum", "--protocol=prepared", "--log", "--log-prefix=latency", "--jobs=1"])
         .arg(format!("--client={n_clients}"))
         .arg(format!("--time={}", duration.as_secs()))
         .args(["--define=seq=0".to_owned(), format!("--define=run={}", rand::random_range(1..1_u64 << 48))])
-        .arg("--file")
-        .arg(&file)
-        .arg(database)
+        .args(["--file", "script.sql", database])
         .output()
         .await
         .context("pgbench")?;
     ensure!(output.status.success(), "pgbench:\n{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout);
     ensure!(text.contains("number of failed transactions: 0"), "pgbench:\n{text}");
-    Figures::of(&latencies(&directory.path)?, duration)
+    Figures::of(&latencies(directory.path())?, duration)
 }
 
 /// The third column of each log is the latency in microseconds.
@@ -112,23 +107,6 @@ impl Figures {
             p50_ms: quantile_ms(histogram, 0.5),
             p99_ms: quantile_ms(histogram, 0.99),
         })
-    }
-}
-
-/// A directory that is removed with its handle.
-struct TempDir {
-    path: PathBuf,
-}
-
-fn tempdir() -> anyhow::Result<TempDir> {
-    let path = std::env::temp_dir().join(format!("muster-bench-{:016x}", rand::random::<u64>()));
-    std::fs::create_dir(&path).with_context(|| format!("{}", path.display()))?;
-    Ok(TempDir { path })
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.path).unwrap_or_default();
     }
 }
 

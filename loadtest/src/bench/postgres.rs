@@ -1,6 +1,6 @@
 //! The database server of the stack, and the database of pgbench: schema and products of the order service, without its orders.
 
-use std::{fmt, path::PathBuf, process::Stdio, time::Duration};
+use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use anyhow::{Context, ensure};
 use tokio::{io::AsyncWriteExt as _, process::Command};
@@ -13,9 +13,6 @@ pub(super) const BENCH: &str = "bench";
 pub(super) const ORDERS: &str = "orders";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Tables whose rows the statements read.
-const CATALOGUE: [&str; 3] = ["currencies", "products", "stock"];
 
 /// A PostgreSQL server and its superuser.
 pub struct Postgres {
@@ -38,8 +35,9 @@ impl Postgres {
         client.batch_execute("DROP DATABASE IF EXISTS bench").await.context("the old database")?;
         client.batch_execute("CREATE DATABASE bench").await.context("the new database")?;
         self.copy(&["--schema-only"]).await.context("the schema")?;
-        let [currencies, products, stock] = CATALOGUE.map(|table| format!("--table={table}"));
-        self.copy(&["--data-only", &currencies, &products, &stock]).await.context("the catalogue")
+        // The rows that the statements read.
+        let catalogue = ["--data-only", "--table=currencies", "--table=products", "--table=stock"];
+        self.copy(&catalogue).await.context("the catalogue")
     }
 
     /// Connects to a database.
@@ -89,11 +87,5 @@ impl Postgres {
         drop(stdin);
         ensure!(psql.wait().await.context("psql")?.success(), "psql failed");
         Ok(())
-    }
-}
-
-impl fmt::Debug for Postgres {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "postgres://{}@{}:{}", self.user, self.host, self.port)
     }
 }

@@ -23,46 +23,37 @@ pub(super) enum Ratio {
 
 /// Renders the rows with aligned columns.
 pub(super) fn render(rows: &[Row]) -> String {
-    let head = format!(
-        "{:<46} {:>9} {:>9} {:>9}  {:<34} {:>9} {:>9} {:>9}  {}",
-        "", "per s", "p50 ms", "p99 ms", "baseline", "per s", "p50 ms", "p99 ms", "ratio"
-    );
+    let head = format!("{:<46} {COLUMNS}  {:<34} {COLUMNS}  ratio", "", "baseline");
     let lines = rows.iter().map(|row| {
         let Row { what, ours, baseline_of, baseline, .. } = row;
-        format!(
-            "{what:<46} {:>9.1} {:>9} {:>9}  {baseline_of:<34} {:>9.1} {:>9} {:>9}  {}",
-            ours.per_second,
-            ms(ours.p50_ms),
-            ms(ours.p99_ms),
-            baseline.per_second,
-            ms(baseline.p50_ms),
-            ms(baseline.p99_ms),
-            row.ratio()
-        )
+        format!("{what:<46} {}  {baseline_of:<34} {}  {}", columns(*ours), columns(*baseline), row.ratio())
     });
     std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
-fn ms(value: f64) -> String {
-    if value.is_nan() { "-".to_owned() } else { format!("{value:.3}") }
+const COLUMNS: &str = "    per s    p50 ms    p99 ms";
+
+fn columns(figures: Figures) -> String {
+    let Figures { per_second, p50_ms, p99_ms } = figures;
+    let ms = |value: f64| if value.is_nan() { "-".to_owned() } else { format!("{value:.3}") };
+    format!("{per_second:>9.1} {:>9} {:>9}", ms(p50_ms), ms(p99_ms))
 }
 
 impl Row {
     fn ratio(&self) -> String {
-        let (name, ratio, sign, goal, is_met): (_, f64, _, _, fn(f64, f64) -> bool) = match self.ratio {
+        let Self { ours, baseline, .. } = self;
+        let (name, ratio, goal) = match self.ratio {
             Ratio::Rate(goal) => {
-                ("rate", self.ours.per_second / self.baseline.per_second, "≥", goal, |ratio, goal| {
-                    ratio >= goal
-                })
+                let ratio = ours.per_second / baseline.per_second;
+                ("rate", ratio, goal.map(|goal| (format!("≥ {goal}"), ratio >= goal)))
             }
             Ratio::P99(goal) => {
-                ("p99", self.ours.p99_ms / self.baseline.p99_ms, "<", goal, |ratio, goal| ratio < goal)
+                let ratio = ours.p99_ms / baseline.p99_ms;
+                ("p99", ratio, goal.map(|goal| (format!("< {goal}"), ratio < goal)))
             }
         };
-        let goal = goal.map(|goal| {
-            let result = if is_met(ratio, goal) { "met" } else { "missed" };
-            format!(" (goal {sign} {goal}: {result})")
-        });
+        let goal =
+            goal.map(|(goal, is_met)| format!(" (goal {goal}: {})", if is_met { "met" } else { "missed" }));
         format!("{name} {ratio:.2}{}", goal.unwrap_or_default())
     }
 }
