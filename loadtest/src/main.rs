@@ -5,12 +5,6 @@ use std::{io::Write as _, process::ExitCode};
 use clap::{Parser, Subcommand};
 use loadtest::{run, search};
 
-/// Exit code: a threshold or the reconciliation failed.
-const FAILED: u8 = 1;
-
-/// Exit code: the run was not possible.
-const BAD_INPUT: u8 = 2;
-
 /// Load test with an open loop, thresholds and a reconciler.
 #[derive(Debug, Parser)]
 #[command(name = "loadtest", version)]
@@ -32,25 +26,25 @@ enum Command {
 async fn main() -> ExitCode {
     match execute(Cli::parse().command).await {
         Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(FAILED),
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             writeln!(std::io::stderr().lock(), "loadtest: {error:#}").unwrap_or_default();
-            ExitCode::from(BAD_INPUT)
+            ExitCode::from(2)
         }
     }
 }
 
 async fn execute(command: Command) -> anyhow::Result<bool> {
-    match command {
+    let (result, passed) = match command {
         Command::Run(args) => {
             let report = run::run(&args).await?;
-            writeln!(std::io::stdout().lock(), "{report}").unwrap_or_default();
-            Ok(report.passed)
+            (report.to_string(), report.passed)
         }
         Command::Search(args) => {
             let found = search::search(&args).await?;
-            writeln!(std::io::stdout().lock(), "{found}").unwrap_or_default();
-            Ok(found.holds.is_some())
+            (found.to_string(), found.holds.is_some())
         }
-    }
+    };
+    writeln!(std::io::stdout().lock(), "{result}").unwrap_or_default();
+    Ok(passed)
 }

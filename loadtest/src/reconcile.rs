@@ -15,6 +15,7 @@ use std::{
 };
 
 pub use compare::reconcile;
+use derive_more::Display;
 pub use report::Report;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -108,8 +109,9 @@ pub struct Order {
 }
 
 /// The state of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Display)]
 #[serde(rename_all = "lowercase")]
+#[display(rename_all = "lowercase")]
 pub enum State {
     /// Accepted, not final.
     Pending,
@@ -122,20 +124,7 @@ pub enum State {
 impl State {
     /// Reports whether the state never changes.
     pub fn is_final(self) -> bool {
-        match self {
-            Self::Pending => false,
-            Self::Confirmed | Self::Rejected => true,
-        }
-    }
-}
-
-impl std::fmt::Display for State {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::Pending => "pending",
-            Self::Confirmed => "confirmed",
-            Self::Rejected => "rejected",
-        })
+        self != Self::Pending
     }
 }
 
@@ -156,8 +145,9 @@ impl Fault {
 }
 
 /// The kinds of differences.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Display)]
 #[serde(rename_all = "lowercase")]
+#[display(rename_all = "lowercase")]
 pub enum FaultKind {
     /// Acknowledged, but does not exist.
     Missing,

@@ -11,6 +11,7 @@ use crate::{
     reconcile,
     recording::{Figures, Recording, Second, quantile_ms, real},
     scenario::Scenario,
+    schedule::total_duration,
     verdict::{Verdict, judge},
 };
 
@@ -77,13 +78,11 @@ impl Report {
         reconciliation: reconcile::Report,
     ) -> Self {
         let verdicts = judge(scenario, recording, &reconciliation);
-        let counted: f64 =
-            scenario.phases.iter().filter(|p| p.counted).map(|p| p.duration.as_secs_f64()).sum();
-        let whole: f64 = scenario.phases.iter().map(|phase| phase.duration.as_secs_f64()).sum();
+        let (counted_s, whole) = (scenario.counted_s(), total_duration(&scenario.phases));
         let names = scenario.operations.iter().map(|operation| operation.kind.to_string());
         let each = names.zip(&recording.operations).zip(&recording.timelines);
         let operations = each
-            .map(|((name, figures), timeline)| Operation::new(name, figures, counted, timeline.seconds()));
+            .map(|((name, figures), timeline)| Operation::new(name, figures, counted_s, timeline.seconds()));
         Self {
             scenario: scenario.name.clone(),
             about: scenario.about.clone(),
@@ -96,17 +95,10 @@ impl Report {
                 lag_p99_ms: quantile_ms(&recording.scheduling_lag, 0.99),
                 lag_max_ms: quantile_ms(&recording.scheduling_lag, 1.0),
                 n_retries: recording.n_retries,
-                cpu_cores: cpu_seconds / whole,
+                cpu_cores: cpu_seconds / whole.as_secs_f64(),
             },
             reconciliation,
         }
-    }
-}
-
-impl Report {
-    /// Returns the report as an HTML page without external resources.
-    pub fn html(&self) -> anyhow::Result<String> {
-        html::render(self)
     }
 }
 

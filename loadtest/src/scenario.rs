@@ -2,10 +2,10 @@
 
 mod check;
 
-use std::{fmt, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context, ensure};
-pub use check::InvalidScenario;
+use derive_more::Display;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -50,8 +50,9 @@ pub struct Prepare {
 }
 
 /// The kinds of requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Display)]
 #[serde(rename_all = "snake_case")]
+#[display(rename_all = "snake_case")]
 pub enum Kind {
     /// `GET /{code}` of an existing link.
     Redirect,
@@ -79,21 +80,27 @@ pub struct Operation {
     pub retries: u32,
 }
 
-/// What a threshold limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// What a threshold limits. `Display` is its name in reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Display)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// Median latency in milliseconds.
+    #[display("p50")]
     P50Ms,
     /// 99th percentile of latency in milliseconds.
+    #[display("p99")]
     P99Ms,
     /// 99.9th percentile of latency in milliseconds.
+    #[display("p99.9")]
     P999Ms,
     /// Failed arrivals, timeouts included, over all arrivals.
+    #[display("error ratio")]
     ErrorRatio,
     /// Dropped arrivals over all arrivals.
+    #[display("dropped arrivals")]
     DroppedRatio,
     /// 99th percentile of the time from an order's intended start to its mail, in milliseconds.
+    #[display("p99 of order to mail")]
     MailP99Ms,
 }
 
@@ -161,8 +168,9 @@ impl Scenario {
     }
 
     /// Parses and validates the text of a file.
-    pub fn parse(name: &str, text: &str) -> Result<Self, InvalidScenario> {
-        let file: File = toml::from_str(text).map_err(|error| InvalidScenario::not_toml(text, &error))?;
+    pub fn parse(name: &str, text: &str) -> anyhow::Result<Self> {
+        let file: File = toml::from_str(text)
+            .map_err(|error| check::invalid(text, error.span().unwrap_or(0..0), error.message()))?;
         check::check(&file, text)?;
         let limits = file.limits.map(Spanned::into_inner).unwrap_or_default();
         Ok(Self {
@@ -186,8 +194,7 @@ impl Scenario {
 
     /// Scales the counted phases to this total duration.
     pub fn set_duration(&mut self, duration: Duration) {
-        let counted: Duration = self.phases.iter().filter(|phase| phase.counted).map(|p| p.duration).sum();
-        let factor = duration.as_secs_f64() / counted.as_secs_f64();
+        let factor = duration.as_secs_f64() / self.counted_s();
         for phase in self.phases.iter_mut().filter(|phase| phase.counted) {
             phase.duration = phase.duration.mul_f64(factor);
         }
@@ -225,35 +232,18 @@ impl Scenario {
     }
 
     fn mean(&self, rate: fn(Shape) -> f64) -> f64 {
-        let counted = || self.phases.iter().filter(|phase| phase.counted);
-        let requests: f64 = counted().map(|p| rate(p.shape) * p.duration.as_secs_f64()).sum();
-        requests / counted().map(|phase| phase.duration.as_secs_f64()).sum::<f64>()
+        let counted = self.phases.iter().filter(|phase| phase.counted);
+        counted.map(|phase| rate(phase.shape) * phase.duration.as_secs_f64()).sum::<f64>() / self.counted_s()
     }
-}
 
-impl fmt::Display for Kind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Redirect => "redirect",
-            Self::ReadOrder => "read_order",
-            Self::PlaceOrder => "place_order",
-        })
+    /// The duration of the counted phases in seconds.
+    pub(crate) fn counted_s(&self) -> f64 {
+        let counted = self.phases.iter().filter(|phase| phase.counted);
+        counted.map(|phase| phase.duration.as_secs_f64()).sum()
     }
 }
 
 impl Measure {
-    /// Its name in reports.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::P50Ms => "p50",
-            Self::P99Ms => "p99",
-            Self::P999Ms => "p99.9",
-            Self::ErrorRatio => "error ratio",
-            Self::DroppedRatio => "dropped arrivals",
-            Self::MailP99Ms => "p99 of order to mail",
-        }
-    }
-
     /// A value of this measure with its unit.
     pub fn show(self, value: f64) -> String {
         match self {

@@ -7,8 +7,6 @@ use serde::Serialize;
 use crate::{
     report::Report,
     run::{CommonArgs, generate_load, log, parse_rate, parse_seconds},
-    scenario::Scenario,
-    target::Target,
 };
 
 /// The search ends when the failing rate is less than this times the passing rate.
@@ -63,7 +61,10 @@ pub async fn search(args: &Args) -> anyhow::Result<Found> {
         args.common.purge(&target).await?;
         let seconds = args.duration.as_secs_f64();
         log(format_args!("step {number} of at most {}: {rate:.1}/s for {seconds:.0} s", args.steps));
-        let step = run(&scenario, &target, rate, args.duration).await?;
+        let mut steady = scenario.clone();
+        steady.set_steady(rate, WARM_UP, args.duration);
+        let report = generate_load(&steady, &target).await?.reconcile(&steady).await?;
+        let step = Step::new(rate, &report);
         log(format_args!("{step}"));
         bounds.note(rate, step.passed);
         steps.push(step);
@@ -75,13 +76,6 @@ pub async fn search(args: &Args) -> anyhow::Result<Found> {
     let found = Found { scenario: scenario.name, holds: bounds.holds, fails: bounds.fails, steps };
     args.common.write(&found)?;
     Ok(found)
-}
-
-async fn run(scenario: &Scenario, target: &Target, rate: f64, duration: Duration) -> anyhow::Result<Step> {
-    let mut steady = scenario.clone();
-    steady.set_steady(rate, WARM_UP, duration);
-    let report = generate_load(&steady, target).await?.reconcile(&steady).await?;
-    Ok(Step::new(rate, &report))
 }
 
 impl Step {

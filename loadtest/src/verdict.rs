@@ -25,10 +25,9 @@ pub(crate) fn judge(
 ) -> Vec<Verdict> {
     let mut verdicts = vec![generator(scenario, recording)];
     verdicts.extend(scenario.thresholds.iter().map(|threshold| {
-        let figures = match threshold.operation {
-            None => recording.total(),
-            Some(kind) => of_kind(scenario, recording, kind),
-        };
+        let index_of = |kind| scenario.operations.iter().position(|operation| operation.kind == kind);
+        let index = threshold.operation.and_then(index_of);
+        let figures = index.map_or_else(|| recording.total(), |index| recording.operations[index].clone());
         judge_threshold(threshold, &figures, reconciled)
     }));
     let n_faults = reconciled.faults.len();
@@ -38,11 +37,6 @@ pub(crate) fn judge(
         passed: n_faults == 0,
     });
     verdicts
-}
-
-fn of_kind(scenario: &Scenario, recording: &Recording, kind: crate::scenario::Kind) -> Figures {
-    let index = scenario.operations.iter().position(|operation| operation.kind == kind);
-    index.map_or_else(|| recording.total(), |index| recording.operations[index].clone())
 }
 
 fn generator(scenario: &Scenario, recording: &Recording) -> Verdict {
@@ -60,7 +54,7 @@ fn generator(scenario: &Scenario, recording: &Recording) -> Verdict {
 fn judge_threshold(threshold: &Threshold, figures: &Figures, reconciled: &reconcile::Report) -> Verdict {
     let Threshold { operation, measure, at_most } = threshold;
     let of = operation.map_or_else(|| "all".to_owned(), |kind| kind.to_string());
-    let condition = format!("{of}: {} ≤ {}", measure.label(), measure.show(*at_most));
+    let condition = format!("{of}: {measure} ≤ {}", measure.show(*at_most));
     // A condition without a measurement fails.
     match value(*measure, figures, reconciled) {
         None => Verdict { condition, measured: "no measurement".to_owned(), passed: false },

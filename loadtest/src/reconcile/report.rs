@@ -49,17 +49,13 @@ pub struct Report {
 
 impl Report {
     pub(super) fn new(log: &ClientLog, observed: &Observed) -> Self {
-        let refusals = || {
-            log.orders
-                .values()
-                .filter(|order| order.ids.is_empty())
-                .filter_map(|order| order.refusal.as_ref())
-        };
+        let refused = log.orders.values().filter(|order| order.ids.is_empty());
+        let refusals: Vec<_> = refused.filter_map(|order| order.refusal.as_ref()).collect();
         Self {
             n_sent: log.orders.len(),
             n_repeated: log.orders.values().filter(|order| order.n_sends > 1).count(),
-            n_refused: refusals().count(),
-            refusal: refusals().next().cloned(),
+            n_refused: refusals.len(),
+            refusal: refusals.first().copied().cloned(),
             n_acknowledged: log.acknowledged().len(),
             saw_mails: observed.mails.is_some(),
             saw_events: observed.events.is_some(),
@@ -115,16 +111,5 @@ impl fmt::Display for Report {
         }
         let n_hidden = self.faults.len().saturating_sub(MAX_SHOWN);
         if n_hidden > 0 { write!(formatter, "\n  and {n_hidden} more") } else { Ok(()) }
-    }
-}
-
-impl fmt::Display for FaultKind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Missing => "missing",
-            Self::Duplicate => "duplicate",
-            Self::Different => "different",
-            Self::Unfinished => "unfinished",
-        })
     }
 }

@@ -26,6 +26,11 @@ pub(super) struct Axis {
     scale: Scale,
 }
 
+pub(super) const SECONDS: Axis = Axis { unit: "s", scale: Scale::Linear };
+pub(super) const PER_SECOND: Axis = Axis { unit: "per s", scale: Scale::Linear };
+pub(super) const MILLISECONDS: Axis = Axis { unit: "ms", scale: Scale::Logarithmic };
+pub(super) const NINES: Axis = Axis { unit: "", scale: Scale::Nines };
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Scale {
     Linear,
@@ -37,8 +42,8 @@ enum Scale {
 /// Points in the order of x.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
-    name: &'static str,
-    points: Vec<(f64, f64)>,
+    pub(super) name: &'static str,
+    pub(super) points: Vec<(f64, f64)>,
 }
 
 /// Lines with common axes.
@@ -52,18 +57,6 @@ pub(super) struct Chart {
 }
 
 impl Axis {
-    pub(super) fn linear(unit: &'static str) -> Self {
-        Self { unit, scale: Scale::Linear }
-    }
-
-    pub(super) fn logarithmic(unit: &'static str) -> Self {
-        Self { unit, scale: Scale::Logarithmic }
-    }
-
-    pub(super) fn nines() -> Self {
-        Self { unit: "", scale: Scale::Nines }
-    }
-
     /// The values of the grid lines from `begin` to `end`.
     fn ticks(self, begin: f64, end: f64) -> Vec<f64> {
         match self.scale {
@@ -99,12 +92,6 @@ fn round_step(least: f64) -> f64 {
         .into_iter()
         .find(|step| *step >= least)
         .unwrap_or(10.0 * decade)
-}
-
-impl Line {
-    pub(super) fn new(name: &'static str, points: Vec<(f64, f64)>) -> Self {
-        Self { name, points }
-    }
 }
 
 impl Chart {
@@ -196,14 +183,14 @@ mod tests {
 
     #[test]
     fn ticks_are_round_numbers() {
-        assert_eq!(Axis::linear("s").ticks(0.0, 60.0), [0.0, 20.0, 40.0, 60.0]);
-        assert_eq!(Axis::logarithmic("ms").ticks(0.1, 100.0), [0.1, 1.0, 10.0, 100.0]);
-        assert_eq!(Axis::nines().label(3.0), "99.9 %");
+        assert_eq!(SECONDS.ticks(0.0, 60.0), [0.0, 20.0, 40.0, 60.0]);
+        assert_eq!(MILLISECONDS.ticks(0.1, 100.0), [0.1, 1.0, 10.0, 100.0]);
+        assert_eq!(NINES.label(3.0), "99.9 %");
     }
 
     #[test]
     fn a_chart_without_points_is_valid() {
-        let chart = Chart::new(Axis::linear("s"), Axis::logarithmic("ms"), vec![Line::new("p50", vec![])]);
+        let chart = Chart::new(SECONDS, MILLISECONDS, vec![Line { name: "p50", points: vec![] }]);
         let svg = chart.to_string();
         assert!(svg.starts_with("<svg") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }

@@ -5,17 +5,19 @@ use askama::Template;
 
 use super::{
     Operation, Report,
-    chart::{Axis, Chart, Line},
+    chart::{Chart, Line, MILLISECONDS, NINES, PER_SECOND, SECONDS},
 };
 use crate::{
     recording::{Second, ms, real},
     verdict::Verdict,
 };
 
-/// Renders the page of a report.
-pub(super) fn render(report: &Report) -> anyhow::Result<String> {
-    let page = Page { report, sections: report.operations.iter().map(Section::new).collect() };
-    page.render().context("the report as HTML")
+impl Report {
+    /// Returns the report as an HTML page without external resources.
+    pub fn html(&self) -> anyhow::Result<String> {
+        let page = Page { report: self, sections: self.operations.iter().map(Section::new).collect() };
+        page.render().context("the report as HTML")
+    }
 }
 
 #[derive(Template)]
@@ -43,34 +45,32 @@ impl<'a> Section<'a> {
     fn new(operation: &'a Operation) -> Self {
         let seconds = &operation.seconds;
         // A second without answers has no latency.
-        let latency_over_time = |value: fn(&Second) -> u64| {
+        let latency = |name, value: fn(&Second) -> u64| {
             let answered = (0..).zip(seconds).filter(|(_, second)| second.max_us > 0);
-            answered.map(|(at, second)| (real(at), ms(value(second)))).collect::<Vec<_>>()
+            Line { name, points: answered.map(|(at, second)| (real(at), ms(value(second)))).collect() }
         };
-        let over_time =
-            |value: fn(&Second) -> f64| (0..).map(real).zip(seconds.iter().map(value)).collect::<Vec<_>>();
-        let latency = Chart::new(
-            Axis::linear("s"),
-            Axis::logarithmic("ms"),
-            vec![
-                Line::new("p50", latency_over_time(|second| second.p50_us)),
-                Line::new("p99", latency_over_time(|second| second.p99_us)),
-                Line::new("max", latency_over_time(|second| second.max_us)),
-            ],
-        );
-        let throughput = Chart::new(
-            Axis::linear("s"),
-            Axis::linear("per s"),
-            vec![
-                Line::new("as expected", over_time(|second| real(second.n_expected))),
-                Line::new("errors", over_time(|second| real(second.n_errors))),
-                Line::new("dropped", over_time(|second| real(second.n_dropped))),
-            ],
-        );
+        let count = |name, value: fn(&Second) -> u64| {
+            let counts = seconds.iter().map(|second| real(value(second)));
+            Line { name, points: (0..).map(real).zip(counts).collect() }
+        };
+        let latencies = vec![
+            latency("p50", |second| second.p50_us),
+            latency("p99", |second| second.p99_us),
+            latency("max", |second| second.max_us),
+        ];
+        let counts = vec![
+            count("as expected", |second| second.n_expected),
+            count("errors", |second| second.n_errors),
+            count("dropped", |second| second.n_dropped),
+        ];
         // The x axis counts nines.
         let nines = operation.distribution.iter().map(|(quantile, ms)| (-(1.0 - quantile).log10(), *ms));
-        let distribution =
-            Chart::new(Axis::nines(), Axis::logarithmic("ms"), vec![Line::new("latency", nines.collect())]);
-        Self { operation, latency, throughput, distribution }
+        let distribution = vec![Line { name: "latency", points: nines.collect() }];
+        Self {
+            operation,
+            latency: Chart::new(SECONDS, MILLISECONDS, latencies),
+            throughput: Chart::new(SECONDS, PER_SECOND, counts),
+            distribution: Chart::new(NINES, MILLISECONDS, distribution),
+        }
     }
 }
