@@ -29,9 +29,6 @@ const MEASURED: Duration = Duration::from_secs(20);
 /// The time before a measurement: fills caches and prepares statements.
 const WARM_UP: Duration = Duration::from_secs(3);
 
-/// Significant digits of a histogram.
-const DIGITS: u8 = 3;
-
 /// The lifetime of the token.
 const DURATION: Duration = Duration::from_hours(1);
 
@@ -77,13 +74,11 @@ pub struct Args {
     pub only: Vec<Group>,
 }
 
-/// The result of one closed loop.
+/// The result of one closed loop. Latencies are not a number where only a rate was measured.
 #[derive(Clone, Copy, Debug)]
 struct Figures {
     per_second: f64,
-    /// Not a number where only a rate was measured.
     p50_ms: f64,
-    /// Not a number where only a rate was measured.
     p99_ms: f64,
 }
 

@@ -12,7 +12,7 @@ pub(crate) use timeline::{Second, Timeline};
 use crate::connections::Failure;
 
 /// Significant digits of a histogram.
-const DIGITS: u8 = 3;
+pub(crate) const DIGITS: u8 = 3;
 
 /// The longest latency of a histogram; longer ones count as this one.
 const MAX_LATENCY: Duration = Duration::from_mins(1);

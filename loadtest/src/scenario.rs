@@ -19,16 +19,15 @@ use crate::{
 pub struct Scenario {
     /// The file's name without its extension.
     pub name: String,
-    /// The purpose.
-    pub about: String,
+    pub(crate) about: String,
     /// The seed of all random choices: the same seed gives the same requests at the same times.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// What to create before the first phase.
-    pub prepare: Prepare,
+    pub(crate) prepare: Prepare,
     /// The limits of the generator, for each service.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// The run fails when the 99th percentile of the generator's scheduling lag is above this.
-    pub scheduling_lag_p99: Duration,
+    pub(crate) scheduling_lag_p99: Duration,
     /// An order, mail or event is missing after this time without progress.
     pub settling: Duration,
     /// The phases, in order.
@@ -80,23 +79,19 @@ pub struct Operation {
     pub retries: u32,
 }
 
-/// What a threshold limits. `Display` is its name in reports.
+/// What a threshold limits: latencies in milliseconds, and ratios over all arrivals. `Display` is its name in reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Display)]
 #[serde(rename_all = "snake_case")]
-pub enum Measure {
-    /// Median latency in milliseconds.
+pub(crate) enum Measure {
     #[display("p50")]
     P50Ms,
-    /// 99th percentile of latency in milliseconds.
     #[display("p99")]
     P99Ms,
-    /// 99.9th percentile of latency in milliseconds.
     #[display("p99.9")]
     P999Ms,
-    /// Failed arrivals, timeouts included, over all arrivals.
+    /// Failed arrivals, timeouts included.
     #[display("error ratio")]
     ErrorRatio,
-    /// Dropped arrivals over all arrivals.
     #[display("dropped arrivals")]
     DroppedRatio,
     /// 99th percentile of the time from an order's intended start to its mail, in milliseconds.
@@ -108,12 +103,10 @@ pub enum Measure {
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Threshold {
-    /// The operation; default: all operations together.
-    pub operation: Option<Kind>,
-    /// The measure.
-    pub measure: Measure,
-    /// The maximum.
-    pub at_most: f64,
+    /// Default: all operations together.
+    pub(crate) operation: Option<Kind>,
+    pub(crate) measure: Measure,
+    pub(crate) at_most: f64,
 }
 
 /// The TOML file, with the position of each part.
@@ -245,7 +238,7 @@ impl Scenario {
 
 impl Measure {
     /// A value of this measure with its unit.
-    pub fn show(self, value: f64) -> String {
+    pub(crate) fn show(self, value: f64) -> String {
         match self {
             Self::P50Ms | Self::P99Ms | Self::P999Ms | Self::MailP99Ms => format!("{value:.2} ms"),
             Self::ErrorRatio | Self::DroppedRatio => format!("{:.3} %", value * 100.0),

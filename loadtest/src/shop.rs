@@ -13,7 +13,11 @@ use hyper::{
     header::{LOCATION, RETRY_AFTER},
 };
 pub use prepare::prepare;
-use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
+use rand::{
+    RngExt as _, SeedableRng as _,
+    distr::{Distribution as _, weighted::WeightedIndex},
+    rngs::SmallRng,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -46,6 +50,8 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Shop {
     operations: Vec<Operation>,
+    /// Chooses an operation by the shares.
+    mix: WeightedIndex<f64>,
     skus: Vec<String>,
     customer: String,
     api: Api,
@@ -76,7 +82,9 @@ pub enum Ticket {
 impl Shop {
     /// Clients that act for the target's tenant and order for one customer.
     pub fn new(operations: Vec<Operation>, seed: u64, target: &Target, api: Api, customer: &str) -> Self {
+        let shares = operations.iter().map(|operation| operation.share);
         Self {
+            mix: WeightedIndex::new(shares).expect("a scenario has operations with positive shares"),
             operations,
             skus: target.skus.clone(),
             customer: customer.to_owned(),
@@ -93,18 +101,6 @@ impl Shop {
     /// Returns what all clients were answered.
     pub fn into_log(self) -> ClientLog {
         self.log
-    }
-
-    /// Chooses an operation at random, by the shares.
-    fn choose(&mut self) -> usize {
-        let total: f64 = self.operations.iter().map(|operation| operation.share).sum();
-        let mut left = self.rng.random::<f64>() * total;
-        let chosen = self.operations.iter().position(|operation| {
-            left -= operation.share;
-            left < 0.0
-        });
-        // Rounding may leave a little at the end.
-        chosen.unwrap_or(self.operations.len() - 1)
     }
 
     fn add_link(&mut self, code: String, target: String) -> anyhow::Result<()> {
@@ -148,7 +144,7 @@ impl Workload for Shop {
     type Ticket = Ticket;
 
     fn next(&mut self, due_at: Instant, counted: bool) -> Outgoing<Ticket> {
-        let operation = self.choose();
+        let operation = self.mix.sample(&mut self.rng);
         let (server, request, ticket) = match self.operations[operation].kind {
             Kind::Redirect => {
                 let index = self.rng.random_range(0..self.links.len());

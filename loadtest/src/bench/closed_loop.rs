@@ -4,10 +4,10 @@ use std::{sync::Mutex, time::Instant};
 
 use futures::future::try_join_all;
 
-use super::{DIGITS, Figures, MEASURED, WARM_UP};
+use super::{Figures, MEASURED, WARM_UP};
 use crate::{
     connections::{Connections, Limits, Request},
-    recording::{histogram, micros},
+    recording::{DIGITS, histogram, micros},
 };
 
 /// Runs `n_clients`, first as a warm-up and then to measure. Every answer must have this status. `url` is `http://host:port`.

@@ -30,13 +30,13 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    CUSTOMER, DIGITS, Figures, Stack,
+    CUSTOMER, Figures, Stack,
     table::{Ratio, Row},
 };
 use crate::{
     imap::mailbox_status,
     mailbox::Mailbox,
-    recording::{histogram, micros},
+    recording::{DIGITS, histogram, micros},
     run::log,
     smtp::Smtp,
     target,

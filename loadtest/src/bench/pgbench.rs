@@ -5,8 +5,8 @@ use std::{path::Path, time::Duration};
 use anyhow::{Context, ensure};
 use hdrhistogram::Histogram;
 
-use super::{DIGITS, Figures, MEASURED, Postgres, WARM_UP};
-use crate::recording::{histogram, quantile_ms, real};
+use super::{Figures, MEASURED, Postgres, WARM_UP};
+use crate::recording::{DIGITS, histogram, quantile_ms, real};
 
 /// The transactions of one order, as a script for pgbench.
 const CREATE_ORDER: &str = include_str!("sql/create_order.sql");

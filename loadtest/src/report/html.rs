@@ -7,10 +7,7 @@ use super::{
     Operation, Report,
     chart::{Chart, Line, MILLISECONDS, NINES, PER_SECOND, SECONDS},
 };
-use crate::{
-    recording::{Second, ms, real},
-    verdict::Verdict,
-};
+use crate::recording::{Second, ms, real};
 
 impl Report {
     /// Returns the report as an HTML page without external resources.
@@ -33,12 +30,6 @@ struct Section<'a> {
     latency: Chart,
     throughput: Chart,
     distribution: Chart,
-}
-
-impl Page<'_> {
-    fn failed(&self) -> impl Iterator<Item = &Verdict> {
-        self.report.verdicts.iter().filter(|verdict| !verdict.passed)
-    }
 }
 
 impl<'a> Section<'a> {
