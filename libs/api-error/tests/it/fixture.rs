@@ -78,7 +78,7 @@ pub(crate) fn app() -> App<
 > {
     App::new()
         .configure(api_error::configure)
-        .app_data(JsonLimit { max_bytes: MAX_BYTES, read_timeout: READ_TIMEOUT, ..JsonLimit::default() })
+        .app_data(JsonLimit { max_bytes: MAX_BYTES, read_timeout: READ_TIMEOUT })
         .configure(routes)
         .wrap(api_error::error_boundary(DEADLINE))
 }
