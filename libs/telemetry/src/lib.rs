@@ -75,7 +75,7 @@ pub fn init(info: ServiceInfo, config: &Config, trust: &Trust) -> anyhow::Result
         tracing::warn!(warning, "a setting of OpenTelemetry is ignored");
     }
     log::install_panic_hook();
-    metrics::show(info);
+    metrics::show(info.name, &otlp::version(info));
     Ok(Telemetry { provider })
 }
 

@@ -8,8 +8,6 @@ pub use prometheus::{
     IntGaugeVec, Opts,
 };
 
-use crate::ServiceInfo;
-
 /// The upper bounds, in seconds, of every latency histogram. The objectives (50 ms, 250 ms) are bounds, so that the
 /// share of requests within them is exact and not interpolated.
 pub const LATENCY_BUCKETS: &[f64] = &[0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -28,8 +26,8 @@ crate::metrics! {
 }
 
 /// Sets what does not depend on what the process does. The registry itself adds CPU, memory and descriptors.
-pub(crate) fn show(info: ServiceInfo) {
-    BUILD_INFO.with_label_values(&[info.name, info.version]).set(1);
+pub(crate) fn show(service: &str, version: &str) {
+    BUILD_INFO.with_label_values(&[service, version]).set(1);
 }
 
 /// Registers metrics, so that a counter reports 0 before its first event: an alert then sees the first event as an increase.

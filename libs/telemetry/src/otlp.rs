@@ -66,9 +66,15 @@ fn processor(schedule_delay: Duration, trust: &Trust) -> anyhow::Result<BatchSpa
     Ok(BatchSpanProcessor::builder(exporter, Counting).with_batch_config(batches).build())
 }
 
+/// The `service.version` of `OTEL_RESOURCE_ATTRIBUTES`, where an operator names the release; by default that of the build.
+pub(crate) fn version(info: ServiceInfo) -> String {
+    let detected = Resource::builder().build().get(&Key::from_static_str("service.version"));
+    detected.map_or_else(|| info.version.to_owned(), |version| version.to_string())
+}
+
 fn resource(info: ServiceInfo, service_name: Option<&str>) -> Resource {
     let service_name_key = Key::from_static_str("service.name");
-    let mut builder = Resource::builder().with_attribute(KeyValue::new("service.version", info.version));
+    let mut builder = Resource::builder().with_attribute(KeyValue::new("service.version", version(info)));
     let detected = Resource::builder().build().get(&service_name_key);
     // The SDK's fallback is `unknown_service`. The name of an operator wins over the one of the program.
     let unnamed =

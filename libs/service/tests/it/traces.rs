@@ -42,15 +42,18 @@ async fn an_unauthenticated_request_starts_a_new_trace_linked_to_the_callers() {
 }
 
 #[tokio::test]
-async fn queued_spans_are_sent_at_shutdown() {
+async fn queued_spans_are_sent_at_shutdown_with_the_names_of_the_operator() {
     let (endpoint, mut spans) = collector();
     let settings = [
         ("OTEL_TRACES_EXPORTER", "otlp"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
         ("OTEL_BSP_SCHEDULE_DELAY", "60000"),
         ("OTEL_SERVICE_NAME", "renamed"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.version=probe-7"),
     ];
     let probe = Probe::start(&settings).await;
+    let (_, metrics) = get(format!("{}/metrics", probe.admin)).await.unwrap();
+    assert!(metrics.contains("build_info{service=\"probe\",version=\"probe-7\"} 1"), "{metrics}");
     get(format!("{}/slow/0", probe.api)).await.unwrap();
     probe.signal(Signal::SIGTERM);
     assert_eq!(probe.end().await.code, 0);
