@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod deploys;
 mod local;
 mod run;
 mod status;
@@ -27,6 +28,8 @@ use crate::{
     ports::{Ports, authority},
     profile::Profile,
     readiness::until_ok,
+    releases::SERVICES,
+    rewind,
     stack::Stack,
     state::{Record, State},
 };
@@ -76,6 +79,16 @@ enum Command {
         /// The part, as `muster status` names it.
         part: String,
     },
+    /// Run another program, or other settings, in place of one service; waits until it is ready.
+    Deploy(deploys::Args),
+    /// Go back to the previous release of a service.
+    Rollback {
+        /// The service.
+        #[arg(value_parser = SERVICES)]
+        part: String,
+    },
+    /// List the releases of each service, the newest last.
+    Deploys,
     /// Start the parts that tests need beside a running stack, run a command, stop them.
     Run {
         /// The command and its arguments.
@@ -98,6 +111,8 @@ enum Command {
     Env,
     /// Show the dead letters, or replay or discard them.
     DeadLetters(dead_letters::Args),
+    /// Let email-consumer handle the events of the last minutes again; an event whose mail was sent has no effect.
+    Rewind(rewind::Args),
     /// Retry waiting orders.
     #[command(subcommand)]
     Orders(OrdersCommand),
@@ -176,6 +191,9 @@ impl Command {
             Self::Logs { part, follow, lines } => local::logs(part, follow, lines)?,
             Self::Kill { part } => local::kill(&part).await?,
             Self::Restart { part } => local::restart(&part).await?,
+            Self::Deploy(args) => deploys::deploy(args).await?,
+            Self::Rollback { part } => deploys::rollback(&part).await?,
+            Self::Deploys => deploys::list()?,
             Self::Run { command } => return run::run(&command).await,
             Self::Token(args) => token::run(args)?,
             Self::Target => local::target()?,
@@ -192,6 +210,7 @@ impl Command {
                 };
                 dead_letters::run(args, servers).await?;
             }
+            Self::Rewind(args) => local::rewind(args).await?,
             Self::Orders(OrdersCommand::Wake { database_url }) => {
                 let database = match database_url {
                     Some(url) => orders::parse_url(&url)?,

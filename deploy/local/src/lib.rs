@@ -17,6 +17,8 @@ mod ports;
 mod process;
 mod profile;
 mod readiness;
+mod releases;
+mod rewind;
 mod secrets;
 mod signals;
 mod stack;

@@ -8,7 +8,7 @@ mod start;
 use anyhow::Context;
 use futures::future::join_all;
 use rustix::process::Signal;
-pub(crate) use start::{restart, start};
+pub(crate) use start::{require_needs, restart, restart_after, start};
 
 use crate::{
     config::StackConfig,

@@ -1,4 +1,5 @@
-//! The state of a stack between two runs of `muster`, in `stack.json`: port base, profile, and the process of each part.
+//! The state of a stack between two runs of `muster`, in `stack.json`: port base, profile, the process of each part, and the
+//! releases of each service.
 //!
 //! A writer holds the [`lock`]. A reader sees a complete file, because a rename replaces it. `muster` records a process as soon as it
 //! exists, so that the next `muster` knows every process of a killed one.
@@ -15,7 +16,12 @@ use std::{
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::{process::Identity, profile::Profile, secrets::write_private};
+use crate::{
+    process::Identity,
+    profile::Profile,
+    releases::{Release, Releases},
+    secrets::write_private,
+};
 
 /// The contents of `stack.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -25,6 +31,8 @@ pub(crate) struct Record {
     /// The duration of the last `up` that started every part.
     pub(crate) ready_after: Option<Duration>,
     pub(crate) parts: BTreeMap<String, PartRecord>,
+    #[serde(default)]
+    pub(crate) releases: BTreeMap<String, Releases>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -53,6 +61,11 @@ impl Record {
     /// Whether a part became ready after its last start.
     pub(crate) fn is_ready(&self, part: &str) -> bool {
         self.parts.get(part).is_some_and(|part| part.ready_after.is_some())
+    }
+
+    /// The release that a service runs; `None` if it runs the build of the checkout.
+    pub(crate) fn release(&self, part: &str) -> Option<&Release> {
+        self.releases.get(part).and_then(Releases::current)
     }
 
     pub(crate) fn any_alive(&self) -> bool {

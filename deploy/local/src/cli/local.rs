@@ -18,6 +18,7 @@ use crate::{
     endpoints::SUPERUSER,
     ports::{DEFAULT_BASE, Ports, authority, url},
     profile::Profile,
+    rewind,
     signals::Interrupts,
     stack::{self, Stack},
     state::{Record, State},
@@ -81,6 +82,22 @@ pub(super) async fn kill(part: &str) -> anyhow::Result<()> {
 pub(super) async fn restart(part: &str) -> anyhow::Result<()> {
     let (stack, state) = open_local()?.context(NO_STACK)?;
     stack::restart(&stack, part, &state).await
+}
+
+/// Rewinds the consumer group of email-consumer while it is stopped.
+pub(super) async fn rewind(args: rewind::Args) -> anyhow::Result<()> {
+    let show = |n_events| print(format_args!("email-consumer gets {n_events} events again"));
+    if let Some(servers) = args.bootstrap_servers {
+        show(rewind::rewind(servers, args.minutes).await?);
+        return Ok(());
+    }
+    let (stack, state) = open_local()?.context(NO_STACK)?;
+    let servers = authority(stack.config.ports.kafka());
+    stack::restart_after(&stack, "email-consumer", &state, async || {
+        show(rewind::rewind(servers, args.minutes).await?);
+        Ok(())
+    })
+    .await
 }
 
 /// Becomes tail(1).

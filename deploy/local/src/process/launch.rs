@@ -20,7 +20,7 @@ const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "RUST_LOG", "RUST_BACKTRAC
 pub(crate) struct Launch {
     program: PathBuf,
     args: Vec<OsString>,
-    env: Vec<(&'static str, OsString)>,
+    env: Vec<(OsString, OsString)>,
     user: Option<&'static str>,
 }
 
@@ -58,13 +58,13 @@ impl Launch {
     }
 
     /// Sets a variable; replaces an earlier value.
-    pub(crate) fn env(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
-        self.env.push((name, value.into()));
+    pub(crate) fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
         self
     }
 
     pub(crate) fn envs(mut self, env: impl IntoIterator<Item = (&'static str, impl Into<OsString>)>) -> Self {
-        self.env.extend(env.into_iter().map(|(name, value)| (name, value.into())));
+        self.env.extend(env.into_iter().map(|(name, value)| (name.into(), value.into())));
         self
     }
 

@@ -14,7 +14,7 @@ use crate::{
     console::{print, seconds},
     parts::Part,
     ports::require_free,
-    process::{Identity, RunState},
+    process::{Identity, Launch, RunState},
     readiness::until_ok,
     signals::Interrupts,
     state::{PartRecord, State},
@@ -63,6 +63,30 @@ pub(crate) async fn start(stack: &Stack, state: &State, interrupts: &mut Interru
 
 /// Stops one part, in any process state, and starts it again; returns when it is ready. Other parts are not affected.
 pub(crate) async fn restart(stack: &Stack, name: &str, state: &State) -> anyhow::Result<()> {
+    restart_after(stack, name, state, async || Ok(())).await
+}
+
+/// As [`restart`], with an action while the part is stopped. The part starts also if the action fails.
+pub(crate) async fn restart_after(
+    stack: &Stack,
+    name: &str,
+    state: &State,
+    action: impl AsyncFnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let part = require_needs(stack, name, state)?;
+    command(part, &stack.config, state).with_context(|| format!("{name} cannot be started"))?;
+    stop_part(part, state).await?;
+    until_ok(PORTS_FREE_WITHIN, async || {
+        part.ports(stack.config.ports).try_for_each(|(purpose, port)| require_free(name, purpose, port))
+    })
+    .await?;
+    let outcome = action().await;
+    launch(part, &stack.config, state).await.with_context(|| format!("{name} did not start"))?;
+    outcome
+}
+
+/// The part with this name; an error if there is none, or if a part that it needs does not run.
+pub(crate) fn require_needs<'a>(stack: &'a Stack, name: &str, state: &State) -> anyhow::Result<&'a Part> {
     let Some(part) = stack.parts.iter().find(|part| part.name == name) else {
         let names: Vec<_> = stack.parts.iter().map(|part| part.name).collect();
         bail!("there is no part {name}; there are {}", names.join(", "));
@@ -71,13 +95,16 @@ pub(crate) async fn restart(stack: &Stack, name: &str, state: &State) -> anyhow:
     if let Some(need) = part.needs.iter().find(|need| record.alive(need).is_none()) {
         bail!("{name} needs {need}, which does not run: `muster up` starts what is missing");
     }
-    (part.launch)(&stack.config).with_context(|| format!("{name} cannot be started"))?;
-    stop_part(part, state).await?;
-    until_ok(PORTS_FREE_WITHIN, async || {
-        part.ports(stack.config.ports).try_for_each(|(purpose, port)| require_free(name, purpose, port))
+    Ok(part)
+}
+
+/// The command of a part, with its current release.
+fn command(part: &Part, config: &StackConfig, state: &State) -> anyhow::Result<Launch> {
+    let launch = (part.launch)(config)?;
+    Ok(match state.record().release(part.name) {
+        Some(release) => release.apply(launch),
+        None => launch,
     })
-    .await?;
-    launch(part, &stack.config, state).await.with_context(|| format!("{name} did not start"))
 }
 
 /// Starts each part as soon as the parts that it needs are ready. Probes a running part at once, without waiting for others.
@@ -154,7 +181,7 @@ fn hung(part: &Part, pid: u32, error: &anyhow::Error) -> anyhow::Error {
 async fn launch(part: &Part, config: &StackConfig, state: &State) -> anyhow::Result<()> {
     let begun = Instant::now();
     (part.prepare)(config).await?;
-    let (mut child, identity) = (part.launch)(config)?.start(&config.log(part.name))?;
+    let (mut child, identity) = command(part, config, state)?.start(&config.log(part.name))?;
     state.record_part(part.name, PartRecord { identity: identity.clone(), ready_after: None })?;
     let ready = tokio::select! {
         ready = until_ok(part.ready_within, || part.probe(config)) => ready,

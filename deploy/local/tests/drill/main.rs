@@ -17,13 +17,14 @@ const SOON: Duration = Duration::from_mins(1);
 
 /// One stack for every check: a second would cost minutes and a gigabyte. The check that kills a service comes last.
 #[tokio::test]
-async fn rules_runbooks_and_pager_work_on_a_real_stack() {
+async fn rules_runbooks_releases_and_pager_work_on_a_real_stack() {
     let stack = Stack::up();
     // The plain demo places one order, and fails if a busy machine sheds it.
     stack.muster(&["demo", "--orders", "5"]);
     every_selector_of_a_rule_matches_a_metric(&stack).await;
     every_rule_evaluates(&stack).await;
     every_command_of_a_runbook_runs(&stack);
+    a_release_is_deployed_kept_and_rolled_back(&stack).await;
     a_dead_service_pages_once_and_silences_its_other_alerts(&stack).await;
 }
 
@@ -95,6 +96,33 @@ fn every_command_of_a_runbook_runs(stack: &Stack) {
         }
     }
     assert!(n_blocks > 30, "only {n_blocks} blocks were found");
+}
+
+async fn a_release_is_deployed_kept_and_rolled_back(stack: &Stack) {
+    let shows = async |version: &str| {
+        let metrics = stack.metrics("orders").await;
+        assert!(
+            metrics.contains(&format!("build_info{{service=\"orders\",version=\"{version}\"}} 1")),
+            "{version}"
+        );
+    };
+    stack.muster(&["deploy", "orders", "--release", "orders-2", "--set", "LOG_FORMAT=json"]);
+    shows("orders-2").await;
+    stack.muster(&["restart", "orders"]);
+    shows("orders-2").await;
+
+    let broken =
+        stack.shell("target/debug/muster deploy orders --release orders-3 --set DATABASE_POOL_SIZE=none");
+    let error = String::from_utf8_lossy(&broken.stderr);
+    for expected in ["orders-3", "muster rollback orders", "DATABASE_POOL_SIZE", "The end of its log"] {
+        assert!(!broken.status.success() && error.contains(expected), "{expected}: {error}");
+    }
+    let deploys = stack.muster(&["deploys"]);
+    assert!(deploys.contains("LOG_FORMAT=json"), "{deploys}");
+    stack.muster(&["rollback", "orders"]);
+    shows("orders-2").await;
+    stack.muster(&["rollback", "orders"]);
+    shows(env!("CARGO_PKG_VERSION")).await;
 }
 
 async fn a_dead_service_pages_once_and_silences_its_other_alerts(stack: &Stack) {
