@@ -346,6 +346,30 @@ fn one_dead_letter_opens_a_ticket_until_it_is_replayed_or_discarded() {
 }
 
 #[test]
+fn events_that_are_done_without_a_mail_page() {
+    for pace in Pace::BOTH {
+        let firing = Firing {
+            labels: labels("email-consumer", "page", []),
+            summary: "email-consumer reports events as done whose mails were not sent".to_owned(),
+            description: "Impact: about 10 mails of the last ten minutes were not sent, and no retry sends them.\nBudget \
+                          left: mail-freshness does not count them."
+                .to_owned(),
+        };
+        let each_minute = |n_events: i32| values((0..40).map(move |step| f64::from(n_events * step)));
+        let sent =
+            values((0..40).map(|step| f64::from(10 * if step < 20 { step.min(10) } else { step - 10 })));
+        let series = series([
+            (HANDLED, each_minute(20)),
+            (RETRIED, each_minute(7)),
+            (r#"email_events_ignored_total{job="email-consumer",reason="no_mail"}"#, each_minute(8)),
+            (r#"email_repeated_events_total{job="email-consumer"}"#, each_minute(2)),
+            (r#"mails_sent_total{job="email-consumer",kind="confirmed"}"#, sent),
+        ]);
+        case("MailsMissing", pace, series, fires("MailsMissing", 12, &firing, 30));
+    }
+}
+
+#[test]
 fn a_pool_is_saturated_when_callers_wait_for_five_minutes() {
     for pace in Pace::BOTH {
         let waiting = [0.0, 9.0, 9.0, 9.0, 0.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 0.0];
@@ -388,6 +412,69 @@ fn a_signing_key_opens_a_ticket_fourteen_days_before_it_expires() {
             series([(key, values(ends))]),
             fires("SigningKeyNearExpiry", 11, &firing, 13),
         );
+    }
+}
+
+pub(crate) const MIB: f64 = 1024.0 * 1024.0;
+
+pub(crate) const STARTED: &str = r#"process_start_time_seconds{job="orders",instance="a"}"#;
+
+const MEMORY: &str = r#"process_resident_memory_bytes{job="orders",instance="a"}"#;
+
+/// It fires when the process is older than 70 minutes, and ends with a release.
+#[test]
+fn memory_above_that_of_an_hour_ago_opens_a_ticket() {
+    for pace in Pace::BOTH {
+        let mib = (0..85).map(|step| if (40..80).contains(&step) { 112.0 } else { 32.0 });
+        let firing = Firing {
+            labels: labels("orders", "ticket", []),
+            summary: "The memory of orders grows".to_owned(),
+            description: "Impact: none yet; it grew by 80MiB in an hour. At its limit the kernel ends the process, and \
+                          requests fail.\nBudget left: the objectives of orders burn each time that happens."
+                .to_owned(),
+        };
+        let series = series([(MEMORY, values(mib.map(|mib| mib * MIB))), (STARTED, constant(0.0, 85))]);
+        case("MemoryGrows", pace, series, fires("MemoryGrows", 71, &firing, 80));
+    }
+}
+
+#[test]
+fn memory_of_a_young_process_or_below_a_level_opens_no_ticket() {
+    for pace in Pace::BOTH {
+        let caches = values((0..130).map(|step| (32.0 + 4.0 * f64::from(step.min(60))) * MIB));
+        let started = constant(minutes(pace, 30.0), 130);
+        case(
+            "MemoryGrows-young",
+            pace,
+            series([(MEMORY, caches), (STARTED, started)]),
+            silent("MemoryGrows", 130),
+        );
+        let waves = values((0..90).map(|step| if step % 10 < 5 { 32.0 } else { 200.0 } * MIB));
+        let old = constant(0.0, 90);
+        case("MemoryGrows-waves", pace, series([(MEMORY, waves), (STARTED, old)]), silent("MemoryGrows", 90));
+    }
+}
+
+#[test]
+fn four_fifths_of_the_descriptors_open_a_ticket() {
+    for pace in Pace::BOTH {
+        let firing = Firing {
+            labels: labels("orders", "ticket", []),
+            summary: "orders uses 87.89% of its file descriptors".to_owned(),
+            description: "Impact: none yet; at the limit orders accepts no connection and opens none.\nBudget left: the \
+                          objectives of orders burn from then on, or are not measured."
+                .to_owned(),
+        };
+        let open = |instance| format!(r#"process_open_fds{{job="orders",instance="{instance}"}}"#);
+        let limit = |instance| format!(r#"process_max_fds{{job="orders",instance="{instance}"}}"#);
+        let names = [open("a"), limit("a"), open("b"), limit("b")];
+        let series = series([
+            (names[0].as_str(), values([20.0, 400.0, 800.0, 900.0, 900.0, 20.0])),
+            (names[1].as_str(), constant(1024.0, 6)),
+            (names[2].as_str(), constant(30.0, 6)),
+            (names[3].as_str(), constant(1024.0, 6)),
+        ]);
+        case("DescriptorsNearLimit", pace, series, fires("DescriptorsNearLimit", 3, &firing, 5));
     }
 }
 

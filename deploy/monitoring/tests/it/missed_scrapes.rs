@@ -5,19 +5,19 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    cause_alerts::minutes,
+    cause_alerts::{MIB, STARTED, minutes},
     pace::Pace,
     promtool::{Case, Sample},
     runbooks::alerts,
 };
 
-const STEPS: u32 = 50;
+const STEPS: u32 = 100;
 
 /// Every so many steps a scrape fails.
 const GAP: u32 = 4;
 
-/// By this step every alert has fired, however long its `for`.
-const FIRED: u32 = 30;
+/// By this step every alert has fired, however long its `for` and its windows.
+const FIRED: u32 = 80;
 
 /// An alert on one gauge, and a value of it, in minutes or a number, at which it fires.
 struct Gauge {
@@ -33,7 +33,7 @@ const PUBLISHED: &str = r#"outbox_published_total{job="orders",instance="a"}"#;
 const LAG: &str = r#"consumer_lag{job="email-consumer",topic="orders.events",partition="0"}"#;
 const HANDLED: &str = r#"consumer_handled_total{job="email-consumer",topic="orders.events",outcome="done"}"#;
 
-const GAUGES: [Gauge; 12] = [
+const GAUGES: [Gauge; 14] = [
     Gauge {
         alert: "OutboxStuck",
         severity: "ticket",
@@ -118,6 +118,20 @@ const GAUGES: [Gauge; 12] = [
         value: |_, _| 86_400.0,
         beside: &[],
     },
+    Gauge {
+        alert: "MemoryGrows",
+        severity: "ticket",
+        series: r#"process_resident_memory_bytes{job="orders",instance="a"}"#,
+        value: |_, step| f64::from(step) * 8.0 * MIB,
+        beside: &[(STARTED, 0.0)],
+    },
+    Gauge {
+        alert: "DescriptorsNearLimit",
+        severity: "ticket",
+        series: r#"process_open_fds{job="orders",instance="a"}"#,
+        value: |_, _| 900.0,
+        beside: &[(r#"process_max_fds{job="orders",instance="a"}"#, 1024.0)],
+    },
 ];
 
 /// Samples at every step, but for those at which the scrape fails.
@@ -166,7 +180,7 @@ fn a_missed_scrape_does_not_hide_a_vanished_objective() {
 #[test]
 fn every_alert_on_a_gauge_is_tested() {
     let tried: BTreeSet<String> = GAUGES.iter().map(|gauge| gauge.alert.to_owned()).collect();
-    let others = ["SliVanished", "TargetDown", "Watchdog"];
+    let others = ["MailsMissing", "SliVanished", "TargetDown", "Watchdog"];
     let expected: BTreeSet<String> = alerts()
         .into_iter()
         .filter(|alert| !alert.ends_with("Burn") && !others.contains(&alert.as_str()))
