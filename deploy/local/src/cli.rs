@@ -1,6 +1,7 @@
 //! The command line: every command with its options, and its dispatch.
 
 mod bench;
+mod certificates;
 mod demo;
 mod deploys;
 mod local;
@@ -95,6 +96,9 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
+    /// Show or renew the certificates of the services.
+    #[command(subcommand)]
+    Certificates(certificates::Command),
     /// Print a bearer token for local use.
     Token(token::Args),
     /// Print the addresses and keys of the stack for `loadtest run --target`.
@@ -195,6 +199,7 @@ impl Command {
             Self::Rollback { part } => deploys::rollback(&part).await?,
             Self::Deploys => deploys::list()?,
             Self::Run { command } => return run::run(&command).await,
+            Self::Certificates(command) => certificates::run(command)?,
             Self::Token(args) => token::run(args)?,
             Self::Target => local::target()?,
             Self::Demo(args) => demo::run(args).await?,

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod certificates;
 mod checkout;
 pub mod cli;
 mod cluster;
@@ -25,4 +26,5 @@ mod stack;
 mod state;
 mod target;
 
+pub use certificates::{Authority, Issued};
 pub use endpoints::{Endpoints, PostgresEndpoint};

@@ -54,7 +54,7 @@ macro_rules! offsets {
 }
 
 offsets! {
-    orders = 0, url_shortener = 1,
+    orders = 0, url_shortener = 1, orders_https = 2, url_shortener_https = 3,
     orders_admin = 10, url_shortener_admin = 11, email_consumer_admin = 12,
     pager = 19, postgres = 20, kafka = 21, kafka_controller = 22, registry = 23,
     smtp = 24, imap = 25, mailbox_api = 26, zipkin = 27, otlp = 28, prometheus = 29, alertmanager = 30
@@ -67,6 +67,11 @@ pub(crate) fn authority(port: u16) -> String {
 
 pub(crate) fn url(port: u16) -> String {
     format!("http://{}", authority(port))
+}
+
+/// The address of a local port as a URL, with TLS.
+pub(crate) fn https_url(port: u16) -> String {
+    format!("https://{}", authority(port))
 }
 
 /// A range of free ports that no other test run on this machine gets at the same time.

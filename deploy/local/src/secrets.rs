@@ -62,6 +62,11 @@ impl Secrets {
         Ok(self.dir.join(DEVELOPMENT_KEY))
     }
 
+    /// The path of a secret that is a file.
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.dir.join(file)
+    }
+
     /// The file with the private key of email-consumer.
     pub(crate) fn email_consumer_key_file(&self) -> PathBuf {
         self.dir.join(EMAIL_CONSUMER_KEY)
@@ -93,7 +98,8 @@ impl Secrets {
             .with_context(|| format!("{} is damaged: move it away", self.dir.join(file).display()))
     }
 
-    fn get_or_make(&self, file: &str, make: impl FnOnce() -> String) -> anyhow::Result<String> {
+    /// The text of a file, which is made once.
+    pub(crate) fn get_or_make(&self, file: &str, make: impl FnOnce() -> String) -> anyhow::Result<String> {
         let path = self.dir.join(file);
         if !path.exists() {
             // Of several processes that generate the same secret, all use the first one.

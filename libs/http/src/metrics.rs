@@ -10,4 +10,8 @@ telemetry::metrics! {
     pub(crate) IN_FLIGHT: IntGauge = "admitted_requests_in_flight";
     /// Requests to operations that have a version, however the version was chosen.
     pub(crate) BY_VERSION: IntCounterVec = "http_requests_by_version_total" [path, version];
+    /// When the certificate of the listener with TLS expires, in seconds since 1970.
+    pub(crate) CERTIFICATE_EXPIRY: IntGauge = "tls_certificate_expiry_timestamp_seconds";
+    /// Changed certificate files that could not be loaded.
+    pub(crate) CERTIFICATE_RELOAD_FAILURES: IntCounter = "tls_certificate_reload_failures_total";
 }

@@ -2,10 +2,10 @@
 
 mod connection;
 mod cors;
+mod https;
 mod response_headers;
 
 use std::{
-    io,
     net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
     rc::Rc,
@@ -20,12 +20,12 @@ use actix_web::{
     middleware::{Next, from_fn},
     web,
 };
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use telemetry::{Readiness, request_telemetry};
 use tokio::task::JoinHandle;
 
 pub use self::cors::{InvalidOrigin, Origin};
-use self::{connection::RequestInFlight, cors::Cors, response_headers::ResponseHeaders};
+use self::{connection::RequestInFlight, cors::Cors, https::Https, response_headers::ResponseHeaders};
 use crate::caller;
 
 /// How long a client may take to send the head of a request.
@@ -42,9 +42,12 @@ const BACKLOG: i32 = 1_024;
 #[group(skip)]
 #[command(about = None, long_about = None)]
 pub struct Config {
-    /// Address of the API, for a service that has one. Port 0 takes any free port.
+    /// Address of the API without TLS, for a service that has an API. Port 0 takes any free port.
     #[arg(long, env = "HTTP_ADDR", value_name = "IP:PORT")]
     pub http_addr: Option<SocketAddr>,
+
+    #[command(flatten)]
+    https: https::Config,
 
     /// Threads that serve the API; by default one per core.
     #[arg(long, env = "HTTP_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
@@ -94,31 +97,32 @@ pub struct Options {
 /// A running HTTP server.
 #[derive(Debug)]
 pub struct Server {
-    address: SocketAddr,
+    http: Option<SocketAddr>,
+    https: Option<SocketAddr>,
     handle: ServerHandle,
-    serving: JoinHandle<io::Result<()>>,
+    serving: JoinHandle<anyhow::Result<()>>,
 }
 
 impl Server {
-    /// Binds `HTTP_ADDR` and serves on it. `configure` runs once per thread and adds routes and their data.
+    /// Binds `HTTP_ADDR` and `HTTPS_ADDR` and serves on them. `configure` runs once per thread and adds routes and their data.
     ///
     /// # Errors
-    /// `HTTP_ADDR` is not set, or its address cannot be bound.
+    /// Neither is set, an address cannot be bound, or the certificate cannot be loaded.
     pub fn start<F>(config: &Config, options: Options, configure: F) -> anyhow::Result<Self>
     where
         F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     {
-        let address = config.http_addr.context("this service has an API; set HTTP_ADDR to its address")?;
-        let listener = TcpListener::bind(address)
-            .with_context(|| format!("cannot bind {address}; set HTTP_ADDR to a free address"))?;
-        // The standard library listens with its own backlog, and actix does not change that of a listening socket.
-        rustix::net::listen(&listener, BACKLOG)?;
-        let address = listener.local_addr()?;
+        let https = Https::load(&config.https)?;
+        ensure!(
+            config.http_addr.is_some() || https.is_some(),
+            "this service has an API; set HTTP_ADDR or HTTPS_ADDR to its address"
+        );
+        let (mut http_addr, mut https_addr) = (None, None);
         let request_timeout = config.request_timeout();
         let cors = Cors(config.cors_allowed_origins.clone());
         let keep_alive = Duration::from_millis(config.http_keep_alive_ms);
         let Options { readiness, strict_transport, connections_per_worker, drain_timeout } = options;
-        let server = HttpServer::new(move || {
+        let mut server = HttpServer::new(move || {
             let headers = ResponseHeaders { cors: Rc::new(cors.clone()), strict_transport };
             let readiness = readiness.clone();
             App::new()
@@ -136,23 +140,44 @@ impl Server {
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .shutdown_timeout(drain_timeout.as_secs().max(1))
-        .disable_signals()
-        .listen(listener)?
-        .run();
+        .disable_signals();
+        if let Some(address) = config.http_addr {
+            let listener = bind(address, "HTTP_ADDR")?;
+            http_addr = Some(listener.local_addr()?);
+            server = server.listen(listener)?;
+        }
+        if let Some(https) = &https {
+            let listener = bind(https.address, "HTTPS_ADDR")?;
+            https_addr = Some(listener.local_addr()?);
+            server = server.listen_rustls_0_23(listener, https.server_config())?;
+        }
+        let server = server.run();
         let handle = server.handle();
-        Ok(Self { address, handle, serving: telemetry::task::spawn("http", server) })
+        let serving = telemetry::task::spawn("http", async move {
+            let Some(https) = https else { return Ok(server.await?) };
+            tokio::select! {
+                served = server => Ok(served?),
+                reloaded = https.reload() => match reloaded? {},
+            }
+        });
+        Ok(Self { http: http_addr, https: https_addr, handle, serving })
     }
 
-    /// Returns the address it is bound to.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Returns the address without TLS that it is bound to.
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// Returns the address with TLS that it is bound to.
+    pub fn https(&self) -> Option<SocketAddr> {
+        self.https
     }
 
     /// Waits until the server ends without [`Server::stop`], and returns the reason.
     pub async fn failed(&mut self) -> anyhow::Error {
         match (&mut self.serving).await {
             Ok(Ok(())) => anyhow::anyhow!("the server returned before it was stopped"),
-            Ok(Err(error)) => error.into(),
+            Ok(Err(error)) => error,
             Err(error) => error.into(),
         }
     }
@@ -165,6 +190,14 @@ impl Server {
         self.serving.abort();
         false
     }
+}
+
+fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address)
+        .with_context(|| format!("cannot bind {address}; set {setting} to a free address"))?;
+    // The standard library listens with its own backlog, and actix does not change that of a listening socket.
+    rustix::net::listen(&listener, BACKLOG)?;
+    Ok(listener)
 }
 
 /// The trace of an authenticated caller is continued. The verified token is kept, so the handler's `Caller` costs nothing.

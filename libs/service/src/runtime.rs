@@ -73,7 +73,7 @@ impl Runtime {
         self.strict_transport = yes;
     }
 
-    /// Starts the API on `HTTP_ADDR`. `configure` runs once per thread and adds routes and their data.
+    /// Starts the API on `HTTP_ADDR` and `HTTPS_ADDR`. `configure` runs once per thread and adds routes and their data.
     pub fn serve_http<F>(&mut self, configure: F) -> anyhow::Result<()>
     where
         F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
@@ -96,8 +96,9 @@ impl Runtime {
 
     pub(crate) fn announce(&self, admin: SocketAddr) {
         self.readiness.set_started();
-        let api = self.api.as_ref().map(|api| tracing::field::display(api.address()));
-        tracing::info!(http_addr = api, admin_addr = %admin, "listening");
+        let http = self.api.as_ref().and_then(Server::http).map(tracing::field::display);
+        let https = self.api.as_ref().and_then(Server::https).map(tracing::field::display);
+        tracing::info!(http_addr = http, https_addr = https, admin_addr = %admin, "listening");
     }
 
     pub(crate) async fn wait(&mut self, signals: &mut Signals) -> Cause {

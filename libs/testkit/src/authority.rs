@@ -4,9 +4,9 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, SystemTime},
 };
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::{
     ServerConfig,
     crypto::ring,
@@ -24,9 +24,15 @@ use crate::parts::scratch_dir;
 
 /// A private certificate authority, and the file with its certificate.
 #[derive(Debug)]
-pub struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    file: PathBuf,
+pub struct Authority(muster::Authority);
+
+/// Files with a server's certificate and its private key.
+#[derive(Debug)]
+pub struct CertificateFiles {
+    /// The certificate.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// A server's certificate and its private key, as PEM.
@@ -41,38 +47,51 @@ pub struct ServerCertificate {
 impl Authority {
     /// Makes an authority.
     pub fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "authority of a test");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("ring makes keys");
-        let issuer = CertifiedIssuer::self_signed(params, key).expect("these parameters are valid");
-        let file = scratch_dir("authority").join("ca.crt");
-        std::fs::write(&file, issuer.pem()).expect("a scratch directory can be written to");
-        Self { issuer, file }
+        Self(
+            muster::Authority::open(&scratch_dir("authority"))
+                .expect("a scratch directory can be written to"),
+        )
     }
 
     /// Returns the file with its certificate, for `TLS_EXTRA_CA_FILE`.
     pub fn file(&self) -> &Path {
-        &self.file
+        self.0.file()
     }
 
     /// Returns a configuration that trusts this authority.
     pub fn trust(&self) -> Trust {
-        let config = tls::Config { tls_extra_ca_file: vec![self.file.clone()] };
+        let config = tls::Config { tls_extra_ca_file: vec![self.file().to_owned()] };
         Trust::load(&config).expect("the file is PEM")
     }
 
     /// Signs a certificate for `host`, a name or an address.
     pub fn certificate(&self, host: &str) -> ServerCertificate {
-        let key = KeyPair::generate().expect("ring makes keys");
-        let mut params = CertificateParams::new([host.to_owned()]).expect("a host is a valid name");
-        params.distinguished_name.push(DnType::CommonName, "server of a test");
-        let certificate = params.signed_by(&key, &self.issuer).expect("the authority can sign");
-        ServerCertificate { certificate: certificate.pem(), key: key.serialize_pem() }
+        self.certificate_until(host, SystemTime::now() + Duration::from_hours(24))
+    }
+
+    /// The same, with the time at which it expires.
+    pub fn certificate_until(&self, host: &str, expires_at: SystemTime) -> ServerCertificate {
+        let issued = self.0.issue("server of a test", &[host], expires_at).expect("the authority can sign");
+        ServerCertificate { certificate: issued.certificate, key: issued.key }
     }
 }
 
 impl ServerCertificate {
+    /// Writes it into files of a scratch directory, for `TLS_CERT_FILE` and `TLS_KEY_FILE`.
+    pub fn files(&self) -> CertificateFiles {
+        let dir = scratch_dir("certificate");
+        let files = CertificateFiles { certificate: dir.join("tls.crt"), key: dir.join("tls.key") };
+        self.replace(&files);
+        files
+    }
+
+    /// Replaces the contents of such files.
+    pub fn replace(&self, files: &CertificateFiles) {
+        for (path, text) in [(&files.key, &self.key), (&files.certificate, &self.certificate)] {
+            std::fs::write(path, text).expect("a scratch directory can be written to");
+        }
+    }
+
     /// Returns an acceptor of TLS handshakes with this certificate.
     pub fn acceptor(&self) -> TlsAcceptor {
         let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).expect("it is PEM");

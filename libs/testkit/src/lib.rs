@@ -11,7 +11,7 @@ mod parts;
 mod process;
 mod tokens;
 
-pub use authority::{Authority, ServerCertificate, TlsProxy};
+pub use authority::{Authority, CertificateFiles, ServerCertificate, TlsProxy};
 pub use committed::{assert_committed, assert_previous_release_runs, statements};
 pub use database::Database;
 pub use fault_proxy::FaultProxy;

@@ -35,13 +35,19 @@ impl Process {
 
     /// Returns the URL of the API, without a slash at its end.
     pub fn http_url(&self) -> String {
-        let addr = self.running.http_addr.as_ref();
+        let addr = self.running.addresses.http.as_ref();
         format!("http://{}", addr.unwrap_or_else(|| panic!("{} has no API", self.settings.name())))
+    }
+
+    /// Returns `host:port` of the API over TLS.
+    pub fn https_addr(&self) -> &str {
+        let addr = self.running.addresses.https.as_ref();
+        addr.unwrap_or_else(|| panic!("{} has no API over TLS", self.settings.name()))
     }
 
     /// Returns the URL of the admin port, without a slash at its end.
     pub fn admin_url(&self) -> String {
-        format!("http://{}", self.running.admin_addr)
+        format!("http://{}", self.running.addresses.admin)
     }
 
     /// Returns the process id.

@@ -12,11 +12,12 @@ use tokio::time::Instant;
 
 use super::{NO_STACK, local_config, open_local};
 use crate::{
+    certificates::{self, Authority},
     checkout::Checkout,
     config::{StackConfig, log_file},
     console::{print, seconds},
     endpoints::SUPERUSER,
-    ports::{DEFAULT_BASE, Ports, authority, url},
+    ports::{DEFAULT_BASE, Ports, authority, https_url, url},
     profile::Profile,
     rewind,
     signals::Interrupts,
@@ -36,7 +37,9 @@ pub(super) async fn up(port_base: Option<u16>, profile: Option<Profile>) -> anyh
     let profile = choose("profile", profile, record.profile.unwrap_or_default(), &record)?;
     let ports = Ports::from_base(base)?;
     state.update(|record| (record.port_base, record.profile) = (Some(base), Some(profile)))?;
-    let stack = Stack::local(StackConfig::prepare(checkout, state_dir, ports)?, profile);
+    let config = StackConfig::prepare(checkout, state_dir, ports)?;
+    certificates::renew_expiring(&config.secrets)?;
+    let stack = Stack::local(config, profile);
     let was_running = stack.parts.iter().all(|part| record.alive(part.name).is_some());
 
     stack::start(&stack, &state, &mut interrupts).await.context("the stack is not up")?;
@@ -134,10 +137,13 @@ pub(super) fn env() -> anyhow::Result<()> {
     let ports = config.ports;
     let variables = [
         ("ORDERS_URL", url(ports.orders())),
+        ("ORDERS_HTTPS_URL", https_url(ports.orders_https())),
         ("ORDERS_ADMIN_URL", url(ports.orders_admin())),
         ("URL_SHORTENER_URL", url(ports.url_shortener())),
+        ("URL_SHORTENER_HTTPS_URL", https_url(ports.url_shortener_https())),
         ("URL_SHORTENER_ADMIN_URL", url(ports.url_shortener_admin())),
         ("EMAIL_CONSUMER_ADMIN_URL", url(ports.email_consumer_admin())),
+        ("CA_FILE", Authority::of(&config.secrets)?.file().display().to_string()),
         ("PROMETHEUS_URL", url(ports.prometheus())),
         ("ALERTMANAGER_URL", url(ports.alertmanager())),
         ("MAILBOX_URL", url(ports.mailbox_api())),

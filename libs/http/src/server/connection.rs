@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::{
     dev::{Extensions, RequestHead, ServiceRequest},
     http::{ConnectionType, header},
@@ -46,7 +47,8 @@ struct Watched {
 
 /// Starts the idle timer of a new connection. Call it on the thread that serves the connection.
 pub(super) fn watch(io: &dyn Any, data: &mut Extensions, limit: Duration) {
-    let Some(stream) = io.downcast_ref::<Stream>() else { return };
+    let encrypted = || io.downcast_ref::<TlsStream<Stream>>().map(|stream| stream.get_ref().0);
+    let Some(stream) = io.downcast_ref::<Stream>().or_else(encrypted) else { return };
     let socket = match stream.as_fd().try_clone_to_owned() {
         Ok(socket) => Some(TcpStream::from(socket)),
         Err(error) => {

@@ -128,15 +128,22 @@ impl Drop for KilledOnDrop {
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) child: KilledOnDrop,
-    pub(super) http_addr: Option<String>,
-    pub(super) admin_addr: String,
+    pub(super) addresses: Addresses,
+}
+
+/// The addresses in the line "listening".
+#[derive(Debug)]
+pub(super) struct Addresses {
+    pub(super) http: Option<String>,
+    pub(super) https: Option<String>,
+    pub(super) admin: String,
 }
 
 /// Starts the program, and waits until it listens and, unless the settings say otherwise, is ready.
 pub(super) async fn start(settings: &Builder, log: &mut Log) -> Running {
     let mut child = settings.start_child(log);
     let reason = match timeout(TIMEOUT, ready(&mut child, settings, log)).await {
-        Ok(Ok((http_addr, admin_addr))) => return Running { child, http_addr, admin_addr },
+        Ok(Ok(addresses)) => return Running { child, addresses },
         Ok(Err(reason)) => reason,
         Err(_) => format!("it was not ready within {TIMEOUT:?}"),
     };
@@ -145,11 +152,7 @@ pub(super) async fn start(settings: &Builder, log: &mut Log) -> Running {
 }
 
 /// Waits for the line "listening", whose addresses it returns, and for readiness.
-async fn ready(
-    child: &mut KilledOnDrop,
-    settings: &Builder,
-    log: &Log,
-) -> Result<(Option<String>, String), String> {
+async fn ready(child: &mut KilledOnDrop, settings: &Builder, log: &Log) -> Result<Addresses, String> {
     let listening = loop {
         if let Some(line) = log.find("listening") {
             break line;
@@ -158,15 +161,15 @@ async fn ready(
         sleep(POLL).await;
     };
     let addr = |field: &str| listening[field].as_str().map(str::to_owned);
-    let admin_addr = addr("admin_addr").ok_or("its line \"listening\" has no admin_addr")?;
-    let url = format!("http://{admin_addr}/ready");
+    let admin = addr("admin_addr").ok_or("its line \"listening\" has no admin_addr")?;
+    let url = format!("http://{admin}/ready");
     while settings.until_ready
         && !client().get(&url).send().await.is_ok_and(|answer| answer.status().is_success())
     {
         still_running(child)?;
         sleep(POLL).await;
     }
-    Ok((addr("http_addr"), admin_addr))
+    Ok(Addresses { http: addr("http_addr"), https: addr("https_addr"), admin })
 }
 
 fn still_running(child: &mut KilledOnDrop) -> Result<(), String> {

@@ -1,5 +1,7 @@
 //! Links and spans over `https://`, with certificates of a private authority.
 
+use std::time::{Duration, SystemTime};
+
 use events::orders::OrderConfirmed;
 use testkit::{Authority, Builder, Mailbox, TlsProxy, Zipkin, client, endpoints, wait_for};
 use uuid::Uuid;
@@ -58,4 +60,40 @@ async fn url_shortener_and_the_collector_are_verified_and_an_unknown_authority_i
     })
     .await;
     assert!(!consumer.logs().contains(UNSENT_SPANS));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mails_wait_while_the_certificate_of_url_shortener_has_expired() {
+    let world = World::new().await;
+    let authority = Authority::new();
+    let expired = authority.certificate_until("127.0.0.1", SystemTime::now() - Duration::from_mins(1));
+    let links = TlsProxy::start(world.links.addr().to_string(), &expired).await;
+    let consumer = |links: &TlsProxy| {
+        world
+            .consumer()
+            .env("LINKS_URL", format!("https://{}", links.addr()))
+            .env("TLS_EXTRA_CA_FILE", authority.file())
+    };
+    let order = Order::new();
+    world.publisher.publish(&order, &order.confirmed()).await;
+
+    let waiting = consumer(&links).without_readiness().spawn().await;
+    wait_until_missing(&waiting, "url-shortener").await;
+    let report = client().get(format!("{}/ready", waiting.admin_url())).send().await.unwrap();
+    let report: serde_json::Value = report.json().await.unwrap();
+    let check = report["checks"]["url-shortener"].as_str().unwrap();
+    assert!(check.contains("has expired") && check.contains("renew the certificate"), "{report}");
+    wait_for("another attempt", SOON, async || {
+        let logs = waiting.logs();
+        let line = logs.lines().find(|line| line.contains("trying again"))?;
+        assert!(line.contains("renew the certificate"), "{line}");
+        Some(())
+    })
+    .await;
+    assert!(Mailbox::messages(&order.email).await.is_empty());
+    drop(waiting);
+
+    let links = TlsProxy::start(world.links.addr().to_string(), &authority.certificate("127.0.0.1")).await;
+    let _consumer = consumer(&links).spawn().await;
+    Mailbox::wait_for(&order.email, 1).await;
 }

@@ -8,6 +8,7 @@ mod crash;
 mod create;
 mod database_down;
 mod edge;
+mod https;
 mod links;
 mod lists;
 mod malformed_requests;

@@ -2,7 +2,7 @@
 
 use testkit::{Builder, Database, Keys, Process};
 
-async fn process() -> Builder {
+pub(crate) async fn process() -> Builder {
     let database = Database::create("url_shortener").await;
     let keys = Keys::generate(&testkit::scratch_dir("url-shortener-keys"));
     Process::builder(env!("CARGO_BIN_EXE_url-shortener"))
