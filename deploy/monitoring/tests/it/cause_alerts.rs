@@ -5,18 +5,18 @@ use crate::{
     promtool::{Case, Check, Firing, Sample, constant, values},
 };
 
-type Series = Vec<(String, Vec<Sample>)>;
+pub(crate) type Series = Vec<(String, Vec<Sample>)>;
 
-fn case(name: &'static str, pace: Pace, series: Series, checks: Vec<Check>) {
+pub(crate) fn case(name: &'static str, pace: Pace, series: Series, checks: Vec<Check>) {
     Case { name: name.to_owned(), pace, rules: "causes", step: 1, series, checks, fires: Vec::new() }.run();
 }
 
-fn series<const N: usize>(series: [(&str, Vec<Sample>); N]) -> Series {
+pub(crate) fn series<const N: usize>(series: [(&str, Vec<Sample>); N]) -> Series {
     series.map(|(name, samples)| (name.to_owned(), samples)).to_vec()
 }
 
 /// Silent before a step, firing at it, silent at a later one.
-fn fires(alert: &'static str, at: usize, firing: &Firing, recovered: usize) -> Vec<Check> {
+pub(crate) fn fires(alert: &'static str, at: usize, firing: &Firing, recovered: usize) -> Vec<Check> {
     let check = |step, firing| Check { step, alert, firing };
     vec![check(at - 1, vec![]), check(at, vec![firing.clone()]), check(recovered, vec![])]
 }
@@ -25,7 +25,7 @@ fn silent(alert: &'static str, steps: usize) -> Vec<Check> {
     (0..steps).map(|step| Check { step, alert, firing: vec![] }).collect()
 }
 
-fn labels<const N: usize>(
+pub(crate) fn labels<const N: usize>(
     job: &str,
     severity: &str,
     more: [(&'static str, &str); N],

@@ -4,6 +4,7 @@
 
 mod alertmanager;
 mod cause_alerts;
+mod certificates;
 mod generated;
 mod missed_scrapes;
 mod objectives;
