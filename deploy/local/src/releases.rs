@@ -134,8 +134,12 @@ mod tests {
         assert_eq!(current, [Some("two".to_owned()), Some("one".to_owned()), None, None]);
 
         releases.deploy(release("three", &[]));
-        let states: Vec<_> = releases.lines("orders").iter().map(|line| line[61..73].to_owned()).collect();
-        assert_eq!(states, ["replaced    ", "rolled back ", "rolled back ", "current     "]);
+        let lines = releases.lines("orders");
+        let states = ["  replaced  ", "  rolled back 1970", "  rolled back 1970", "  current  "];
+        assert_eq!(lines.len(), states.len());
+        for (line, state) in lines.iter().zip(states) {
+            assert!(line.contains(state), "{state}: {line}");
+        }
     }
 
     #[test]

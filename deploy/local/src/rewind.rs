@@ -8,6 +8,7 @@ use chrono::{TimeDelta, Utc};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
+    metadata::MetadataTopic,
 };
 
 /// Limit for one answer of the broker.
@@ -45,7 +46,7 @@ fn commit_earlier(servers: &str, minutes: u32) -> anyhow::Result<i64> {
     let metadata = consumer.fetch_metadata(Some(TOPIC), TIMEOUT).context("no answer from Kafka")?;
     let since = Utc::now() - TimeDelta::minutes(minutes.into());
     let (mut partitions, mut times) = (TopicPartitionList::new(), TopicPartitionList::new());
-    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+    for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions) {
         partitions.add_partition(TOPIC, partition.id());
         times.add_partition_offset(TOPIC, partition.id(), Offset::Offset(since.timestamp_millis()))?;
     }
