@@ -48,6 +48,35 @@ pub fn generate(sources: &Path) -> anyhow::Result<Vec<Generated>> {
     Ok(files)
 }
 
+/// An objective of a service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Objective {
+    /// The service.
+    pub service: String,
+    /// The value of the label `slo`.
+    pub name: String,
+    /// The share of bad events that the objective allows.
+    pub allowed_error_ratio: f64,
+}
+
+/// Reads the objectives of all services from the sources in a directory such as `deploy/monitoring`.
+///
+/// # Errors
+/// A source cannot be read or is invalid; the message names the file.
+pub fn objectives(sources: &Path) -> anyhow::Result<Vec<Objective>> {
+    let mut objectives = Vec::new();
+    for source in specs(sources)? {
+        let text = fs::read_to_string(&source).with_context(|| source.display().to_string())?;
+        let spec: spec::Spec = serde_norway::from_str(&text).with_context(|| source.display().to_string())?;
+        objectives.extend(spec.slos.into_iter().map(|slo| Objective {
+            service: spec.service.clone(),
+            name: slo.name,
+            allowed_error_ratio: 1.0 - slo.objective / 100.0,
+        }));
+    }
+    Ok(objectives)
+}
+
 fn specs(sources: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let dir = sources.join("slo");
     let entries = fs::read_dir(&dir).with_context(|| dir.display().to_string())?;
