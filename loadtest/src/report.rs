@@ -1,6 +1,6 @@
 //! Report of a run as text, JSON and HTML.
 
-mod chart;
+pub mod chart;
 mod html;
 
 use std::{collections::BTreeMap, fmt};

@@ -21,7 +21,7 @@ const FLOOR: f64 = 0.01;
 
 /// The unit and the scale of one axis.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Axis {
+pub struct Axis {
     unit: &'static str,
     scale: Scale,
 }
@@ -41,14 +41,16 @@ enum Scale {
 
 /// Points in the order of x.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
-    pub(super) name: &'static str,
-    pub(super) points: Vec<(f64, f64)>,
+pub struct Line {
+    /// Its name in the legend.
+    pub name: &'static str,
+    /// The points.
+    pub points: Vec<(f64, f64)>,
 }
 
 /// Lines with common axes.
 #[derive(Clone, Debug)]
-pub(super) struct Chart {
+pub struct Chart {
     x: Axis,
     y: Axis,
     lines: Vec<Line>,
@@ -57,6 +59,11 @@ pub(super) struct Chart {
 }
 
 impl Axis {
+    /// A linear axis.
+    pub fn linear(unit: &'static str) -> Self {
+        Self { unit, scale: Scale::Linear }
+    }
+
     /// The values of the grid lines from `begin` to `end`.
     fn ticks(self, begin: f64, end: f64) -> Vec<f64> {
         match self.scale {
@@ -95,7 +102,8 @@ fn round_step(least: f64) -> f64 {
 }
 
 impl Chart {
-    pub(super) fn new(x: Axis, y: Axis, lines: Vec<Line>) -> Self {
+    /// A chart whose axes hold every point.
+    pub fn new(x: Axis, y: Axis, lines: Vec<Line>) -> Self {
         let points = || lines.iter().flat_map(|line| &line.points);
         let x_end = points().map(|(x, _)| *x).fold(1.0, f64::max);
         let y_end = points().map(|(_, y)| *y).fold(0.0, f64::max);
@@ -109,6 +117,16 @@ impl Chart {
             Scale::Linear | Scale::Nines => (0.0, y_end.max(1.0) * 1.05),
         };
         Self { x, y, lines, x_end, y_range }
+    }
+
+    /// The chart as a file of its own.
+    pub fn standalone(&self) -> String {
+        let style = "<style>text{font:11px sans-serif}.y{text-anchor:end}.x{text-anchor:middle}.grid{stroke:#ddd}polyline{fill:none;stroke:#06c;stroke-width:1.5}</style>";
+        self.to_string().replacen("<svg ", "<svg xmlns=\"http://www.w3.org/2000/svg\" ", 1).replacen(
+            ">\n",
+            &format!(">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{style}\n"),
+            1,
+        )
     }
 
     fn x_of(&self, x: f64) -> f64 {
