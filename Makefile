@@ -110,6 +110,10 @@ fuzz: setup ## Fuzz the parsers of untrusted input (FUZZ_SECONDS=600 FUZZ_TARGET
 			-verbosity=0 -print_final_stats=1 -artifact_prefix="$$corpus/" "$$corpus"
 	done
 
+.PHONY: drills/check
+drills/check: up ## Prove drills by playing them (DRILLS='disk-full poison-pill', all if empty; DRAW=3 SEED=text draws some)
+	@$(MUSTER) drill check $(DRILLS) $(if $(DRAW),--draw $(DRAW)) $(if $(SEED),--seed $(SEED))
+
 .PHONY: rules
 rules: ## Generate the rules of Prometheus and Alertmanager from deploy/monitoring
 	cargo run --locked --quiet -p monitoring

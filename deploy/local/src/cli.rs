@@ -19,7 +19,7 @@ use crate::{
     cluster::{NAMESPACE, check, kept_secrets, secrets},
     config::StackConfig,
     console::{print, print_error},
-    dead_letters,
+    dead_letters, drill,
     endpoints::PostgresEndpoint,
     mailbox_keeper, orders, otlp, pager,
     parts::{
@@ -110,7 +110,15 @@ enum Command {
         /// Continue with new events, with the terminal's bell for a page.
         #[arg(short, long)]
         follow: bool,
+        #[command(subcommand)]
+        command: Option<PagerCommand>,
     },
+    /// Practise on-call: real faults under load, graded by what the system does.
+    #[command(subcommand)]
+    Drill(drill::Command),
+    /// Run the current drill; `muster drill start` runs this.
+    #[command(hide = true)]
+    DrillRunner,
     /// Print the addresses of the parts as shell variables: `eval "$(muster env)"`.
     Env,
     /// Show the dead letters, or replay or discard them.
@@ -161,6 +169,16 @@ enum Command {
     },
 }
 
+/// What to do with open alerts.
+#[derive(Debug, Subcommand)]
+enum PagerCommand {
+    /// Acknowledge an open alert: you take care of it.
+    Ack {
+        /// Its name; every open alert if left out.
+        alert: Option<String>,
+    },
+}
+
 #[derive(Debug, Subcommand)]
 enum OrdersCommand {
     /// Retry every order that waits after a failure, and show how many orders are not final.
@@ -203,10 +221,22 @@ impl Command {
             Self::Token(args) => token::run(args)?,
             Self::Target => local::target()?,
             Self::Demo(args) => demo::run(args).await?,
-            Self::Pager { follow } => {
+            Self::Pager { follow, command } => {
                 let checkout = Checkout::find()?;
-                pager::show(&pages_file(&checkout.state_dir()), checkout.root(), follow).await?;
+                let pages = pages_file(&checkout.state_dir());
+                match command {
+                    None => pager::show(&pages, checkout.root(), follow).await?,
+                    Some(PagerCommand::Ack { alert }) => pager::acknowledge(&pages, alert.as_deref())?,
+                }
             }
+            Self::Drill(drill::Command::List) => drill::list(&Checkout::find()?)?,
+            Self::Drill(command) => {
+                if command.needs_stack() {
+                    local::up(None, None).await?;
+                }
+                drill::run(command, &local_config()?).await?;
+            }
+            Self::DrillRunner => drill::run_to_the_end(&local_config()?).await?,
             Self::Env => local::env()?,
             Self::DeadLetters(args) => {
                 let servers = match &args.bootstrap_servers {

@@ -1,4 +1,4 @@
-//! Addresses of the parts that `muster run` starts, for tests.
+//! Addresses of the parts of a stack, for tests, scripts and shells.
 
 use std::{fmt, path::PathBuf};
 
@@ -6,7 +6,11 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Config;
 
-use crate::config::StackConfig;
+use crate::{
+    certificates::Authority,
+    config::StackConfig,
+    ports::{authority, https_url, url},
+};
 
 /// The role that owns the cluster.
 pub(crate) const SUPERUSER: &str = "postgres";
@@ -92,6 +96,29 @@ impl fmt::Debug for PostgresEndpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "postgres://{}@{}:{}", self.user, self.host, self.port)
     }
+}
+
+/// The addresses of the parts, as variables for programs and scripts.
+pub(crate) fn shell_variables(config: &StackConfig) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let ports = config.ports;
+    Ok(vec![
+        ("ORDERS_URL", url(ports.orders())),
+        ("ORDERS_HTTPS_URL", https_url(ports.orders_https())),
+        ("ORDERS_ADMIN_URL", url(ports.orders_admin())),
+        ("URL_SHORTENER_URL", url(ports.url_shortener())),
+        ("URL_SHORTENER_HTTPS_URL", https_url(ports.url_shortener_https())),
+        ("URL_SHORTENER_ADMIN_URL", url(ports.url_shortener_admin())),
+        ("EMAIL_CONSUMER_ADMIN_URL", url(ports.email_consumer_admin())),
+        ("CA_FILE", Authority::of(&config.secrets)?.file().display().to_string()),
+        ("PROMETHEUS_URL", url(ports.prometheus())),
+        ("ALERTMANAGER_URL", url(ports.alertmanager())),
+        ("MAILBOX_URL", url(ports.mailbox_api())),
+        ("KAFKA_BOOTSTRAP_SERVERS", authority(ports.kafka())),
+        ("PGHOST", "127.0.0.1".to_owned()),
+        ("PGPORT", ports.postgres().to_string()),
+        ("PGUSER", SUPERUSER.to_owned()),
+        ("PGPASSWORD", config.secrets.random(SUPERUSER)?),
+    ])
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod cluster;
 mod config;
 mod console;
 mod dead_letters;
+mod drill;
 mod endpoints;
 pub mod kafka;
 mod mailbox_keeper;

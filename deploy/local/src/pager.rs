@@ -2,10 +2,12 @@
 //!
 //! The file is bounded: a full file replaces the previous one, and the next file begins with the open alerts.
 
+mod acknowledge;
 mod events;
 mod receiver;
 mod reconcile;
 mod screen;
 
+pub(crate) use acknowledge::{FiredAlert, acknowledge, acknowledged_since, fired_since};
 pub(crate) use receiver::{Settings, serve};
 pub(crate) use screen::show;

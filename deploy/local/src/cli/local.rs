@@ -12,12 +12,12 @@ use tokio::time::Instant;
 
 use super::{NO_STACK, local_config, open_local};
 use crate::{
-    certificates::{self, Authority},
+    certificates,
     checkout::Checkout,
     config::{StackConfig, log_file},
     console::{print, seconds},
-    endpoints::SUPERUSER,
-    ports::{DEFAULT_BASE, Ports, authority, https_url, url},
+    endpoints::shell_variables,
+    ports::{DEFAULT_BASE, Ports, authority},
     profile::Profile,
     rewind,
     signals::Interrupts,
@@ -133,27 +133,7 @@ fn current_logs(state_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 /// Prints assignments for a POSIX shell. The password is useless outside this machine.
 pub(super) fn env() -> anyhow::Result<()> {
-    let config = local_config()?;
-    let ports = config.ports;
-    let variables = [
-        ("ORDERS_URL", url(ports.orders())),
-        ("ORDERS_HTTPS_URL", https_url(ports.orders_https())),
-        ("ORDERS_ADMIN_URL", url(ports.orders_admin())),
-        ("URL_SHORTENER_URL", url(ports.url_shortener())),
-        ("URL_SHORTENER_HTTPS_URL", https_url(ports.url_shortener_https())),
-        ("URL_SHORTENER_ADMIN_URL", url(ports.url_shortener_admin())),
-        ("EMAIL_CONSUMER_ADMIN_URL", url(ports.email_consumer_admin())),
-        ("CA_FILE", Authority::of(&config.secrets)?.file().display().to_string()),
-        ("PROMETHEUS_URL", url(ports.prometheus())),
-        ("ALERTMANAGER_URL", url(ports.alertmanager())),
-        ("MAILBOX_URL", url(ports.mailbox_api())),
-        ("KAFKA_BOOTSTRAP_SERVERS", authority(ports.kafka())),
-        ("PGHOST", "127.0.0.1".to_owned()),
-        ("PGPORT", ports.postgres().to_string()),
-        ("PGUSER", SUPERUSER.to_owned()),
-        ("PGPASSWORD", config.secrets.random(SUPERUSER)?),
-    ];
-    for (name, value) in variables {
+    for (name, value) in shell_variables(&local_config()?)? {
         print(format_args!("export {name}={value}"));
     }
     Ok(())

@@ -25,6 +25,7 @@ async fn rules_runbooks_releases_and_pager_work_on_a_real_stack() {
     every_rule_evaluates(&stack).await;
     every_command_of_a_runbook_runs(&stack);
     a_release_is_deployed_kept_and_rolled_back(&stack).await;
+    a_killed_runner_leaves_nothing_after_repair(&stack).await;
     a_dead_service_pages_once_and_silences_its_other_alerts(&stack).await;
 }
 
@@ -165,6 +166,30 @@ async fn a_dead_service_pages_once_and_silences_its_other_alerts(stack: &Stack) 
     let lines = |text: &str| screen.lines().filter(|line| line.contains(text)).count();
     assert_eq!(lines("TargetDown of url-shortener, notified after"), 1, "{screen}");
     assert_eq!(lines("PAGE RESOLVED    TargetDown of url-shortener, it lasted"), 1, "{screen}");
+}
+
+/// A session of the drill `relay-stalled`, which holds a lock of the outbox.
+const LEFT_OPEN: &str =
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = 'orders' AND state = 'idle in transaction'";
+
+/// Kills the runner of a drill before, during and after its fault. `repair` undoes the fault, and the next drill can start.
+async fn a_killed_runner_leaves_nothing_after_repair(stack: &Stack) {
+    for point in ["drill.preparing", "drill.injecting", "drill.injected"] {
+        let kill = format!("{point}=kill");
+        stack.muster_with(("MUSTER_FAIL_POINTS", &kill), &["drill", "start", "relay-stalled", "--seed", "1"]);
+        wait_for("the end of the runner", Duration::from_mins(4), async || {
+            stack.muster(&["drill", "status"]).contains("The runner has died").then_some(())
+        })
+        .await;
+        let (started, output) =
+            stack.muster_with(("MUSTER_FAIL_POINTS", ""), &["drill", "start", "poison-pill"]);
+        assert!(!started && output.contains("muster drill repair"), "{point}: {output}");
+        if point == "drill.injected" {
+            assert_eq!(stack.sql("orders", LEFT_OPEN), "1", "the fault is there until it is repaired");
+        }
+        stack.muster(&["drill", "repair"]);
+        assert_eq!(stack.sql("orders", LEFT_OPEN), "0", "{point}");
+    }
 }
 
 /// Posts the alert that Prometheus would send, had the service had the symptom before its end.

@@ -34,10 +34,10 @@ impl Stack {
         // Always the same directory, so that this run stops the stack of a killed one.
         let checkout = Path::new(env!("CARGO_TARGET_TMPDIR")).join("drill");
         drop(Self { checkout: checkout.clone(), base: free_base() });
-        for dir in ["deploy/local", "target/debug", ".muster"] {
+        for dir in ["deploy/local", "target/debug", ".muster", "loadtest"] {
             fs::create_dir_all(checkout.join(dir)).unwrap();
         }
-        let links = ["services", "docs", "deploy/monitoring", MARKER, ".muster/parts"];
+        let links = ["services", "docs", "deploy/monitoring", MARKER, ".muster/parts", "loadtest/drills"];
         for path in links {
             symlink(repository().join(path), checkout.join(path)).unwrap();
         }
@@ -57,6 +57,21 @@ impl Stack {
             String::from_utf8_lossy(&output.stderr)
         );
         text
+    }
+
+    /// Runs a command of `muster` with a variable; returns whether it succeeded, with its whole output.
+    pub(crate) fn muster_with(&self, variable: (&str, &str), args: &[&str]) -> (bool, String) {
+        let (name, value) = variable;
+        let output = self.command(env!("CARGO_BIN_EXE_muster")).args(args).env(name, value).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// The rows of a statement in a database, as text.
+    pub(crate) fn sql(&self, database: &str, statement: &str) -> String {
+        let output = self.shell(&format!("psql {database} -Atc \"{statement}\""));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
     /// Runs commands of a runbook in a shell, after the first ones of docs/runbooks/README.md.

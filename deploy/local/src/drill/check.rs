@@ -1,0 +1,200 @@
+//! `muster drill check`: proves a drill by playing it.
+//!
+//! One incident: the alert fires in time; a claim without a fix fails; each wrong fix fails by the check that it names; the reference fix
+//! passes, the alert ends, and the reconciler is clean. Then another seed, aborted: nothing is left.
+
+use std::{collections::BTreeSet, path::Path, time::Duration};
+
+use anyhow::{Context as _, bail, ensure};
+use rand::{SeedableRng as _, rngs::SmallRng, seq::SliceRandom as _};
+use sha2::{Digest as _, Sha256};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Current, abort,
+    definition::{Drill, Place, expected_failure},
+    journal::{Claim, Course, Event, Journal},
+    monitor::Monitor,
+    script, start, wait_for,
+};
+use crate::{
+    config::StackConfig,
+    console::{print, seconds},
+};
+
+/// Limit for the objectives after a claim that must fail.
+const FAILS_WITHIN_S: u64 = 45;
+
+/// Limit of one verification.
+const VERDICT_WITHIN: Duration = Duration::from_mins(15);
+
+/// Limit for the end of the alert after the drill.
+const CLEAR_WITHIN: Duration = Duration::from_mins(3);
+
+const SEEDS: [u64; 3] = [1, 2, 3];
+
+/// Proves the named drills, or all, or some of these; fails after the last one if any failed.
+pub(super) async fn run(
+    config: &StackConfig,
+    names: &[String],
+    n_drawn: Option<usize>,
+    seed: &str,
+) -> anyhow::Result<()> {
+    let mut drills = Drill::all(&config.checkout)?;
+    if !names.is_empty() {
+        for name in names {
+            ensure!(drills.iter().any(|drill| drill.name == *name), "no drill {name}");
+        }
+        drills.retain(|drill| names.contains(&drill.name));
+    }
+    drills.retain(|drill| drill.file.targets.contains(&Place::Local));
+    if let Some(n_drawn) = n_drawn {
+        let mut rng = SmallRng::from_seed(Sha256::digest(seed).into());
+        drills.shuffle(&mut rng);
+        drills.truncate(n_drawn);
+    }
+    let mut failed = Vec::new();
+    for drill in &drills {
+        let begun = Instant::now();
+        match prove(config, drill).await {
+            Ok(()) => print(format_args!("{}: proven in {}", drill.name, seconds(begun.elapsed()))),
+            Err(error) => {
+                print(format_args!("{}: FAILED: {error:#}", drill.name));
+                failed.push(drill.name.as_str());
+                clean_up(config).await?;
+            }
+        }
+    }
+    ensure!(failed.is_empty(), "{} of {} drills failed: {}", failed.len(), drills.len(), failed.join(", "));
+    Ok(())
+}
+
+async fn prove(config: &StackConfig, drill: &Drill) -> anyhow::Result<()> {
+    let targets: BTreeSet<_> = SEEDS.map(|seed| drill.draw(seed)).into_iter().collect();
+    ensure!(drill.file.draw.is_empty() || targets.len() > 1, "three seeds select the same values");
+    let [first, second, _] = SEEDS;
+    play(config, drill, first).await?;
+    abort_leaves_nothing(config, drill, second).await
+}
+
+async fn play(config: &StackConfig, drill: &Drill, seed: u64) -> anyhow::Result<()> {
+    begin(config, drill, seed).await?;
+    let journal = Journal::of(&config.state_dir);
+    alert_fires(drill, &journal).await?;
+    let step = |what: &str| print(format_args!("{}: {what}", drill.name));
+    if drill.file.fault {
+        let check = rejected(&journal, Some(FAILS_WITHIN_S)).await.context("without a fix")?;
+        step(&format!("no fix: rejected by {check}"));
+        for wrong in drill.wrong_fixes()? {
+            let name = wrong.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            fix(config, drill, seed, &wrong).await?;
+            let expected = expected_failure(&wrong)?;
+            // A wrong fix may look right at first, so the objectives get the time that a right one gets.
+            let within = (expected == "steady").then_some(FAILS_WITHIN_S);
+            let check = rejected(&journal, within).await.with_context(|| format!("after {name}"))?;
+            ensure!(check == expected, "{name} failed by {check}, expected {expected}");
+            step(&format!("{name}: rejected by {check}"));
+        }
+    }
+    fix(config, drill, seed, &drill.script("fix.sh").context("fix.sh")?).await?;
+    if let Some(Event::Rejected { check, reason }) = claim(&journal, None).await? {
+        bail!("the reference fix failed by {check}: {reason}");
+    }
+    step("reference fix: passed");
+    wait_for(&journal, VERDICT_WITHIN, Course::is_over).await?;
+    let course = Course::read(&journal)?;
+    ensure!(
+        course.grade().is_some_and(|grade| grade.mitigated),
+        "no grade: {}",
+        super::aborted(&course).unwrap_or("not mitigated")
+    );
+    is_clean(config, &course).await
+}
+
+async fn abort_leaves_nothing(config: &StackConfig, drill: &Drill, seed: u64) -> anyhow::Result<()> {
+    begin(config, drill, seed).await?;
+    let journal = Journal::of(&config.state_dir);
+    alert_fires(drill, &journal).await?;
+    abort(config).await?;
+    is_clean(config, &Course::read(&journal)?).await.context("after abort")
+}
+
+async fn begin(config: &StackConfig, drill: &Drill, seed: u64) -> anyhow::Result<()> {
+    start(config, Some(drill.name.clone()), None, Some(seed)).await?;
+    let journal = Journal::of(&config.state_dir);
+    wait_for(&journal, VERDICT_WITHIN, |course| course.is_over() || course.injected_at().is_some()).await?;
+    let course = Course::read(&journal)?;
+    match super::aborted(&course) {
+        Some(reason) => bail!("aborted: {reason}"),
+        None => Ok(()),
+    }
+}
+
+async fn alert_fires(drill: &Drill, journal: &Journal) -> anyhow::Result<()> {
+    let Some(expected) = &drill.file.alert else { return Ok(()) };
+    let is_expected = |event: &Event| matches!(event, Event::Alerted { alert, severity } if *alert == expected.name && *severity == expected.severity);
+    let within = Duration::from_secs(expected.within_s);
+    wait_for(journal, within, |course| course.is_over() || course.has(is_expected))
+        .await
+        .with_context(|| format!("{} {} did not fire", expected.severity, expected.name))?;
+    let course = Course::read(journal)?;
+    let (Some(injected_at), Some(fired_at)) = (course.injected_at(), course.first(is_expected)) else {
+        bail!("aborted before {} fired", expected.name)
+    };
+    let after = (fired_at - injected_at).num_seconds();
+    print(format_args!("{}: {} {} after {after} s", drill.name, expected.severity, expected.name));
+    Ok(())
+}
+
+/// Runs a fix as a responder would.
+async fn fix(config: &StackConfig, drill: &Drill, seed: u64, path: &Path) -> anyhow::Result<()> {
+    let journal = Journal::of(&config.state_dir);
+    script::run(path, &drill.draw(seed), config, &journal)
+        .await
+        .with_context(|| format!("{}", path.display()))
+}
+
+/// Claims, and returns the check that rejected the claim.
+async fn rejected(journal: &Journal, within_s: Option<u64>) -> anyhow::Result<String> {
+    match claim(journal, within_s).await? {
+        Some(Event::Rejected { check, .. }) => Ok(check),
+        _ => bail!("the claim passed"),
+    }
+}
+
+async fn claim(journal: &Journal, within_s: Option<u64>) -> anyhow::Result<Option<Event>> {
+    journal.append(Event::Claimed(Claim { within_s }))?;
+    wait_for(journal, VERDICT_WITHIN, |course| course.open_claim().is_none() || course.is_over()).await?;
+    Ok(Course::read(journal)?.last_verdict().cloned())
+}
+
+/// Nothing was lost, every objective is met again, and no page is open.
+async fn is_clean(config: &StackConfig, course: &Course) -> anyhow::Result<()> {
+    for entry in &course.entries {
+        if let Event::Reconciled { faults, .. } = &entry.event {
+            ensure!(
+                faults.is_empty(),
+                "the reconciler found {} faults, the first: {}",
+                faults.len(),
+                faults[0]
+            );
+        }
+    }
+    ensure!(!course.needs_revert(), "the fault was not undone");
+    let monitor = Monitor::new(config)?;
+    let deadline = Instant::now() + CLEAR_WITHIN;
+    loop {
+        let firing = monitor.firing_pages().await?;
+        if firing.is_empty() {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{} still fires", firing.join(", "));
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// After a failure, so that the next drill can start.
+async fn clean_up(config: &StackConfig) -> anyhow::Result<()> {
+    let current = Current::last(config)?;
+    if current.course.is_over() { Ok(()) } else { abort(config).await }
+}

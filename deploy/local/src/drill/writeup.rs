@@ -1,0 +1,246 @@
+//! The write-up of a drill: a postmortem in the format of docs/postmortems/TEMPLATE.md, filled in from what was recorded. Blanks are left
+//! only where a person has to judge.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use chrono::{DateTime, TimeDelta, Utc};
+use loadtest::report::chart::{Axis, Chart, Line};
+
+use super::{
+    Current,
+    journal::{Entry, Event},
+    monitor::{Monitor, Samples},
+    shell,
+};
+use crate::config::StackConfig;
+
+/// The blank that a person fills in.
+const BLANK: &str = "_To be written._";
+
+/// Time before the fault and after the end that the graphs show.
+const MARGIN: TimeDelta = TimeDelta::seconds(30);
+
+/// Each graph: file, unit, line name, query.
+const GRAPHS: [(&str, &str, &str, &str); 4] = [
+    (
+        "redirects",
+        "ms",
+        "p99 of redirects",
+        "1000 * histogram_quantile(0.99, sum by (le) (rate(http_server_request_duration_seconds_bucket{job=\"url-shortener\", route=\"/{code}\"}[10s])))",
+    ),
+    (
+        "checkout",
+        "ms",
+        "p99 of orders",
+        "1000 * histogram_quantile(0.99, sum by (le) (rate(http_server_request_duration_seconds_bucket{job=\"orders\", method=\"POST\"}[10s])))",
+    ),
+    (
+        "failures",
+        "/s",
+        "responses 5xx",
+        "sum(rate(http_server_request_duration_seconds_count{status=~\"5..\"}[10s])) or vector(0)",
+    ),
+    (
+        "mails",
+        "s",
+        "oldest event",
+        "max(consumer_oldest_unhandled_seconds) + max(outbox_oldest_unpublished_seconds)",
+    ),
+];
+
+/// Writes `postmortem.md` and its graphs into the directory of the drill, and returns the path.
+pub(super) async fn write(config: &StackConfig, current: &Current) -> anyhow::Result<PathBuf> {
+    let monitor = Monitor::new(config)?;
+    let (from, until) = span(&current.course.entries)?;
+    let dir = current.journal.dir();
+    let mut graphs = String::new();
+    for (file, unit, name, query) in GRAPHS {
+        let samples = monitor.range(query, from - MARGIN, until + MARGIN).await?;
+        let Some(chart) = chart(&samples, unit, name) else { continue };
+        let path = format!("{file}.svg");
+        fs::write(dir.join(&path), chart.standalone()).with_context(|| path.clone())?;
+        writeln!(graphs, "![{name}, in {unit}; x: seconds]({path})").context("the write-up")?;
+    }
+    let budgets = budgets(&monitor, from, until).await?;
+    let path = dir.join("postmortem.md");
+    fs::write(&path, text(current, from, until, &budgets, &graphs)?)
+        .with_context(|| format!("{}", path.display()))?;
+    Ok(path)
+}
+
+/// From the fault to the end of the drill.
+fn span(entries: &[Entry]) -> anyhow::Result<(DateTime<Utc>, DateTime<Utc>)> {
+    let injected = entries.iter().find(|entry| matches!(entry.event, Event::Injected));
+    let last = entries.last();
+    Ok((injected.context("no fault was injected")?.at, last.context("the journal is empty")?.at))
+}
+
+fn chart(samples: &Samples, unit: &'static str, name: &'static str) -> Option<Chart> {
+    let (first, _) = samples.first()?;
+    let points =
+        samples.iter().map(|(at, value)| (at - first, *value)).filter(|(_, value)| value.is_finite());
+    Some(Chart::new(Axis::linear("s"), Axis::linear(unit), vec![Line { name, points: points.collect() }]))
+}
+
+/// For each objective, the mean error ratio during the incident and the share of the budget of its window that it spent.
+async fn budgets(monitor: &Monitor, from: DateTime<Utc>, until: DateTime<Utc>) -> anyhow::Result<String> {
+    let mut lines = String::new();
+    for objective in monitor.objectives() {
+        let query =
+            format!("slo:error_ratio:rate5m{{service=\"{}\",slo=\"{}\"}}", objective.service, objective.name);
+        let samples = monitor.range(&query, from, until).await?;
+        let values: Vec<f64> =
+            samples.iter().map(|(_, value)| *value).filter(|value| value.is_finite()).collect();
+        let Some(worst) = values.iter().copied().reduce(f64::max).filter(|worst| *worst > 0.0) else {
+            continue;
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a few thousand samples")]
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        // At a constant rate, the share of the window's budget is ratio times duration over what the objective allows.
+        let spent =
+            mean / objective.allowed_error_ratio * (until - from).as_seconds_f64() / WINDOW.as_seconds_f64();
+        writeln!(
+            lines,
+            "- {} of {}: on average {:.1} % bad, at worst {:.1} %; {:.1} % of the budget of 12 h (30 days in production)",
+            objective.name,
+            objective.service,
+            mean * 100.0,
+            worst * 100.0,
+            spent * 100.0
+        )
+        .context("the write-up")?;
+    }
+    Ok(if lines.is_empty() { "- No objective was missed.\n".to_owned() } else { lines })
+}
+
+/// The window of the budget in the drill profile.
+const WINDOW: TimeDelta = TimeDelta::hours(12);
+
+fn text(
+    current: &Current,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    budgets: &str,
+    graphs: &str,
+) -> anyhow::Result<String> {
+    let entries = &current.course.entries;
+    let (day, begin, end) = (from.format("%Y-%m-%d"), from.format("%H:%M:%S"), until.format("%H:%M:%S"));
+    let alert = entries.iter().find_map(|entry| match &entry.event {
+        Event::Alerted { alert, severity } => Some((alert.clone(), severity.clone(), entry.at)),
+        _ => None,
+    });
+    let (name, severity) =
+        alert.as_ref().map_or(("none", "none"), |(alert, severity, _)| (alert.as_str(), severity.as_str()));
+    let detection = alert.as_ref().map_or_else(
+        || "No alert fired.".to_owned(),
+        |(alert, _, at)| format!("{alert}, {} s after the fault began.", (*at - from).num_seconds()),
+    );
+    let (requests, failed) = requests(&current.journal.traffic_file(), from, until);
+    let reconciled = entries.iter().find_map(|entry| match &entry.event {
+        Event::Reconciled { report, .. } => Some(report.as_str()),
+        _ => None,
+    });
+    let timeline = timeline(current, from)?;
+    Ok(format!(
+        "# {title}
+
+- Date, UTC: {day}, {begin} to {end}
+- Lead, operator, communicator: {BLANK}
+- Alert and its runbook: [{name}](../runbooks/{name}.md)
+- Severity: {severity}
+- Drill: {drill}, seed {seed}
+
+## Summary
+
+{BLANK}
+
+## Impact
+
+- {requests} requests of the clients between fault and end; {failed} failed at the first try.
+{budgets}
+{graphs}
+What the clients were answered, compared with what the system holds:
+
+```text
+{reconciled}
+```
+
+## Timeline
+
+| time | what |
+|---|---|
+{timeline}
+## Detection
+
+{detection} {BLANK}
+
+## Contributing factors
+
+{BLANK}
+
+## What helped, what did not
+
+{BLANK}
+
+## Actions
+
+| action | owner | enforced by |
+|---|---|---|
+| {BLANK} | | |
+",
+        title = current.drill.file.title,
+        drill = current.drill.name,
+        seed = current.seed,
+        reconciled = reconciled.unwrap_or("not reconciled"),
+    ))
+}
+
+/// Requests and failures of the clients between two times, from the measurements of each second.
+fn requests(file: &Path, from: DateTime<Utc>, until: DateTime<Utc>) -> (u64, u64) {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let seconds = text.lines().filter_map(|line| {
+        let mut cells = line.split(',');
+        let at: DateTime<Utc> = cells.next()?.parse().ok()?;
+        let (requests, failed): (u64, u64) = (cells.next()?.parse().ok()?, cells.next()?.parse().ok()?);
+        (from <= at && at <= until).then_some((requests, failed))
+    });
+    seconds.fold((0, 0), |(requests, failed), (more, more_failed)| (requests + more, failed + more_failed))
+}
+
+/// Events, notes and commands in order of time, as rows of a table.
+fn timeline(current: &Current, from: DateTime<Utc>) -> anyhow::Result<String> {
+    let mut rows: Vec<(DateTime<Utc>, String)> = current
+        .course
+        .entries
+        .iter()
+        .filter_map(|entry| Some((entry.at, in_the_timeline(&entry.event)?)))
+        .chain(shell::commands(&current.journal)?)
+        .filter(|(at, _)| *at >= from)
+        .collect();
+    rows.sort();
+    let row = |(at, what): (DateTime<Utc>, String)| {
+        format!("| {} | {} |\n", at.format("%H:%M:%S"), what.replace('|', "\\|").replace('\n', " "))
+    };
+    Ok(rows.into_iter().map(row).collect())
+}
+
+fn in_the_timeline(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Injected => "the fault begins".to_owned(),
+        Event::Alerted { alert, severity } => format!("{severity} {alert}"),
+        Event::Acknowledged { alert } => format!("{alert} acknowledged"),
+        Event::Answered(answer) => {
+            format!("suspected: {} ({}) of {}", answer.cause, answer.kind, answer.component)
+        }
+        Event::Noted { text } => text.clone(),
+        Event::Claimed(_) => "the responder says that it is over".to_owned(),
+        Event::Rejected { check, reason } => format!("it is not ({check}): {reason}"),
+        Event::Recovered => "**every check passes**".to_owned(),
+        _ => return None,
+    })
+}

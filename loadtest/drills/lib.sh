@@ -1,0 +1,36 @@
+# Functions for the scripts of drills. A script runs as `bash` from standard input, in the checkout, with the variables of `muster env`,
+# the values that the seed selected, WORK (a scratch directory) and MUSTER (this build of muster).
+set -euo pipefail
+
+# start NAME COMMAND...: runs a command that outlives the script, with its output in WORK. Nothing else of the drill is in its command line.
+start() {
+    local name=$1
+    shift
+    env -u WORK -u MUSTER setsid nohup "$@" >"$WORK/$name.out" 2>&1 </dev/null &
+    echo $! >"$WORK/$name.pid"
+}
+
+# stop NAME: ends a command of `start`, with its children; no error if it has ended.
+stop() {
+    local pid
+    [ -f "$WORK/$1.pid" ] || return 0
+    pid=$(cat "$WORK/$1.pid")
+    # Its session, which `start` made, has its pid.
+    pkill -TERM -s "$pid" || true
+    for _ in $(seq 50); do
+        pgrep -s "$pid" >/dev/null || break
+        sleep 0.1
+    done
+    pkill -KILL -s "$pid" || true
+    rm -f "$WORK/$1.pid"
+}
+
+# sql DATABASE STATEMENT: the rows, without headers.
+sql() {
+    psql "$1" --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 --command "$2"
+}
+
+# end_sessions DATABASE APPLICATION: ends the sessions of one program.
+end_sessions() {
+    sql "$1" "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = '$2'" >/dev/null
+}

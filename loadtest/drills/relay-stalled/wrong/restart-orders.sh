@@ -1,0 +1,3 @@
+# fails: steady
+# The new process needs the same row.
+"$MUSTER" restart orders
