@@ -206,7 +206,9 @@ async fn start(
     journal.begin()?;
     journal.append(Event::Started { drill: drill.name.clone(), seed, surprise: name.is_none() })?;
     let fail_points = std::env::var(fail_point::VARIABLE).unwrap_or_default();
-    let runner = Launch::this_program("drill-runner")?.env(fail_point::VARIABLE, fail_points);
+    let runner = Launch::this_program("drill-runner")?
+        .directory(config.checkout.root())
+        .env(fail_point::VARIABLE, fail_points);
     // The handle may go: the process outlives this one.
     let _runner = runner.start(&config.log("shift"))?;
     wait_for(&journal, TRAFFIC_WITHIN, |course| {
@@ -307,7 +309,11 @@ async fn repair(config: &StackConfig) -> anyhow::Result<()> {
     }
     let draws = current.drill.draw(current.seed);
     runner::revert(&current.drill, &draws, config, &current.journal).await?;
-    Launch::this_program("up")?.run().await.context("the stack is not up")?;
+    Launch::this_program("up")?
+        .directory(config.checkout.root())
+        .run()
+        .await
+        .context("the stack is not up")?;
     if !current.course.is_over() {
         current.journal.append(Event::Aborted { reason: "repaired after its runner had died".to_owned() })?;
     }

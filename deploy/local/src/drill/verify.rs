@@ -101,6 +101,7 @@ impl System<'_> {
         }
         for service in &self.drill.file.recovery.restart {
             Launch::this_program("restart")?
+                .directory(self.config.checkout.root())
                 .arg(service)
                 .run()
                 .await

@@ -22,11 +22,12 @@ pub(crate) struct Launch {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     user: Option<&'static str>,
+    directory: PathBuf,
 }
 
 impl Launch {
     pub(crate) fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), args: Vec::new(), env: Vec::new(), user: None }
+        Self { program: program.into(), args: Vec::new(), env: Vec::new(), user: None, directory: "/".into() }
     }
 
     /// A program of this workspace, built beside this one.
@@ -65,6 +66,12 @@ impl Launch {
 
     pub(crate) fn envs(mut self, env: impl IntoIterator<Item = (&'static str, impl Into<OsString>)>) -> Self {
         self.env.extend(env.into_iter().map(|(name, value)| (name.into(), value.into())));
+        self
+    }
+
+    /// Runs the process in this directory. The default, the root, is one that every user can enter and that blocks no unmount.
+    pub(crate) fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = directory.into();
         self
     }
 
@@ -129,8 +136,7 @@ impl Launch {
         let mut command = Command::new(words.next().expect("a launch has a program"));
         let inherited = INHERITED.iter().filter_map(|name| Some((*name, env::var_os(name)?)));
         command.args(words).env_clear().envs(inherited).envs(self.env.iter().cloned());
-        // A directory that every user can enter and that blocks no unmount.
-        command.current_dir("/").stdin(Stdio::null());
+        command.current_dir(&self.directory).stdin(Stdio::null());
         command
     }
 }
