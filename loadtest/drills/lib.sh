@@ -34,3 +34,18 @@ sql() {
 end_sessions() {
     sql "$1" "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = '$2'" >/dev/null
 }
+
+# roll_back_release PART RELEASE: goes back from a release, if it is the current one of the part.
+roll_back_release() {
+    if "$MUSTER" deploys | grep "^$1 .* $2 .* current " >/dev/null; then "$MUSTER" rollback "$1"; fi
+}
+
+# part_pid PART: the pid of a running part.
+part_pid() {
+    { "$MUSTER" status || true; } | awk -v part="$1" '$1 == part && match($0, / [0-9]+ /) { print substr($0, RSTART + 1, RLENGTH - 2) }'
+}
+
+# metric ADMIN_URL NAME: the value of a metric without labels, as an integer.
+metric() {
+    curl --silent --fail --max-time 5 "$1/metrics" | awk -v name="$2" '$1 == name { printf "%d", $2 }'
+}

@@ -23,7 +23,7 @@ use crate::{
 const MAX_SCHEDULING_LAG: Duration = Duration::from_secs(5);
 
 /// Maximum number of requests that wait for their next try; further retries are skipped.
-const MAX_RETRYING: usize = 2_000;
+const MAX_RETRYING: usize = 10_000;
 
 /// One request of a workload.
 #[derive(Debug)]

@@ -228,7 +228,9 @@ async fn start(
 fn draw(config: &StackConfig, level: Option<u8>) -> anyhow::Result<Drill> {
     let mut drills = Drill::all(&config.checkout)?;
     drills.retain(|drill| {
-        drill.file.targets.contains(&Place::Local) && level.is_none_or(|level| level == drill.file.level)
+        !drill.file.draft
+            && drill.file.targets.contains(&Place::Local)
+            && level.is_none_or(|level| level == drill.file.level)
     });
     let names: Vec<String> = drills.into_iter().map(|drill| drill.name).collect();
     let name = names.choose(&mut rand::rng()).context("no drill of this level")?;

@@ -41,7 +41,9 @@ pub(super) async fn run(
     seed: &str,
 ) -> anyhow::Result<()> {
     let mut drills = Drill::all(&config.checkout)?;
-    if !names.is_empty() {
+    if names.is_empty() {
+        drills.retain(|drill| !drill.file.draft);
+    } else {
         for name in names {
             ensure!(drills.iter().any(|drill| drill.name == *name), "no drill {name}");
         }

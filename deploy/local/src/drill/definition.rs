@@ -36,6 +36,9 @@ pub(crate) struct DrillFile {
     /// Why it does not run on a cluster; required if `targets` lacks it.
     #[serde(default)]
     pub(crate) not_on_cluster: Option<String>,
+    /// Not proven by `muster drill check` yet: neither drawn nor proven unless it is named.
+    #[serde(default)]
+    pub(crate) draft: bool,
     /// Whether something is wrong. A drill without a fault checks that the responder changes nothing.
     #[serde(default = "yes")]
     pub(crate) fault: bool,

@@ -16,8 +16,12 @@ use crate::{config::StackConfig, console::print};
 
 pub(super) fn list(drills: &[Drill]) {
     for drill in drills {
+        let draft = if drill.file.draft { "  (draft: not proven)" } else { "" };
         let cluster = if drill.file.targets.contains(&Place::Cluster) { "" } else { "  (local only)" };
-        print(format_args!("{:<28} level {}  {}{cluster}", drill.name, drill.file.level, drill.file.title));
+        print(format_args!(
+            "{:<28} level {}  {}{cluster}{draft}",
+            drill.name, drill.file.level, drill.file.title
+        ));
     }
     print(
         "\n`muster drill start NAME` starts one; `muster drill start --surprise` draws one and does not name it.",

@@ -27,10 +27,11 @@ use tokio::task::JoinHandle;
 
 use super::definition;
 
+/// Wide enough that no client gives up for want of a connection while a service hangs: the reconciler would miss its order.
 const LIMITS: Limits = Limits {
-    connections: 64,
-    waiting: 1_000,
-    slot_timeout: Duration::from_secs(1),
+    connections: 1_000,
+    waiting: 10_000,
+    slot_timeout: Duration::from_mins(1),
     request_timeout: Duration::from_secs(5),
 };
 
@@ -40,8 +41,8 @@ const LINKS: u32 = 50;
 /// Orders to read before the first one is placed.
 const ORDERS: u32 = 5;
 
-/// Retries of one order: enough for an incident of several minutes.
-const RETRIES: u32 = 300;
+/// Retries of one order, a second apart on average: a client does not give up before the drill does.
+const RETRIES: u32 = 7_200;
 
 /// An order or mail is missing after this time without progress.
 const SETTLING: Duration = Duration::from_mins(1);

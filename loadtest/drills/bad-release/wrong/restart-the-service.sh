@@ -1,0 +1,3 @@
+# fails: steady
+# A restart starts the current release again.
+"$MUSTER" restart url-shortener

@@ -1,0 +1,3 @@
+# fails: steady
+# It connects again, and is refused again.
+"$MUSTER" restart email-consumer || true

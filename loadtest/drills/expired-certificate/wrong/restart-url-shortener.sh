@@ -1,0 +1,3 @@
+# fails: steady
+# It loads the same file.
+"$MUSTER" restart url-shortener

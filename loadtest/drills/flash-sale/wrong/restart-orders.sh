@@ -1,0 +1,2 @@
+# fails: replay
+"$MUSTER" restart orders

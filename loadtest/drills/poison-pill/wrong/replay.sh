@@ -1,0 +1,4 @@
+# fails: state
+# The consumer cannot read them this time either.
+"$MUSTER" dead-letters --replay
+sleep 10

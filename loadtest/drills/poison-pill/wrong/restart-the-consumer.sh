@@ -1,0 +1,2 @@
+# fails: state
+"$MUSTER" restart email-consumer

@@ -1,0 +1,2 @@
+# Stop the caller; the rest recovers without help.
+pkill -f "$PARTNER"
