@@ -18,7 +18,7 @@ use crate::service::Service;
 const CLIENTS: usize = 200;
 
 /// The timeouts are 5 s for the head, 3 s for the body and 10 s for an idle connection; the rest is a margin for a busy machine.
-const BOUND: Duration = Duration::from_secs(40);
+const BOUND: Duration = Duration::from_mins(2);
 
 /// A complete request that needs no database: its code is too short.
 const CHEAP: &str = "GET /x HTTP/1.1\r\nhost: x\r\n\r\n";
