@@ -58,6 +58,14 @@ impl Limits {
         slot_timeout: Duration::from_secs(30),
         request_timeout: Duration::from_secs(5),
     };
+
+    /// For clients that wait for a service that hangs. None gives up for want of a connection, so a reconciler misses no order.
+    pub const WAITING: Self = Self {
+        connections: 1_000,
+        waiting: 10_000,
+        slot_timeout: Duration::from_mins(1),
+        request_timeout: Duration::from_secs(5),
+    };
 }
 
 /// The answer of a server.

@@ -19,7 +19,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Subcommand;
-use rand::seq::IndexedRandom as _;
 use tokio::time::sleep;
 
 use self::{
@@ -232,9 +231,8 @@ fn draw(config: &StackConfig, level: Option<u8>) -> anyhow::Result<Drill> {
             && drill.file.targets.contains(&Place::Local)
             && level.is_none_or(|level| level == drill.file.level)
     });
-    let names: Vec<String> = drills.into_iter().map(|drill| drill.name).collect();
-    let name = names.choose(&mut rand::rng()).context("no drill of this level")?;
-    Drill::read(&config.checkout, name)
+    ensure!(!drills.is_empty(), "no drill of this level");
+    Ok(drills.swap_remove(rand::random_range(0..drills.len())))
 }
 
 fn hint(current: &Current) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ mod console;
 mod dead_letters;
 mod drill;
 mod endpoints;
+mod json_lines;
 pub mod kafka;
 mod mailbox_keeper;
 mod orders;

@@ -4,8 +4,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::Write as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -24,7 +22,7 @@ use super::{
     traffic::{MAX_DURATION, Traffic},
     verify::{Snapshot, System},
 };
-use crate::{config::StackConfig, process::Identity, target::target};
+use crate::{config::StackConfig, json_lines, process::Identity, target::target};
 
 /// How often the runner reads journal and pager.
 const POLL: Duration = Duration::from_millis(500);
@@ -222,14 +220,6 @@ impl Run<'_> {
             surprise: self.surprise,
             grade: grade.clone(),
         };
-        let mut line = serde_json::to_vec(&past).context("the grade as JSON")?;
-        line.push(b'\n');
-        let path = history_file(self.config);
-        let mut file = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .with_context(|| format!("{}", path.display()))?;
-        file.write_all(&line).with_context(|| format!("{}", path.display()))
+        json_lines::append(&history_file(self.config), &past)
     }
 }

@@ -27,14 +27,6 @@ use tokio::task::JoinHandle;
 
 use super::definition;
 
-/// Wide enough that no client gives up for want of a connection while a service hangs: the reconciler would miss its order.
-const LIMITS: Limits = Limits {
-    connections: 1_000,
-    waiting: 10_000,
-    slot_timeout: Duration::from_mins(1),
-    request_timeout: Duration::from_secs(5),
-};
-
 /// Links that visitors follow.
 const LINKS: u32 = 50;
 
@@ -86,7 +78,7 @@ impl Traffic {
         let rate = operations.iter().map(|operation| operation.share).sum();
         let mut shop = Shop::new(operations.clone(), seed, target, api, &customer);
         let servers = || {
-            let server = |url| Connections::new(url, LIMITS);
+            let server = |url| Connections::new(url, Limits::WAITING);
             anyhow::Ok(vec![server(&target.orders_url)?, server(&target.links_url)?])
         };
         prepare(&mut shop, Prepare { links: LINKS, orders: ORDERS }, &servers()?).await?;

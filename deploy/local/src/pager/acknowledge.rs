@@ -1,8 +1,8 @@
 //! Acknowledgements of alerts, in a file beside that of the events.
 
 use std::{
-    fs::{self, File},
-    io::{ErrorKind, Write as _},
+    fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::events::{AlertEvent, AlertStates, Status, read};
-use crate::console::print;
+use crate::{console::print, json_lines};
 
 /// One acknowledgement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,8 +52,8 @@ pub(crate) fn acknowledge(pages: &Path, name: Option<&str>) -> anyhow::Result<()
             print(format_args!("{} was acknowledged before", event.alert));
             continue;
         }
-        append(
-            pages,
+        json_lines::append(
+            &file(pages),
             &Acknowledgement {
                 at: Utc::now(),
                 alert: event.alert.clone(),
@@ -90,18 +90,6 @@ pub(crate) fn fired_since(pages: &Path, since: DateTime<Utc>) -> anyhow::Result<
 /// The names of alerts that were acknowledged after `since`.
 pub(crate) fn acknowledged_since(pages: &Path, since: DateTime<Utc>) -> anyhow::Result<Vec<String>> {
     Ok(acknowledgements(pages)?.into_iter().filter(|one| one.at >= since).map(|one| one.alert).collect())
-}
-
-fn append(pages: &Path, acknowledgement: &Acknowledgement) -> anyhow::Result<()> {
-    let mut line = serde_json::to_vec(acknowledgement).context("the acknowledgement as JSON")?;
-    line.push(b'\n');
-    let path = file(pages);
-    let mut file = File::options()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .with_context(|| format!("{}", path.display()))?;
-    file.write_all(&line).with_context(|| format!("{}", path.display()))
 }
 
 fn file(pages: &Path) -> PathBuf {

@@ -24,14 +24,6 @@ use crate::console::{print, seconds};
 /// Concurrent requests when no rate is given.
 const CLIENTS: usize = 16;
 
-/// The limits of the requests at a given rate.
-const LIMITS: Limits = Limits {
-    connections: 1_000,
-    waiting: 10_000,
-    slot_timeout: Duration::from_mins(1),
-    request_timeout: Duration::from_secs(5),
-};
-
 /// Retries of one order: some two minutes, in which a person can restart a killed service.
 const RETRIES: u32 = 100;
 
@@ -58,7 +50,7 @@ pub(super) async fn load(
         Shop::new(vec![operation], rand::random(), target, api.clone(), &customer)
     };
     let servers = || {
-        let server = |url| Connections::new(url, LIMITS);
+        let server = |url| Connections::new(url, Limits::WAITING);
         anyhow::Ok(vec![server(&target.orders_url)?, server(&target.links_url)?])
     };
     let (orders, mut visitors) = (shop(Kind::PlaceOrder, 202), shop(Kind::Redirect, 302));
