@@ -71,6 +71,7 @@ async fn the_permit_of_a_client_that_disconnected_is_free_after_the_deadline() {
 async fn shed_and_throttled_requests_are_counted() {
     let server = Server::start(ten_permits());
     let waiting = server.begin_writes(8).await;
+    error(server.send("GET", "/quick").await, 503, "overloaded").await;
     let metrics = prometheus::gather();
     let value =
         |name: &str| metrics.iter().find(|family| family.name() == name).unwrap().get_metric().to_vec();
