@@ -68,6 +68,9 @@ pub(crate) enum Command {
         /// The rate per second that the story asks for.
         #[arg(long, requires = "component")]
         rate: Option<f64>,
+        /// The choice that the story asks for.
+        #[arg(long, requires = "component")]
+        choice: Option<String>,
     },
     /// Add a line to the timeline of the write-up.
     Note {
@@ -163,9 +166,11 @@ pub(crate) async fn run(command: Command, config: &StackConfig) -> anyhow::Resul
         Command::Start { name, level, seed, .. } => start(config, name, level, seed).await?,
         Command::Status => show::status(&Current::last(config)?),
         Command::Hint => hint(&Current::running(config)?)?,
-        Command::Answer { component, kind, cause, rate } => {
+        Command::Answer { component, kind, cause, rate, choice } => {
             let given = component.zip(kind).zip(cause);
-            answer(config, given.map(|((component, kind), cause)| Answer { component, kind, cause, rate }))?;
+            let given =
+                given.map(|((component, kind), cause)| Answer { component, kind, cause, rate, choice });
+            answer(config, given)?;
         }
         Command::Note { text } => Current::running(config)?.journal.append(Event::Noted { text })?,
         Command::Fixed { within } => fixed(config, within).await?,
@@ -251,7 +256,7 @@ fn answer(config: &StackConfig, given: Option<Answer>) -> anyhow::Result<()> {
         show::answers(&lists);
         return Ok(());
     };
-    let Answer { component, kind, cause, .. } = &answer;
+    let Answer { component, kind, cause, choice, .. } = &answer;
     let lists = [
         ("component", component, &lists.component),
         ("kind", kind, &lists.kind),
@@ -260,7 +265,12 @@ fn answer(config: &StackConfig, given: Option<Answer>) -> anyhow::Result<()> {
     for (list, given, known) in lists {
         ensure!(known.contains_key(given), "{given} is no {list}; `muster drill answer` lists the answers");
     }
-    Current::running(config)?.journal.append(Event::Answered(answer))?;
+    let current = Current::running(config)?;
+    if let Some(choice) = choice {
+        let choices = &current.drill.file.choices;
+        ensure!(choices.contains(choice), "{choice} is no choice of this drill: {}", choices.join(", "));
+    }
+    current.journal.append(Event::Answered(answer))?;
     print("Recorded.");
     Ok(())
 }

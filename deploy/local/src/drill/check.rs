@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Current, abort,
-    definition::{Drill, Place, expected_failure},
+    definition::{Drill, ExpectedAlert, Place, expected_failure},
     journal::{Claim, Course, Event, Journal},
     monitor::Monitor,
     script, start, wait_for,
@@ -82,7 +82,7 @@ async fn prove(config: &StackConfig, drill: &Drill) -> anyhow::Result<()> {
 async fn play(config: &StackConfig, drill: &Drill, seed: u64) -> anyhow::Result<()> {
     begin(config, drill, seed).await?;
     let journal = Journal::of(&config.state_dir);
-    alert_fires(drill, &journal).await?;
+    alerts_fire(drill, &journal).await?;
     let step = |what: &str| print(format_args!("{}: {what}", drill.name));
     if drill.file.fault {
         let check = rejected(&journal, Some(FAILS_WITHIN_S)).await.context("without a fix")?;
@@ -116,7 +116,7 @@ async fn play(config: &StackConfig, drill: &Drill, seed: u64) -> anyhow::Result<
 async fn abort_leaves_nothing(config: &StackConfig, drill: &Drill, seed: u64) -> anyhow::Result<()> {
     begin(config, drill, seed).await?;
     let journal = Journal::of(&config.state_dir);
-    alert_fires(drill, &journal).await?;
+    alerts_fire(drill, &journal).await?;
     abort(config).await?;
     is_clean(config, &Course::read(&journal)?).await.context("after abort")
 }
@@ -132,8 +132,14 @@ async fn begin(config: &StackConfig, drill: &Drill, seed: u64) -> anyhow::Result
     }
 }
 
-async fn alert_fires(drill: &Drill, journal: &Journal) -> anyhow::Result<()> {
-    let Some(expected) = &drill.file.alert else { return Ok(()) };
+async fn alerts_fire(drill: &Drill, journal: &Journal) -> anyhow::Result<()> {
+    for expected in &drill.file.alert {
+        alert_fires(drill, expected, journal).await?;
+    }
+    Ok(())
+}
+
+async fn alert_fires(drill: &Drill, expected: &ExpectedAlert, journal: &Journal) -> anyhow::Result<()> {
     let is_expected = |event: &Event| matches!(event, Event::Alerted { alert, severity } if *alert == expected.name && *severity == expected.severity);
     let within = Duration::from_secs(expected.within_s);
     wait_for(journal, within, |course| course.is_over() || course.has(is_expected))
@@ -144,6 +150,12 @@ async fn alert_fires(drill: &Drill, journal: &Journal) -> anyhow::Result<()> {
         bail!("aborted before {} fired", expected.name)
     };
     let after = (fired_at - injected_at).num_seconds();
+    ensure!(
+        after <= within.as_secs().try_into().unwrap_or(i64::MAX),
+        "{} fired after {after} s, expected within {} s",
+        expected.name,
+        within.as_secs()
+    );
     print(format_args!("{}: {} {} after {after} s", drill.name, expected.severity, expected.name));
     Ok(())
 }

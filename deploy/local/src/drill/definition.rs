@@ -50,11 +50,14 @@ pub(crate) struct DrillFile {
     /// Variables of the scripts. The seed selects one value of each.
     #[serde(default)]
     pub(crate) draw: BTreeMap<String, Vec<String>>,
-    /// The alert that must fire. A drill without a fault may have none.
+    /// The alerts that must fire. A drill without a fault may have none.
     #[serde(default)]
-    pub(crate) alert: Option<ExpectedAlert>,
+    pub(crate) alert: Vec<ExpectedAlert>,
     /// The accepted answers with their credit in percent.
     pub(crate) answers: Answers,
+    /// What `muster drill answer --choice` accepts, if the story asks for a choice; the script `check` compares it.
+    #[serde(default)]
+    pub(crate) choices: Vec<String>,
     pub(crate) recovery: Recovery,
     #[serde(default)]
     pub(crate) hint: Vec<Hint>,
@@ -228,7 +231,8 @@ impl Drill {
             "not_on_cluster must say why the drill does not run on a cluster"
         );
         ensure!(file.draw.values().all(|values| !values.is_empty()), "each variable in draw needs a value");
-        let shows = file.alert.is_some() || self.script("replay").is_some() || self.script("check").is_some();
+        let shows =
+            !file.alert.is_empty() || self.script("replay").is_some() || self.script("check").is_some();
         ensure!(
             !file.fault || shows,
             "a drill with a fault needs the alert that it causes, or a script replay or check"

@@ -85,7 +85,7 @@ fn claim_that_passed(course: &Course) -> Option<DateTime<Utc>> {
 fn detection(drill: &Drill, course: &Course, acknowledged_at: Option<DateTime<Utc>>) -> Item {
     let alerted_at = course.first(|event| matches!(event, Event::Alerted { .. }));
     let (Some(alerted_at), Some(acknowledged_at)) = (alerted_at, acknowledged_at) else {
-        let quiet = drill.file.alert.is_none();
+        let quiet = drill.file.alert.is_empty();
         let what = if quiet { "no alert, as it should be" } else { "no page was acknowledged" };
         return Item { points: if quiet { DETECT } else { 0.0 }, what: what.to_owned() };
     };
@@ -200,7 +200,7 @@ mod tests {
             (0, Event::Injected),
             (10, Event::Alerted { alert: "OutboxStuck".to_owned(), severity: "page".to_owned() }),
             (20, Event::Acknowledged { alert: "OutboxStuck".to_owned() }),
-            (60, Event::Answered(Answer { component, kind, cause, rate: None })),
+            (60, Event::Answered(Answer { component, kind, cause, rate: None, choice: None })),
             (fixed_at, Event::Claimed(Claim { within_s: None })),
             (fixed_at + 40, Event::Recovered),
         ]

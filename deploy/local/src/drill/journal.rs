@@ -100,6 +100,9 @@ pub(crate) struct Answer {
     /// A rate per second, for drills that ask for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rate: Option<f64>,
+    /// One of the drill's own choices, for drills that ask for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) choice: Option<String>,
 }
 
 /// The directory of the current drill: journal, scratch files of scripts, measurements.

@@ -24,7 +24,7 @@ const TIMEOUT: Duration = Duration::from_mins(10);
 const TAIL: usize = 15;
 
 /// Runs a script with the variables of `muster env`, those that the seed selected, `WORK` (its scratch directory), `MUSTER`, and
-/// `ANSWERED_RATE` (empty unless one was answered).
+/// `ANSWERED_RATE` and `ANSWERED_CHOICE` of the last answer (empty unless given).
 ///
 /// The text goes to standard input, so that neither its name nor its contents are in the list of processes; its output goes to a file
 /// of the journal. It ends with this program, which may be killed; what it starts in the background stays.
@@ -41,7 +41,10 @@ pub(crate) async fn run(
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let log = journal.dir().join(format!("{name}.log"));
     let output = File::create(&log).with_context(|| format!("{}", log.display()))?;
-    let rate = Course::read(journal)?.answer().and_then(|answer| answer.rate);
+    let (rate, choice) = Course::read(journal)?
+        .answer()
+        .map(|answer| (answer.rate, answer.choice.clone()))
+        .unwrap_or_default();
     let program = std::env::current_exe().context("the path of this program cannot be read")?;
     let mut child = Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "bash"])
@@ -51,6 +54,7 @@ pub(crate) async fn run(
         .env("WORK", journal.work_dir())
         .env("MUSTER", program)
         .env("ANSWERED_RATE", rate.map_or_else(String::new, |rate| rate.to_string()))
+        .env("ANSWERED_CHOICE", choice.unwrap_or_default())
         .stdin(Stdio::piped())
         .stdout(output.try_clone().context("the log cannot be shared")?)
         .stderr(output)
