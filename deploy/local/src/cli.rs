@@ -177,6 +177,19 @@ enum PagerCommand {
         /// Its name; every open alert if left out.
         alert: Option<String>,
     },
+    /// Record whether an alert was actionable, for each of its firings without a review.
+    Review {
+        /// Its name.
+        alert: String,
+        /// The responder had to act.
+        #[arg(long, conflicts_with = "not_actionable", required_unless_present = "not_actionable")]
+        actionable: bool,
+        /// The responder had nothing to do: the alert is noise.
+        #[arg(long)]
+        not_actionable: bool,
+    },
+    /// Show the load of on-call: pages per week and service, out of hours, acknowledgement, reviews, and the noisiest alerts.
+    Report(pager::ReportArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -227,6 +240,10 @@ impl Command {
                 match command {
                     None => pager::show(&pages, checkout.root(), follow).await?,
                     Some(PagerCommand::Ack { alert }) => pager::acknowledge(&pages, alert.as_deref())?,
+                    Some(PagerCommand::Review { alert, actionable, .. }) => {
+                        pager::review(&pages, &alert, actionable)?;
+                    }
+                    Some(PagerCommand::Report(args)) => pager::report(&pages, &args)?,
                 }
             }
             Self::Drill(drill::Command::List) => drill::list(&Checkout::find()?)?,

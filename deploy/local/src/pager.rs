@@ -6,8 +6,10 @@ mod acknowledge;
 mod events;
 mod receiver;
 mod reconcile;
+mod report;
 mod screen;
 
-pub(crate) use acknowledge::{FiredAlert, acknowledge, acknowledged_since, fired_since};
+pub(crate) use acknowledge::{FiredAlert, acknowledge, acknowledged_since, fired_since, review};
 pub(crate) use receiver::{Settings, serve};
+pub(crate) use report::{Args as ReportArgs, report};
 pub(crate) use screen::show;

@@ -1,33 +1,34 @@
-//! Acknowledgements of alerts, in a file beside that of the events.
+//! Acknowledgements and reviews of alerts, in files beside that of the events.
 
-use std::{
-    fs,
-    io::ErrorKind,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{bail, ensure};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::events::{AlertEvent, AlertStates, Status, read};
+use super::events::{AlertStates, Firing, Status, read, read_all};
 use crate::{console::print, json_lines};
+
+const ACKNOWLEDGEMENTS: &str = "acknowledgements.jsonl";
+const REVIEWS: &str = "reviews.jsonl";
 
 /// One acknowledgement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Acknowledgement {
     pub(super) at: DateTime<Utc>,
     pub(super) alert: String,
-    fingerprint: String,
-    /// When the alert began to fire, which tells two incidents of one alert apart.
-    starts_at: DateTime<Utc>,
+    #[serde(flatten)]
+    pub(super) firing: Firing,
 }
 
-impl Acknowledgement {
-    /// Whether it belongs to this firing of an alert.
-    pub(super) fn is_of(&self, event: &AlertEvent) -> bool {
-        self.fingerprint == event.fingerprint && self.starts_at == event.starts_at
-    }
+/// Whether an alert was actionable: whether the responder had to do something.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Review {
+    at: DateTime<Utc>,
+    alert: String,
+    #[serde(flatten)]
+    pub(super) firing: Firing,
+    pub(super) actionable: bool,
 }
 
 /// An alert that fired.
@@ -48,18 +49,14 @@ pub(crate) fn acknowledge(pages: &Path, name: Option<&str>) -> anyhow::Result<()
         bail!("{} is not open; `muster pager` shows the open alerts", name.unwrap_or("an alert"));
     }
     for event in open {
-        if known.iter().any(|known| known.is_of(event)) {
+        let firing = Firing::of(event);
+        if known.iter().any(|known| known.firing == firing) {
             print(format_args!("{} was acknowledged before", event.alert));
             continue;
         }
         json_lines::append(
-            &file(pages),
-            &Acknowledgement {
-                at: Utc::now(),
-                alert: event.alert.clone(),
-                fingerprint: event.fingerprint.clone(),
-                starts_at: event.starts_at,
-            },
+            &pages.with_file_name(ACKNOWLEDGEMENTS),
+            &Acknowledgement { at: Utc::now(), alert: event.alert.clone(), firing },
         )?;
         print(format_args!(
             "{} of {} acknowledged; its runbook: {}",
@@ -71,12 +68,32 @@ pub(crate) fn acknowledge(pages: &Path, name: Option<&str>) -> anyhow::Result<()
 
 /// Reads every acknowledgement beside this file of events.
 pub(super) fn acknowledgements(pages: &Path) -> anyhow::Result<Vec<Acknowledgement>> {
-    let path = file(pages);
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error).with_context(|| format!("{}", path.display())),
+    json_lines::read(&pages.with_file_name(ACKNOWLEDGEMENTS))
+}
+
+/// Records for every firing of this name that has no review whether the responder had to act.
+pub(crate) fn review(pages: &Path, name: &str, actionable: bool) -> anyhow::Result<()> {
+    let known: Vec<_> = reviews(pages)?.into_iter().map(|review| review.firing).collect();
+    let mut new: Vec<Firing> = Vec::new();
+    for event in read_all(pages)?.iter().filter(|event| event.alert == name) {
+        let firing = Firing::of(event);
+        if !known.contains(&firing) && !new.contains(&firing) {
+            new.push(firing);
+        }
     }
+    ensure!(!new.is_empty(), "{name} has no firing without a review; `muster pager report` shows all alerts");
+    for firing in &new {
+        let review = Review { at: Utc::now(), alert: name.to_owned(), firing: firing.clone(), actionable };
+        json_lines::append(&pages.with_file_name(REVIEWS), &review)?;
+    }
+    let what = if actionable { "actionable" } else { "not actionable" };
+    print(format_args!("{} of {name}: {what}", new.len()));
+    Ok(())
+}
+
+/// Reads every review beside this file of events.
+pub(super) fn reviews(pages: &Path) -> anyhow::Result<Vec<Review>> {
+    json_lines::read(&pages.with_file_name(REVIEWS))
 }
 
 /// Alerts whose firing the pager received after `since`.
@@ -90,8 +107,4 @@ pub(crate) fn fired_since(pages: &Path, since: DateTime<Utc>) -> anyhow::Result<
 /// The names of alerts that were acknowledged after `since`.
 pub(crate) fn acknowledged_since(pages: &Path, since: DateTime<Utc>) -> anyhow::Result<Vec<String>> {
     Ok(acknowledgements(pages)?.into_iter().filter(|one| one.at >= since).map(|one| one.alert).collect())
-}
-
-fn file(pages: &Path) -> PathBuf {
-    pages.with_file_name("acknowledgements.jsonl")
 }

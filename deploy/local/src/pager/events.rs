@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::{ErrorKind, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
@@ -106,6 +106,19 @@ impl AlertEvent {
     }
 }
 
+/// One firing of an alert: its labels, and when it began, which tells two incidents of one alert apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Firing {
+    fingerprint: String,
+    starts_at: DateTime<Utc>,
+}
+
+impl Firing {
+    pub(super) fn of(event: &AlertEvent) -> Self {
+        Self { fingerprint: event.fingerprint.clone(), starts_at: event.starts_at }
+    }
+}
+
 /// Alerts in memory.
 const CAPACITY: usize = 1_000;
 
@@ -180,6 +193,18 @@ pub(super) fn read(path: &Path, from: usize) -> anyhow::Result<(Vec<AlertEvent>,
     Ok((events.collect(), from + whole.len()))
 }
 
+/// Reads all events that are kept: those of the full file that was replaced, then the current ones. The open alerts of the replacement
+/// occur in both.
+pub(super) fn read_all(path: &Path) -> anyhow::Result<Vec<AlertEvent>> {
+    let (mut events, _) = read(&previous(path), 0)?;
+    events.extend(read(path, 0)?.0);
+    Ok(events)
+}
+
+fn previous(path: &Path) -> PathBuf {
+    path.with_extension("previous.jsonl")
+}
+
 fn contents(path: &Path) -> anyhow::Result<String> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
@@ -208,8 +233,7 @@ fn rotate(path: &Path, states: &AlertStates) -> anyhow::Result<()> {
     let next = path.with_extension("next.jsonl");
     let lines: Vec<_> = states.open().into_iter().map(line).collect::<Result<_, _>>()?;
     fs::write(&next, lines.concat()).context("the next file of pages")?;
-    fs::copy(path, path.with_extension("previous.jsonl"))
-        .context("the full file of pages cannot be copied")?;
+    fs::copy(path, previous(path)).context("the full file of pages cannot be copied")?;
     fs::rename(&next, path).context("the full file of pages cannot be replaced")
 }
 
