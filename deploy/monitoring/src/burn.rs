@@ -29,7 +29,7 @@ const SLOW_INTERVAL: Window = Window::minutes(2);
 const PERIOD: Window = Window::minutes(30 * DAY);
 
 /// Minimum of bad events in the long window for an alert.
-const FLOOR: u32 = 10;
+pub const FLOOR: u32 = 10;
 
 /// The time without measurement after which `SliVanished` fires.
 const VANISHED: Window = Window::minutes(10);

@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+pub use burn::FLOOR;
 use serde::{Serialize, de::DeserializeOwned};
 pub use window::Profile;
 

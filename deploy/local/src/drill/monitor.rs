@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 use chrono::{DateTime, Utc};
-use monitoring::Objective;
+use monitoring::{FLOOR, Objective};
 use reqwest::Url;
 use serde_json::Value;
 
@@ -45,7 +45,8 @@ impl Monitor {
         })
     }
 
-    /// Why the system is not well; `None` if every objective is met over the last 30 seconds, nothing waits and no page is open.
+    /// Why the system is not well; `None` if every objective is met over the last 30 seconds, or has few bad events, nothing waits and no
+    /// page is open.
     pub(crate) async fn complaint(&self) -> anyhow::Result<Option<String>> {
         for objective in &self.objectives {
             let selector = format!(
@@ -55,8 +56,9 @@ impl Monitor {
             let Some(ratio) = self.value(&selector).await? else {
                 return Ok(Some(format!("objective {} is not measured", objective.name)));
             };
-            // Not a number: no event in the window.
-            if ratio > objective.allowed_error_ratio {
+            // Not a number: no event in the window. Few bad events count as little as they do for the alerts.
+            if ratio > objective.allowed_error_ratio && self.bad_events(objective).await? >= f64::from(FLOOR)
+            {
                 let (ratio, allowed) = (ratio * 100.0, objective.allowed_error_ratio * 100.0);
                 return Ok(Some(format!(
                     "objective {}: {ratio:.2} % bad, {allowed:.2} % allowed",
@@ -73,6 +75,13 @@ impl Monitor {
         }
         let firing = self.firing_pages().await?;
         Ok(firing.first().map(|alert| format!("{alert} still fires")))
+    }
+
+    /// The bad events of one minute.
+    async fn bad_events(&self, objective: &Objective) -> anyhow::Result<f64> {
+        let Objective { service, name, .. } = objective;
+        let query = format!("slo:errors:increase1h{{service=\"{service}\",slo=\"{name}\"}}");
+        Ok(self.value(&query).await?.unwrap_or_default())
     }
 
     /// The names of the pages that fire at Prometheus.
