@@ -49,3 +49,8 @@ part_pid() {
 metric() {
     curl --silent --fail --max-time 5 "$1/metrics" | awk -v name="$2" '$1 == name { printf "%d", $2 }'
 }
+
+# kafka_configs ARGUMENT...: Kafka's tool for settings of topics and brokers.
+kafka_configs() {
+    java -XX:TieredStopAtLevel=1 -cp '.muster/parts/kafka/*' kafka.admin.ConfigCommand --bootstrap-server "$KAFKA_BOOTSTRAP_SERVERS" "$@"
+}

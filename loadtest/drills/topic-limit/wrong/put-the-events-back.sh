@@ -1,0 +1,3 @@
+# fails: steady
+# The broker refuses them again.
+sql orders "SELECT outbox_requeue()"
