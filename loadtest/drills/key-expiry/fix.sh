@@ -1,0 +1,2 @@
+# Back to the file that the rotation writes.
+"$MUSTER" rollback "$SERVICE"

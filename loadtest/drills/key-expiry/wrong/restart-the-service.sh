@@ -1,0 +1,3 @@
+# fails: state
+# It reads the same file again.
+"$MUSTER" restart "$SERVICE"
