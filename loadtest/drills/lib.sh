@@ -54,3 +54,11 @@ metric() {
 kafka_configs() {
     java -XX:TieredStopAtLevel=1 -cp '.muster/parts/kafka/*' kafka.admin.ConfigCommand --bootstrap-server "$KAFKA_BOOTSTRAP_SERVERS" "$@"
 }
+
+# orders_without_mail SINCE: the number of orders since a time, and of the minute before it, that are final for a while and have no mail.
+orders_without_mail() {
+    local final mailed
+    final=$(sql orders "SELECT id FROM orders WHERE state <> 'pending' AND placed_at BETWEEN '$1'::timestamptz - interval '1 minute' AND now() - interval '10 seconds'" | sort)
+    mailed=$(sql email_consumer "SELECT order_id FROM mails WHERE state = 'sent'" | sort)
+    comm -23 <(echo "$final") <(echo "$mailed") | grep -c . || true
+}

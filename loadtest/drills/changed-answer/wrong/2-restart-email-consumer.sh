@@ -1,0 +1,3 @@
+# fails: steady
+# It asks the same service.
+"$MUSTER" restart email-consumer
