@@ -1,0 +1,3 @@
+# fails: steady
+# It keeps its silences.
+"$MUSTER" restart alertmanager

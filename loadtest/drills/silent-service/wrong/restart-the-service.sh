@@ -1,0 +1,3 @@
+# fails: steady
+# It is ended again within seconds.
+"$MUSTER" restart url-shortener || true

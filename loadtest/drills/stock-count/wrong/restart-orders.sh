@@ -1,0 +1,3 @@
+# fails: steady
+# The new process needs the same rows.
+"$MUSTER" restart orders || true

@@ -1,0 +1,3 @@
+# fails: steady
+# The new process has the same role.
+"$MUSTER" restart orders || true
