@@ -25,6 +25,16 @@ stop() {
     rm -f "$WORK/$1.pid"
 }
 
+# wait_for_file PATH: until a program of `start` has written it; fails after 30 s.
+wait_for_file() {
+    for _ in $(seq 300); do
+        [ ! -s "$1" ] || return 0
+        sleep 0.1
+    done
+    echo "$1 was not written within 30 s" >&2
+    return 1
+}
+
 # sql DATABASE STATEMENT: the rows, without headers.
 sql() {
     psql "$1" --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 --command "$2"
@@ -33,6 +43,28 @@ sql() {
 # end_sessions DATABASE APPLICATION: ends the sessions of one program.
 end_sessions() {
     sql "$1" "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = '$2'" >/dev/null
+}
+
+# blocking_port DATABASE: the port of the program whose session blocks one of a service in this database. It looks for 20 s, because the
+# service gives up and tries again, and the lock can be short.
+blocking_port() {
+    local port services="'orders', 'url-shortener', 'email-consumer'"
+    for _ in $(seq 100); do
+        port=$(sql "$1" "SELECT client_port FROM pg_stat_activity WHERE application_name NOT IN ($services) AND pid IN (
+            SELECT unnest(pg_blocking_pids(pid)) FROM pg_stat_activity WHERE datname = '$1' AND application_name IN ($services)) LIMIT 1")
+        if [ -n "$port" ]; then
+            echo "$port"
+            return 0
+        fi
+        sleep 0.2
+    done
+    echo "no session blocks a service" >&2
+    return 1
+}
+
+# programs_at PORT: the pids of the programs whose connections have this local port.
+programs_at() {
+    ss -tnpH "sport = :${1:?}" | grep -o 'pid=[0-9]*' | cut -d = -f 2 | sort -u
 }
 
 # roll_back_release PART RELEASE: goes back from a release, if it is the current one of the part.
