@@ -1,0 +1,2 @@
+# The visitors stay.
+"$MUSTER" rollback url-shortener

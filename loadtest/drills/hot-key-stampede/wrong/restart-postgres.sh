@@ -1,0 +1,2 @@
+# fails: steady
+"$MUSTER" restart postgres

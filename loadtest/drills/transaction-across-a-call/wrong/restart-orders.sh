@@ -1,0 +1,3 @@
+# fails: steady
+# Starts the same release again.
+"$MUSTER" restart orders
