@@ -67,9 +67,13 @@ programs_at() {
     ss -tnpH "sport = :${1:?}" | grep -o 'pid=[0-9]*' | cut -d = -f 2 | sort -u
 }
 
-# roll_back_release PART RELEASE: goes back from a release, if it is the current one of the part.
+# roll_back_release PART PATTERN: goes back to the release before the first one that matches, also if others were deployed after it.
+# PATTERN is a regular expression of awk: the name of the release, or a part of the path of its program.
 roll_back_release() {
-    if "$MUSTER" deploys | grep "^$1 .* $2 .* current " >/dev/null; then "$MUSTER" rollback "$1"; fi
+    for _ in $(seq 20); do
+        "$MUSTER" deploys | awk -v part="$1" -v pattern="$2" '$1 == part && $0 ~ pattern && !/rolled back/ { found = 1 } END { exit !found }' || return 0
+        "$MUSTER" rollback "$1"
+    done
 }
 
 # part_pid PART: the pid of a running part.
