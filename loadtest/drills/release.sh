@@ -18,7 +18,7 @@ flock --timeout 1800 9
 # The files that cargo reads. A tracked file that is deleted and not committed is no source.
 sources() {
     git ls-files -z --cached --others --exclude-standard -- Cargo.toml Cargo.lock libs services deploy loadtest docs/errors docs/versioning.md \
-        ':!loadtest/drills' |
+        ':!loadtest/drills' ':!loadtest/scenarios' |
         while IFS= read -r -d '' file; do [ ! -f "$file" ] || printf '%s\0' "$file"; done
 }
 

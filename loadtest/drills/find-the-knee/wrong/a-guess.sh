@@ -1,2 +1,3 @@
 # fails: state
-"$MUSTER" drill answer --rate 5000 --component host --kind saturation --cause processor-used-up
+# A round number.
+"$MUSTER" drill answer --rate 300 --component host --kind saturation --cause processor-used-up
