@@ -43,6 +43,7 @@ missing_packages() {
     parts_are_current || has mvn || echo maven
     has prometheus || echo prometheus
     has prometheus-alertmanager || echo prometheus-alertmanager
+    has faketime || echo faketime
     has gcc || echo gcc
     has g++ || echo g++
     has make || echo make

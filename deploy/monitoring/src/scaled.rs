@@ -50,7 +50,7 @@ pub(crate) fn causes(mut groups: Groups, profile: Profile) -> anyhow::Result<Gro
 /// The alert, scaled to the profile, with the label `service` from `job`.
 fn scale_alert(mut alert: Alert, profile: Profile) -> anyhow::Result<Alert> {
     alert.expr = replace(&alert.expr, SECONDS, "}}", |time| Ok(profile.scale(time.parse()?).seconds()))?;
-    alert.expr = replace(&alert.expr, "[", "]", |range| Ok(format!("[{}]", scale(range, profile)?)))?;
+    alert.expr = replace(&alert.expr, "[", "]", |range| Ok(format!("[{}]", scale_range(range, profile)?)))?;
     alert.expr =
         replace(&alert.expr, "offset ", ")", |time| Ok(format!("offset {})", scale(time, profile)?)))?;
     // Last, since this puts brackets into values.
@@ -58,6 +58,14 @@ fn scale_alert(mut alert: Alert, profile: Profile) -> anyhow::Result<Alert> {
     alert.pending = alert.pending.map(|pending| scale(&pending, profile)).transpose()?;
     alert.labels.insert("service".to_owned(), "{{ $labels.job }}".to_owned());
     Ok(alert.with_runbook())
+}
+
+/// Scales the range of a selector, or that of a subquery with the default resolution, as in `3m:`.
+fn scale_range(range: &str, profile: Profile) -> anyhow::Result<String> {
+    match range.strip_suffix(':') {
+        Some(window) => Ok(format!("{}:", scale(window, profile)?)),
+        None => scale(range, profile),
+    }
 }
 
 fn scale(window: &str, profile: Profile) -> anyhow::Result<String> {
@@ -109,6 +117,12 @@ mod tests {
         let production = scale_alert(alert(expr), Profile::Production).unwrap();
         assert_eq!(production.expr, "rate(a[10m]) * 300 > max(b{le=~\"1|1[.]0\"} offset 1h) + 86400");
         assert_eq!(production.annotations["runbook_url"], "docs/runbooks/A.md");
+    }
+
+    #[test]
+    fn the_range_of_a_subquery_is_scaled() {
+        let drill = scale_alert(alert("last_over_time((a - timestamp(a))[3m:])"), Profile::Drill).unwrap();
+        assert_eq!(drill.expr, "last_over_time((a - timestamp(a))[3s:])");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use actix_web::{
 use prometheus::{Encoder as _, TextEncoder};
 use serde_json::json;
 
-use crate::{Readiness, task};
+use crate::{Readiness, metrics::show_clock, task};
 
 /// How long the admin server waits for its last response.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -75,6 +75,7 @@ where
 }
 
 async fn metrics() -> HttpResponse {
+    show_clock();
     let mut text = Vec::new();
     match TextEncoder::new().encode(&prometheus::gather(), &mut text) {
         Ok(()) => HttpResponse::Ok().content_type(prometheus::TEXT_FORMAT).body(text),

@@ -1,6 +1,9 @@
 //! The table of a crate's Prometheus metrics: name, kind, labels, buckets and help in one place each.
 
-use std::sync::LazyLock;
+use std::{
+    sync::LazyLock,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use prometheus::core::Collector;
 pub use prometheus::{
@@ -15,6 +18,8 @@ pub const LATENCY_BUCKETS: &[f64] = &[0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2
 crate::metrics! {
     /// Always 1; the labels say what is running.
     BUILD_INFO: IntGaugeVec = "build_info" [service, version];
+    /// The clock of this process when the metrics were read, in seconds since 1970.
+    pub(crate) CLOCK: Gauge = "clock_timestamp_seconds";
     /// Time from the request's head to the response's.
     pub(crate) REQUEST_DURATION: HistogramVec = "http_server_request_duration_seconds" [method, route, status], buckets LATENCY_BUCKETS;
     /// Requests that have no response yet.
@@ -28,6 +33,12 @@ crate::metrics! {
 /// Sets what does not depend on what the process does. The registry itself adds CPU, memory and descriptors.
 pub(crate) fn show(service: &str, version: &str) {
     BUILD_INFO.with_label_values(&[service, version]).set(1);
+}
+
+/// Sets the gauge of the clock. Each scrape compares it with its own time.
+pub(crate) fn show_clock() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    CLOCK.set(now.as_secs_f64());
 }
 
 /// Registers metrics, so that a counter reports 0 before its first event: an alert then sees the first event as an increase.

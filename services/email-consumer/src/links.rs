@@ -46,7 +46,7 @@ pub(crate) enum Error {
     Refused { status: u16, code: String },
     /// Any other answer, because of a wrong setting or a temporary state.
     #[error(
-        "url-shortener answers {0}; if this continues, check LINKS_URL of email-consumer and AUTH_JWKS_FILE of url-shortener"
+        "url-shortener answers {0}; if this continues, check LINKS_URL of email-consumer, AUTH_JWKS_FILE of url-shortener, and both clocks"
     )]
     Unexpected(u16),
 }

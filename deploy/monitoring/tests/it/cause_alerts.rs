@@ -21,7 +21,7 @@ pub(crate) fn fires(alert: &'static str, at: usize, firing: &Firing, recovered: 
     vec![check(at - 1, vec![]), check(at, vec![firing.clone()]), check(recovered, vec![])]
 }
 
-fn silent(alert: &'static str, steps: usize) -> Vec<Check> {
+pub(crate) fn silent(alert: &'static str, steps: usize) -> Vec<Check> {
     (0..steps).map(|step| Check { step, alert, firing: vec![] }).collect()
 }
 

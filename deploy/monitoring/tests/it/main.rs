@@ -5,6 +5,7 @@
 mod alertmanager;
 mod cause_alerts;
 mod certificates;
+mod clocks;
 mod generated;
 mod missed_scrapes;
 mod objectives;

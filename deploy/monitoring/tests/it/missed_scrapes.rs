@@ -33,7 +33,7 @@ const PUBLISHED: &str = r#"outbox_published_total{job="orders",instance="a"}"#;
 const LAG: &str = r#"consumer_lag{job="email-consumer",topic="orders.events",partition="0"}"#;
 const HANDLED: &str = r#"consumer_handled_total{job="email-consumer",topic="orders.events",outcome="done"}"#;
 
-const GAUGES: [Gauge; 16] = [
+const GAUGES: [Gauge; 17] = [
     Gauge {
         alert: "OutboxStuck",
         severity: "ticket",
@@ -131,6 +131,13 @@ const GAUGES: [Gauge; 16] = [
         series: r#"process_open_fds{job="orders",instance="a"}"#,
         value: |_, _| 900.0,
         beside: &[(r#"process_max_fds{job="orders",instance="a"}"#, 1024.0)],
+    },
+    Gauge {
+        alert: "ClockSkewed",
+        severity: "ticket",
+        series: r#"clock_timestamp_seconds{job="url-shortener",instance="a"}"#,
+        value: |pace, step| minutes(pace, f64::from(step)) + 60.0,
+        beside: &[],
     },
     Gauge {
         alert: "CertificateNearExpiry",

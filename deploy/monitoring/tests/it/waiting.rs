@@ -176,8 +176,13 @@ fn every_waiting_state_has_an_existing_alert_or_a_reason() {
         }
     }
     assert!(n_rows > 15, "only {n_rows} rows were found");
-    let on_resources =
-        ["SigningKeyNearExpiry", "CertificateNearExpiry", "MemoryGrows", "DescriptorsNearLimit"];
+    let on_resources = [
+        "SigningKeyNearExpiry",
+        "CertificateNearExpiry",
+        "ClockSkewed",
+        "MemoryGrows",
+        "DescriptorsNearLimit",
+    ];
     for alert in alerts.iter().filter(|alert| !on_resources.contains(&alert.as_str())) {
         assert!(page.contains(alert.as_str()), "{alert} sees nothing in docs/waiting.md");
     }

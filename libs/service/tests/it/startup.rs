@@ -1,5 +1,7 @@
 //! Start-up and its failures.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use nix::sys::signal::Signal;
 
 use crate::probe::{Probe, get};
@@ -24,6 +26,22 @@ async fn a_service_logs_its_addresses() {
     ] {
         assert!(metrics.contains(expected), "{expected} is not in\n{metrics}");
     }
+}
+
+#[tokio::test]
+async fn each_scrape_shows_the_clock_of_the_process() {
+    let probe = Probe::start(&[]).await;
+    for _ in 0..2 {
+        let before = clock();
+        let (_, metrics) = get(format!("{}/metrics", probe.admin)).await.unwrap();
+        let shown = metrics.lines().find_map(|line| line.strip_prefix("clock_timestamp_seconds "));
+        let shown: f64 = shown.unwrap().parse().unwrap();
+        assert!((before..=clock()).contains(&shown), "{shown} was not read after {before}");
+    }
+}
+
+fn clock() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
 #[tokio::test]
