@@ -113,18 +113,20 @@ impl Run<'_> {
         self.script(&inject).await.context("inject failed")?;
         fail_point::hit("drill.injected");
         self.journal.append(Event::Injected)?;
-        let was_fixed = self.respond_to_commands(&before, &traffic).await?;
+        let damage = match self.respond_to_commands(&before, &traffic).await? {
+            Some(restarted) => Some(before.damage(self.config, restarted).await?),
+            None => None,
+        };
         fail_point::hit("drill.recovered");
-        let damage = before.damage(self.config).await?;
-        self.journal.append(Event::Measured { damage: damage.clone() })?;
         revert(self.drill, self.draws, self.config, self.journal).await?;
         fail_point::hit("drill.reverted");
         let report = traffic.stop().await?;
         let faults = report.faults.iter().map(|fault| format!("{}: {}", fault.kind, fault.what)).collect();
         self.journal.append(Event::Reconciled { faults, report: report.to_string() })?;
-        if !was_fixed {
+        let Some(damage) = damage else {
             return self.journal.append(Event::Aborted { reason: "aborted by command".to_owned() });
-        }
+        };
+        self.journal.append(Event::Measured { damage: damage.clone() })?;
         let grade = Grade::of(self.drill, &Course::read(self.journal)?, &damage);
         self.remember(&grade)?;
         self.journal.append(Event::Graded { grade })
@@ -148,8 +150,12 @@ impl Run<'_> {
         }
     }
 
-    /// Handles commands until a claim passes (true) or the drill is aborted (false).
-    async fn respond_to_commands(&self, before: &Snapshot, traffic: &Traffic) -> anyhow::Result<bool> {
+    /// Handles commands until a claim passes or the drill is aborted (`None`). Returns the parts that were restarted before that claim.
+    async fn respond_to_commands(
+        &self,
+        before: &Snapshot,
+        traffic: &Traffic,
+    ) -> anyhow::Result<Option<Vec<String>>> {
         let deadline = Instant::now() + MAX_DURATION;
         loop {
             anyhow::ensure!(
@@ -163,7 +169,7 @@ impl Run<'_> {
             );
             let course = Course::read(self.journal)?;
             if course.has(|event| matches!(event, Event::AbortRequested)) {
-                return Ok(false);
+                return Ok(None);
             }
             self.record_alerts(&course)?;
             if let Some(claim) = course.open_claim() {
@@ -175,10 +181,12 @@ impl Run<'_> {
                     monitor: self.monitor,
                     steady_within: claim.within_s.unwrap_or(self.drill.file.recovery.steady_within_s),
                 };
+                // Before the verification, which restarts services itself.
+                let restarted = before.restarted(self.config)?;
                 match system.verify(before).await? {
                     Ok(()) => {
                         self.journal.append(Event::Recovered)?;
-                        return Ok(true);
+                        return Ok(Some(restarted));
                     }
                     Err(failure) => {
                         self.journal.append(Event::Rejected {

@@ -166,13 +166,22 @@ impl Snapshot {
         Ok(missing.cloned().collect())
     }
 
-    pub(crate) async fn damage(&self, config: &StackConfig) -> anyhow::Result<Damage> {
+    /// The parts whose process is another one than before.
+    pub(crate) fn restarted(&self, config: &StackConfig) -> anyhow::Result<Vec<String>> {
         let pids = pids(config)?;
         let restarted = self.pids.iter().filter(|(part, pid)| pids.get(*part) != Some(pid));
+        Ok(restarted.map(|(part, _)| part.clone()).collect())
+    }
+
+    pub(crate) async fn damage(
+        &self,
+        config: &StackConfig,
+        restarted: Vec<String>,
+    ) -> anyhow::Result<Damage> {
         let rows = rows(config).await?;
         let lost = DURABLE.iter().zip(self.rows.iter().zip(rows)).filter(|(_, (before, now))| now < before);
         Ok(Damage {
-            restarted: restarted.map(|(part, _)| part.clone()).collect(),
+            restarted,
             lost_rows: lost
                 .map(|((_, query), (before, now))| (query.replace("SELECT count(*) FROM ", ""), before - now))
                 .collect(),
