@@ -1,0 +1,2 @@
+# Back to the host whose clock is right. email-consumer tries again by itself.
+"$MUSTER" rollback url-shortener

@@ -1,0 +1,3 @@
+# fails: steady
+# It starts on the same host.
+"$MUSTER" restart url-shortener
