@@ -127,7 +127,14 @@ async fn a_run_against_healthy_services_passes_and_makes_a_page() {
     let system = System::start().await;
     let scenario = scenario();
 
-    let report = generate_load(&scenario, &system.target).await.unwrap().reconcile(&scenario).await.unwrap();
+    let load = generate_load(&scenario, &system.target).await.unwrap();
+    // A row that a person wrote: no consumer can read it, and it belongs to no order of the run.
+    let unreadable =
+        "INSERT INTO outbox (event_id, topic, key, event_type, payload, occurred_at)
+         VALUES (gen_random_uuid(), $1, gen_random_uuid()::text, 'muster.orders.OrderConfirmed', 'order 17', now())";
+    let topic = system.target.events.as_ref().unwrap().topic.clone();
+    system.orders.connect().await.execute(unreadable, &[&topic]).await.unwrap();
+    let report = load.reconcile(&scenario).await.unwrap();
 
     assert!(report.passed, "{report}");
     let found = &report.reconciliation;
