@@ -16,6 +16,7 @@ use rdkafka::{
     message::{Header, Headers as _, OwnedHeaders, OwnedMessage},
     producer::{FutureProducer, FutureRecord},
 };
+use uuid::Uuid;
 
 use crate::console::print;
 
@@ -149,6 +150,12 @@ impl Letter {
         header(&self.0, &format!("{PREFIX}{name}"))
     }
 
+    /// The key of the event: the id of its order.
+    fn order(&self) -> String {
+        let id = self.0.key().and_then(|key| Uuid::try_parse_ascii(key).ok());
+        id.map_or_else(|| "no order".to_owned(), |id| format!("order {id}"))
+    }
+
     /// The headers of the event, with one more replay. A consumer that has given the event up handles it again because of the count.
     fn original_headers(&self) -> OwnedHeaders {
         let headers = self.0.headers().into_iter().flat_map(|headers| headers.iter());
@@ -167,13 +174,14 @@ impl std::fmt::Display for Letter {
         let event = |name| header(&self.0, name).unwrap_or("-");
         write!(
             formatter,
-            "{}/{}  {}  {}  event {} {}  from {}/{}/{}  attempts {}",
+            "{}/{}  {}  {}  event {} {}  of {}  from {}/{}/{}  attempts {}",
             self.0.partition(),
             self.0.offset(),
             added("at"),
             added("reason"),
             event("event-type"),
             event("event-id"),
+            self.order(),
             added("topic"),
             added("partition"),
             added("offset"),
