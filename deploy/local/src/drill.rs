@@ -2,6 +2,8 @@
 //! what the system does afterwards.
 
 mod check;
+#[cfg(test)]
+mod coverage;
 mod definition;
 mod game_master;
 mod grade;
