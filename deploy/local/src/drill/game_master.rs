@@ -24,7 +24,9 @@ pub(super) async fn run(config: &StackConfig) -> anyhow::Result<()> {
     loop {
         let course = Course::read(&current.journal)?;
         for entry in course.entries.iter().skip(n_seen) {
-            print(format_args!("{}  {}", stopwatch(&course, entry.at), describe(&entry.event)));
+            if let Some(what) = describe(&entry.event) {
+                print(format_args!("{}  {what}", stopwatch(&course, entry.at)));
+            }
         }
         n_seen = course.entries.len();
         if let Some(injected_at) = course.injected_at() {
@@ -64,7 +66,7 @@ fn introduce(current: &Current) -> anyhow::Result<()> {
     for (name, value) in current.drill.draw(current.seed) {
         print(format_args!("{name}={value}"));
     }
-    print("\nAccepted answers, with credit in percent:");
+    print("\nAccepted answers, with credit in percent (a rate or a choice is checked by the claim):");
     for (list, accepted) in
         [("component", &file.answers.component), ("kind", &file.answers.kind), ("cause", &file.answers.cause)]
     {
@@ -88,11 +90,19 @@ fn stopwatch(course: &Course, at: chrono::DateTime<Utc>) -> String {
     format!("{sign}{:02}:{:02}", seconds.abs() / 60, seconds.abs() % 60)
 }
 
-fn describe(event: &Event) -> String {
-    match event {
-        Event::Injecting => "the fault is being injected".to_owned(),
-        Event::Injected => "the fault is there".to_owned(),
-        Event::Graded { grade } => format!("{} points", grade.points),
-        other => super::show::public(other).unwrap_or_else(|| format!("{other:?}")),
-    }
+/// What responders see of an event, and the steps of the runner.
+fn describe(event: &Event) -> Option<String> {
+    let step = match event {
+        Event::Preparing => "the clients are being prepared",
+        Event::Injecting => "the fault is being injected",
+        Event::Injected => "the fault is there",
+        Event::AbortRequested => "the end without a grade is requested",
+        Event::Reverting => "what is left of the fault is being undone",
+        Event::Reverted => "nothing of the fault is left",
+        Event::Reconciled { faults, .. } => {
+            return Some(format!("the clients were answered; the reconciler found {} faults", faults.len()));
+        }
+        other => return super::show::public(other),
+    };
+    Some(step.to_owned())
 }

@@ -86,7 +86,7 @@ fn detection(drill: &Drill, course: &Course, acknowledged_at: Option<DateTime<Ut
     let alerted_at = course.first(|event| matches!(event, Event::Alerted { .. }));
     let (Some(alerted_at), Some(acknowledged_at)) = (alerted_at, acknowledged_at) else {
         let quiet = drill.file.alert.is_empty();
-        let what = if quiet { "no alert, as it should be" } else { "no page was acknowledged" };
+        let what = if quiet { "no page to acknowledge in this drill" } else { "no page was acknowledged" };
         return Item { points: if quiet { DETECT } else { 0.0 }, what: what.to_owned() };
     };
     let minutes = minutes(acknowledged_at - alerted_at);
@@ -113,17 +113,19 @@ fn answer<'a>(event: &'a Event, file: &DrillFile, list: &str) -> Option<(&'a str
 }
 
 fn mitigation(drill: &Drill, course: &Course, passed_at: Option<DateTime<Utc>>) -> Item {
-    let begun_at =
-        course.first(|event| matches!(event, Event::Alerted { .. })).or_else(|| course.injected_at());
-    let (Some(begun_at), Some(passed_at)) = (begun_at, passed_at) else {
+    // A load test of the responder may cause an alert that the drill does not need.
+    let paged_at =
+        course.first(|event| matches!(event, Event::Alerted { .. })).filter(|_| !drill.file.alert.is_empty());
+    let (Some(begun_at), Some(passed_at)) = (paged_at.or_else(|| course.injected_at()), passed_at) else {
         return Item { points: 0.0, what: "not fixed".to_owned() };
     };
+    let begin = if paged_at.is_some() { "the page" } else { "the beginning" };
     let (minutes, par) = (minutes(passed_at - begun_at), f64::from(drill.file.recovery.par_min));
     // Half of the points for a fix, the other half for its speed.
     let late = ((minutes - par) / (2.0 * par)).clamp(0.0, 1.0);
     Item {
         points: MITIGATE * (1.0 - late / 2.0),
-        what: format!("fixed {minutes:.1} min after the page, par is {par:.0}"),
+        what: format!("fixed {minutes:.1} min after {begin}, par is {par:.0}"),
     }
 }
 

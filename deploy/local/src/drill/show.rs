@@ -9,7 +9,7 @@ use super::{
     Current, aborted,
     definition::{AnswerLists, Drill, Place},
     grade::Grade,
-    journal::Event,
+    journal::{Answer, Event},
     runner::{Past, history_file},
 };
 use crate::{config::StackConfig, console::print};
@@ -65,7 +65,7 @@ pub(super) fn public(event: &Event) -> Option<String> {
         Event::TrafficStarted => "the shift begins".to_owned(),
         Event::Alerted { alert, severity } => format!("{severity} {alert}"),
         Event::Acknowledged { alert } => format!("acknowledged {alert}"),
-        Event::Answered(answer) => format!("answer: {}, {}, {}", answer.component, answer.kind, answer.cause),
+        Event::Answered(given) => format!("answer: {}", answer(given)),
         Event::Hinted { number, price } => format!("hint {number}, for {price} points"),
         Event::Noted { text } => format!("note: {text}"),
         Event::Claimed(_) => "claimed to be fixed".to_owned(),
@@ -84,6 +84,14 @@ pub(super) fn public(event: &Event) -> Option<String> {
         | Event::Reverting
         | Event::Reverted => return None,
     })
+}
+
+/// An answer in one line.
+pub(super) fn answer(answer: &Answer) -> String {
+    let Answer { component, kind, cause, rate, choice } = answer;
+    let rate = rate.map(|rate| format!(", {rate}/s")).unwrap_or_default();
+    let choice = choice.as_ref().map(|choice| format!(", {choice}")).unwrap_or_default();
+    format!("{component}, {kind}, {cause}{rate}{choice}")
 }
 
 /// Grade and explanation.

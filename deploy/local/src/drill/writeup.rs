@@ -1,6 +1,8 @@
 //! The write-up of a drill: a postmortem in the format of docs/postmortems/TEMPLATE.md, filled in from what was recorded. Blanks are left
 //! only where a person has to judge.
 
+mod graphs;
+
 use std::{
     fmt::Write as _,
     fs,
@@ -9,13 +11,12 @@ use std::{
 
 use anyhow::Context as _;
 use chrono::{DateTime, TimeDelta, Utc};
-use loadtest::report::chart::{Axis, Chart, Line};
 
 use super::{
     Current,
     journal::{Entry, Event},
-    monitor::{Monitor, Samples},
-    shell,
+    monitor::Monitor,
+    shell, show,
 };
 use crate::config::StackConfig;
 
@@ -25,47 +26,12 @@ const BLANK: &str = "_To be written._";
 /// Time before the fault and after the end that the graphs show.
 const MARGIN: TimeDelta = TimeDelta::seconds(30);
 
-/// Each graph: file, unit, line name, query.
-const GRAPHS: [(&str, &str, &str, &str); 4] = [
-    (
-        "redirects",
-        "ms",
-        "p99 of redirects",
-        "1000 * histogram_quantile(0.99, sum by (le) (rate(http_server_request_duration_seconds_bucket{job=\"url-shortener\", route=\"/{code}\"}[10s])))",
-    ),
-    (
-        "checkout",
-        "ms",
-        "p99 of orders",
-        "1000 * histogram_quantile(0.99, sum by (le) (rate(http_server_request_duration_seconds_bucket{job=\"orders\", method=\"POST\"}[10s])))",
-    ),
-    (
-        "failures",
-        "/s",
-        "responses 5xx",
-        "sum(rate(http_server_request_duration_seconds_count{status=~\"5..\"}[10s])) or vector(0)",
-    ),
-    (
-        "mails",
-        "s",
-        "oldest event",
-        "max(consumer_oldest_unhandled_seconds) + max(outbox_oldest_unpublished_seconds)",
-    ),
-];
-
 /// Writes `postmortem.md` and its graphs into the directory of the drill, and returns the path.
 pub(super) async fn write(config: &StackConfig, current: &Current) -> anyhow::Result<PathBuf> {
     let monitor = Monitor::new(config)?;
     let (from, until) = span(&current.course.entries)?;
     let dir = current.journal.dir();
-    let mut graphs = String::new();
-    for (file, unit, name, query) in GRAPHS {
-        let samples = monitor.range(query, from - MARGIN, until + MARGIN).await?;
-        let Some(chart) = chart(&samples, unit, name) else { continue };
-        let path = format!("{file}.svg");
-        fs::write(dir.join(&path), chart.standalone()).with_context(|| path.clone())?;
-        writeln!(graphs, "![{name}, in {unit}; x: seconds]({path})").context("the write-up")?;
-    }
+    let graphs = graphs::write(&monitor, dir, from - MARGIN, until + MARGIN).await?;
     let budgets = budgets(&monitor, from, until).await?;
     let path = dir.join("postmortem.md");
     fs::write(&path, text(current, from, until, &budgets, &graphs)?)
@@ -78,13 +44,6 @@ fn span(entries: &[Entry]) -> anyhow::Result<(DateTime<Utc>, DateTime<Utc>)> {
     let injected = entries.iter().find(|entry| matches!(entry.event, Event::Injected));
     let last = entries.last();
     Ok((injected.context("no fault was injected")?.at, last.context("the journal is empty")?.at))
-}
-
-fn chart(samples: &Samples, unit: &'static str, name: &'static str) -> Option<Chart> {
-    let (first, _) = samples.first()?;
-    let points =
-        samples.iter().map(|(at, value)| (at - first, *value)).filter(|(_, value)| value.is_finite());
-    Some(Chart::new(Axis::linear("s"), Axis::linear(unit), vec![Line { name, points: points.collect() }]))
 }
 
 /// For each objective, the mean error ratio during the incident and the share of the budget of its window that it spent.
@@ -130,16 +89,12 @@ fn text(
 ) -> anyhow::Result<String> {
     let entries = &current.course.entries;
     let (day, begin, end) = (from.format("%Y-%m-%d"), from.format("%H:%M:%S"), until.format("%H:%M:%S"));
-    let alert = entries.iter().find_map(|entry| match &entry.event {
-        Event::Alerted { alert, severity } => Some((alert.clone(), severity.clone(), entry.at)),
-        _ => None,
-    });
-    let (name, severity) =
-        alert.as_ref().map_or(("none", "none"), |(alert, severity, _)| (alert.as_str(), severity.as_str()));
-    let detection = alert.as_ref().map_or_else(
-        || "No alert fired.".to_owned(),
-        |(alert, _, at)| format!("{alert}, {} s after the fault began.", (*at - from).num_seconds()),
-    );
+    let alerts = alerts(entries);
+    let runbooks: Vec<String> =
+        alerts.iter().map(|alert| format!("[{0}](../runbooks/{0}.md)", alert.name)).collect();
+    let runbooks = if runbooks.is_empty() { "no alert fired".to_owned() } else { runbooks.join(", ") };
+    let severity = alerts.iter().map(|alert| alert.severity).min().unwrap_or("none");
+    let detection = detection(&alerts, from);
     let (requests, failed) = requests(&current.journal.traffic_file(), from, until);
     let reconciled = entries.iter().find_map(|entry| match &entry.event {
         Event::Reconciled { report, .. } => Some(report.as_str()),
@@ -151,7 +106,7 @@ fn text(
 
 - Date, UTC: {day}, {begin} to {end}
 - Lead, operator, communicator: {BLANK}
-- Alert and its runbook: [{name}](../runbooks/{name}.md)
+- Alert and its runbook: {runbooks}
 - Severity: {severity}
 - Drill: {drill}, seed {seed}
 
@@ -200,6 +155,30 @@ What the clients were answered, compared with what the system holds:
     ))
 }
 
+/// An alert that fired.
+struct Alert<'a> {
+    name: &'a str,
+    severity: &'a str,
+    at: DateTime<Utc>,
+}
+
+/// The alerts in order of time.
+fn alerts(entries: &[Entry]) -> Vec<Alert<'_>> {
+    let alerts = entries.iter().filter_map(|entry| match &entry.event {
+        Event::Alerted { alert, severity } => Some(Alert { name: alert, severity, at: entry.at }),
+        _ => None,
+    });
+    alerts.collect()
+}
+
+fn detection(alerts: &[Alert<'_>], from: DateTime<Utc>) -> String {
+    let each = alerts.iter().map(|Alert { name, severity, at }| {
+        format!("{name} ({severity}) {} s after the beginning", (*at - from).num_seconds())
+    });
+    let each: Vec<_> = each.collect();
+    if each.is_empty() { "No alert fired.".to_owned() } else { format!("{}.", each.join(", ")) }
+}
+
 /// Requests and failures of the clients between two times, from the measurements of each second.
 fn requests(file: &Path, from: DateTime<Utc>, until: DateTime<Utc>) -> (u64, u64) {
     let text = fs::read_to_string(file).unwrap_or_default();
@@ -234,9 +213,7 @@ fn in_the_timeline(event: &Event) -> Option<String> {
         Event::Injected => "the fault begins".to_owned(),
         Event::Alerted { alert, severity } => format!("{severity} {alert}"),
         Event::Acknowledged { alert } => format!("{alert} acknowledged"),
-        Event::Answered(answer) => {
-            format!("suspected: {} ({}) of {}", answer.cause, answer.kind, answer.component)
-        }
+        Event::Answered(answer) => format!("answer: {}", show::answer(answer)),
         Event::Noted { text } => text.clone(),
         Event::Claimed(_) => "the responder says that it is over".to_owned(),
         Event::Rejected { check, reason } => format!("it is not ({check}): {reason}"),
