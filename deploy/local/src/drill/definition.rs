@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -50,7 +50,7 @@ pub(crate) struct DrillFile {
     /// Variables of the scripts. The seed selects one value of each.
     #[serde(default)]
     pub(crate) draw: BTreeMap<String, Vec<String>>,
-    /// The alerts that must fire. A drill without a fault may have none.
+    /// The alerts that must fire; the first has to reach the pager. A drill without a fault may have none.
     #[serde(default)]
     pub(crate) alert: Vec<ExpectedAlert>,
     /// The accepted answers with their credit in percent.
@@ -95,6 +95,18 @@ pub(crate) struct ExpectedAlert {
     pub(crate) severity: String,
     /// Seconds from the injection.
     pub(crate) within_s: u64,
+}
+
+impl ExpectedAlert {
+    pub(crate) fn within(&self) -> Duration {
+        Duration::from_secs(self.within_s)
+    }
+}
+
+impl fmt::Display for ExpectedAlert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.severity, self.name)
+    }
 }
 
 /// The accepted answers of each closed list, with their credit in percent. The best answer has 100.

@@ -1,6 +1,9 @@
 //! What the monitoring of the stack says: objectives, alerts, and work that waits.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use anyhow::{Context as _, ensure};
 use chrono::{DateTime, Utc};
@@ -89,6 +92,19 @@ impl Monitor {
         let result = self.query("ALERTS{alertstate=\"firing\",severity=\"page\"}").await?;
         let name = |sample: &Value| sample["metric"]["alertname"].as_str().map(str::to_owned);
         Ok(result.iter().filter_map(name).collect())
+    }
+
+    /// When an alert first fired in Prometheus since then, also if Alertmanager inhibits it.
+    pub(crate) async fn first_fired(
+        &self,
+        alert: &str,
+        severity: &str,
+        since: DateTime<Utc>,
+    ) -> anyhow::Result<Option<DateTime<Utc>>> {
+        let query = format!("ALERTS{{alertname=\"{alert}\",severity=\"{severity}\",alertstate=\"firing\"}}");
+        let samples = self.range(&query, since, Utc::now()).await?;
+        let at = |(seconds, _): &(f64, f64)| Duration::try_from_secs_f64(*seconds).ok();
+        Ok(samples.first().and_then(at).map(|since_1970| DateTime::from(UNIX_EPOCH + since_1970)))
     }
 
     /// Alerts that the pager received after `since`, each firing once.

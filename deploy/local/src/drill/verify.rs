@@ -17,8 +17,9 @@ use crate::{
 /// How often the objectives are read.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Consecutive good readings that make the system steady; each covers 30 seconds.
-const GOOD_READINGS: u32 = 5;
+/// Consecutive good readings that make the system steady; each covers 30 seconds. Longer than the 11 s that a restarted service without
+/// measurements takes to page again.
+const GOOD_READINGS: u32 = 15;
 
 /// Limit of a session with PostgreSQL.
 const CONNECT: Duration = Duration::from_secs(5);
