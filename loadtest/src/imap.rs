@@ -30,6 +30,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Interval between two queries for new mails, and so the precision of the measured times.
 const POLL: Duration = Duration::from_millis(25);
 
+/// The longest outage of the mail server: that of a drill.
+const OUTAGE: Duration = Duration::from_mins(30);
+
+/// Pause between two attempts during an outage.
+const PAUSE: Duration = Duration::from_millis(250);
+
 /// Recorded mails that stay in the mailbox, so that one removal covers many mails.
 const MAX_KEPT: u32 = 64;
 
@@ -100,12 +106,23 @@ impl Inbox {
         Ok(session)
     }
 
+    /// Opens a new session, after an outage of the server too: mails that wait for it arrive later.
+    async fn open_again(&self) -> anyhow::Result<Session> {
+        let deadline = Instant::now() + OUTAGE;
+        loop {
+            match self.open().await {
+                Err(_) if Instant::now() < deadline => sleep(PAUSE).await,
+                result => return result,
+            }
+        }
+    }
+
     async fn watch(mut self, mut session: Session, times: Arc<Mutex<MailTimes>>) -> anyhow::Error {
         loop {
             let polled = timeout(TIMEOUT, self.poll(&mut session, &times)).await;
             // GreenMail closes a session when a mail arrives while it checks for changes.
             if !matches!(polled, Ok(Ok(()))) {
-                match self.open().await {
+                match self.open_again().await {
                     Ok(next) => session = next,
                     Err(error) => return error.context("the mailbox cannot be watched"),
                 }
