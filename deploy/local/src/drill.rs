@@ -226,7 +226,8 @@ async fn start(
     if let Some(reason) = aborted(&course) {
         bail!("the drill was aborted: {reason}");
     }
-    print("The shift has begun. You are on call: `muster pager --follow` rings.");
+    print("The shift has begun. You are on call: `muster pager --follow` rings.\n");
+    print(drill.file.story.trim());
     Ok(())
 }
 

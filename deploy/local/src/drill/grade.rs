@@ -86,12 +86,12 @@ fn detection(drill: &Drill, course: &Course, acknowledged_at: Option<DateTime<Ut
     let alerted_at = course.first(|event| matches!(event, Event::Alerted { .. }));
     let (Some(alerted_at), Some(acknowledged_at)) = (alerted_at, acknowledged_at) else {
         let quiet = drill.file.alert.is_empty();
-        let what = if quiet { "no page to acknowledge in this drill" } else { "no page was acknowledged" };
+        let what = if quiet { "no alert to acknowledge in this drill" } else { "no alert was acknowledged" };
         return Item { points: if quiet { DETECT } else { 0.0 }, what: what.to_owned() };
     };
     let minutes = minutes(acknowledged_at - alerted_at);
     let late = ((minutes - ACKNOWLEDGE_MIN) / ACKNOWLEDGE_MIN).clamp(0.0, 1.0);
-    Item { points: DETECT * (1.0 - late), what: format!("acknowledged {minutes:.1} min after the page") }
+    Item { points: DETECT * (1.0 - late), what: format!("acknowledged {minutes:.1} min after the alert") }
 }
 
 /// The credit of the last answer.
@@ -119,7 +119,7 @@ fn mitigation(drill: &Drill, course: &Course, passed_at: Option<DateTime<Utc>>) 
     let (Some(begun_at), Some(passed_at)) = (paged_at.or_else(|| course.injected_at()), passed_at) else {
         return Item { points: 0.0, what: "not fixed".to_owned() };
     };
-    let begin = if paged_at.is_some() { "the page" } else { "the beginning" };
+    let begin = if paged_at.is_some() { "the alert" } else { "the beginning" };
     let (minutes, par) = (minutes(passed_at - begun_at), f64::from(drill.file.recovery.par_min));
     // Half of the points for a fix, the other half for its speed.
     let late = ((minutes - par) / (2.0 * par)).clamp(0.0, 1.0);

@@ -25,7 +25,7 @@ pub(super) fn run(config: &StackConfig, journal: &Journal) -> anyhow::Result<()>
     Err(shell.exec()).context("bash cannot be run")
 }
 
-/// The recorded commands with their times.
+/// The recorded commands with their times, without the end of the shell.
 pub(super) fn commands(journal: &Journal) -> anyhow::Result<Vec<(DateTime<Utc>, String)>> {
     let text = match fs::read_to_string(history(journal)) {
         Ok(text) => text,
@@ -39,6 +39,7 @@ pub(super) fn commands(journal: &Journal) -> anyhow::Result<Vec<(DateTime<Utc>, 
             line.strip_prefix('#').and_then(|seconds| DateTime::from_timestamp(seconds.parse().ok()?, 0));
         match (time, at) {
             (Some(time), _) => at = Some(time),
+            (None, Some(_)) if line == "exit" => {}
             (None, Some(at)) => commands.push((at, format!("`{line}`"))),
             (None, None) => {}
         }
@@ -60,9 +61,13 @@ mod tests {
         let journal = Journal::of(&dir);
         fs::create_dir_all(journal.dir()).unwrap();
         assert!(commands(&journal).unwrap().is_empty());
-        fs::write(history(&journal), "#1700000000\nmuster pager\n#1700000009\npsql orders -c 'SELECT 1'\n")
-            .unwrap();
+        fs::write(
+            history(&journal),
+            "#1700000000\nmuster pager\n#1700000009\npsql orders -c 'SELECT 1'\n#1700000009\nexit\n",
+        )
+        .unwrap();
         let found = commands(&journal).unwrap();
+        assert_eq!(found.len(), 2);
         assert_eq!(found[1].0.timestamp(), 1_700_000_009);
         assert_eq!(found[0].1, "`muster pager`");
         fs::remove_dir_all(dir).unwrap();

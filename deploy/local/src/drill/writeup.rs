@@ -5,11 +5,12 @@ mod graphs;
 
 use std::{
     fmt::Write as _,
-    fs,
+    fs::{self, File},
+    io::Write as _,
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
@@ -26,15 +27,19 @@ const BLANK: &str = "_To be written._";
 /// Time before the fault and after the end that the graphs show.
 const MARGIN: TimeDelta = TimeDelta::seconds(30);
 
-/// Writes `postmortem.md` and its graphs into the directory of the drill, and returns the path.
+/// Writes `postmortem.md` and its graphs into the directory of the drill, and returns the path. A file that exists may have been edited,
+/// and stays.
 pub(super) async fn write(config: &StackConfig, current: &Current) -> anyhow::Result<PathBuf> {
+    let dir = current.journal.dir();
+    let path = dir.join("postmortem.md");
+    ensure!(!path.exists(), "{} exists: move it away to write it again", path.display());
     let monitor = Monitor::new(config)?;
     let (from, until) = span(&current.course.entries)?;
-    let dir = current.journal.dir();
     let graphs = graphs::write(&monitor, dir, from - MARGIN, until + MARGIN).await?;
     let budgets = budgets(&monitor, from, until).await?;
-    let path = dir.join("postmortem.md");
-    fs::write(&path, text(current, from, until, &budgets, &graphs)?)
+    let text = text(current, from, until, &budgets, &graphs)?;
+    File::create_new(&path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
         .with_context(|| format!("{}", path.display()))?;
     Ok(path)
 }
@@ -100,7 +105,7 @@ fn text(
         Event::Reconciled { report, .. } => Some(report.as_str()),
         _ => None,
     });
-    let timeline = timeline(current, from)?;
+    let timeline = timeline(current)?;
     Ok(format!(
         "# {title}
 
@@ -192,16 +197,16 @@ fn requests(file: &Path, from: DateTime<Utc>, until: DateTime<Utc>) -> (u64, u64
 }
 
 /// Events, notes and commands in order of time, as rows of a table.
-fn timeline(current: &Current, from: DateTime<Utc>) -> anyhow::Result<String> {
+fn timeline(current: &Current) -> anyhow::Result<String> {
     let mut rows: Vec<(DateTime<Utc>, String)> = current
         .course
         .entries
         .iter()
         .filter_map(|entry| Some((entry.at, in_the_timeline(&entry.event)?)))
         .chain(shell::commands(&current.journal)?)
-        .filter(|(at, _)| *at >= from)
         .collect();
-    rows.sort();
+    // Stable: the commands of one second stay in their order.
+    rows.sort_by_key(|(at, _)| *at);
     let row = |(at, what): (DateTime<Utc>, String)| {
         format!("| {} | {} |\n", at.format("%H:%M:%S"), what.replace('|', "\\|").replace('\n', " "))
     };
