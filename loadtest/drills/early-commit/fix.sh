@@ -1,3 +1,3 @@
 # The release first, so that no more mails are lost; then the lost ones.
-"$MUSTER" rollback email-consumer
+roll_back_release email-consumer "$RELEASE"
 "$MUSTER" rewind --minutes 15
