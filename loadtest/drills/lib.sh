@@ -86,6 +86,14 @@ metric() {
     curl --silent --fail --max-time 5 "$1/metrics" | awk -v name="$2" '$1 == name { printf "%d", $2 }'
 }
 
+# expire_silences [FILTER...]: ends the silences of Alertmanager that `amtool silence query` selects by these filters; all without one.
+expire_silences() {
+    local id
+    for id in $(amtool --alertmanager.url="$ALERTMANAGER_URL" silence query --quiet "$@"); do
+        amtool --alertmanager.url="$ALERTMANAGER_URL" silence expire "$id"
+    done
+}
+
 # kafka_configs ARGUMENT...: Kafka's tool for settings of topics and brokers.
 kafka_configs() {
     java -XX:TieredStopAtLevel=1 -cp '.muster/parts/kafka/*' kafka.admin.ConfigCommand --bootstrap-server "$KAFKA_BOOTSTRAP_SERVERS" "$@"

@@ -1,5 +1,3 @@
 # End the silence, then look at what it hid.
-for id in $(amtool --alertmanager.url="$ALERTMANAGER_URL" silence query --quiet); do
-    amtool --alertmanager.url="$ALERTMANAGER_URL" silence expire "$id"
-done
+expire_silences
 "$MUSTER" restart email-consumer
