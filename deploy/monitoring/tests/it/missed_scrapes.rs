@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    cause_alerts::{MIB, STARTED, minutes},
+    cause_alerts::minutes,
     pace::Pace,
     promtool::{Case, Sample},
+    resources::{MIB, STARTED},
     runbooks::alerts,
 };
 
