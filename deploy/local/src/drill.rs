@@ -7,6 +7,7 @@ mod coverage;
 mod definition;
 mod game_master;
 mod grade;
+mod jobs;
 mod journal;
 mod monitor;
 mod runner;
@@ -104,22 +105,17 @@ pub(crate) enum Command {
         json: bool,
     },
     /// Prove drills: no fix and wrong fixes fail, the reference fix passes, the alert fires in time, an abort leaves nothing.
-    Check {
-        /// The drills; all if none is named.
-        names: Vec<String>,
-        /// Draw this many of them.
-        #[arg(long)]
-        draw: Option<usize>,
-        /// Selects what is drawn: any text, such as a commit.
-        #[arg(long, requires = "draw", default_value = "")]
-        seed: String,
-    },
+    Check(check::Args),
 }
 
 impl Command {
     /// Whether the command starts the stack.
     pub(crate) fn needs_stack(&self) -> bool {
-        matches!(self, Self::Start { .. } | Self::Check { .. })
+        match self {
+            Self::Start { .. } => true,
+            Self::Check(args) => args.needs_stack(),
+            _ => false,
+        }
     }
 }
 
@@ -186,11 +182,12 @@ pub(crate) async fn run(command: Command, config: &StackConfig) -> anyhow::Resul
         Command::Abort => abort(config).await?,
         Command::Repair => repair(config).await?,
         Command::History { json } => show::history(config, json),
-        Command::Check { names, draw, seed } => check::run(config, &names, draw, &seed).await?,
+        Command::Check(args) => check::run(config, &args).await?,
     }
     Ok(())
 }
 
+pub(crate) use check::run_jobs;
 pub(crate) use runner::run as run_to_the_end;
 
 async fn start(

@@ -14,11 +14,13 @@ use tokio::time::{Instant, sleep};
 use super::{
     Current, abort,
     definition::{Drill, ExpectedAlert, Place, expected_failure},
+    jobs,
     journal::{Claim, Course, Event, Journal},
     monitor::Monitor,
     script, start, wait_for,
 };
 use crate::{
+    checkout::Checkout,
     config::StackConfig,
     console::{print, seconds},
 };
@@ -34,14 +36,37 @@ const CLEAR_WITHIN: Duration = Duration::from_mins(3);
 
 const SEEDS: [u64; 3] = [1, 2, 3];
 
-/// Proves the named drills, or all, or some of these; fails after the last one if any failed.
-pub(super) async fn run(
-    config: &StackConfig,
-    names: &[String],
-    n_drawn: Option<usize>,
-    seed: &str,
-) -> anyhow::Result<()> {
-    let mut drills = Drill::all(&config.checkout)?;
+/// What `muster drill check` proves, and where.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The drills; all if none is named.
+    names: Vec<String>,
+    /// Draw this many of them.
+    #[arg(long)]
+    draw: Option<usize>,
+    /// Selects what is drawn: any text, such as a commit.
+    #[arg(long, requires = "draw", default_value = "")]
+    seed: String,
+    /// Prove this many at a time, on stacks of their own; without it one by one, on the stack of `muster up`.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=8))]
+    jobs: Option<u8>,
+}
+
+impl Args {
+    pub(crate) fn needs_stack(&self) -> bool {
+        self.jobs.is_none()
+    }
+}
+
+/// Proves drills on stacks of their own.
+pub(crate) async fn run_jobs(checkout: &Checkout, args: &Args) -> anyhow::Result<()> {
+    jobs::run(checkout, select(checkout, args)?, args.jobs.unwrap_or(1).into()).await
+}
+
+/// The named drills, or all that are no draft, or some of these.
+fn select(checkout: &Checkout, args: &Args) -> anyhow::Result<Vec<Drill>> {
+    let names = &args.names;
+    let mut drills = Drill::all(checkout)?;
     if names.is_empty() {
         drills.retain(|drill| !drill.file.draft);
     } else {
@@ -51,11 +76,17 @@ pub(super) async fn run(
         drills.retain(|drill| names.contains(&drill.name));
     }
     drills.retain(|drill| drill.file.targets.contains(&Place::Local));
-    if let Some(n_drawn) = n_drawn {
-        let mut rng = SmallRng::from_seed(Sha256::digest(seed).into());
+    if let Some(n_drawn) = args.draw {
+        let mut rng = SmallRng::from_seed(Sha256::digest(&args.seed).into());
         drills.shuffle(&mut rng);
         drills.truncate(n_drawn);
     }
+    Ok(drills)
+}
+
+/// Proves drills one by one on the running stack; fails after the last one if any failed.
+pub(super) async fn run(config: &StackConfig, args: &Args) -> anyhow::Result<()> {
+    let drills = select(&config.checkout, args)?;
     let mut failed = Vec::new();
     for drill in &drills {
         let begun = Instant::now();

@@ -39,6 +39,9 @@ pub(crate) struct DrillFile {
     /// Not proven by `muster drill check` yet: neither drawn nor proven unless it is named.
     #[serde(default)]
     pub(crate) draft: bool,
+    /// Whether its result depends on what else the machine does: `drill check --jobs` proves it while nothing else runs.
+    #[serde(default)]
+    pub(crate) alone: bool,
     /// Whether something is wrong. A drill without a fault checks that the responder changes nothing.
     #[serde(default = "yes")]
     pub(crate) fault: bool,

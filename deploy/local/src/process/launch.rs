@@ -12,6 +12,7 @@ use anyhow::{Context, ensure};
 use tokio::process::{Child, Command};
 
 use super::Identity;
+use crate::checkout::STACK_VARIABLE;
 
 /// Variables that a part inherits from the environment of this program: search paths and log level. Others could change its behaviour.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "RUST_LOG", "RUST_BACKTRACE"];
@@ -37,9 +38,10 @@ impl Launch {
         Ok(Self::new(path))
     }
 
-    /// This program with a command.
+    /// This program with a command, for the same stack.
     pub(crate) fn this_program(command: &str) -> anyhow::Result<Self> {
-        Ok(Self::new(this_program()?).arg(command))
+        let launch = Self::new(this_program()?).arg(command);
+        Ok(launch.envs(env::var_os(STACK_VARIABLE).map(|stack| (STACK_VARIABLE, stack))))
     }
 
     /// Another program with the same arguments and environment.
@@ -107,6 +109,12 @@ impl Launch {
         let text = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
         ensure!(status.success(), "{program} failed ({status}):\n{text}");
         Ok(())
+    }
+
+    /// Runs the command to its end, with the standard output and standard error of this program. Returns whether it succeeded.
+    pub(crate) async fn run_with_output(&self) -> anyhow::Result<bool> {
+        let status = self.command(self.words()).kill_on_drop(true).status().await;
+        Ok(status.with_context(|| format!("{} cannot be started", self.program.display()))?.success())
     }
 
     fn spawn(&self, mut command: Command, log: &Path) -> anyhow::Result<Child> {

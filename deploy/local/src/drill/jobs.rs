@@ -1,0 +1,116 @@
+//! `muster drill check --jobs N`: proves drills side by side, each on a stack of its own.
+//!
+//! A drill mostly waits, so several stacks share two cores. A drill that fails leaves its stack stopped in
+//! `.muster/stacks/failed-NAME`, with its logs; the next one gets a new stack.
+
+use std::{fs, path::PathBuf, sync::Mutex};
+
+use anyhow::{Context as _, ensure};
+use futures::future::try_join_all;
+
+use super::definition::Drill;
+use crate::{
+    checkout::{Checkout, STACK_VARIABLE},
+    ports::ReservedPorts,
+    process::Launch,
+    signals::Interrupts,
+};
+
+/// Proves the drills, `n_jobs` at a time; those that need the machine for themselves at the end, one by one.
+pub(super) async fn run(checkout: &Checkout, drills: Vec<Drill>, n_jobs: usize) -> anyhow::Result<()> {
+    let mut interrupts = Interrupts::listen()?;
+    let stacks: Vec<_> =
+        (1..=n_jobs).map(|number| OwnStack::new(checkout, number)).collect::<Result<_, _>>()?;
+    let outcome = tokio::select! {
+        outcome = prove_all(&stacks, drills) => outcome,
+        signal = interrupts.next() => Err(anyhow::anyhow!("interrupted by {signal:?}")),
+    };
+    for stack in &stacks {
+        stack.stop().await?;
+    }
+    outcome
+}
+
+async fn prove_all(stacks: &[OwnStack], drills: Vec<Drill>) -> anyhow::Result<()> {
+    let n_drills = drills.len();
+    let (alone, shared) =
+        drills.into_iter().map(|drill| (drill.file.alone, drill.name)).partition(|(alone, _)| *alone);
+    let mut failed = prove_queue(stacks, shared).await?;
+    let (first, others) = stacks.split_first().context("jobs: at least one")?;
+    for stack in others {
+        stack.stop().await?;
+    }
+    failed.extend(prove_queue(std::slice::from_ref(first), alone).await?);
+    ensure!(failed.is_empty(), "{} of {n_drills} drills failed: {}", failed.len(), failed.join(", "));
+    Ok(())
+}
+
+/// Each stack takes the next drill from the queue. Returns those that failed.
+async fn prove_queue(stacks: &[OwnStack], queue: Vec<(bool, String)>) -> anyhow::Result<Vec<String>> {
+    let queue = Mutex::new(queue.into_iter().map(|(_, name)| name));
+    let next = || queue.lock().expect("no holder panics").next();
+    let work = async |stack: &OwnStack| {
+        let mut failed = Vec::new();
+        while let Some(name) = next() {
+            stack.start().await?;
+            if !stack.command("drill")?.args(["check", &name]).run_with_output().await? {
+                stack.set_aside(&name).await?;
+                failed.push(name);
+            }
+        }
+        anyhow::Ok(failed)
+    };
+    Ok(try_join_all(stacks.iter().map(work)).await?.concat())
+}
+
+/// A stack of this checkout beside that of `muster up`, with reserved ports.
+struct OwnStack {
+    name: String,
+    root: PathBuf,
+    state_dir: PathBuf,
+    ports: ReservedPorts,
+}
+
+impl OwnStack {
+    fn new(checkout: &Checkout, number: usize) -> anyhow::Result<Self> {
+        let name = format!("check-{number}");
+        let state_dir = checkout.named_state_dir(&name);
+        Ok(Self { name, root: checkout.root().to_owned(), state_dir, ports: ReservedPorts::take()? })
+    }
+
+    fn command(&self, command: &str) -> anyhow::Result<Launch> {
+        Ok(Launch::this_program(command)?.env(STACK_VARIABLE, &self.name).directory(&self.root))
+    }
+
+    /// Starts an empty stack, unless this one has started before. What a killed check left is stopped and removed.
+    async fn start(&self) -> anyhow::Result<()> {
+        let base = self.ports.ports.base().to_string();
+        let marker = self.state_dir.join("ports-of-check");
+        if fs::read_to_string(&marker).is_ok_and(|ports| ports == base) {
+            return Ok(());
+        }
+        self.stop().await?;
+        if self.state_dir.exists() {
+            fs::remove_dir_all(&self.state_dir).context("an old stack cannot be removed")?;
+        }
+        self.command("up")?.args(["--port-base", &base]).run().await?;
+        fs::write(&marker, &base).with_context(|| format!("{}", marker.display()))
+    }
+
+    /// Ends a drill that still runs, and stops the stack.
+    async fn stop(&self) -> anyhow::Result<()> {
+        // It fails if no drill runs, which is as good.
+        self.command("drill")?.arg("abort").run().await.unwrap_or_default();
+        self.command("down")?.run().await
+    }
+
+    /// Stops the stack, and keeps it for a look at its logs.
+    async fn set_aside(&self, drill: &str) -> anyhow::Result<()> {
+        self.stop().await?;
+        let kept = self.state_dir.with_file_name(format!("failed-{drill}"));
+        if kept.exists() {
+            fs::remove_dir_all(&kept).context("the stack of an earlier failure cannot be removed")?;
+        }
+        fs::rename(&self.state_dir, &kept).context("the stack cannot be kept")
+    }
+}
