@@ -148,6 +148,26 @@ fn one_parked_event_opens_a_ticket_until_it_is_requeued() {
     }
 }
 
+#[test]
+fn more_than_five_percent_of_parked_events_page() {
+    const PARKED: &str = r#"outbox_parked_total{job="orders",instance="a"}"#;
+    // Parked and published in each minute: one in fifty, then half of them, then none.
+    let parked = values([0.0, 1.0, 2.0, 3.0, 4.0, 14.0, 24.0, 24.0, 24.0]);
+    let published = values((0..9).map(|minute| f64::from(50 * minute)));
+    for pace in Pace::BOTH {
+        Case {
+            name: "OutboxRowsParked-page".to_owned(),
+            pace,
+            rules: "causes",
+            step: 1,
+            series: series([(PARKED, parked.clone()), (PUBLISHED, published.clone())]),
+            checks: vec![Check { step: 4, alert: "OutboxRowsParked", firing: vec![] }],
+            fires: vec![(5, "OutboxRowsParked", "page"), (8, "OutboxRowsParked", "page")],
+        }
+        .run();
+    }
+}
+
 /// An alert on the age of the oldest of something: silent at fifteen minutes, firing at sixteen, silent when it is done.
 fn fires_after_fifteen_minutes(alert: &'static str, series_name: &str, firing: impl Fn(&str) -> Firing) {
     for pace in Pace::BOTH {
