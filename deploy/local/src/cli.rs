@@ -251,7 +251,7 @@ impl Command {
                 drill::run_jobs(&Checkout::find()?, &args).await?;
             }
             Self::Drill(command) => {
-                if command.needs_stack() {
+                if command.needs_stack() && !local::is_up()? {
                     local::up(None, None).await?;
                 }
                 drill::run(command, &local_config()?).await?;

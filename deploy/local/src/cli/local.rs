@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, bail};
 use tokio::time::Instant;
 
-use super::{NO_STACK, local_config, open_local};
+use super::{NO_STACK, local_config, open_local, read_local};
 use crate::{
     certificates,
     checkout::Checkout,
@@ -48,6 +48,12 @@ pub(super) async fn up(port_base: Option<u16>, profile: Option<Profile>) -> anyh
         if was_running { "was already running".to_owned() } else { format!("is ready after {ready_after}") };
     print(format_args!("The stack {how}; `muster down` stops it."));
     Ok(())
+}
+
+/// Whether every part of the stack runs.
+pub(super) fn is_up() -> anyhow::Result<bool> {
+    let Some((stack, record)) = read_local()? else { return Ok(false) };
+    Ok(stack.parts.iter().all(|part| record.alive(part.name).is_some()))
 }
 
 /// The requested value of a setting, or the stored one. A running stack cannot change it.
