@@ -66,6 +66,9 @@ enum Command {
         /// Continue with new lines.
         #[arg(short, long)]
         follow: bool,
+        /// The log of the part before its last start.
+        #[arg(short, long, requires = "part", conflicts_with = "follow")]
+        previous: bool,
         /// Lines of each log to begin with.
         #[arg(short = 'n', long, default_value_t = 50)]
         lines: u32,
@@ -223,7 +226,7 @@ impl Command {
             Self::Up { port_base, profile } => local::up(port_base, profile).await?,
             Self::Down => local::down().await?,
             Self::Status => return status::run().await,
-            Self::Logs { part, follow, lines } => local::logs(part, follow, lines)?,
+            Self::Logs { part, follow, previous, lines } => local::logs(part, follow, previous, lines)?,
             Self::Kill { part } => local::kill(&part).await?,
             Self::Restart { part } => local::restart(&part).await?,
             Self::Deploy(args) => deploys::deploy(args).await?,

@@ -8,5 +8,5 @@ mod launch;
 mod stat;
 
 pub(crate) use identity::Identity;
-pub(crate) use launch::{Launch, java};
+pub(crate) use launch::{Launch, PREVIOUS, java};
 pub(crate) use stat::{RunState, proportional_mib, resident_mib};

@@ -78,6 +78,16 @@ impl Releases {
         }
     }
 
+    /// Each deployment and each rollback of `part`, with its time.
+    pub(crate) fn changes(&self, part: &str) -> impl Iterator<Item = (DateTime<Utc>, String)> {
+        self.0.iter().flat_map(move |Release { name, deployed_at, rolled_back_at, .. }| {
+            let deployed = (*deployed_at, format!("release {name} of {part} is deployed"));
+            let rolled_back =
+                rolled_back_at.map(|at| (at, format!("release {name} of {part} is rolled back")));
+            [deployed].into_iter().chain(rolled_back)
+        })
+    }
+
     /// Lines of `muster deploys`, the newest release last.
     pub(crate) fn lines(&self, part: &str) -> Vec<String> {
         let current = self.current();
@@ -132,6 +142,11 @@ mod tests {
             releases.roll_back(DateTime::UNIX_EPOCH);
         }
         assert_eq!(current, [Some("two".to_owned()), Some("one".to_owned()), None, None]);
+
+        let changes: Vec<_> = releases.changes("orders").map(|(_, what)| what).collect();
+        assert_eq!(changes.len(), 4);
+        assert_eq!(changes[0], "release one of orders is deployed");
+        assert_eq!(changes[3], "release two of orders is rolled back");
 
         releases.deploy(release("three", &[]));
         let lines = releases.lines("orders");

@@ -18,6 +18,7 @@ use crate::{
     console::{print, seconds},
     endpoints::shell_variables,
     ports::{DEFAULT_BASE, Ports, authority},
+    process::PREVIOUS,
     profile::Profile,
     rewind,
     signals::Interrupts,
@@ -110,9 +111,10 @@ pub(super) async fn rewind(args: rewind::Args) -> anyhow::Result<()> {
 }
 
 /// Becomes tail(1).
-pub(super) fn logs(part: Option<String>, follow: bool, lines: u32) -> anyhow::Result<()> {
+pub(super) fn logs(part: Option<String>, follow: bool, previous: bool, lines: u32) -> anyhow::Result<()> {
     let state_dir = Checkout::find()?.state_dir();
     let files = match part {
+        Some(part) if previous => vec![log_file(&state_dir, &part).with_extension(PREVIOUS)],
         Some(part) => vec![log_file(&state_dir, &part)],
         None => current_logs(&state_dir)?,
     };
@@ -131,7 +133,7 @@ fn current_logs(state_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut logs: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     logs.retain(|path| {
         let name = path.to_string_lossy();
-        name.ends_with(".log") && !name.ends_with(".previous.log")
+        name.ends_with(".log") && !name.ends_with(PREVIOUS)
     });
     logs.sort();
     Ok(logs)

@@ -19,7 +19,7 @@ use super::{
     monitor::Monitor,
     shell, show,
 };
-use crate::config::StackConfig;
+use crate::{config::StackConfig, state::Record};
 
 /// The blank that a person fills in.
 const BLANK: &str = "_To be written._";
@@ -37,7 +37,7 @@ pub(super) async fn write(config: &StackConfig, current: &Current) -> anyhow::Re
     let (from, until) = span(&current.course.entries)?;
     let graphs = graphs::write(&monitor, dir, from - MARGIN, until + MARGIN).await?;
     let budgets = budgets(&monitor, from, until).await?;
-    let text = text(current, from, until, &budgets, &graphs)?;
+    let text = text(current, from, until, &budgets, &graphs, changes(config, current, from)?)?;
     File::create_new(&path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .with_context(|| format!("{}", path.display()))?;
@@ -91,6 +91,7 @@ fn text(
     until: DateTime<Utc>,
     budgets: &str,
     graphs: &str,
+    changes: Vec<(DateTime<Utc>, String)>,
 ) -> anyhow::Result<String> {
     let entries = &current.course.entries;
     let (day, begin, end) = (from.format("%Y-%m-%d"), from.format("%H:%M:%S"), until.format("%H:%M:%S"));
@@ -105,7 +106,7 @@ fn text(
         Event::Reconciled { report, .. } => Some(report.as_str()),
         _ => None,
     });
-    let timeline = timeline(current)?;
+    let timeline = timeline(current, changes)?;
     Ok(format!(
         "# {title}
 
@@ -196,13 +197,29 @@ fn requests(file: &Path, from: DateTime<Utc>, until: DateTime<Utc>) -> (u64, u64
     seconds.fold((0, 0), |(requests, failed), (more, more_failed)| (requests + more, failed + more_failed))
 }
 
-/// Events, notes and commands in order of time, as rows of a table.
-fn timeline(current: &Current) -> anyhow::Result<String> {
+/// Deployments and rollbacks from the fault until the incident was over. Later ones are those of the end of the drill.
+fn changes(
+    config: &StackConfig,
+    current: &Current,
+    from: DateTime<Utc>,
+) -> anyhow::Result<Vec<(DateTime<Utc>, String)>> {
+    let entries = &current.course.entries;
+    let over = entries.iter().find(|entry| matches!(entry.event, Event::Recovered)).or(entries.last());
+    let releases = Record::read(&config.state_dir)?.releases;
+    let changes = releases.iter().flat_map(|(part, releases)| releases.changes(part));
+    // The journal has the fault only when it is complete, and a release can be the fault.
+    let from = from - MARGIN;
+    Ok(changes.filter(|(at, _)| from <= *at && over.is_none_or(|over| *at <= over.at)).collect())
+}
+
+/// Events, changes, notes and commands in order of time, as rows of a table.
+fn timeline(current: &Current, changes: Vec<(DateTime<Utc>, String)>) -> anyhow::Result<String> {
     let mut rows: Vec<(DateTime<Utc>, String)> = current
         .course
         .entries
         .iter()
         .filter_map(|entry| Some((entry.at, in_the_timeline(&entry.event)?)))
+        .chain(changes)
         .chain(shell::commands(&current.journal)?)
         .collect();
     // Stable: the commands of one second stay in their order.

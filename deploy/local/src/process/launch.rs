@@ -17,6 +17,9 @@ use crate::checkout::STACK_VARIABLE;
 /// Variables that a part inherits from the environment of this program: search paths and log level. Others could change its behaviour.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "RUST_LOG", "RUST_BACKTRACE"];
 
+/// The extension of the log of the process before.
+pub(crate) const PREVIOUS: &str = "previous.log";
+
 #[derive(Debug)]
 pub(crate) struct Launch {
     program: PathBuf,
@@ -120,7 +123,7 @@ impl Launch {
     fn spawn(&self, mut command: Command, log: &Path) -> anyhow::Result<Child> {
         if log.exists() {
             // The previous log may explain a restart.
-            fs::rename(log, log.with_extension("previous.log"))
+            fs::rename(log, log.with_extension(PREVIOUS))
                 .with_context(|| format!("{} cannot be renamed", log.display()))?;
         }
         let output = File::create(log).with_context(|| format!("{}", log.display()))?;
