@@ -1,4 +1,5 @@
-# It was stopped by a signal: it continues where it was, with everything that it holds.
+# First the program that stops the process, if it still runs; then the process continues where it was, with everything that it holds.
+stop copy
 pid=$(part_pid mailbox)
 [ -n "$pid" ]
 kill -CONT "$pid"
