@@ -11,6 +11,7 @@ use futures::future::try_join_all;
 use super::definition::Drill;
 use crate::{
     checkout::{Checkout, STACK_VARIABLE},
+    console::print,
     ports::ReservedPorts,
     process::Launch,
     signals::Interrupts,
@@ -52,9 +53,7 @@ async fn prove_queue(stacks: &[OwnStack], queue: Vec<(bool, String)>) -> anyhow:
     let work = async |stack: &OwnStack| {
         let mut failed = Vec::new();
         while let Some(name) = next() {
-            stack.start().await?;
-            if !stack.command("drill")?.args(["check", &name]).run_with_output().await? {
-                stack.set_aside(&name).await?;
+            if !stack.prove(&name).await? {
                 failed.push(name);
             }
         }
@@ -80,6 +79,21 @@ impl OwnStack {
 
     fn command(&self, command: &str) -> anyhow::Result<Launch> {
         Ok(Launch::this_program(command)?.env(STACK_VARIABLE, &self.name).directory(&self.root))
+    }
+
+    /// Proves one drill. A stack that does not start fails only this drill: another program may have used up the machine.
+    async fn prove(&self, drill: &str) -> anyhow::Result<bool> {
+        let is_proven = match self.start().await {
+            Ok(()) => self.command("drill")?.args(["check", drill]).run_with_output().await?,
+            Err(error) => {
+                print(format_args!("{drill}: FAILED: {error:#}"));
+                false
+            }
+        };
+        if !is_proven {
+            self.set_aside(drill).await?;
+        }
+        Ok(is_proven)
     }
 
     /// Starts an empty stack, unless this one has started before. What a killed check left is stopped and removed.
