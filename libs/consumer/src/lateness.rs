@@ -93,15 +93,17 @@ fn fetch(
     let committed = committed(&settings.topic, &consumer, positions)?;
     let threshold =
         Utc::now().timestamp_millis() - i64::try_from(settings.due_after.as_millis()).unwrap_or(i64::MAX / 2);
+    // Ends first: a partition without a young record is due up to its end, and a record that is written after that is young.
+    let mut watermarks = Vec::with_capacity(positions.len());
     let mut times = TopicPartitionList::new();
     for assigned in positions {
+        watermarks.push(consumer.fetch_watermarks(&settings.topic, assigned.partition, TIMEOUT)?);
         times.add_partition_offset(&settings.topic, assigned.partition, Offset::Offset(threshold))?;
     }
     let times = consumer.offsets_for_times(times, TIMEOUT)?;
     let mut offsets = HashMap::new();
-    for assigned in positions {
+    for (assigned, (low, end)) in positions.iter().zip(watermarks) {
         let number = assigned.partition;
-        let (low, end) = consumer.fetch_watermarks(&settings.topic, number, TIMEOUT)?;
         let due_end = match times.find_partition(&settings.topic, number).map(|found| found.offset()) {
             Some(Offset::Offset(offset)) => offset,
             _ => end,
