@@ -43,7 +43,7 @@ pub(super) async fn run() -> anyhow::Result<ExitCode> {
     for row in rows.iter().filter(|row| row.state == NOT_READY) {
         if let Some((pid, state)) = row.pid.and_then(|pid| Some((pid, RunState::of(pid)?))) {
             let (name, remedy) = (row.name, state.remedy(row.name, pid));
-            print(format_args!("{name} (pid {pid}) does not answer, {state}. {remedy}"));
+            print(format_args!("{name} (pid {pid}) is not ready, {state}. {remedy}"));
         }
     }
     let all_ready = rows.iter().all(|row| row.state == READY);

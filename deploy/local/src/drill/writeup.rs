@@ -96,8 +96,13 @@ fn text(
     let entries = &current.course.entries;
     let (day, begin, end) = (from.format("%Y-%m-%d"), from.format("%H:%M:%S"), until.format("%H:%M:%S"));
     let alerts = alerts(entries);
-    let runbooks: Vec<String> =
-        alerts.iter().map(|alert| format!("[{0}](../runbooks/{0}.md)", alert.name)).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for alert in &alerts {
+        if !names.contains(&alert.name) {
+            names.push(alert.name);
+        }
+    }
+    let runbooks: Vec<String> = names.iter().map(|name| format!("[{name}](../runbooks/{name}.md)")).collect();
     let runbooks = if runbooks.is_empty() { "no alert fired".to_owned() } else { runbooks.join(", ") };
     let severity = alerts.iter().map(|alert| alert.severity).min().unwrap_or("none");
     let detection = detection(&alerts, from);
