@@ -59,7 +59,8 @@ fi
 # The same set of features as `make build`: that of the whole workspace.
 flags=(--locked --quiet --workspace --bin "$service")
 [ "$profile" = debug ] || flags+=(--profile "$profile")
-CARGO_TARGET_DIR=$base/target CARGO_INCREMENTAL=0 cargo build "${flags[@]}" >&2
+# At the lowest priority: a stack under load may run beside it.
+CARGO_TARGET_DIR=$base/target CARGO_INCREMENTAL=0 nice -n 19 cargo build "${flags[@]}" >&2
 mkdir -p "$base/$id"
 cp "$built/$service" "$program.new"
 mv "$program.new" "$program"

@@ -6,13 +6,17 @@ use anyhow::{Context, ensure};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{Consumer as _, StreamConsumer},
+    error::KafkaError,
     message::{Headers as _, Message as _, OwnedMessage},
     metadata::MetadataTopic,
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 /// Limit for one answer of the broker.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The pause before a request is repeated.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// The first offset and the end of each partition.
 pub type Offsets = BTreeMap<i32, (i64, i64)>;
@@ -55,13 +59,20 @@ impl TopicReader {
         Ok(reader)
     }
 
-    /// Returns the offsets of each partition now.
+    /// Returns the offsets of each partition now. A broker that has just started may not lead its partitions yet, so refusals are repeated.
     pub async fn offsets(&self) -> anyhow::Result<Offsets> {
-        let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
-        // These calls of librdkafka block the thread.
-        tokio::task::spawn_blocking(move || offsets(&consumer, &topic))
-            .await
-            .context("the Kafka client panicked")?
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
+            // These calls of librdkafka block the thread.
+            let outcome = tokio::task::spawn_blocking(move || offsets(&consumer, &topic))
+                .await
+                .context("the Kafka client panicked")?;
+            match outcome {
+                Err(error) if error.is::<KafkaError>() && Instant::now() < deadline => sleep(RETRY).await,
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Returns the next message; nothing when none arrives within `wait`.

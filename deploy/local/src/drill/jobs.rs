@@ -3,7 +3,14 @@
 //! A drill mostly waits, so several stacks share two cores. A drill that fails leaves its stack stopped in
 //! `.muster/stacks/failed-NAME`, with its logs; the next one gets a new stack.
 
-use std::{fs, path::PathBuf, sync::Mutex};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use anyhow::{Context as _, ensure};
 use futures::future::try_join_all;
@@ -62,19 +69,24 @@ async fn prove_queue(stacks: &[OwnStack], queue: Vec<(bool, String)>) -> anyhow:
     Ok(try_join_all(stacks.iter().map(work)).await?.concat())
 }
 
+/// Stacks start one after the other, because a start uses the whole machine.
+static START: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A stack of this checkout beside that of `muster up`, with reserved ports.
 struct OwnStack {
     name: String,
     root: PathBuf,
     state_dir: PathBuf,
     ports: ReservedPorts,
+    has_started: AtomicBool,
 }
 
 impl OwnStack {
     fn new(checkout: &Checkout, number: usize) -> anyhow::Result<Self> {
         let name = format!("check-{number}");
         let state_dir = checkout.named_state_dir(&name);
-        Ok(Self { name, root: checkout.root().to_owned(), state_dir, ports: ReservedPorts::take()? })
+        let (root, ports) = (checkout.root().to_owned(), ReservedPorts::take()?);
+        Ok(Self { name, root, state_dir, ports, has_started: AtomicBool::new(false) })
     }
 
     fn command(&self, command: &str) -> anyhow::Result<Launch> {
@@ -98,17 +110,18 @@ impl OwnStack {
 
     /// Starts an empty stack, unless this one has started before. What a killed check left is stopped and removed.
     async fn start(&self) -> anyhow::Result<()> {
-        let base = self.ports.ports.base().to_string();
-        let marker = self.state_dir.join("ports-of-check");
-        if fs::read_to_string(&marker).is_ok_and(|ports| ports == base) {
+        if self.has_started.load(Ordering::Relaxed) {
             return Ok(());
         }
+        let _turn = START.lock().await;
         self.stop().await?;
         if self.state_dir.exists() {
             fs::remove_dir_all(&self.state_dir).context("an old stack cannot be removed")?;
         }
+        let base = self.ports.ports.base().to_string();
         self.command("up")?.args(["--port-base", &base]).run().await?;
-        fs::write(&marker, &base).with_context(|| format!("{}", marker.display()))
+        self.has_started.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Ends a drill that still runs, and stops the stack.
@@ -120,6 +133,7 @@ impl OwnStack {
 
     /// Stops the stack, and keeps it for a look at its logs.
     async fn set_aside(&self, drill: &str) -> anyhow::Result<()> {
+        self.has_started.store(false, Ordering::Relaxed);
         self.stop().await?;
         let kept = self.state_dir.with_file_name(format!("failed-{drill}"));
         if kept.exists() {

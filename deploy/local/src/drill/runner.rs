@@ -30,6 +30,9 @@ const POLL: Duration = Duration::from_millis(500);
 /// Limit for the time from the warm-up until the objectives are met, before anything is injected.
 const WELL_WITHIN: Duration = Duration::from_mins(3);
 
+/// The reason of an abort before anything was injected.
+pub(crate) const NOT_WELL: &str = "the system was not well before the fault";
+
 /// One line of the history of all drills.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Past {
@@ -142,10 +145,7 @@ impl Run<'_> {
         loop {
             let complaint = self.monitor.complaint().await?;
             let Some(complaint) = complaint else { return Ok(()) };
-            anyhow::ensure!(
-                Instant::now() < deadline,
-                "the system was not well before the fault: {complaint}"
-            );
+            anyhow::ensure!(Instant::now() < deadline, "{NOT_WELL}: {complaint}");
             sleep(POLL).await;
         }
     }
