@@ -1,3 +1,3 @@
 # fails: state
 # A round number.
-"$MUSTER" drill answer --rate 300 --component host --kind saturation --cause processor-used-up
+"$MUSTER" drill answer --rate 3000 --component host --kind saturation --cause processor-used-up
