@@ -5,27 +5,26 @@ mod certificates;
 mod demo;
 mod deploys;
 mod local;
+mod pager;
 mod run;
 mod status;
 mod token;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
 
 use crate::{
     checkout::Checkout,
-    cluster::{NAMESPACE, check, kept_secrets, secrets},
+    cluster::{NAMESPACE, check, kept_secrets, link, relay, secrets},
     config::StackConfig,
     console::{print, print_error},
     dead_letters, drill,
     endpoints::PostgresEndpoint,
-    mailbox_keeper, orders, otlp, pager,
-    parts::{
-        kafka::{TOPICS, create_topics},
-        monitoring::pages_file,
-    },
+    mailbox_keeper, orders, otlp, pager as alerts,
+    parts::kafka::{TOPICS, create_topics},
+    place::Place,
     ports::{Ports, authority},
     profile::Profile,
     readiness::until_ok,
@@ -39,6 +38,9 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(name = "muster", version)]
 pub struct Cli {
+    /// The stack of this machine, or the on-call desk of the cluster of KUBECONFIG.
+    #[arg(long, global = true, env = Place::VARIABLE, default_value_t)]
+    target: Place,
     #[command(subcommand)]
     command: Command,
 }
@@ -109,13 +111,7 @@ enum Command {
     /// Show one order end to end, or place many and reconcile.
     Demo(demo::Args),
     /// Show open pages and tickets, and the history of alerts.
-    Pager {
-        /// Continue with new events, with the terminal's bell for a page.
-        #[arg(short, long)]
-        follow: bool,
-        #[command(subcommand)]
-        command: Option<PagerCommand>,
-    },
+    Pager(pager::Args),
     /// Practise on-call: real faults under load, graded by what the system does.
     #[command(subcommand)]
     Drill(drill::Command),
@@ -133,7 +129,7 @@ enum Command {
     Orders(OrdersCommand),
     /// Receive alerts from Alertmanager and keep them for `muster pager`; `muster up` runs this.
     #[command(hide = true)]
-    PagerReceiver(pager::Settings),
+    PagerReceiver(alerts::Settings),
     /// Start a separate stack, measure, and print each figure beside its baseline.
     Bench(loadtest::bench::Args),
     /// Deploy to the cluster of KUBECONFIG, and test it under failures.
@@ -150,6 +146,12 @@ enum Command {
         #[arg(long, value_name = "DIRECTORY")]
         files: Option<PathBuf>,
     },
+    /// Connect an on-call desk with its cluster; `muster up --target cluster` runs this.
+    #[command(hide = true)]
+    ClusterLink(link::Args),
+    /// Forward connections inside a cluster; the gateway of an on-call desk runs this.
+    #[command(hide = true)]
+    Relay(relay::Args),
     /// Create the topics of the product; a Kubernetes cluster runs this as a job.
     #[command(hide = true)]
     Topics {
@@ -172,29 +174,6 @@ enum Command {
     },
 }
 
-/// What to do with open alerts.
-#[derive(Debug, Subcommand)]
-enum PagerCommand {
-    /// Acknowledge an open alert: you take care of it.
-    Ack {
-        /// Its name; every open alert if left out.
-        alert: Option<String>,
-    },
-    /// Record whether an alert was actionable, for each of its firings without a review.
-    Review {
-        /// Its name.
-        alert: String,
-        /// The responder had to act.
-        #[arg(long, conflicts_with = "not_actionable", required_unless_present = "not_actionable")]
-        actionable: bool,
-        /// The responder had nothing to do: the alert is noise.
-        #[arg(long)]
-        not_actionable: bool,
-    },
-    /// Show the load of on-call: pages per week and service, out of hours, acknowledgement, reviews, and the noisiest alerts.
-    Report(pager::ReportArgs),
-}
-
 #[derive(Debug, Subcommand)]
 enum OrdersCommand {
     /// Retry every order that waits after a failure, and show how many orders are not final.
@@ -208,12 +187,13 @@ enum OrdersCommand {
 /// Limit for the time to a broker that creates the topics. The job in the cluster runs again after it.
 const TOPICS_TIMEOUT: Duration = Duration::from_mins(5);
 
-const NO_STACK: &str = "this checkout has no stack: `make up` first";
+const NO_STACK: &str =
+    "this checkout has no stack: `make up` first; for a cluster, `muster up --target cluster`";
 
 impl Cli {
     /// Runs the command; prints an error on standard error.
     pub async fn run(self) -> ExitCode {
-        self.command.run().await.unwrap_or_else(|error| {
+        self.command.run(self.target).await.unwrap_or_else(|error| {
             print_error(format_args!("{error:#}"));
             ExitCode::FAILURE
         })
@@ -221,46 +201,47 @@ impl Cli {
 }
 
 impl Command {
-    async fn run(self) -> anyhow::Result<ExitCode> {
+    /// Whether the command changes processes that in a cluster Kubernetes runs, or uses an address that only its pods know.
+    fn is_local(&self) -> bool {
+        matches!(
+            self,
+            Self::Kill { .. }
+                | Self::Deploy(_)
+                | Self::Rollback { .. }
+                | Self::Deploys
+                | Self::Certificates(_)
+                | Self::Demo(demo::Args { at: None, .. })
+                | Self::DeadLetters(dead_letters::Args { bootstrap_servers: None, .. })
+                | Self::Rewind(rewind::Args { bootstrap_servers: None, .. })
+        )
+    }
+
+    async fn run(self, place: Place) -> anyhow::Result<ExitCode> {
+        ensure!(
+            place == Place::Local || !self.is_local(),
+            "this command works on the local stack only; in a cluster use kubectl (docs/kubernetes.md)"
+        );
         match self {
-            Self::Up { port_base, profile } => local::up(port_base, profile).await?,
-            Self::Down => local::down().await?,
-            Self::Status => return status::run().await,
-            Self::Logs { part, follow, previous, lines } => local::logs(part, follow, previous, lines)?,
+            Self::Up { port_base, profile } => local::up(place, port_base, profile).await?,
+            Self::Down => local::down(place).await?,
+            Self::Status => return status::run(place).await,
+            Self::Logs { part, follow, previous, lines } => {
+                local::logs(place, part, follow, previous, lines)?;
+            }
             Self::Kill { part } => local::kill(&part).await?,
-            Self::Restart { part } => local::restart(&part).await?,
+            Self::Restart { part } => local::restart(place, &part).await?,
             Self::Deploy(args) => deploys::deploy(args).await?,
             Self::Rollback { part } => deploys::rollback(&part).await?,
             Self::Deploys => deploys::list()?,
             Self::Run { command } => return run::run(&command).await,
             Self::Certificates(command) => certificates::run(command)?,
-            Self::Token(args) => token::run(args)?,
-            Self::Target => local::target()?,
+            Self::Token(args) => token::run(place, args)?,
+            Self::Target => local::target(place)?,
             Self::Demo(args) => demo::run(args).await?,
-            Self::Pager { follow, command } => {
-                let checkout = Checkout::find()?;
-                let pages = pages_file(&checkout.state_dir());
-                match command {
-                    None => pager::show(&pages, checkout.root(), follow).await?,
-                    Some(PagerCommand::Ack { alert }) => pager::acknowledge(&pages, alert.as_deref())?,
-                    Some(PagerCommand::Review { alert, actionable, .. }) => {
-                        pager::review(&pages, &alert, actionable)?;
-                    }
-                    Some(PagerCommand::Report(args)) => pager::report(&pages, &args)?,
-                }
-            }
-            Self::Drill(drill::Command::List) => drill::list(&Checkout::find()?)?,
-            Self::Drill(drill::Command::Check(args)) if !args.needs_stack() => {
-                drill::run_jobs(&Checkout::find()?, &args).await?;
-            }
-            Self::Drill(command) => {
-                if command.needs_stack() && !local::is_up()? {
-                    local::up(None, None).await?;
-                }
-                drill::run(command, &local_config()?).await?;
-            }
-            Self::DrillRunner => drill::run_to_the_end(&local_config()?).await?,
-            Self::Env => local::env()?,
+            Self::Pager(args) => pager::run(place, args).await?,
+            Self::Drill(command) => run_drill(place, command).await?,
+            Self::DrillRunner => drill::run_to_the_end(&config(place)?).await?,
+            Self::Env => local::env(place)?,
             Self::DeadLetters(args) => {
                 let servers = match &args.bootstrap_servers {
                     Some(servers) => servers.clone(),
@@ -272,14 +253,16 @@ impl Command {
             Self::Orders(OrdersCommand::Wake { database_url }) => {
                 let database = match database_url {
                     Some(url) => orders::parse_url(&url)?,
-                    None => PostgresEndpoint::of(&local_config()?)?.config("orders"),
+                    None => PostgresEndpoint::of(&config(place)?)?.config("orders"),
                 };
                 print(orders::wake(database).await?);
             }
-            Self::PagerReceiver(settings) => pager::serve(settings).await?,
+            Self::PagerReceiver(settings) => alerts::serve(settings).await?,
             Self::Bench(args) => bench::run(args).await?,
             Self::ClusterCheck(args) => check::run(&Checkout::find()?, &args).await?,
             Self::ClusterSecrets { namespace, keep, files } => cluster_secrets(&namespace, keep, files)?,
+            Self::ClusterLink(args) => link::run(args).await?,
+            Self::Relay(args) => relay::run(args).await?,
             Self::Topics { bootstrap_servers } => {
                 until_ok(TOPICS_TIMEOUT, || create_topics(&bootstrap_servers, TOPICS))
                     .await
@@ -289,6 +272,21 @@ impl Command {
             Self::OtlpReceiver { listen, zipkin_url } => otlp::serve(listen, &zipkin_url).await?,
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn run_drill(place: Place, command: drill::Command) -> anyhow::Result<()> {
+    let checkout = Checkout::find()?;
+    drill::require(&command, place, &checkout)?;
+    match command {
+        drill::Command::List => drill::list(&checkout),
+        drill::Command::Check(args) if !args.needs_stack() => drill::run_jobs(place, &checkout, &args).await,
+        command => {
+            if command.needs_stack() && !local::is_up(place)? {
+                local::up(place, None, None).await?;
+            }
+            drill::run(command, &config(place)?).await
+        }
     }
 }
 
@@ -305,23 +303,34 @@ fn cluster_secrets(namespace: &str, keep: Option<PathBuf>, files: Option<PathBuf
     Ok(())
 }
 
-/// The stack of `muster up`, locked for changes; `None` before the first `up`.
-fn open_local() -> anyhow::Result<Option<(Stack, State)>> {
-    let Some((stack, _)) = read_local()? else { return Ok(None) };
+/// The stack of a place, locked for changes; `None` before the first `up`.
+fn open(place: Place) -> anyhow::Result<Option<(Stack, State)>> {
+    let Some((stack, _)) = read(place)? else { return Ok(None) };
     let state = State::open(&stack.config.state_dir)?;
     Ok(Some((stack, state)))
 }
 
-fn local_config() -> anyhow::Result<StackConfig> {
-    Ok(read_local()?.context(NO_STACK)?.0.config)
+fn open_local() -> anyhow::Result<Option<(Stack, State)>> {
+    open(Place::Local)
 }
 
-/// The stack of `muster up` and its record; `None` before the first `up`.
-fn read_local() -> anyhow::Result<Option<(Stack, Record)>> {
+fn config(place: Place) -> anyhow::Result<StackConfig> {
+    Ok(read(place)?.context(NO_STACK)?.0.config)
+}
+
+fn local_config() -> anyhow::Result<StackConfig> {
+    config(Place::Local)
+}
+
+/// The stack of a place and its record; `None` before the first `up`.
+fn read(place: Place) -> anyhow::Result<Option<(Stack, Record)>> {
     let checkout = Checkout::find()?;
-    let state_dir = checkout.state_dir();
-    let record = Record::read(&state_dir)?;
+    let record = Record::read(&place.state_dir(&checkout))?;
     let Some(base) = record.port_base else { return Ok(None) };
-    let config = StackConfig::prepare(checkout, state_dir, Ports::from_base(base)?)?;
+    let config = StackConfig::at(place, checkout, Ports::from_base(base)?)?;
     Ok(Some((Stack::local(config, record.profile.unwrap_or_default()), record)))
+}
+
+fn read_local() -> anyhow::Result<Option<(Stack, Record)>> {
+    read(Place::Local)
 }

@@ -2,16 +2,26 @@
 //!
 //! A checkout can have several stacks: `muster up` keeps its state in `.muster/`, `muster run` in `.muster/test/`, `muster bench` in
 //! `.muster/bench/`, a stack with a name in `.muster/stacks/NAME`. They share only the downloaded parts.
+//! The on-call desk of a cluster is a stack in `.muster/cluster/desk/`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::{checkout::Checkout, ports::Ports, profile::Profile, secrets::Secrets};
+use crate::{
+    checkout::Checkout,
+    cluster::{Cluster, kept_secrets},
+    place::Place,
+    ports::Ports,
+    process::Launch,
+    profile::Profile,
+    secrets::Secrets,
+};
 
 /// The settings from which each part derives its files, addresses and passwords.
 #[derive(Debug)]
 pub(crate) struct StackConfig {
+    pub(crate) place: Place,
     pub(crate) checkout: Checkout,
     pub(crate) state_dir: PathBuf,
     pub(crate) ports: Ports,
@@ -22,12 +32,31 @@ pub(crate) struct StackConfig {
 impl StackConfig {
     /// Creates the directories and the secrets of a stack in `state_dir`; keeps existing ones.
     pub(crate) fn prepare(checkout: Checkout, state_dir: PathBuf, ports: Ports) -> anyhow::Result<Self> {
-        for directory in ["logs", "tmp"] {
-            let path = state_dir.join(directory);
-            std::fs::create_dir_all(&path).with_context(|| format!("{} cannot be made", path.display()))?;
-        }
+        make_directories(&state_dir)?;
         let secrets = Secrets::ensure(&state_dir.join("secrets"))?;
-        Ok(Self { checkout, state_dir, ports, secrets, profile: Profile::default() })
+        Ok(Self { place: Place::Local, checkout, state_dir, ports, secrets, profile: Profile::default() })
+    }
+
+    /// As [`Self::prepare`], for the stack of a place; a desk has the secrets of its cluster.
+    pub(crate) fn at(place: Place, checkout: Checkout, ports: Ports) -> anyhow::Result<Self> {
+        let state_dir = place.state_dir(&checkout);
+        if place == Place::Local {
+            return Self::prepare(checkout, state_dir, ports);
+        }
+        make_directories(&state_dir)?;
+        let secrets = Secrets::of_cluster(&kept_secrets(&checkout))?;
+        Ok(Self { place, checkout, state_dir, ports, secrets, profile: Profile::default() })
+    }
+
+    /// The cluster of a desk.
+    pub(crate) fn cluster(&self) -> Cluster {
+        Cluster::of(self)
+    }
+
+    /// A command of this program on this stack.
+    pub(crate) fn command(&self, name: &str) -> anyhow::Result<Launch> {
+        let launch = Launch::this_program(name)?.directory(self.checkout.root());
+        Ok(launch.env(Place::VARIABLE, self.place.to_string()))
     }
 
     /// The directory with the data and the configuration of a part.
@@ -41,6 +70,13 @@ impl StackConfig {
     }
 }
 
-pub(crate) fn log_file(state_dir: &std::path::Path, part: &str) -> PathBuf {
+fn make_directories(state_dir: &Path) -> anyhow::Result<()> {
+    ["logs", "tmp"].into_iter().try_for_each(|directory| {
+        let path = state_dir.join(directory);
+        std::fs::create_dir_all(&path).with_context(|| format!("{} cannot be made", path.display()))
+    })
+}
+
+pub(crate) fn log_file(state_dir: &Path, part: &str) -> PathBuf {
     state_dir.join("logs").join(format!("{part}.log"))
 }

@@ -25,10 +25,10 @@ use clap::Subcommand;
 use tokio::time::sleep;
 
 use self::{
-    definition::{AnswerLists, Drill, Place},
+    definition::{AnswerLists, Drill},
     journal::{Answer, Claim, Course, Event, Journal},
 };
-use crate::{checkout::Checkout, config::StackConfig, console::print, process::Launch};
+use crate::{checkout::Checkout, cluster::workloads, config::StackConfig, console::print, place::Place};
 
 /// How often a command reads the journal while it waits.
 const POLL: Duration = Duration::from_millis(300);
@@ -119,6 +119,16 @@ impl Command {
     }
 }
 
+/// Fails, before anything starts, if a drill that the command names does not run there.
+pub(crate) fn require(command: &Command, place: Place, checkout: &Checkout) -> anyhow::Result<()> {
+    let names = match command {
+        Command::Start { name, .. } => name.as_slice(),
+        Command::Check(args) => &args.names,
+        _ => &[],
+    };
+    names.iter().try_for_each(|name| Drill::read(checkout, name)?.require(place))
+}
+
 /// Lists the drills of a checkout.
 pub(crate) fn list(checkout: &Checkout) -> anyhow::Result<()> {
     show::list(&Drill::all(checkout)?);
@@ -205,13 +215,14 @@ async fn start(
         Some(name) => Drill::read(&config.checkout, name)?,
         None => draw(config, level)?,
     };
+    if config.place == Place::Cluster {
+        workloads::require_available(&config.cluster()).await?;
+    }
     let seed = seed.unwrap_or_else(rand::random);
     journal.begin()?;
     journal.append(Event::Started { drill: drill.name.clone(), seed, surprise: name.is_none() })?;
     let fail_points = std::env::var(fail_point::VARIABLE).unwrap_or_default();
-    let runner = Launch::this_program("drill-runner")?
-        .directory(config.checkout.root())
-        .env(fail_point::VARIABLE, fail_points);
+    let runner = config.command("drill-runner")?.env(fail_point::VARIABLE, fail_points);
     // The handle may go: the process outlives this one.
     let _runner = runner.start(&config.log("shift"))?;
     wait_for(&journal, TRAFFIC_WITHIN, |course| {
@@ -225,6 +236,9 @@ async fn start(
     }
     print("The shift has begun. You are on call: `muster pager --follow` rings.\n");
     print(drill.file.story.trim());
+    if config.place == Place::Cluster {
+        print(format_args!("\nIn each terminal: eval \"$(muster env --target {})\"", config.place));
+    }
     Ok(())
 }
 
@@ -233,7 +247,7 @@ fn draw(config: &StackConfig, level: Option<u8>) -> anyhow::Result<Drill> {
     let mut drills = Drill::all(&config.checkout)?;
     drills.retain(|drill| {
         !drill.file.draft
-            && drill.file.targets.contains(&Place::Local)
+            && drill.require(config.place).is_ok()
             && level.is_none_or(|level| level == drill.file.level)
     });
     ensure!(!drills.is_empty(), "no drill of this level");
@@ -318,12 +332,20 @@ async fn repair(config: &StackConfig) -> anyhow::Result<()> {
         bail!("the runner (pid {}) is alive: `muster drill abort` ends the drill", runner.pid);
     }
     let draws = current.drill.draw(current.seed);
-    runner::revert(&current.drill, &draws, config, &current.journal).await?;
-    Launch::this_program("up")?
-        .directory(config.checkout.root())
-        .run()
-        .await
-        .context("the stack is not up")?;
+    let revert = runner::revert(&current.drill, &draws, config, &current.journal);
+    let up = config.command("up")?;
+    match config.place {
+        Place::Local => {
+            revert.await?;
+            up.run().await.context("the stack is not up")?;
+        }
+        // The scripts reach the cluster through the desk.
+        Place::Cluster => {
+            up.run().await.context("the desk is not up")?;
+            revert.await?;
+            workloads::require_available(&config.cluster()).await?;
+        }
+    }
     if !current.course.is_over() {
         current.journal.append(Event::Aborted { reason: "repaired after its runner had died".to_owned() })?;
     }

@@ -9,6 +9,7 @@ use tokio_postgres::Config;
 use crate::{
     certificates::Authority,
     config::StackConfig,
+    place::Place,
     ports::{authority, https_url, url},
 };
 
@@ -98,27 +99,34 @@ impl fmt::Debug for PostgresEndpoint {
     }
 }
 
-/// The addresses of the parts, as variables for programs and scripts.
+/// The addresses of the parts, as variables for programs and scripts. Those of a desk also select the desk and its cluster.
 pub(crate) fn shell_variables(config: &StackConfig) -> anyhow::Result<Vec<(&'static str, String)>> {
     let ports = config.ports;
-    Ok(vec![
+    let mut variables = vec![
+        (Place::VARIABLE, config.place.to_string()),
         ("ORDERS_URL", url(ports.orders())),
-        ("ORDERS_HTTPS_URL", https_url(ports.orders_https())),
         ("ORDERS_ADMIN_URL", url(ports.orders_admin())),
         ("URL_SHORTENER_URL", url(ports.url_shortener())),
-        ("URL_SHORTENER_HTTPS_URL", https_url(ports.url_shortener_https())),
         ("URL_SHORTENER_ADMIN_URL", url(ports.url_shortener_admin())),
         ("EMAIL_CONSUMER_ADMIN_URL", url(ports.email_consumer_admin())),
-        ("CA_FILE", Authority::of(&config.secrets)?.file().display().to_string()),
         ("PROMETHEUS_URL", url(ports.prometheus())),
         ("ALERTMANAGER_URL", url(ports.alertmanager())),
         ("MAILBOX_URL", url(ports.mailbox_api())),
-        ("KAFKA_BOOTSTRAP_SERVERS", authority(ports.kafka())),
         ("PGHOST", "127.0.0.1".to_owned()),
         ("PGPORT", ports.postgres().to_string()),
         ("PGUSER", SUPERUSER.to_owned()),
         ("PGPASSWORD", config.secrets.random(SUPERUSER)?),
-    ])
+    ];
+    variables.extend(match config.place {
+        Place::Local => vec![
+            ("ORDERS_HTTPS_URL", https_url(ports.orders_https())),
+            ("URL_SHORTENER_HTTPS_URL", https_url(ports.url_shortener_https())),
+            ("CA_FILE", Authority::of(&config.secrets)?.file().display().to_string()),
+            ("KAFKA_BOOTSTRAP_SERVERS", authority(ports.kafka())),
+        ],
+        Place::Cluster => vec![("KUBECONFIG", config.cluster().kubeconfig().display().to_string())],
+    });
+    Ok(variables)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod orders;
 mod otlp;
 mod pager;
 mod parts;
+mod place;
 mod ports;
 mod process;
 mod profile;

@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use rustix::process::Signal;
 
 use crate::{
+    cluster::link::LINK,
     config::StackConfig,
     ports::{Ports, url},
     process::{Launch, resident_mib},
@@ -42,6 +43,10 @@ pub(crate) const LOCAL: &[Part] = &[
     services::EMAIL_CONSUMER,
     monitoring::PROMETHEUS,
 ];
+
+/// The parts of the on-call desk of a cluster.
+pub(crate) const DESK: &[Part] =
+    &[LINK, monitoring::PAGER, monitoring::ALERTMANAGER, monitoring::PROMETHEUS_OF_DESK];
 
 /// The parts of `muster run`.
 pub(crate) const FOR_TESTS: &[Part] = &[

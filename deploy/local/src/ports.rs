@@ -13,6 +13,9 @@ pub(crate) const DEFAULT_BASE: u16 = 7400;
 /// The number of ports of one stack, from the base on.
 const SPAN: u16 = 32;
 
+/// The default base of the on-call desk of a cluster, beside a local stack.
+pub(crate) const DESK_BASE: u16 = DEFAULT_BASE + SPAN;
+
 /// Ranges for test runs, in units of `SPAN`: below the kernel's range of ephemeral ports.
 const SLOTS: std::ops::Range<u16> = 625..1000;
 
@@ -56,7 +59,7 @@ macro_rules! offsets {
 offsets! {
     orders = 0, url_shortener = 1, orders_https = 2, url_shortener_https = 3,
     orders_admin = 10, url_shortener_admin = 11, email_consumer_admin = 12,
-    pager = 19, postgres = 20, kafka = 21, kafka_controller = 22, registry = 23,
+    gateway_health = 17, kube_api = 18, pager = 19, postgres = 20, kafka = 21, kafka_controller = 22, registry = 23,
     smtp = 24, imap = 25, mailbox_api = 26, zipkin = 27, otlp = 28, prometheus = 29, alertmanager = 30
 }
 

@@ -15,7 +15,14 @@ use anyhow::Context;
 use auth::{Jwks, SigningKey};
 use tempfile::NamedTempFile;
 
-const DEVELOPMENT_KEY: &str = "development-key.json";
+/// The signing key of the clients: its file and its id.
+type ClientKey = (&'static str, &'static str);
+
+const DEVELOPMENT_KEY: ClientKey = ("development-key.json", "local-development");
+
+/// Production refuses the ids of a local stack, which have another prefix.
+const CLUSTER_KEY: ClientKey = ("client-key.json", "cluster-check");
+
 const EMAIL_CONSUMER_KEY: &str = "email-consumer-key.json";
 
 /// Validity of the keys, from the start of a service: each start of the stack writes the key set.
@@ -25,6 +32,7 @@ const KEY_LIFETIME: Duration = Duration::from_hours(90 * 24);
 #[derive(Debug)]
 pub(crate) struct Secrets {
     dir: PathBuf,
+    client_key: ClientKey,
 }
 
 impl Secrets {
@@ -38,7 +46,12 @@ impl Secrets {
     /// Opens the directory. Keys and passwords follow on first use.
     pub(crate) fn open(dir: &Path) -> anyhow::Result<Self> {
         create_private_dir(dir)?;
-        Ok(Self { dir: dir.to_owned() })
+        Ok(Self { dir: dir.to_owned(), client_key: DEVELOPMENT_KEY })
+    }
+
+    /// Opens the directory with the secrets of a test cluster.
+    pub(crate) fn of_cluster(dir: &Path) -> anyhow::Result<Self> {
+        Ok(Self { client_key: CLUSTER_KEY, ..Self::open(dir)? })
     }
 
     /// A password or key: 32 random bytes in hexadecimal, generated once per name.
@@ -51,15 +64,16 @@ impl Secrets {
         Ok(format!("local:{}", self.random(name)?))
     }
 
-    /// The signing key of local callers, which `muster token` uses.
-    pub(crate) fn development_key(&self) -> anyhow::Result<SigningKey> {
-        self.signing_key(DEVELOPMENT_KEY, "local-development")
+    /// The signing key of the clients on this machine, which `muster token` uses.
+    pub(crate) fn client_key(&self) -> anyhow::Result<SigningKey> {
+        let (file, kid) = self.client_key;
+        self.signing_key(file, kid)
     }
 
     /// The file with that key.
-    pub(crate) fn development_key_file(&self) -> anyhow::Result<PathBuf> {
-        self.development_key()?;
-        Ok(self.dir.join(DEVELOPMENT_KEY))
+    pub(crate) fn client_key_file(&self) -> anyhow::Result<PathBuf> {
+        self.client_key()?;
+        Ok(self.dir.join(self.client_key.0))
     }
 
     /// The path of a secret that is a file.
@@ -83,7 +97,7 @@ impl Secrets {
         let expiry = (now + KEY_LIFETIME).as_secs();
         let email_consumer = self.signing_key(EMAIL_CONSUMER_KEY, "local-development-email-consumer")?;
         let keys = [
-            self.development_key()?.public_jwk(None),
+            self.client_key()?.public_jwk(None),
             email_consumer.public_jwk(Some(vec!["links:write".to_owned()])),
         ]
         .map(|key| key.expiring_at(expiry));

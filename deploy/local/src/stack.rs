@@ -14,6 +14,7 @@ use crate::{
     config::StackConfig,
     console::print,
     parts::{self, Part},
+    place::Place,
     process::Identity,
     profile::Profile,
     state::State,
@@ -26,9 +27,13 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// The whole stack, for `muster up`.
+    /// The whole stack of its place, for `muster up`.
     pub(crate) fn local(config: StackConfig, profile: Profile) -> Self {
-        Self { config: StackConfig { profile, ..config }, parts: parts::LOCAL.to_vec() }
+        let parts = match config.place {
+            Place::Local => parts::LOCAL,
+            Place::Cluster => parts::DESK,
+        };
+        Self { config: StackConfig { profile, ..config }, parts: parts.to_vec() }
     }
 
     /// The order service and the parts that it uses, for benchmarks. The benchmark of mails starts email-consumer itself; during the other

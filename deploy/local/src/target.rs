@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::{
     config::StackConfig,
     parts::kafka,
+    place::Place,
     ports::{authority, url},
 };
 
@@ -23,12 +24,13 @@ pub(crate) fn target(config: &StackConfig) -> anyhow::Result<Target> {
         tenant: TENANT.to_owned(),
         skus: well_stocked(config.checkout.root(), TENANT)?,
         token_file: None,
-        signing_key_file: Some(config.secrets.development_key_file()?),
+        signing_key_file: Some(config.secrets.client_key_file()?),
         mailbox: Some(Mailbox {
             imap: authority(config.ports.imap()),
             api_url: Some(url(config.ports.mailbox_api())),
         }),
-        events: Some(Events {
+        // A broker in a cluster names an address that only pods can resolve.
+        events: (config.place == Place::Local).then(|| Events {
             bootstrap_servers: authority(config.ports.kafka()),
             topic: kafka::TOPICS[0].name.to_owned(),
             registry_url: config.ports.registry_url(),

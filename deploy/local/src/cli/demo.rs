@@ -27,7 +27,7 @@ pub(super) struct Args {
     uninterrupted: bool,
     /// A TOML file that describes a product elsewhere, such as in a cluster; default: the local stack.
     #[arg(long, value_name = "FILE")]
-    at: Option<PathBuf>,
+    pub(super) at: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {

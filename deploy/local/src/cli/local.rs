@@ -10,14 +10,16 @@ use std::{
 use anyhow::{Context, bail};
 use tokio::time::Instant;
 
-use super::{NO_STACK, local_config, open_local, read_local};
+use super::{NO_STACK, config, open, open_local, read};
 use crate::{
     certificates,
     checkout::Checkout,
+    cluster::{desk, workloads},
     config::{StackConfig, log_file},
     console::{print, seconds},
     endpoints::shell_variables,
-    ports::{DEFAULT_BASE, Ports, authority},
+    place::Place,
+    ports::{DEFAULT_BASE, DESK_BASE, Ports, authority},
     process::PREVIOUS,
     profile::Profile,
     rewind,
@@ -26,20 +28,26 @@ use crate::{
     state::{Record, State},
 };
 
-pub(super) async fn up(port_base: Option<u16>, profile: Option<Profile>) -> anyhow::Result<()> {
+pub(super) async fn up(place: Place, port_base: Option<u16>, profile: Option<Profile>) -> anyhow::Result<()> {
     let mut interrupts = Interrupts::listen()?;
     let begun = Instant::now();
     let checkout = Checkout::find()?;
     checkout.require_setup()?;
-    let state_dir = checkout.state_dir();
-    let state = State::open(&state_dir)?;
+    let state = State::open(&place.state_dir(&checkout))?;
     let record = state.record();
-    let base = choose("port base", port_base, record.port_base.unwrap_or(DEFAULT_BASE), &record)?;
+    let default = match place {
+        Place::Local => DEFAULT_BASE,
+        Place::Cluster => DESK_BASE,
+    };
+    let base = choose("port base", port_base, record.port_base.unwrap_or(default), &record)?;
     let profile = choose("profile", profile, record.profile.unwrap_or_default(), &record)?;
     let ports = Ports::from_base(base)?;
     state.update(|record| (record.port_base, record.profile) = (Some(base), Some(profile)))?;
-    let config = StackConfig::prepare(checkout, state_dir, ports)?;
-    certificates::renew_expiring(&config.secrets)?;
+    let config = StackConfig::at(place, checkout, ports)?;
+    match place {
+        Place::Local => certificates::renew_expiring(&config.secrets)?,
+        Place::Cluster => desk::open(&config, record.any_alive()).await?,
+    }
     let stack = Stack::local(config, profile);
     let was_running = stack.parts.iter().all(|part| record.alive(part.name).is_some());
 
@@ -47,14 +55,17 @@ pub(super) async fn up(port_base: Option<u16>, profile: Option<Profile>) -> anyh
     let ready_after = seconds(begun.elapsed());
     let how =
         if was_running { "was already running".to_owned() } else { format!("is ready after {ready_after}") };
-    print(format_args!("The stack {how}; `muster down` stops it."));
+    match place {
+        Place::Local => print(format_args!("The stack {how}; `muster down` stops it.")),
+        Place::Cluster => print(format_args!("The desk {how}; `muster down --target cluster` stops it.")),
+    }
     Ok(())
 }
 
-/// Whether every part of the stack runs.
-pub(super) fn is_up() -> anyhow::Result<bool> {
-    let Some((stack, record)) = read_local()? else { return Ok(false) };
-    Ok(stack.parts.iter().all(|part| record.alive(part.name).is_some()))
+/// Whether every part of the stack runs. A desk does not know whether its gateway does.
+pub(super) fn is_up(place: Place) -> anyhow::Result<bool> {
+    let Some((stack, record)) = read(place)? else { return Ok(false) };
+    Ok(place == Place::Local && stack.parts.iter().all(|part| record.alive(part.name).is_some()))
 }
 
 /// The requested value of a setting, or the stored one. A running stack cannot change it.
@@ -71,15 +82,19 @@ fn choose<T: Copy + Display + PartialEq>(
     Ok(chosen)
 }
 
-pub(super) async fn down() -> anyhow::Result<()> {
-    let Some((stack, state)) = open_local()? else {
+pub(super) async fn down(place: Place) -> anyhow::Result<()> {
+    let Some((stack, state)) = open(place)? else {
         print("This checkout has no stack.");
         return Ok(());
     };
     if !state.record().any_alive() {
         print("No process of this checkout was running.");
     }
-    stack::stop(&stack.parts, &state).await
+    stack::stop(&stack.parts, &state).await?;
+    match place {
+        Place::Local => Ok(()),
+        Place::Cluster => desk::close(&stack.config).await,
+    }
 }
 
 pub(super) async fn kill(part: &str) -> anyhow::Result<()> {
@@ -89,9 +104,14 @@ pub(super) async fn kill(part: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) async fn restart(part: &str) -> anyhow::Result<()> {
-    let (stack, state) = open_local()?.context(NO_STACK)?;
-    stack::restart(&stack, part, &state).await
+/// Restarts a process of this machine, or the pods of a part in the cluster.
+pub(super) async fn restart(place: Place, part: &str) -> anyhow::Result<()> {
+    let (stack, state) = open(place)?.context(NO_STACK)?;
+    let is_here = stack.parts.iter().any(|it| it.name == part);
+    match place {
+        Place::Cluster if !is_here => workloads::restart(&stack.config.cluster(), part).await,
+        _ => stack::restart(&stack, part, &state).await,
+    }
 }
 
 /// Rewinds the consumer group of email-consumer while it is stopped.
@@ -111,8 +131,14 @@ pub(super) async fn rewind(args: rewind::Args) -> anyhow::Result<()> {
 }
 
 /// Becomes tail(1).
-pub(super) fn logs(part: Option<String>, follow: bool, previous: bool, lines: u32) -> anyhow::Result<()> {
-    let state_dir = Checkout::find()?.state_dir();
+pub(super) fn logs(
+    place: Place,
+    part: Option<String>,
+    follow: bool,
+    previous: bool,
+    lines: u32,
+) -> anyhow::Result<()> {
+    let state_dir = place.state_dir(&Checkout::find()?);
     let files = match part {
         Some(part) if previous => vec![log_file(&state_dir, &part).with_extension(PREVIOUS)],
         Some(part) => vec![log_file(&state_dir, &part)],
@@ -140,15 +166,15 @@ fn current_logs(state_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Prints assignments for a POSIX shell. The password is useless outside this machine.
-pub(super) fn env() -> anyhow::Result<()> {
-    for (name, value) in shell_variables(&local_config()?)? {
+pub(super) fn env(place: Place) -> anyhow::Result<()> {
+    for (name, value) in shell_variables(&config(place)?)? {
         print(format_args!("export {name}={value}"));
     }
     Ok(())
 }
 
-pub(super) fn target() -> anyhow::Result<()> {
-    let target = crate::target::target(&local_config()?)?;
+pub(super) fn target(place: Place) -> anyhow::Result<()> {
+    let target = crate::target::target(&config(place)?)?;
     print(toml::to_string_pretty(&target).context("the target as TOML")?.trim_end());
     Ok(())
 }

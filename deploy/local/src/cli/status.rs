@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use futures::future::join_all;
 use tokio::time::{Duration, timeout};
 
-use super::read_local;
+use super::read;
 use crate::{
     config::StackConfig,
     console::{print, seconds},
     parts::Part,
+    place::Place,
     process::RunState,
     state::Record,
 };
@@ -29,8 +30,8 @@ struct Row {
 }
 
 /// Succeeds when every part is ready.
-pub(super) async fn run() -> anyhow::Result<ExitCode> {
-    let Some((stack, record)) = read_local()? else {
+pub(super) async fn run(place: Place) -> anyhow::Result<ExitCode> {
+    let Some((stack, record)) = read(place)? else {
         print("This checkout has no stack; `muster up` starts it.");
         return Ok(ExitCode::FAILURE);
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use auth::{Tenant, TokenRequest};
 
-use crate::{checkout::Checkout, console::print, secrets::Secrets};
+use crate::{checkout::Checkout, cluster::kept_secrets, console::print, place::Place, secrets::Secrets};
 
 /// The claims of the token.
 #[derive(Debug, clap::Args)]
@@ -24,11 +24,15 @@ pub(super) struct Args {
     ttl: Duration,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<()> {
-    let secrets = Secrets::ensure(&Checkout::find()?.state_dir().join("secrets"))?;
+pub(super) fn run(place: Place, args: Args) -> anyhow::Result<()> {
+    let checkout = Checkout::find()?;
+    let secrets = match place {
+        Place::Local => Secrets::ensure(&checkout.state_dir().join("secrets"))?,
+        Place::Cluster => Secrets::of_cluster(&kept_secrets(&checkout))?,
+    };
     let Args { tenant, scopes, subject, ttl } = args;
     let request = TokenRequest { subject, tenant, scopes, ttl };
-    print(secrets.development_key()?.sign(&request).context("the token cannot be signed")?);
+    print(secrets.client_key()?.sign(&request).context("the token cannot be signed")?);
     Ok(())
 }
 

@@ -1,27 +1,73 @@
 //! Calls of `kubectl`.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 use tokio::{io::AsyncWriteExt as _, process::Command, time::timeout};
 
 use super::NAMESPACE;
+use crate::{config::StackConfig, secrets::write_private};
 
 /// Timeout of one call. Calls that wait for a condition have their own, shorter timeout.
 const TIMEOUT: Duration = Duration::from_mins(12);
 
 /// Runs `kubectl` in the namespace and returns its output; the error contains its standard error.
 pub(super) async fn kubectl(args: &[&str]) -> anyhow::Result<String> {
-    run(args, "").await
+    run(None, args, "").await
 }
 
 /// Applies a manifest. Refuses unknown fields.
 pub(super) async fn apply(manifest: &str) -> anyhow::Result<String> {
-    run(&["apply", "--validate=strict", "--filename=-"], manifest).await
+    run(None, &APPLY, manifest).await
 }
 
-async fn run(args: &[&str], input: &str) -> anyhow::Result<String> {
-    let mut child = Command::new("kubectl")
+const APPLY: [&str; 3] = ["apply", "--validate=strict", "--filename=-"];
+
+/// The cluster of an on-call desk: that of `KUBECONFIG` at the start of the desk, also if `KUBECONFIG` changes later.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    kubeconfig: PathBuf,
+}
+
+impl Cluster {
+    pub(crate) fn of(config: &StackConfig) -> Self {
+        Self { kubeconfig: config.dir("kubeconfig") }
+    }
+
+    /// Keeps the current context of `KUBECONFIG` for this desk.
+    pub(super) async fn keep_current(&self) -> anyhow::Result<()> {
+        let context = kubectl(&["config", "view", "--minify", "--flatten", "--raw"])
+            .await
+            .context("KUBECONFIG names no cluster: set it, or `kubectl config use-context`")?;
+        write_private(&self.kubeconfig, &context)?;
+        let namespace = format!("--namespace={NAMESPACE}");
+        self.kubectl(&["config", "set-context", "--current", &namespace]).await.map(drop)
+    }
+
+    /// The file for `KUBECONFIG`, with the namespace of the product.
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    pub(crate) async fn kubectl(&self, args: &[&str]) -> anyhow::Result<String> {
+        run(Some(&self.kubeconfig), args, "").await
+    }
+
+    pub(super) async fn apply(&self, manifest: &str) -> anyhow::Result<String> {
+        run(Some(&self.kubeconfig), &APPLY, manifest).await
+    }
+}
+
+async fn run(kubeconfig: Option<&Path>, args: &[&str], input: &str) -> anyhow::Result<String> {
+    let mut command = Command::new("kubectl");
+    if let Some(path) = kubeconfig {
+        command.env("KUBECONFIG", path);
+    }
+    let mut child = command
         .args(["--namespace", NAMESPACE])
         .args(args)
         .stdin(Stdio::piped())

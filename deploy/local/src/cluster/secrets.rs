@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 
 use crate::secrets::{Secrets, create_private_dir};
 
-/// The key ids. Production refuses the key ids of a local stack, which have another prefix.
-const CLIENT_KID: &str = "cluster-check";
+/// Production refuses the key ids of a local stack, which have another prefix.
 const EMAIL_CONSUMER_KID: &str = "email-consumer";
 
 /// Databases, each with a role of the same name.
@@ -21,8 +20,8 @@ const DATABASES: [&str; 4] = ["orders", "url_shortener", "email_consumer", "apic
 ///
 /// Generates the secrets that `kept` lacks.
 pub(crate) fn manifest(kept: &Path, namespace: &str) -> anyhow::Result<Value> {
-    let secrets = Secrets::open(kept)?;
-    let client = secrets.signing_key("client-key.json", CLIENT_KID)?;
+    let secrets = Secrets::of_cluster(kept)?;
+    let client = secrets.client_key()?;
     let email_consumer = secrets.signing_key("email-consumer-key.json", EMAIL_CONSUMER_KID)?;
     let keys = vec![client.public_jwk(None), email_consumer.public_jwk(Some(vec!["links:write".to_owned()]))];
     let jwks = serde_json::to_string(&Jwks { keys }).context("the key set")?;
@@ -167,7 +166,7 @@ mod tests {
             data.iter().find(|(name, _)| name.ends_with("-key.json")).and_then(|(_, value)| value.as_str())
         });
         let kids: Vec<_> = keys.map(|key| SigningKey::from_jwk_json(key).unwrap().kid().to_owned()).collect();
-        assert_eq!(kids, [EMAIL_CONSUMER_KID, CLIENT_KID]);
+        assert_eq!(kids, [EMAIL_CONSUMER_KID, "cluster-check"]);
         assert!(kids.iter().all(|kid| !kid.starts_with("local-development")));
         fs::remove_dir_all(kept).unwrap();
     }

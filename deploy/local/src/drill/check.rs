@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Current, abort,
-    definition::{Drill, ExpectedAlert, Place, expected_failure},
+    definition::{Drill, ExpectedAlert, expected_failure},
     jobs,
     journal::{Claim, Course, Event, Journal},
     monitor::Monitor,
@@ -24,6 +24,7 @@ use crate::{
     checkout::Checkout,
     config::StackConfig,
     console::{print, seconds},
+    place::Place,
 };
 
 /// Limit for the objectives after a claim that must fail.
@@ -41,7 +42,7 @@ const SEEDS: [u64; 3] = [1, 2, 3];
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The drills; all if none is named.
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
     /// Draw this many of them.
     #[arg(long)]
     draw: Option<usize>,
@@ -60,23 +61,20 @@ impl Args {
 }
 
 /// Proves drills on stacks of their own.
-pub(crate) async fn run_jobs(checkout: &Checkout, args: &Args) -> anyhow::Result<()> {
-    jobs::run(checkout, select(checkout, args)?, args.jobs.unwrap_or(1).into()).await
+pub(crate) async fn run_jobs(place: Place, checkout: &Checkout, args: &Args) -> anyhow::Result<()> {
+    ensure!(place == Place::Local, "--jobs starts local stacks; on a cluster drills are proven one by one");
+    jobs::run(checkout, select(place, checkout, args)?, args.jobs.unwrap_or(1).into()).await
 }
 
-/// The named drills, or all that are no draft, or some of these.
-fn select(checkout: &Checkout, args: &Args) -> anyhow::Result<Vec<Drill>> {
-    let names = &args.names;
+/// The named drills, or all that run there and are no draft, or some of these.
+fn select(place: Place, checkout: &Checkout, args: &Args) -> anyhow::Result<Vec<Drill>> {
     let mut drills = Drill::all(checkout)?;
-    if names.is_empty() {
-        drills.retain(|drill| !drill.file.draft);
+    if args.names.is_empty() {
+        drills.retain(|drill| !drill.file.draft && drill.require(place).is_ok());
     } else {
-        for name in names {
-            ensure!(drills.iter().any(|drill| drill.name == *name), "no drill {name}");
-        }
-        drills.retain(|drill| names.contains(&drill.name));
+        drills = args.names.iter().map(|name| Drill::read(checkout, name)).collect::<Result<_, _>>()?;
+        drills.iter().try_for_each(|drill| drill.require(place))?;
     }
-    drills.retain(|drill| drill.file.targets.contains(&Place::Local));
     if let Some(n_drawn) = args.draw {
         let mut rng = SmallRng::from_seed(Sha256::digest(&args.seed).into());
         drills.shuffle(&mut rng);
@@ -87,7 +85,7 @@ fn select(checkout: &Checkout, args: &Args) -> anyhow::Result<Vec<Drill>> {
 
 /// Proves drills one by one on the running stack; fails after the last one if any failed.
 pub(super) async fn run(config: &StackConfig, args: &Args) -> anyhow::Result<()> {
-    let drills = select(&config.checkout, args)?;
+    let drills = select(config.place, &config.checkout, args)?;
     let mut failed = Vec::new();
     for drill in &drills {
         let begun = Instant::now();

@@ -9,9 +9,9 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::checkout::Checkout;
+use crate::{checkout::Checkout, place::Place};
 
 /// A drill, read from its directory.
 #[derive(Debug)]
@@ -67,14 +67,6 @@ pub(crate) struct DrillFile {
     /// Messages for the game master to pass on.
     #[serde(default)]
     pub(crate) message: Vec<Message>,
-}
-
-/// Where a drill can run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Place {
-    Local,
-    Cluster,
 }
 
 /// Requests per second of each kind.
@@ -207,6 +199,17 @@ impl Drill {
         names.iter().map(|name| Self::read(checkout, name)).collect()
     }
 
+    /// Fails, with the reason, if the drill does not run there.
+    pub(crate) fn require(&self, place: Place) -> anyhow::Result<()> {
+        if self.file.targets.contains(&place) {
+            return Ok(());
+        }
+        match (place, &self.file.not_on_cluster) {
+            (Place::Cluster, Some(reason)) => bail!("{} does not run on a cluster: {reason}", self.name),
+            _ => bail!("{} runs on a cluster only: add `--target cluster`", self.name),
+        }
+    }
+
     /// The path of a script such as `inject`; `None` if this drill has none.
     pub(crate) fn script(&self, name: &str) -> Option<PathBuf> {
         Some(self.dir.join(name)).filter(|path| path.is_file())
@@ -244,6 +247,10 @@ impl Drill {
         ensure!(
             file.targets.contains(&Place::Cluster) || file.not_on_cluster.is_some(),
             "not_on_cluster must say why the drill does not run on a cluster"
+        );
+        ensure!(
+            !(file.targets.contains(&Place::Cluster) && file.not_on_cluster.is_some()),
+            "not_on_cluster says why the drill does not run on a cluster, and targets that it does"
         );
         ensure!(file.draw.values().all(|values| !values.is_empty()), "each variable in draw needs a value");
         let shows =
@@ -322,6 +329,20 @@ mod tests {
                 expected_failure(&wrong).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn a_drill_is_refused_with_its_reason_where_it_does_not_run() {
+        let mut drill = Drill::read(&Checkout::find().unwrap(), "bad-release").unwrap();
+        drill.require(Place::Local).unwrap();
+        let refusal = drill.require(Place::Cluster).unwrap_err().to_string();
+        let reason = drill.file.not_on_cluster.clone().unwrap();
+        assert_eq!(refusal, format!("bad-release does not run on a cluster: {reason}"));
+
+        drill.file.targets = vec![Place::Cluster];
+        drill.file.not_on_cluster = None;
+        drill.require(Place::Cluster).unwrap();
+        assert!(drill.require(Place::Local).unwrap_err().to_string().contains("--target cluster"));
     }
 
     #[test]

@@ -182,7 +182,7 @@ impl Run<'_> {
                     steady_within: claim.within_s.unwrap_or(self.drill.file.recovery.steady_within_s),
                 };
                 // Before the verification, which restarts services itself.
-                let restarted = before.restarted(self.config)?;
+                let restarted = before.restarted(self.config).await?;
                 match system.verify(before).await? {
                     Ok(()) => {
                         self.journal.append(Event::Recovered)?;

@@ -7,17 +7,17 @@ use chrono::Utc;
 
 use super::{
     Current, aborted,
-    definition::{AnswerLists, Drill, Place},
+    definition::{AnswerLists, Drill},
     grade::Grade,
     journal::{Answer, Event},
     runner::{Past, history_file},
 };
-use crate::{config::StackConfig, console::print};
+use crate::{config::StackConfig, console::print, place::Place};
 
 pub(super) fn list(drills: &[Drill]) {
     for drill in drills {
         let draft = if drill.file.draft { "  (draft: not proven)" } else { "" };
-        let cluster = if drill.file.targets.contains(&Place::Cluster) { "" } else { "  (local only)" };
+        let cluster = if drill.require(Place::Cluster).is_ok() { "  (also on a cluster)" } else { "" };
         print(format_args!(
             "{:<28} level {}  {}{cluster}{draft}",
             drill.name, drill.file.level, drill.file.title

@@ -3,7 +3,10 @@
 //! In order: every objective is met again and nothing waits (`steady`); the trigger is replayed (`replay`); the drill's own check
 //! (`state`); no definition of the schema is lost (`schema`); the services are restarted (`restart`). Each failure has the name of its check.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -11,7 +14,12 @@ use tokio::time::{Instant, sleep};
 
 use super::{definition::Drill, journal::Journal, monitor::Monitor, script};
 use crate::{
-    config::StackConfig, endpoints::PostgresEndpoint, parts::postgres, process::Launch, state::Record,
+    cluster::workloads,
+    config::StackConfig,
+    endpoints::PostgresEndpoint,
+    parts::postgres,
+    place::Place,
+    state::{PartRecord, Record},
 };
 
 /// How often the objectives are read.
@@ -54,10 +62,13 @@ pub(crate) struct Failure {
     pub(crate) reason: String,
 }
 
+/// What runs of each part: the process on this machine, the containers in a cluster.
+type Instances = BTreeMap<String, BTreeSet<String>>;
+
 /// The state before the fault, to compare with.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    pids: BTreeMap<String, u32>,
+    instances: Instances,
     rows: Vec<i64>,
     schema: BTreeMap<String, Vec<String>>,
 }
@@ -65,7 +76,7 @@ pub(crate) struct Snapshot {
 /// What changed on the way from the fault to the fix.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Damage {
-    /// Parts whose process is another one than before.
+    /// Parts of which nothing runs any more that ran before.
     pub(crate) restarted: Vec<String>,
     /// Tables that have fewer rows than before, with the number of missing rows.
     pub(crate) lost_rows: BTreeMap<String, i64>,
@@ -101,8 +112,8 @@ impl System<'_> {
             return Ok(Err(failure));
         }
         for service in &self.drill.file.recovery.restart {
-            Launch::this_program("restart")?
-                .directory(self.config.checkout.root())
+            self.config
+                .command("restart")?
                 .arg(service)
                 .run()
                 .await
@@ -153,7 +164,8 @@ impl System<'_> {
 
 impl Snapshot {
     pub(crate) async fn take(config: &StackConfig) -> anyhow::Result<Self> {
-        Ok(Self { pids: pids(config)?, rows: rows(config).await?, schema: schema(config).await? })
+        let instances = instances(config).await?;
+        Ok(Self { instances, rows: rows(config).await?, schema: schema(config).await? })
     }
 
     async fn missing_definitions(&self, config: &StackConfig) -> anyhow::Result<Vec<String>> {
@@ -167,11 +179,9 @@ impl Snapshot {
         Ok(missing.cloned().collect())
     }
 
-    /// The parts whose process is another one than before.
-    pub(crate) fn restarted(&self, config: &StackConfig) -> anyhow::Result<Vec<String>> {
-        let pids = pids(config)?;
-        let restarted = self.pids.iter().filter(|(part, pid)| pids.get(*part) != Some(pid));
-        Ok(restarted.map(|(part, _)| part.clone()).collect())
+    /// The parts of which nothing runs any more that ran before.
+    pub(crate) async fn restarted(&self, config: &StackConfig) -> anyhow::Result<Vec<String>> {
+        Ok(replaced(&self.instances, &instances(config).await?))
     }
 
     pub(crate) async fn damage(
@@ -190,9 +200,21 @@ impl Snapshot {
     }
 }
 
-fn pids(config: &StackConfig) -> anyhow::Result<BTreeMap<String, u32>> {
+async fn instances(config: &StackConfig) -> anyhow::Result<Instances> {
     let parts = Record::read(&config.state_dir)?.parts;
-    Ok(parts.into_iter().map(|(name, part)| (name, part.identity.pid)).collect())
+    let pid = |(name, part): (String, PartRecord)| (name, BTreeSet::from([part.identity.pid.to_string()]));
+    let mut instances: Instances = parts.into_iter().map(pid).collect();
+    if config.place == Place::Cluster {
+        instances.extend(workloads::containers(&config.cluster()).await?);
+    }
+    Ok(instances)
+}
+
+/// An autoscaler starts and ends single pods: a part was restarted when none is left of those before.
+fn replaced(before: &Instances, now: &Instances) -> Vec<String> {
+    let none_is_left =
+        |part: &str, before: &BTreeSet<String>| now.get(part).is_none_or(|now| now.is_disjoint(before));
+    before.iter().filter(|(part, before)| none_is_left(part, before)).map(|(part, _)| part.clone()).collect()
 }
 
 async fn rows(config: &StackConfig) -> anyhow::Result<Vec<i64>> {
@@ -214,4 +236,20 @@ async fn schema(config: &StackConfig) -> anyhow::Result<BTreeMap<String, Vec<Str
         schema.insert(database.to_owned(), definitions.context("a definition")?);
     }
     Ok(schema)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_was_restarted_when_nothing_is_left_of_it() {
+        let instances = |parts: &[(&str, &[&str])]| -> Instances {
+            let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+            parts.iter().map(|(part, of_part)| ((*part).to_owned(), ids(of_part))).collect()
+        };
+        let before = instances(&[("orders", &["a", "b"]), ("kafka", &["c"]), ("pager", &["17"])]);
+        let now = instances(&[("orders", &["b", "d"]), ("kafka", &["e"]), ("batch", &["f"])]);
+        assert_eq!(replaced(&before, &now), ["kafka", "pager"]);
+    }
 }

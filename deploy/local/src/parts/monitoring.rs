@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::{Part, Probe};
 use crate::{
+    cluster::link,
     config::StackConfig,
+    place::Place,
     ports::{Ports, authority, url},
     process::Launch,
     secrets::write_private,
@@ -30,6 +32,9 @@ pub(super) const PROMETHEUS: Part = Part {
     ..Part::new("prometheus", |config| Ok(prometheus(config)), Probe::Http(Ports::prometheus, "/-/ready"))
 };
 
+/// Prometheus on this machine, which scrapes the pods of a cluster.
+pub(super) const PROMETHEUS_OF_DESK: Part = Part { needs: &["alertmanager", "cluster-link"], ..PROMETHEUS };
+
 fn prometheus(config: &StackConfig) -> Launch {
     let dir = config.dir("prometheus");
     Launch::new("prometheus")
@@ -47,15 +52,22 @@ fn prometheus_config(config: &StackConfig) -> Value {
     let rules = config.checkout.root().join("deploy/monitoring/rules").join(config.profile.to_string());
     let interval = format!("{}s", config.profile.timing().scrape_interval.as_secs());
     let targets = |port| json!([{ "targets": [authority(port)] }]);
+    let scrape_configs = match config.place {
+        Place::Local => json!([
+            { "job_name": "orders", "static_configs": targets(ports.orders_admin()) },
+            { "job_name": "url-shortener", "static_configs": targets(ports.url_shortener_admin()) },
+            { "job_name": "email-consumer", "static_configs": targets(ports.email_consumer_admin()) },
+        ]),
+        // The file names the job of each pod.
+        Place::Cluster => json!([
+            { "job_name": "pods", "file_sd_configs": [{ "files": [link::targets_file(config)] }] },
+        ]),
+    };
     json!({
         "global": { "scrape_interval": interval, "scrape_timeout": "2s", "evaluation_interval": interval },
         "rule_files": [rules.join("*.yml")],
         "alerting": { "alertmanagers": [{ "static_configs": targets(ports.alertmanager()) }] },
-        "scrape_configs": [
-            { "job_name": "orders", "static_configs": targets(ports.orders_admin()) },
-            { "job_name": "url-shortener", "static_configs": targets(ports.url_shortener_admin()) },
-            { "job_name": "email-consumer", "static_configs": targets(ports.email_consumer_admin()) },
-        ],
+        "scrape_configs": scrape_configs,
     })
 }
 
