@@ -1,5 +1,6 @@
 # End the program of the session that others wait for, then check that the session has ended.
-port=$(blocking_port orders)
+session=$(blocking_session orders)
+port=${session#* }
 for pid in $(programs_at "$port"); do
     kill "$pid"
 done

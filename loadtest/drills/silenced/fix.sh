@@ -1,3 +1,3 @@
 # End the silence, then look at what it hid.
 expire_silences
-"$MUSTER" restart email-consumer
+start_service email-consumer

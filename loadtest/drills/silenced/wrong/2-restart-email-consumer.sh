@@ -1,3 +1,3 @@
 # fails: state
 # Mails arrive again, and the next fault would not page.
-"$MUSTER" restart email-consumer
+start_service email-consumer
