@@ -17,14 +17,14 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     checkout::Checkout,
-    cluster::{NAMESPACE, check, kept_secrets, link, relay, secrets},
+    cluster::{NAMESPACE, check, link, relay, secrets},
     config::StackConfig,
     console::{print, print_error},
     dead_letters, drill,
     endpoints::PostgresEndpoint,
     mailbox_keeper, orders, otlp, pager as alerts,
     parts::kafka::{TOPICS, create_topics},
-    place::Place,
+    place::{Place, kept_secrets},
     ports::{Ports, authority},
     profile::Profile,
     readiness::until_ok,

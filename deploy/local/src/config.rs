@@ -10,8 +10,7 @@ use anyhow::Context;
 
 use crate::{
     checkout::Checkout,
-    cluster::{Cluster, kept_secrets},
-    place::Place,
+    place::{Place, kept_secrets},
     ports::Ports,
     process::Launch,
     profile::Profile,
@@ -46,11 +45,6 @@ impl StackConfig {
         make_directories(&state_dir)?;
         let secrets = Secrets::of_cluster(&kept_secrets(&checkout))?;
         Ok(Self { place, checkout, state_dir, ports, secrets, profile: Profile::default() })
-    }
-
-    /// The cluster of a desk.
-    pub(crate) fn cluster(&self) -> Cluster {
-        Cluster::of(self)
     }
 
     /// A command of this program on this stack.

@@ -28,7 +28,13 @@ use self::{
     definition::{AnswerLists, Drill},
     journal::{Answer, Claim, Course, Event, Journal},
 };
-use crate::{checkout::Checkout, cluster::workloads, config::StackConfig, console::print, place::Place};
+use crate::{
+    checkout::Checkout,
+    cluster::{Cluster, workloads},
+    config::StackConfig,
+    console::print,
+    place::Place,
+};
 
 /// How often a command reads the journal while it waits.
 const POLL: Duration = Duration::from_millis(300);
@@ -216,7 +222,7 @@ async fn start(
         None => draw(config, level)?,
     };
     if config.place == Place::Cluster {
-        workloads::require_available(&config.cluster()).await?;
+        workloads::require_available(&Cluster::of(config)).await?;
     }
     let seed = seed.unwrap_or_else(rand::random);
     journal.begin()?;
@@ -343,7 +349,7 @@ async fn repair(config: &StackConfig) -> anyhow::Result<()> {
         Place::Cluster => {
             up.run().await.context("the desk is not up")?;
             revert.await?;
-            workloads::require_available(&config.cluster()).await?;
+            workloads::require_available(&Cluster::of(config)).await?;
         }
     }
     if !current.course.is_over() {

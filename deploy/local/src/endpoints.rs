@@ -8,6 +8,7 @@ use tokio_postgres::Config;
 
 use crate::{
     certificates::Authority,
+    cluster::Cluster,
     config::StackConfig,
     place::Place,
     ports::{authority, https_url, url},
@@ -124,7 +125,7 @@ pub(crate) fn shell_variables(config: &StackConfig) -> anyhow::Result<Vec<(&'sta
             ("CA_FILE", Authority::of(&config.secrets)?.file().display().to_string()),
             ("KAFKA_BOOTSTRAP_SERVERS", authority(ports.kafka())),
         ],
-        Place::Cluster => vec![("KUBECONFIG", config.cluster().kubeconfig().display().to_string())],
+        Place::Cluster => vec![("KUBECONFIG", Cluster::of(config).kubeconfig().display().to_string())],
     });
     Ok(variables)
 }

@@ -2,6 +2,7 @@
 //!
 //! One supervisor, [`crate::stack`], starts and stops every part.
 
+mod cluster_link;
 pub(crate) mod java;
 pub(crate) mod kafka;
 pub(crate) mod monitoring;
@@ -14,7 +15,6 @@ use futures::future::BoxFuture;
 use rustix::process::Signal;
 
 use crate::{
-    cluster::link::LINK,
     config::StackConfig,
     ports::{Ports, url},
     process::{Launch, resident_mib},
@@ -46,7 +46,7 @@ pub(crate) const LOCAL: &[Part] = &[
 
 /// The parts of the on-call desk of a cluster.
 pub(crate) const DESK: &[Part] =
-    &[LINK, monitoring::PAGER, monitoring::ALERTMANAGER, monitoring::PROMETHEUS_OF_DESK];
+    &[cluster_link::LINK, monitoring::PAGER, monitoring::ALERTMANAGER, monitoring::PROMETHEUS_OF_DESK];
 
 /// The parts of `muster run`.
 pub(crate) const FOR_TESTS: &[Part] = &[

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::{checkout::Checkout, cluster};
+use crate::checkout::Checkout;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -25,9 +25,14 @@ impl Place {
     pub(crate) fn state_dir(self, checkout: &Checkout) -> PathBuf {
         match self {
             Self::Local => checkout.state_dir(),
-            Self::Cluster => cluster::desk_dir(checkout),
+            Self::Cluster => kept_secrets(checkout).join("desk"),
         }
     }
+}
+
+/// The default directory of the secrets of a cluster.
+pub(crate) fn kept_secrets(checkout: &Checkout) -> PathBuf {
+    checkout.state_dir().join("cluster")
 }
 
 impl fmt::Display for Place {

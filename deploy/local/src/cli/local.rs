@@ -14,7 +14,7 @@ use super::{NO_STACK, config, open, open_local, read};
 use crate::{
     certificates,
     checkout::Checkout,
-    cluster::{desk, workloads},
+    cluster::{Cluster, desk, workloads},
     config::{StackConfig, log_file},
     console::{print, seconds},
     endpoints::shell_variables,
@@ -109,7 +109,7 @@ pub(super) async fn restart(place: Place, part: &str) -> anyhow::Result<()> {
     let (stack, state) = open(place)?.context(NO_STACK)?;
     let is_here = stack.parts.iter().any(|it| it.name == part);
     match place {
-        Place::Cluster if !is_here => workloads::restart(&stack.config.cluster(), part).await,
+        Place::Cluster if !is_here => workloads::restart(&Cluster::of(&stack.config), part).await,
         _ => stack::restart(&stack, part, &state).await,
     }
 }

@@ -5,7 +5,12 @@ use std::time::Duration;
 use anyhow::Context;
 use auth::{Tenant, TokenRequest};
 
-use crate::{checkout::Checkout, cluster::kept_secrets, console::print, place::Place, secrets::Secrets};
+use crate::{
+    checkout::Checkout,
+    console::print,
+    place::{Place, kept_secrets},
+    secrets::Secrets,
+};
 
 /// The claims of the token.
 #[derive(Debug, clap::Args)]

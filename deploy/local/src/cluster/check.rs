@@ -9,13 +9,13 @@ use tokio::time::{Instant, sleep};
 use super::{
     NAMESPACE,
     client::Client,
-    kept_secrets,
     kubectl::{apply, kubectl},
     secrets,
 };
 use crate::{
     checkout::Checkout,
     console::{print, print_indented, seconds},
+    place::kept_secrets,
 };
 
 const SERVICES: [&str; 3] = ["orders", "url-shortener", "email-consumer"];

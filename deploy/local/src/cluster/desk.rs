@@ -4,12 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 
-use super::{Cluster, NAMESPACE, gateway, kept_secrets};
-use crate::config::StackConfig;
+use super::{Cluster, NAMESPACE, gateway};
+use crate::{config::StackConfig, place::kept_secrets};
 
 /// Checks that the cluster is one for drills, and deploys the gateway. A desk that runs keeps its cluster.
 pub(crate) async fn open(config: &StackConfig, is_running: bool) -> anyhow::Result<()> {
-    let cluster = &config.cluster();
+    let cluster = &Cluster::of(config);
     if !is_running {
         cluster.keep_current().await?;
     }
@@ -19,7 +19,7 @@ pub(crate) async fn open(config: &StackConfig, is_running: bool) -> anyhow::Resu
 
 /// Removes from the cluster what the desk deployed.
 pub(crate) async fn close(config: &StackConfig) -> anyhow::Result<()> {
-    let cluster = &config.cluster();
+    let cluster = &Cluster::of(config);
     if !cluster.kubeconfig().is_file() {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::Cluster;
-use crate::{parts::PortOf, ports::Ports};
+use crate::ports::Ports;
 
 /// The name of the deployment, and of its network policies.
 pub(super) const NAME: &str = "drill-gateway";
@@ -27,8 +27,10 @@ const HEALTH: u16 = 10_000;
 /// The port of the relay in the pod for the first route; the others follow.
 const FIRST: u16 = 10_001;
 
-/// The port of the desk and the address in the cluster of each route.
-const ROUTES: [(PortOf, &str); 10] = [
+/// The port of the desk, and the address in the cluster.
+type Route = (fn(Ports) -> u16, &'static str);
+
+const ROUTES: [Route; 10] = [
     (Ports::orders, "orders:80"),
     (Ports::url_shortener, "url-shortener:80"),
     (Ports::orders_admin, "orders-admin:9090"),

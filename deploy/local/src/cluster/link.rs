@@ -20,9 +20,7 @@ use super::{NAMESPACE, gateway, relay::HEALTHY, scrape};
 use crate::{
     config::StackConfig,
     console::{print_error, seconds},
-    parts::{Part, Probe},
     ports::{Ports, authority, url},
-    process::Launch,
     readiness::http_client,
     secrets::write_private,
     signals::Interrupts,
@@ -44,45 +42,9 @@ const FAILURES: u32 = 6;
 /// How often the pods are listed.
 const DISCOVERY: Duration = Duration::from_secs(2);
 
-/// The part of a desk.
-pub(crate) const LINK: Part = Part {
-    ports: &[
-        ("orders", Ports::orders),
-        ("url-shortener", Ports::url_shortener),
-        ("health and metrics of orders", Ports::orders_admin),
-        ("health and metrics of url-shortener", Ports::url_shortener_admin),
-        ("health and metrics of email-consumer", Ports::email_consumer_admin),
-        ("PostgreSQL", Ports::postgres),
-        ("IMAP", Ports::imap),
-        ("the mailbox", Ports::mailbox_api),
-        ("the schema registry", Ports::registry),
-        ("Zipkin", Ports::zipkin),
-        ("the gateway's health", Ports::gateway_health),
-        ("the API server", Ports::kube_api),
-    ],
-    address: |ports| format!("{}  API server {}", url(ports.orders()), url(ports.kube_api())),
-    ..Part::new("cluster-link", link, Probe::Action(|config| Box::pin(probe(config))))
-};
-
-fn link(config: &StackConfig) -> anyhow::Result<Launch> {
-    Ok(Launch::this_program("cluster-link")?
-        .args(["--port-base", &config.ports.base().to_string()])
-        .arg("--targets")
-        .arg(targets_file(config))
-        .env("KUBECONFIG", config.cluster().kubeconfig()))
-}
-
 /// The file of `file_sd_configs`.
 pub(crate) fn targets_file(config: &StackConfig) -> PathBuf {
     config.state_dir.join("targets.json")
-}
-
-/// Ready when the gateway answers and Prometheus knows what to scrape.
-async fn probe(config: &StackConfig) -> anyhow::Result<()> {
-    gateway_answers(config.ports).await?;
-    let file = targets_file(config);
-    ensure!(file.is_file(), "{} is missing: the API server lists no pods", file.display());
-    Ok(())
 }
 
 /// Arguments of `muster cluster-link`.
@@ -161,7 +123,8 @@ async fn hangs(ports: Ports) {
     }
 }
 
-async fn gateway_answers(ports: Ports) -> anyhow::Result<()> {
+/// Succeeds if the gateway answers through the port-forward.
+pub(crate) async fn gateway_answers(ports: Ports) -> anyhow::Result<()> {
     let ask = async {
         let mut text = Vec::new();
         let stream = TcpStream::connect(authority(ports.gateway_health())).await?;

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{definition::Drill, journal::Journal, monitor::Monitor, script};
 use crate::{
-    cluster::workloads,
+    cluster::{Cluster, workloads},
     config::StackConfig,
     endpoints::PostgresEndpoint,
     parts::postgres,
@@ -205,7 +205,7 @@ async fn instances(config: &StackConfig) -> anyhow::Result<Instances> {
     let pid = |(name, part): (String, PartRecord)| (name, BTreeSet::from([part.identity.pid.to_string()]));
     let mut instances: Instances = parts.into_iter().map(pid).collect();
     if config.place == Place::Cluster {
-        instances.extend(workloads::containers(&config.cluster()).await?);
+        instances.extend(workloads::containers(&Cluster::of(config)).await?);
     }
     Ok(instances)
 }
