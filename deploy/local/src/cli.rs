@@ -18,7 +18,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     checkout::Checkout,
     cluster::{NAMESPACE, check, link, relay, secrets},
-    config::StackConfig,
+    config::{Requested, StackConfig},
     console::{print, print_error},
     dead_letters, drill,
     endpoints::PostgresEndpoint,
@@ -26,7 +26,6 @@ use crate::{
     parts::kafka::{TOPICS, create_topics},
     place::{Place, kept_secrets},
     ports::{Ports, authority},
-    profile::Profile,
     readiness::until_ok,
     releases::SERVICES,
     rewind,
@@ -48,15 +47,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start the parts that do not run, and wait until every part is ready.
-    Up {
-        /// The first port of the stack; stored for the next `up`.
-        #[arg(long, env = "MUSTER_PORT_BASE")]
-        port_base: Option<u16>,
-        /// Time scale of the alert rules: `drill` (the default) pages within seconds, `production` as in production; stored for the next
-        /// `up`.
-        #[arg(long, env = "MUSTER_PROFILE")]
-        profile: Option<Profile>,
-    },
+    Up(Requested),
     /// Stop the processes that this checkout started.
     Down,
     /// Show each part: state, pid, address, time to ready, memory.
@@ -222,7 +213,7 @@ impl Command {
             "this command works on the local stack only; in a cluster use kubectl (docs/kubernetes.md)"
         );
         match self {
-            Self::Up { port_base, profile } => local::up(place, port_base, profile).await?,
+            Self::Up(requested) => local::up(place, requested).await?,
             Self::Down => local::down(place).await?,
             Self::Status => return status::run(place).await,
             Self::Logs { part, follow, previous, lines } => {
@@ -280,10 +271,14 @@ async fn run_drill(place: Place, command: drill::Command) -> anyhow::Result<()> 
     drill::require(&command, place, &checkout)?;
     match command {
         drill::Command::List => drill::list(&checkout),
-        drill::Command::Check(args) if !args.needs_stack() => drill::run_jobs(place, &checkout, &args).await,
+        drill::Command::Check(args) if args.needs_stack().is_none() => {
+            drill::run_jobs(place, &checkout, &args).await
+        }
         command => {
-            if command.needs_stack() && !local::is_up(place)? {
-                local::up(place, None, None).await?;
+            if let Some(requested) = command.needs_stack()
+                && !local::is_up(place)?
+            {
+                local::up(place, requested).await?;
             }
             drill::run(command, &config(place)?).await
         }

@@ -17,6 +17,17 @@ use crate::{
     secrets::Secrets,
 };
 
+/// What a command that starts a stack may set.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Requested {
+    /// The first port of the stack; stored for the next start.
+    #[arg(long, env = "MUSTER_PORT_BASE")]
+    pub(crate) port_base: Option<u16>,
+    /// Time scale of the alert rules: `drill` (the default) pages within seconds, `production` as in production; stored for the next start.
+    #[arg(long, env = "MUSTER_PROFILE")]
+    pub(crate) profile: Option<Profile>,
+}
+
 /// The settings from which each part derives its files, addresses and passwords.
 #[derive(Debug)]
 pub(crate) struct StackConfig {

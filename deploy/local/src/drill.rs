@@ -31,7 +31,7 @@ use self::{
 use crate::{
     checkout::Checkout,
     cluster::{Cluster, workloads},
-    config::StackConfig,
+    config::{Requested, StackConfig},
     console::print,
     place::Place,
 };
@@ -61,6 +61,8 @@ pub(crate) enum Command {
         /// Selects what the drill varies; random if left out.
         #[arg(long)]
         seed: Option<u64>,
+        #[command(flatten)]
+        stack: Requested,
     },
     /// Show story, time, alerts and claims of the current drill.
     Status,
@@ -115,12 +117,12 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether the command starts the stack.
-    pub(crate) fn needs_stack(&self) -> bool {
+    /// The stack that the command starts, if it needs one.
+    pub(crate) fn needs_stack(&self) -> Option<Requested> {
         match self {
-            Self::Start { .. } => true,
+            Self::Start { stack, .. } => Some(*stack),
             Self::Check(args) => args.needs_stack(),
-            _ => false,
+            _ => None,
         }
     }
 }

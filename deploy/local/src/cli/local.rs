@@ -15,20 +15,19 @@ use crate::{
     certificates,
     checkout::Checkout,
     cluster::{Cluster, desk, workloads},
-    config::{StackConfig, log_file},
+    config::{Requested, StackConfig, log_file},
     console::{print, seconds},
     endpoints::shell_variables,
     place::Place,
     ports::{DEFAULT_BASE, DESK_BASE, Ports, authority},
     process::PREVIOUS,
-    profile::Profile,
     rewind,
     signals::Interrupts,
     stack::{self, Stack},
     state::{Record, State},
 };
 
-pub(super) async fn up(place: Place, port_base: Option<u16>, profile: Option<Profile>) -> anyhow::Result<()> {
+pub(super) async fn up(place: Place, Requested { port_base, profile }: Requested) -> anyhow::Result<()> {
     let mut interrupts = Interrupts::listen()?;
     let begun = Instant::now();
     let checkout = Checkout::find()?;

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     checkout::Checkout,
-    config::StackConfig,
+    config::{Requested, StackConfig},
     console::{print, seconds},
     place::Place,
 };
@@ -52,11 +52,13 @@ pub(crate) struct Args {
     /// Prove this many at a time, on stacks of their own; without it one by one, on the stack of `muster up`.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=8))]
     jobs: Option<u8>,
+    #[command(flatten)]
+    stack: Requested,
 }
 
 impl Args {
-    pub(crate) fn needs_stack(&self) -> bool {
-        self.jobs.is_none()
+    pub(crate) fn needs_stack(&self) -> Option<Requested> {
+        self.jobs.is_none().then_some(self.stack)
     }
 }
 
