@@ -12,7 +12,7 @@ mod token;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::{Parser, Subcommand};
 
 use crate::{
@@ -29,6 +29,7 @@ use crate::{
     readiness::until_ok,
     releases::SERVICES,
     rewind,
+    signals::Interrupts,
     stack::Stack,
     state::{Record, State},
 };
@@ -280,7 +281,13 @@ async fn run_drill(place: Place, command: drill::Command) -> anyhow::Result<()> 
             {
                 local::up(place, requested).await?;
             }
-            drill::run(command, &config(place)?).await
+            // The start of a stack has replaced what signals do by default, for the rest of this process.
+            let mut interrupts = Interrupts::listen()?;
+            let config = config(place)?;
+            tokio::select! {
+                outcome = drill::run(command, &config) => outcome,
+                signal = interrupts.next() => bail!("{signal:?}; `muster drill abort` ends a drill that runs"),
+            }
         }
     }
 }
