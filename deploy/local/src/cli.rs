@@ -286,7 +286,7 @@ async fn run_drill(place: Place, command: drill::Command) -> anyhow::Result<()> 
             let config = config(place)?;
             tokio::select! {
                 outcome = drill::run(command, &config) => outcome,
-                signal = interrupts.next() => bail!("{signal:?}; `muster drill abort` ends a drill that runs"),
+                _ = interrupts.next() => bail!("interrupted; `muster drill abort` ends a drill that runs"),
             }
         }
     }

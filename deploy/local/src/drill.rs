@@ -215,10 +215,7 @@ async fn start(
     seed: Option<u64>,
 ) -> anyhow::Result<()> {
     let journal = Journal::of(&config.state_dir);
-    ensure!(
-        Course::read(&journal)?.is_over(),
-        "a drill runs: end it with `muster drill abort`, or `muster drill repair` if its runner has died"
-    );
+    require_none_runs(&journal)?;
     let drill = match &name {
         Some(name) => Drill::read(&config.checkout, name)?,
         None => draw(config, level)?,
@@ -247,6 +244,14 @@ async fn start(
     if config.place == Place::Cluster {
         print(format_args!("\nIn each terminal: eval \"$(muster env --target {})\"", config.place));
     }
+    Ok(())
+}
+
+fn require_none_runs(journal: &Journal) -> anyhow::Result<()> {
+    ensure!(
+        Course::read(journal)?.is_over(),
+        "a drill runs: end it with `muster drill abort`, or `muster drill repair` if its runner has died"
+    );
     Ok(())
 }
 

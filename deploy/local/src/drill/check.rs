@@ -17,6 +17,7 @@ use super::{
     jobs,
     journal::{Claim, Course, Event, Journal},
     monitor::Monitor,
+    require_none_runs,
     runner::NOT_WELL,
     script, start, wait_for,
 };
@@ -88,6 +89,7 @@ fn select(place: Place, checkout: &Checkout, args: &Args) -> anyhow::Result<Vec<
 /// Proves drills one by one on the running stack; fails after the last one if any failed.
 pub(super) async fn run(config: &StackConfig, args: &Args) -> anyhow::Result<()> {
     let drills = select(config.place, &config.checkout, args)?;
+    require_none_runs(&Journal::of(&config.state_dir))?;
     let mut failed = Vec::new();
     for drill in &drills {
         let begun = Instant::now();

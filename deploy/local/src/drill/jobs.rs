@@ -31,7 +31,7 @@ pub(super) async fn run(checkout: &Checkout, drills: Vec<Drill>, n_jobs: usize) 
         (1..=n_jobs).map(|number| OwnStack::new(checkout, number)).collect::<Result<_, _>>()?;
     let outcome = tokio::select! {
         outcome = prove_all(&stacks, drills) => outcome,
-        signal = interrupts.next() => Err(anyhow::anyhow!("interrupted by {signal:?}")),
+        _ = interrupts.next() => Err(anyhow::anyhow!("interrupted")),
     };
     for stack in &stacks {
         stack.stop().await?;
