@@ -37,7 +37,8 @@ impl Stack {
         for dir in ["deploy/local", "target/debug", ".muster", "loadtest"] {
             fs::create_dir_all(checkout.join(dir)).unwrap();
         }
-        let links = ["services", "docs", "deploy/monitoring", MARKER, ".muster/parts", "loadtest/drills"];
+        let links =
+            ["services", "libs", "docs", "deploy/monitoring", MARKER, ".muster/parts", "loadtest/drills"];
         for path in links {
             symlink(repository().join(path), checkout.join(path)).unwrap();
         }
