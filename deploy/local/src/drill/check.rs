@@ -50,6 +50,9 @@ pub(crate) struct Args {
     /// Selects what is drawn: any text, such as a commit.
     #[arg(long, requires = "draw", default_value = "")]
     seed: String,
+    /// Play one seed only, without the aborted play of a second one.
+    #[arg(long)]
+    pub(super) one_seed: bool,
     /// Prove this many at a time, on stacks of their own; without it one by one, on the stack of `muster up`.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=8))]
     jobs: Option<u8>,
@@ -66,7 +69,7 @@ impl Args {
 /// Proves drills on stacks of their own.
 pub(crate) async fn run_jobs(place: Place, checkout: &Checkout, args: &Args) -> anyhow::Result<()> {
     ensure!(place == Place::Local, "--jobs starts local stacks; on a cluster drills are proven one by one");
-    jobs::run(checkout, select(place, checkout, args)?, args.jobs.unwrap_or(1).into()).await
+    jobs::run(checkout, select(place, checkout, args)?, args.jobs.unwrap_or(1), args.one_seed).await
 }
 
 /// The named drills, or all that run there and are no draft, or some of these.
@@ -93,7 +96,7 @@ pub(super) async fn run(config: &StackConfig, args: &Args) -> anyhow::Result<()>
     let mut failed = Vec::new();
     for drill in &drills {
         let begun = Instant::now();
-        match prove(config, drill).await {
+        match prove(config, drill, args.one_seed).await {
             Ok(()) => print(format_args!("{}: proven in {}", drill.name, seconds(begun.elapsed()))),
             Err(error) => {
                 print(format_args!("{}: FAILED: {error:#}", drill.name));
@@ -106,12 +109,12 @@ pub(super) async fn run(config: &StackConfig, args: &Args) -> anyhow::Result<()>
     Ok(())
 }
 
-async fn prove(config: &StackConfig, drill: &Drill) -> anyhow::Result<()> {
+async fn prove(config: &StackConfig, drill: &Drill, one_seed: bool) -> anyhow::Result<()> {
     let targets: BTreeSet<_> = SEEDS.map(|seed| drill.draw(seed)).into_iter().collect();
     ensure!(drill.file.draw.is_empty() || targets.len() > 1, "three seeds select the same values");
     let [first, second, _] = SEEDS;
     play(config, drill, first).await?;
-    abort_leaves_nothing(config, drill, second).await
+    if one_seed { Ok(()) } else { abort_leaves_nothing(config, drill, second).await }
 }
 
 async fn play(config: &StackConfig, drill: &Drill, seed: u64) -> anyhow::Result<()> {

@@ -25,10 +25,15 @@ use crate::{
 };
 
 /// Proves the drills, `n_jobs` at a time; those that need the machine for themselves at the end, one by one.
-pub(super) async fn run(checkout: &Checkout, drills: Vec<Drill>, n_jobs: usize) -> anyhow::Result<()> {
+pub(super) async fn run(
+    checkout: &Checkout,
+    drills: Vec<Drill>,
+    n_jobs: u8,
+    one_seed: bool,
+) -> anyhow::Result<()> {
     let mut interrupts = Interrupts::listen()?;
     let stacks: Vec<_> =
-        (1..=n_jobs).map(|number| OwnStack::new(checkout, number)).collect::<Result<_, _>>()?;
+        (1..=n_jobs).map(|number| OwnStack::new(checkout, number, one_seed)).collect::<Result<_, _>>()?;
     let outcome = tokio::select! {
         outcome = prove_all(&stacks, drills) => outcome,
         _ = interrupts.next() => Err(anyhow::anyhow!("interrupted")),
@@ -78,15 +83,16 @@ struct OwnStack {
     root: PathBuf,
     state_dir: PathBuf,
     ports: ReservedPorts,
+    one_seed: bool,
     has_started: AtomicBool,
 }
 
 impl OwnStack {
-    fn new(checkout: &Checkout, number: usize) -> anyhow::Result<Self> {
+    fn new(checkout: &Checkout, number: u8, one_seed: bool) -> anyhow::Result<Self> {
         let name = format!("check-{number}");
         let state_dir = checkout.named_state_dir(&name);
         let (root, ports) = (checkout.root().to_owned(), ReservedPorts::take()?);
-        Ok(Self { name, root, state_dir, ports, has_started: AtomicBool::new(false) })
+        Ok(Self { name, root, state_dir, ports, one_seed, has_started: AtomicBool::new(false) })
     }
 
     fn command(&self, command: &str) -> anyhow::Result<Launch> {
@@ -96,7 +102,10 @@ impl OwnStack {
     /// Proves one drill. A stack that does not start fails only this drill: another program may have used up the machine.
     async fn prove(&self, drill: &str) -> anyhow::Result<bool> {
         let is_proven = match self.start().await {
-            Ok(()) => self.command("drill")?.args(["check", drill]).run_with_output().await?,
+            Ok(()) => {
+                let check = self.command("drill")?.args(["check", drill]);
+                check.args(self.one_seed.then_some("--one-seed")).run_with_output().await?
+            }
             Err(error) => {
                 print(format_args!("{drill}: FAILED: {error:#}"));
                 false
