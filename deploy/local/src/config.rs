@@ -50,11 +50,8 @@ impl StackConfig {
     /// As [`Self::prepare`], for the stack of a place; a desk has the secrets of its cluster.
     pub(crate) fn at(place: Place, checkout: Checkout, ports: Ports) -> anyhow::Result<Self> {
         let state_dir = place.state_dir(&checkout);
-        if place == Place::Local {
-            return Self::prepare(checkout, state_dir, ports);
-        }
         make_directories(&state_dir)?;
-        let secrets = Secrets::of_cluster(&kept_secrets(&checkout))?;
+        let secrets = secrets(place, &checkout)?;
         Ok(Self { place, checkout, state_dir, ports, secrets, profile: Profile::default() })
     }
 
@@ -72,6 +69,14 @@ impl StackConfig {
     /// The file that receives the standard output and standard error of a part.
     pub(crate) fn log(&self, part: &str) -> PathBuf {
         log_file(&self.state_dir, part)
+    }
+}
+
+/// The secrets of the stack of a place; creates those that are missing.
+pub(crate) fn secrets(place: Place, checkout: &Checkout) -> anyhow::Result<Secrets> {
+    match place {
+        Place::Local => Secrets::ensure(&checkout.state_dir().join("secrets")),
+        Place::Cluster => Secrets::of_cluster(&kept_secrets(checkout)),
     }
 }
 

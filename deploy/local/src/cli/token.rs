@@ -5,12 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use auth::{Tenant, TokenRequest};
 
-use crate::{
-    checkout::Checkout,
-    console::print,
-    place::{Place, kept_secrets},
-    secrets::Secrets,
-};
+use crate::{checkout::Checkout, config::secrets, console::print, place::Place};
 
 /// The claims of the token.
 #[derive(Debug, clap::Args)]
@@ -30,11 +25,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(place: Place, args: Args) -> anyhow::Result<()> {
-    let checkout = Checkout::find()?;
-    let secrets = match place {
-        Place::Local => Secrets::ensure(&checkout.state_dir().join("secrets"))?,
-        Place::Cluster => Secrets::of_cluster(&kept_secrets(&checkout))?,
-    };
+    let secrets = secrets(place, &Checkout::find()?)?;
     let Args { tenant, scopes, subject, ttl } = args;
     let request = TokenRequest { subject, tenant, scopes, ttl };
     print(secrets.client_key()?.sign(&request).context("the token cannot be signed")?);

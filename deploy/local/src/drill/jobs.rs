@@ -46,8 +46,7 @@ pub(super) async fn run(
 
 async fn prove_all(stacks: &[OwnStack], drills: Vec<Drill>) -> anyhow::Result<()> {
     let n_drills = drills.len();
-    let (alone, shared) =
-        drills.into_iter().map(|drill| (drill.file.alone, drill.name)).partition(|(alone, _)| *alone);
+    let (alone, shared) = drills.into_iter().partition(|drill| drill.file.alone);
     let mut failed = prove_queue(stacks, shared).await?;
     let (first, others) = stacks.split_first().context("jobs: at least one")?;
     for stack in others {
@@ -59,8 +58,8 @@ async fn prove_all(stacks: &[OwnStack], drills: Vec<Drill>) -> anyhow::Result<()
 }
 
 /// Each stack takes the next drill from the queue. Returns those that failed.
-async fn prove_queue(stacks: &[OwnStack], queue: Vec<(bool, String)>) -> anyhow::Result<Vec<String>> {
-    let queue = Mutex::new(queue.into_iter().map(|(_, name)| name));
+async fn prove_queue(stacks: &[OwnStack], queue: Vec<Drill>) -> anyhow::Result<Vec<String>> {
+    let queue = Mutex::new(queue.into_iter().map(|drill| drill.name));
     let next = || queue.lock().expect("no holder panics").next();
     let work = async |stack: &OwnStack| {
         let mut failed = Vec::new();
