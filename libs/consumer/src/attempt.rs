@@ -102,7 +102,7 @@ impl<H: Handler> Attempts<H> {
         }
     }
 
-    /// A consumer span in the trace of the event.
+    /// A consumer span in the trace of the event, with its baggage.
     fn span(&self, record: &Record, message: &Message) -> Span {
         let span = tracing::info_span!(
             "process",
@@ -118,7 +118,7 @@ impl<H: Handler> Attempts<H> {
             event.type = message.envelope.event_type,
             attempt = message.attempt,
         );
-        telemetry::trace::set_parent(&span, message.envelope.traceparent.as_deref());
+        message.envelope.propagation.set_parent(&span);
         span
     }
 }

@@ -13,7 +13,7 @@ use crate::budget::{Budget, Share};
 /// A received event.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Identity, type, time and trace of the event.
+    /// Identity, type and time of the event, and what it carries of its cause.
     pub envelope: Envelope,
     /// Aggregate id.
     pub key: Vec<u8>,

@@ -3,6 +3,7 @@
 use apache_avro::Schema;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, de::DeserializeOwned};
+use telemetry::trace::Propagation;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -40,7 +41,7 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync {
     fn event_type() -> &'static EventType;
 }
 
-/// Names of the headers.
+/// Names of the headers, beside those of [`Propagation`].
 pub mod header {
     /// Event id (UUIDv7), the same on every delivery, for deduplication.
     pub const EVENT_ID: &str = "event-id";
@@ -48,8 +49,6 @@ pub mod header {
     pub const EVENT_TYPE: &str = "event-type";
     /// Time of the event, RFC 3339 in UTC.
     pub const OCCURRED_AT: &str = "occurred-at";
-    /// W3C trace context of the cause.
-    pub const TRACEPARENT: &str = "traceparent";
     /// Number of replays from a dead-letter topic; absent without a replay.
     pub const REPLAYS: &str = "replays";
 }
@@ -63,8 +62,8 @@ pub struct Envelope {
     pub event_type: String,
     /// Time of the event.
     pub occurred_at: DateTime<Utc>,
-    /// W3C trace context of the cause, if it was traced.
-    pub traceparent: Option<String>,
+    /// Trace and baggage of the cause.
+    pub propagation: Propagation,
 }
 
 /// A message without a valid envelope.
@@ -80,7 +79,7 @@ impl Envelope {
             (header::EVENT_TYPE, self.event_type.clone()),
             (header::OCCURRED_AT, self.occurred_at.to_rfc3339_opts(SecondsFormat::Micros, true)),
         ];
-        headers.extend(self.traceparent.clone().map(|value| (header::TRACEPARENT, value)));
+        headers.extend(self.propagation.to_headers().map(|(name, value)| (name, value.to_owned())));
         headers
     }
 
@@ -96,7 +95,7 @@ impl Envelope {
             occurred_at: required(header::OCCURRED_AT)?
                 .parse()
                 .or(Err(MalformedEnvelope(header::OCCURRED_AT)))?,
-            traceparent: find(header::TRACEPARENT).map(str::to_owned),
+            propagation: Propagation::from_headers(|name| find(name).map(str::to_owned)),
         })
     }
 }
@@ -111,7 +110,11 @@ mod tests {
             event_id: Uuid::now_v7(),
             event_type: "muster.orders.OrderPlaced".to_owned(),
             occurred_at: DateTime::from_timestamp_micros(1_790_000_000_123_456).unwrap(),
-            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+            propagation: Propagation {
+                traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+                tracestate: Some("vendor=opaque,other=1".to_owned()),
+                baggage: Some("k=a=b;prop=1,x=%20y".to_owned()),
+            },
         };
         let headers = envelope.to_headers();
         let find = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());

@@ -10,3 +10,4 @@ pub use codec::{DecodeError, Decoder, EncodeError, Encoder};
 pub use event::{Envelope, Event, EventType, MalformedEnvelope, header};
 pub use kafka::{Kafka, KafkaConfig, KafkaConfigError, SecurityProtocol};
 pub use registry::{Config, Registry, RegistryError};
+pub use telemetry::trace::Propagation;

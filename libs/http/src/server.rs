@@ -200,7 +200,7 @@ fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-/// The trace of an authenticated caller is continued. The verified token is kept, so the handler's `Caller` costs nothing.
+/// The trace of an authenticated caller is continued, and its baggage passed on. The verified token is kept, so the handler's `Caller` costs nothing.
 fn is_authenticated(request: &ServiceRequest) -> bool {
     caller::authenticate(request.request()).is_ok()
 }

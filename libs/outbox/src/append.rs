@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 use events::{EncodeError, Encoder, Event};
 use pg::{Tx, TxError};
+use telemetry::trace::Propagation;
 use thiserror::Error;
 use uuid::Uuid;
 
 const INSERT: &str = "\
-INSERT INTO outbox (event_id, topic, key, event_type, payload, traceparent, occurred_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)";
+INSERT INTO outbox (event_id, topic, key, event_type, payload, traceparent, tracestate, baggage, occurred_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 /// Why an event was not appended. The transaction must not commit.
 #[derive(Debug, Error)]
@@ -31,18 +32,18 @@ impl TxError for AppendError {
 }
 
 const INSERT_ALL: &str = "\
-INSERT INTO outbox (event_id, topic, key, event_type, payload, traceparent, occurred_at)
-SELECT event_id, $2, key, event_type, payload, traceparent, occurred_at
-FROM unnest($1::uuid[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::timestamptz[])
-    AS entry (event_id, key, event_type, payload, traceparent, occurred_at)";
+INSERT INTO outbox (event_id, topic, key, event_type, payload, traceparent, tracestate, baggage, occurred_at)
+SELECT event_id, $2, key, event_type, payload, traceparent, tracestate, baggage, occurred_at
+FROM unnest($1::uuid[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::timestamptz[])
+    AS entry (event_id, key, event_type, payload, traceparent, tracestate, baggage, occurred_at)";
 
-/// An encoded event with a new event id and the current trace context.
+/// An encoded event with a new event id, and the current trace and baggage.
 pub struct Entry {
     event_id: Uuid,
     key: String,
     event_type: &'static str,
     payload: Vec<u8>,
-    traceparent: Option<String>,
+    propagation: Propagation,
     occurred_at: DateTime<Utc>,
 }
 
@@ -59,7 +60,7 @@ impl Entry {
             key: key.to_string(),
             event_type: E::event_type().name,
             payload: encoder.encode(event)?,
-            traceparent: telemetry::trace::current_traceparent(),
+            propagation: Propagation::current(),
             occurred_at,
         })
     }
@@ -75,10 +76,12 @@ pub async fn append<E: Event>(
     occurred_at: DateTime<Utc>,
     event: &E,
 ) -> Result<(), AppendError> {
-    let Entry { event_id, key, event_type, payload, traceparent, occurred_at } =
+    let Entry { event_id, key, event_type, payload, propagation, occurred_at } =
         Entry::new(encoder, key, occurred_at, event)?;
-    let params: [&(dyn pg::types::ToSql + Sync); 7] =
-        [&event_id, &encoder.topic(), &key, &event_type, &payload, &traceparent, &occurred_at];
+    let Propagation { traceparent, tracestate, baggage } = propagation;
+    let topic = encoder.topic();
+    let params: [&(dyn pg::types::ToSql + Sync); 9] =
+        [&event_id, &topic, &key, &event_type, &payload, &traceparent, &tracestate, &baggage, &occurred_at];
     Ok(tx.execute_exactly(1, INSERT, &params).await?)
 }
 
@@ -93,9 +96,12 @@ pub async fn append_all(tx: &Tx<'_>, encoder: &Encoder, entries: &[Entry]) -> Re
     let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
     let types: Vec<&str> = entries.iter().map(|entry| entry.event_type).collect();
     let payloads: Vec<&[u8]> = entries.iter().map(|entry| entry.payload.as_slice()).collect();
-    let parents: Vec<Option<&str>> = entries.iter().map(|entry| entry.traceparent.as_deref()).collect();
+    let causes = || entries.iter().map(|entry| &entry.propagation);
+    let parents: Vec<Option<&str>> = causes().map(|cause| cause.traceparent.as_deref()).collect();
+    let states: Vec<Option<&str>> = causes().map(|cause| cause.tracestate.as_deref()).collect();
+    let baggage: Vec<Option<&str>> = causes().map(|cause| cause.baggage.as_deref()).collect();
     let times: Vec<DateTime<Utc>> = entries.iter().map(|entry| entry.occurred_at).collect();
-    let params: [&(dyn pg::types::ToSql + Sync); 7] =
-        [&ids, &encoder.topic(), &keys, &types, &payloads, &parents, &times];
+    let params: [&(dyn pg::types::ToSql + Sync); 9] =
+        [&ids, &encoder.topic(), &keys, &types, &payloads, &parents, &states, &baggage, &times];
     tx.execute_exactly(entries.len() as u64, INSERT_ALL, &params).await
 }

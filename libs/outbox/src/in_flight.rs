@@ -165,8 +165,8 @@ mod tests {
     use super::*;
     use crate::partition::{SHARE_ROWS, STALLED_AFTER};
 
-    fn head(seq: i64, key: &str, payload_len: usize) -> Head {
-        Head { seq, key: Key { topic: "t".to_owned(), key: key.to_owned() }, payload_len }
+    fn head(seq: i64, key: &str, content_len: usize) -> Head {
+        Head { seq, key: Key { topic: "t".to_owned(), key: key.to_owned() }, content_len }
     }
 
     /// The partition is in the key, before the dot.

@@ -19,4 +19,5 @@ use pg::Migration;
 pub const MIGRATIONS: &[Migration] = &[
     ("V1__create_outbox", include_str!("../migrations/V1__create_outbox.sql")),
     ("V2__add_parked_and_lease", include_str!("../migrations/V2__add_parked_and_lease.sql")),
+    ("V3__add_tracestate_and_baggage", include_str!("../migrations/V3__add_tracestate_and_baggage.sql")),
 ];

@@ -16,7 +16,7 @@ use rdkafka::{
     metadata::MetadataTopic,
     producer::{FutureProducer, FutureRecord, Producer, PurgeConfig},
 };
-use telemetry::semconv;
+use telemetry::{semconv, trace::Propagation};
 use tracing::{Instrument, Span};
 
 use crate::{
@@ -88,9 +88,7 @@ impl Publisher {
             event_id: row.event_id,
             event_type: row.event_type.clone(),
             occurred_at: row.occurred_at,
-            traceparent: span
-                .in_scope(telemetry::trace::current_traceparent)
-                .or_else(|| row.traceparent.clone()),
+            propagation: span.in_scope(Propagation::current).or(&row.propagation),
         };
         let headers = envelope.to_headers().iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
             headers.insert(Header { key, value: Some(value) })
@@ -164,7 +162,7 @@ fn publish_span(row: &Pending) -> Span {
         { semconv::MESSAGING_KAFKA_MESSAGE_KEY } = row.key,
         event.type = row.event_type,
     );
-    telemetry::trace::set_parent(&span, row.traceparent.as_deref());
+    row.propagation.set_parent(&span);
     span
 }
 

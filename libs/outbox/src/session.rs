@@ -9,6 +9,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use deadpool_postgres::ClientWrapper;
 use pg::{Columns as _, Error, Pool, Row};
+use telemetry::trace::Propagation;
 use uuid::Uuid;
 
 /// Shared by the relays of this release; the previous release takes it exclusively, so the two never publish together.
@@ -48,13 +49,15 @@ const RELAXED: &str = "SET synchronous_commit = off";
 /// One snapshot, so the first row of a key here is the first of all. NOT IN uses a hash table even when the planner has no
 /// statistics of a table that is nearly always empty.
 const HEADS: &str = "\
-SELECT seq, topic, key, octet_length(payload) AS payload_len FROM outbox
+SELECT seq, topic, key,
+    octet_length(payload) + coalesce(octet_length(tracestate), 0) + coalesce(octet_length(baggage), 0) AS content_len
+FROM outbox
 WHERE (topic, key) NOT IN (SELECT topic, key FROM outbox_parked)
     AND EXISTS (SELECT FROM outbox_lease WHERE fence = $2 AND lease_until > clock_timestamp())
 ORDER BY seq LIMIT $1";
 
 const ROWS: &str = "\
-SELECT seq, event_id, topic, key, event_type, payload, traceparent, occurred_at FROM outbox
+SELECT seq, event_id, topic, key, event_type, payload, traceparent, tracestate, baggage, occurred_at FROM outbox
 WHERE seq = ANY($1) AND EXISTS (SELECT FROM outbox_lease WHERE fence = $2 AND lease_until > clock_timestamp())
 ORDER BY seq";
 
@@ -65,8 +68,9 @@ const PARK: &str = "\
 WITH refused AS (
     DELETE FROM outbox WHERE seq = $1 AND EXISTS (SELECT FROM outbox_lease WHERE fence = $2) RETURNING *)
 INSERT INTO outbox_parked
-    (seq, event_id, topic, key, event_type, payload, traceparent, occurred_at, inserted_at, reason)
-SELECT seq, event_id, topic, key, event_type, payload, traceparent, occurred_at, inserted_at, $3 FROM refused
+    (seq, event_id, topic, key, event_type, payload, traceparent, tracestate, baggage, occurred_at, inserted_at, reason)
+SELECT seq, event_id, topic, key, event_type, payload, traceparent, tracestate, baggage, occurred_at, inserted_at, $3
+FROM refused
 RETURNING event_id, event_type";
 
 /// A session that holds the lease or waits for it.
@@ -154,7 +158,7 @@ impl Session {
     }
 }
 
-/// Upper bound of the producer's memory for a record beside key and payload.
+/// Upper bound of the producer's memory for a record beside key, payload, `tracestate` and baggage.
 const OVERHEAD: usize = 1_024;
 
 /// The unit of order: the events of one aggregate in one topic.
@@ -169,13 +173,14 @@ pub(crate) struct Key {
 pub(crate) struct Head {
     pub(crate) seq: i64,
     pub(crate) key: Key,
-    pub(crate) payload_len: usize,
+    /// Bytes of payload, `tracestate` and baggage.
+    pub(crate) content_len: usize,
 }
 
 impl Head {
     /// The size of the row in the producer's queue.
     pub(crate) fn bytes(&self) -> usize {
-        self.payload_len + self.key.key.len() + OVERHEAD
+        self.content_len + self.key.key.len() + OVERHEAD
     }
 }
 
@@ -188,16 +193,16 @@ pub(crate) struct Pending {
     pub(crate) key: String,
     pub(crate) event_type: String,
     pub(crate) payload: Vec<u8>,
-    pub(crate) traceparent: Option<String>,
+    pub(crate) propagation: Propagation,
     pub(crate) occurred_at: DateTime<Utc>,
 }
 
 fn head(row: &Row) -> Result<Head, Error> {
-    let payload_len: i32 = row.column("payload_len")?;
+    let content_len: i32 = row.column("content_len")?;
     Ok(Head {
         seq: row.column("seq")?,
         key: Key { topic: row.column("topic")?, key: row.column("key")? },
-        payload_len: payload_len.unsigned_abs() as usize,
+        content_len: content_len.unsigned_abs() as usize,
     })
 }
 
@@ -209,7 +214,11 @@ fn pending(row: &Row) -> Result<Pending, Error> {
         key: row.column("key")?,
         event_type: row.column("event_type")?,
         payload: row.column("payload")?,
-        traceparent: row.column("traceparent")?,
+        propagation: Propagation {
+            traceparent: row.column("traceparent")?,
+            tracestate: row.column("tracestate")?,
+            baggage: row.column("baggage")?,
+        },
         occurred_at: row.column("occurred_at")?,
     })
 }

@@ -31,8 +31,9 @@ pub fn expect_requests(method: &str, route: &str, statuses: &[&str]) {
 /// Returns the middleware that gives each request a server span and measures it. Wrap it last: the outermost middleware sees the
 /// response that the client gets.
 ///
-/// `trusts` decides whether a caller's trace is continued, with its sampling decision; it runs for requests with a trace context only. The
-/// span of any other request begins a new trace, linked to the caller's: otherwise every client could have all requests recorded, or none.
+/// `trusts` decides whether a caller's trace is continued, with its sampling decision, and its baggage passed on; it runs for requests with a
+/// trace context or baggage only. The span of any other request begins a new trace, linked to the caller's: otherwise every client could have
+/// all requests recorded, or none.
 pub fn request_telemetry<S, B>(
     trusts: fn(&ServiceRequest) -> bool,
 ) -> impl Transform<S, ServiceRequest, Response = ServiceResponse<B>, Error = Error, InitError = ()> + 'static

@@ -1,65 +1,140 @@
-//! W3C trace context: in HTTP headers, and as a `traceparent` stored with a row or an event.
+//! W3C Trace Context and Baggage: in HTTP headers, and stored with a row or an event.
 
-use std::collections::HashMap;
+mod baggage;
+mod traceparent;
+mod tracestate;
+
+use std::fmt;
 
 use actix_web::http::header::HeaderMap as InboundHeaders;
-use opentelemetry::{Context, propagation::TextMapPropagator, trace::TraceContextExt as _};
-use opentelemetry_http::HeaderInjector;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
-use reqwest::header::HeaderMap;
+use opentelemetry::{
+    Context,
+    trace::{SpanContext, TraceContextExt as _, TraceState},
+};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tracing::Span;
 use tracing_opentelemetry::{OpenTelemetrySpanExt as _, SetParentError};
 
-/// The header that carries a trace context.
 const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
+const BAGGAGE: &str = "baggage";
 
-/// Returns the `traceparent` of the current span, to store with a row or an event.
-pub fn current_traceparent() -> Option<String> {
-    let context = Span::current().context().span().span_context().clone();
-    let flags = context.trace_flags().to_u8();
-    context.is_valid().then(|| format!("00-{}-{}-{flags:02x}", context.trace_id(), context.span_id()))
+/// Optional whitespace of RFC 9110, section 5.6.3.
+const OWS: [char; 2] = [' ', '\t'];
+
+/// The values of the headers that connect a request, a row or an event to its cause.
+///
+/// They may come from anyone: [`Propagation::set_parent`] reads them by the grammars of the W3C and bounds them. A malformed value is never an
+/// error.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Propagation {
+    /// Trace id, span id, and whether the trace is recorded.
+    pub traceparent: Option<String>,
+    /// Data of tracing systems, such as a sampling decision.
+    pub tracestate: Option<String>,
+    /// Properties of the request. They can hold personal data: nothing here reads, logs or records them.
+    pub baggage: Option<String>,
 }
 
-/// Makes a span continue the trace of a `traceparent`; an absent or malformed one has no effect. Call it right after making the span, before
-/// logging in it.
-pub fn set_parent(span: &Span, traceparent: Option<&str>) {
-    if let Some(traceparent) = traceparent {
-        let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
-        adopt(span, TraceContextPropagator::new().extract(&carrier));
+/// What the context of a span holds beside its `SpanContext`. [`TraceState`] refuses some keys of Trace Context Level 2.
+#[derive(Clone, Default)]
+struct Carried {
+    tracestate: Option<String>,
+    baggage: Option<String>,
+}
+
+impl Propagation {
+    /// Returns the values for what the current span causes. All are absent without tracing.
+    pub fn current() -> Self {
+        let context = Span::current().context();
+        let Carried { tracestate, baggage } = context.get().cloned().unwrap_or_default();
+        Self { traceparent: traceparent::write(context.span().span_context()), tracestate, baggage }
+    }
+
+    /// Returns these values, or the other ones without tracing.
+    #[must_use]
+    pub fn or(self, other: &Self) -> Self {
+        if self.traceparent.is_some() { self } else { other.clone() }
+    }
+
+    /// Finds the values by the names of their headers.
+    pub fn from_headers(find: impl Fn(&str) -> Option<String>) -> Self {
+        Self { traceparent: find(TRACEPARENT), tracestate: find(TRACESTATE), baggage: find(BAGGAGE) }
+    }
+
+    /// Returns the names and values of the headers.
+    pub fn to_headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [(TRACEPARENT, &self.traceparent), (TRACESTATE, &self.tracestate), (BAGGAGE, &self.baggage)]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
+
+    /// Makes a span continue the trace and carry the baggage. Values that are absent or malformed have no effect. Call it right after making the
+    /// span, before logging in it.
+    pub fn set_parent(&self, span: &Span) {
+        if let Some(parent) = self.context() {
+            adopt(span, parent);
+        }
+    }
+
+    /// The context of the cause. A `tracestate` means nothing without its `traceparent`; baggage is independent of both.
+    fn context(&self) -> Option<Context> {
+        let ids = self.traceparent.as_deref().and_then(traceparent::read);
+        let tracestate = ids.and(self.tracestate.as_deref()).and_then(tracestate::read);
+        let baggage = self.baggage.as_deref().and_then(baggage::read);
+        if ids.is_none() && baggage.is_none() {
+            return None;
+        }
+        let state: TraceState = tracestate.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default();
+        let context = Context::new().with_value(Carried { tracestate, baggage });
+        Some(match ids {
+            Some((trace, span, flags)) => {
+                context.with_remote_span_context(SpanContext::new(trace, span, flags, true, state))
+            }
+            None => context,
+        })
     }
 }
 
-/// Returns the trace context of the current span as headers for an outbound request.
+/// Without the baggage.
+impl fmt::Debug for Propagation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Propagation")
+            .field(TRACEPARENT, &self.traceparent)
+            .field(TRACESTATE, &self.tracestate)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns trace context and baggage of the current span as headers for a request to one of our services.
 pub fn headers() -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    TraceContextPropagator::new()
-        .inject_context(&Span::current().context(), &mut HeaderInjector(&mut headers));
-    headers
+    let header = |(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?));
+    Propagation::current().to_headers().filter_map(header).collect()
 }
 
-/// Makes a span continue the trace of a trusted caller's request, and link to that of any other.
+/// Makes a span continue the trace of a trusted caller's request and carry its baggage. From any other caller, the span gets a link to the
+/// trace, and nothing else.
 pub(crate) fn receive(span: &Span, headers: &InboundHeaders, is_trusted: impl FnOnce() -> bool) {
-    if !headers.contains_key(TRACEPARENT) {
-        return;
-    }
-    let value = |name: &str| Some((name.to_owned(), headers.get(name)?.to_str().ok()?.to_owned()));
-    let carrier: HashMap<_, _> = [TRACEPARENT, "tracestate"].into_iter().filter_map(value).collect();
-    let caller = TraceContextPropagator::new().extract(&carrier);
-    let context = caller.span().span_context().clone();
-    if !context.is_valid() {
-        return;
-    }
+    let Some(caller) = Propagation::from_headers(|name| combined(headers, name)).context() else { return };
     if is_trusted() {
         adopt(span, caller);
     } else {
-        span.add_link(context);
+        span.add_link(caller.span().span_context().clone());
     }
 }
 
+/// The lines of a header as one list (RFC 9110, section 5.3). Two lines of `traceparent` make it malformed.
+fn combined(headers: &InboundHeaders, name: &str) -> Option<String> {
+    let lines: Vec<_> = headers.get_all(name).filter_map(|line| line.to_str().ok()).collect();
+    (!lines.is_empty()).then(|| lines.join(","))
+}
+
+/// The members of a list, without whitespace around them.
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(|member| member.trim_matches(OWS))
+}
+
 fn adopt(span: &Span, parent: Context) {
-    if !parent.span().span_context().is_valid() {
-        return;
-    }
     match span.set_parent(parent) {
         // Without a layer, or when the span is filtered out, there is no trace to continue.
         Ok(()) | Err(SetParentError::LayerNotFound | SetParentError::SpanDisabled) => {}
@@ -70,51 +145,4 @@ fn adopt(span: &Span, parent: Context) {
 }
 
 #[cfg(test)]
-mod tests {
-    use opentelemetry::trace::TracerProvider as _;
-    use opentelemetry_sdk::trace::SdkTracerProvider;
-    use tracing::{info_span, subscriber::DefaultGuard};
-    use tracing_subscriber::layer::SubscriberExt as _;
-
-    use super::*;
-
-    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-
-    fn tracing_on() -> DefaultGuard {
-        let tracer = SdkTracerProvider::builder().build().tracer("test");
-        let layer = tracing_opentelemetry::layer().with_tracer(tracer);
-        tracing::subscriber::set_default(tracing_subscriber::registry().with(layer))
-    }
-
-    #[test]
-    fn a_span_continues_the_trace_of_a_stored_traceparent() {
-        let _guard = tracing_on();
-        let span = info_span!("continued");
-        set_parent(&span, Some(PARENT));
-        let traceparent = span.in_scope(current_traceparent).unwrap();
-        let parts: Vec<_> = traceparent.split('-').collect();
-        assert_eq!((parts[0], parts[1], parts[3]), ("00", "0af7651916cd43dd8448eb211c80319c", "01"));
-        assert_ne!(parts[2], "b7ad6b7169203331");
-        assert_eq!(span.in_scope(headers).get(TRACEPARENT).unwrap().to_str().unwrap(), traceparent);
-    }
-
-    #[test]
-    fn a_malformed_traceparent_starts_a_new_trace() {
-        let _guard = tracing_on();
-        for malformed in
-            ["", "junk", "00-00000000000000000000000000000000-b7ad6b7169203331-01", &PARENT.replace('0', "x")]
-        {
-            let span = info_span!("root");
-            set_parent(&span, Some(malformed));
-            assert!(span.in_scope(current_traceparent).is_some_and(|own| !own.contains("b7ad6b7169203331")));
-        }
-    }
-
-    #[test]
-    fn without_tracing_the_traceparent_is_none() {
-        let span = info_span!("none");
-        set_parent(&span, Some(PARENT));
-        assert_eq!(span.in_scope(current_traceparent), None);
-        assert!(span.in_scope(headers).is_empty());
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, ensure};
 use chrono::Utc;
 use events::{
-    Encoder, Envelope, Event, Registry,
+    Encoder, Envelope, Event, Propagation, Registry,
     orders::{OrderConfirmed, OrderData, OrderLine, event_types},
 };
 use futures::{
@@ -197,7 +197,7 @@ async fn publish_one(producer: &FutureProducer, encoder: &Encoder, recipient: &s
         event_id: Uuid::now_v7(),
         event_type: OrderConfirmed::event_type().name.to_owned(),
         occurred_at: Utc::now(),
-        traceparent: None,
+        propagation: Propagation::default(),
     };
     let headers = envelope
         .to_headers()

@@ -15,6 +15,7 @@ const MIGRATIONS: &[Migration] = &[
     ("V5__index_orders_by_state", include_str!("../migrations/V5__index_orders_by_state.sql")),
     ("V6__index_orders_by_customer", include_str!("../migrations/V6__index_orders_by_customer.sql")),
     ("V7__list_currencies", include_str!("../migrations/V7__list_currencies.sql")),
+    ("V8__add_tracestate_and_baggage", include_str!("../migrations/V8__add_tracestate_and_baggage.sql")),
 ];
 
 /// All schemas in the database of the service.

@@ -9,7 +9,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use consumer::{Consumer, Handler, Message, Outcome, Settings};
-use events::{Envelope, Kafka};
+use events::{Envelope, Kafka, Propagation};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
@@ -150,7 +150,7 @@ impl World {
             event_id: Uuid::now_v7(),
             event_type: "test".to_owned(),
             occurred_at: at,
-            traceparent: None,
+            propagation: Propagation::default(),
         };
         let headers = envelope.to_headers();
         let headers = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {

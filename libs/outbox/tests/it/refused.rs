@@ -23,6 +23,26 @@ async fn a_batch_that_the_broker_refuses_leaves_in_smaller_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tracestate_and_baggage_stay_with_an_event_that_is_parked_and_put_back() {
+    let world = World::new(&[("events", 1)]).await;
+    world.configure("events", "max.message.bytes", "1000").await;
+    let insert =
+        "INSERT INTO outbox (event_id, topic, key, event_type, payload, tracestate, baggage, occurred_at)
+        VALUES (gen_random_uuid(), $1, 'a', 'test', repeat('.', 5000)::bytea, $2, $3, now())";
+    let (tracestate, baggage) = ("vendor=opaque,other=1", "k=a=b;prop=1,x=%20y");
+    let client = world.database.connect().await;
+    client.execute(insert, &[&world.topics.name("events"), &tracestate, &baggage]).await.unwrap();
+    let relay = world.relay().await;
+    world.until("the event to be parked", PARKED, 1).await;
+
+    world.configure("events", "max.message.bytes", "10000").await;
+    assert_eq!(world.count("SELECT outbox_requeue()").await, 1);
+    let records = world.records("events", 1).await;
+    relay.stop().await;
+    assert_eq!((&*records[0].headers["tracestate"], &*records[0].headers["baggage"]), (tracestate, baggage));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_is_too_large_alone_is_parked_and_holds_up_its_key_until_it_is_put_back() {
     let world = World::new(&[("events", 1)]).await;
     world.configure("events", "max.message.bytes", "1000").await;

@@ -1,7 +1,9 @@
+use std::sync::mpsc::channel;
+
 use actix_web::{
     App, HttpResponse,
     error::ErrorBadGateway,
-    test::{TestRequest, call_and_read_body, call_service, init_service, try_call_service},
+    test::{TestRequest, call_service, init_service, try_call_service},
     web,
 };
 use futures::FutureExt as _;
@@ -10,6 +12,7 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
+use crate::trace::Propagation;
 
 async fn pong() -> HttpResponse {
     HttpResponse::Ok().finish()
@@ -85,32 +88,63 @@ fn the_objectives_are_bucket_bounds() {
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-#[actix_web::test]
-async fn only_a_trusted_caller_decides_about_sampling() {
-    // Without a parent, this sampler records nothing.
+/// Sends headers to a service that records nothing without a parent, and returns what is current in its handler.
+async fn propagated(headers: &[(&str, &str)]) -> Propagation {
     let tracer = SdkTracerProvider::builder()
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOff)))
         .build()
         .tracer("test");
     let layer = tracing_opentelemetry::layer().with_tracer(tracer);
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
-    let own = web::get().to(async || trace::current_traceparent().unwrap_or_default());
+    let (sender, receiver) = channel();
+    let own = web::get().to(move || {
+        sender.send(Propagation::current()).unwrap();
+        pong()
+    });
     let trusts = |request: &ServiceRequest| request.headers().contains_key("x-trusted");
     let app = App::new().route("/own", own).wrap(request_telemetry(trusts));
     let app = init_service(app).await;
-    let ask = async |trusted: Option<&str>| {
-        let sampled = format!("00-{TRACE}-b7ad6b7169203331-01");
-        let mut request = TestRequest::get().uri("/own").insert_header(("traceparent", sampled));
-        if let Some(trusted) = trusted {
-            request = request.insert_header(("x-trusted", trusted));
-        }
-        String::from_utf8(call_and_read_body(&app, request.to_request()).await.to_vec()).unwrap()
-    };
     // Another test's thread may have met these call sites first, without a subscriber, and have switched them off.
-    ask(None).await;
+    call_service(&app, TestRequest::get().uri("/own").to_request()).await;
     tracing::callsite::rebuild_interest_cache();
-    let trusted = ask(Some("yes")).await;
+    let request = TestRequest::get().uri("/own");
+    let request = headers.iter().fold(request, |request, header| request.append_header(*header));
+    call_service(&app, request.to_request()).await;
+    receiver.try_iter().nth(1).unwrap()
+}
+
+const SAMPLED: (&str, &str) = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+const TRUSTED: (&str, &str) = ("x-trusted", "yes");
+
+#[actix_web::test]
+async fn only_a_trusted_caller_decides_about_sampling() {
+    let trusted = propagated(&[SAMPLED, TRUSTED]).await.traceparent.unwrap();
     assert!(trusted.contains(TRACE) && trusted.ends_with("-01"), "{trusted}");
-    let untrusted = ask(None).await;
+    let untrusted = propagated(&[SAMPLED]).await.traceparent.unwrap();
     assert!(untrusted.ends_with("-00") && !untrusted.contains(TRACE), "{untrusted}");
+}
+
+#[actix_web::test]
+async fn tracestate_and_baggage_of_a_trusted_caller_are_passed_on_and_those_of_others_dropped() {
+    let headers = [
+        SAMPLED,
+        ("tracestate", "vendor=opaque, other=1"),
+        ("tracestate", ""),
+        ("tracestate", "third=2"),
+        ("baggage", "k=a=b;prop=1"),
+        ("baggage", "x=%20y"),
+    ];
+    let trusted = propagated(&[&headers[..], &[TRUSTED]].concat()).await;
+    assert_eq!(trusted.tracestate.as_deref(), Some("vendor=opaque,other=1,third=2"));
+    assert_eq!(trusted.baggage.as_deref(), Some("k=a=b;prop=1,x=%20y"));
+    let untrusted = propagated(&headers).await;
+    assert_eq!((untrusted.tracestate, untrusted.baggage), (None, None));
+    let without_a_trace = propagated(&[("baggage", "k=v"), TRUSTED]).await;
+    assert_eq!(without_a_trace.baggage.as_deref(), Some("k=v"));
+}
+
+#[actix_web::test]
+async fn two_traceparents_begin_a_new_trace() {
+    let own = propagated(&[SAMPLED, SAMPLED, TRUSTED]).await.traceparent.unwrap();
+    assert!(!own.contains(TRACE), "{own}");
 }

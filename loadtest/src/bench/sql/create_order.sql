@@ -21,11 +21,11 @@ INSERT INTO order_lines (order_id, line_no, sku, name, quantity, unit_price_mino
 SELECT (:id)::uuid, * FROM unnest(ARRAY[1, 2]::int[], ARRAY['TEA-SENCHA', 'TEA-EARL-GREY']::text[],
     ARRAY['Sencha, 100 g', 'Earl Grey, 100 g']::text[], ARRAY[1, 1]::int[], ARRAY[1240, 890]::bigint[]);
 INSERT INTO order_history (order_id, version, state, reason, at) VALUES ((:id)::uuid, 1, 'pending', NULL, now());
-INSERT INTO order_process (order_id, step, due_at, traceparent)
-VALUES ((:id)::uuid, 'reserve_stock', now(), '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01');
-INSERT INTO outbox (event_id, topic, key, event_type, payload, traceparent, occurred_at)
+INSERT INTO order_process (order_id, step, due_at, traceparent, tracestate, baggage)
+VALUES ((:id)::uuid, 'reserve_stock', now(), '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', NULL, NULL);
+INSERT INTO outbox (event_id, topic, key, event_type, payload, traceparent, tracestate, baggage, occurred_at)
 VALUES ((:id)::uuid, 'orders.events', :id, 'muster.orders.OrderPlaced', decode(repeat('ab', 150), 'hex'),
-    '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', now());
+    '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', NULL, NULL, now());
 --IDEMPOTENCY
 INSERT INTO idempotency_keys
     (tenant, key, fingerprint_version, method, route, query_hash, body_hash, body_parts, status, headers, body, expires_at)
@@ -47,7 +47,7 @@ BEGIN;
 \startpipeline
 SELECT set_config('lock_timeout', '10000', true), set_config('enable_seqscan', 'off', true),
     set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true);
-SELECT p.order_id, p.attempts, p.traceparent, o.state = 'pending' AS is_pending,
+SELECT p.order_id, p.attempts, p.traceparent, p.tracestate, p.baggage, o.state = 'pending' AS is_pending,
     o.id, o.tenant, o.customer_email, o.total_minor, o.currency, o.version, o.placed_at,
     lines.skus, lines.names, lines.quantities, lines.prices
 FROM order_process AS p JOIN orders AS o ON o.id = p.order_id
@@ -71,12 +71,13 @@ FROM unnest(ARRAY[(:id)]::uuid[], ARRAY[2]::int[], ARRAY['confirmed']::text[], A
 WHERE orders.id = final.id AND orders.version = final.version - 1;
 INSERT INTO order_history (order_id, version, state, reason, at)
 SELECT * FROM unnest(ARRAY[(:id)]::uuid[], ARRAY[2]::int[], ARRAY['confirmed']::text[], ARRAY[NULL]::text[], ARRAY[now()]::timestamptz[]);
-INSERT INTO outbox (event_id, topic, key, event_type, payload, traceparent, occurred_at)
-SELECT event_id, 'orders.events', key, event_type, payload, traceparent, occurred_at
+INSERT INTO outbox (event_id, topic, key, event_type, payload, traceparent, tracestate, baggage, occurred_at)
+SELECT event_id, 'orders.events', key, event_type, payload, traceparent, tracestate, baggage, occurred_at
 FROM unnest(ARRAY[(:id)]::uuid[], ARRAY[(:id)]::text[], ARRAY['muster.orders.OrderConfirmed']::text[],
     ARRAY[decode(repeat('ab', 240), 'hex')]::bytea[],
-    ARRAY['00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01']::text[], ARRAY[now()]::timestamptz[])
-    AS entry (event_id, key, event_type, payload, traceparent, occurred_at);
+    ARRAY['00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01']::text[], ARRAY[NULL]::text[], ARRAY[NULL]::text[],
+    ARRAY[now()]::timestamptz[])
+    AS entry (event_id, key, event_type, payload, traceparent, tracestate, baggage, occurred_at);
 DELETE FROM order_process WHERE order_id = ANY(ARRAY[(:id)]::uuid[]) AND step = 'reserve_stock';
 \endpipeline
 COMMIT;

@@ -32,7 +32,10 @@ async fn url_shortener_and_the_collector_are_verified_and_an_unknown_authority_i
     let trace_id = Uuid::new_v4().simple().to_string();
     let order = Order::new();
     let envelope = events::Envelope {
-        traceparent: Some(format!("00-{trace_id}-00f067aa0ba902b7-01")),
+        propagation: events::Propagation {
+            traceparent: Some(format!("00-{trace_id}-00f067aa0ba902b7-01")),
+            ..events::Propagation::default()
+        },
         ..envelope::<OrderConfirmed>()
     };
     world.publisher.publish_as(&order, &order.confirmed(), &envelope).await;

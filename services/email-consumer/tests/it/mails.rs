@@ -121,7 +121,10 @@ async fn the_mail_and_its_link_are_part_of_the_trace_of_the_event() {
     let order = Order::new();
     let trace_id = uuid::Uuid::new_v4().simple().to_string();
     let envelope = events::Envelope {
-        traceparent: Some(format!("00-{trace_id}-00f067aa0ba902b7-01")),
+        propagation: events::Propagation {
+            traceparent: Some(format!("00-{trace_id}-00f067aa0ba902b7-01")),
+            ..events::Propagation::default()
+        },
         ..envelope::<OrderConfirmed>()
     };
     assert_eq!(envelope.event_type, OrderConfirmed::event_type().name);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use events::{
-    Encoder, Envelope, Event, Registry,
+    Encoder, Envelope, Event, Propagation, Registry,
     orders::{OrderConfirmed, OrderData, OrderLine, OrderPlaced, OrderRejected, event_types},
 };
 use rdkafka::{
@@ -178,6 +178,6 @@ pub(crate) fn envelope<E: Event>() -> Envelope {
         event_id: Uuid::now_v7(),
         event_type: E::event_type().name.to_owned(),
         occurred_at: Utc::now(),
-        traceparent: None,
+        propagation: Propagation::default(),
     }
 }

@@ -122,7 +122,7 @@ impl Group<'_> {
             let order = order.finish(outcome, now);
             let span =
                 tracing::info_span!("reserve_stock", order.id = %step.order_id, attempt = step.attempts + 1);
-            telemetry::trace::set_parent(&span, step.traceparent.as_deref());
+            step.propagation.set_parent(&span);
             changes.events.push(span.in_scope(|| self.events.finished(&order))?);
             changes.ended.push(step.order_id);
             changes.spans.push(span);

@@ -11,6 +11,7 @@ use http_api::Caller;
 use idempotency::http::{self, Answer, Effect, Key, Request, Response, Stored};
 use outbox::AppendError;
 use pg::{Tx, TxFuture};
+use telemetry::trace::Propagation;
 use utoipa::ToSchema;
 
 use super::{get_order, order_body::OrderBody};
@@ -223,9 +224,9 @@ async fn insert(tx: &Tx<'_>, state: &State, order: &Order<Pending>) -> Result<()
         fail_point::hit("orders.create.order_inserted");
         Ok::<_, AppendError>(())
     };
-    let traceparent = telemetry::trace::current_traceparent();
+    let propagation = Propagation::current();
     let first_step = async {
-        store::process::insert(tx, id, traceparent.as_deref()).await?;
+        store::process::insert(tx, id, &propagation).await?;
         fail_point::hit("orders.create.process_inserted");
         Ok(())
     };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures::future::try_join;
 use pg::{Columns as _, Error, Pool, Row, Tx};
+use telemetry::trace::Propagation;
 use uuid::Uuid;
 
 use super::orders;
@@ -14,7 +15,7 @@ use crate::domain::{Order, Pending};
 pub(crate) struct Step {
     pub(crate) order_id: Uuid,
     pub(crate) attempts: i32,
-    pub(crate) traceparent: Option<String>,
+    pub(crate) propagation: Propagation,
     row: Row,
 }
 
@@ -41,7 +42,8 @@ pub(crate) struct Counted {
 }
 
 const INSERT: &str = "\
-INSERT INTO order_process (order_id, step, due_at, traceparent) VALUES ($1, 'reserve_stock', now(), $2)";
+INSERT INTO order_process (order_id, step, due_at, traceparent, tracestate, baggage)
+VALUES ($1, 'reserve_stock', now(), $2, $3, $4)";
 
 /// Sets the lock timeout of the transaction, and forces plans that use the indexes: PostgreSQL keeps a plan that it made while the tables
 /// were almost empty, and that plan would scan them when they are large.
@@ -54,7 +56,7 @@ SELECT set_config('lock_timeout', $1, true), set_config('enable_seqscan', 'off',
 macro_rules! claim {
     ($which:literal) => {
         concat!(
-            "SELECT p.order_id, p.attempts, p.traceparent, o.state = 'pending' AS is_pending,
+            "SELECT p.order_id, p.attempts, p.traceparent, p.tracestate, p.baggage, o.state = 'pending' AS is_pending,
     o.id, o.tenant, o.customer_email, o.total_minor, o.currency, o.version, o.placed_at,
     lines.skus, lines.names, lines.quantities, lines.prices
 FROM order_process AS p JOIN orders AS o ON o.id = p.order_id
@@ -106,8 +108,9 @@ SELECT count(*) AS due,
     count(*) FILTER (WHERE state = 'pending' OR updated_at > placed_at + make_interval(secs => $3)) AS late
 FROM orders WHERE id >= $1 AND id < $2";
 
-pub(crate) async fn insert(tx: &Tx<'_>, order_id: Uuid, traceparent: Option<&str>) -> Result<(), Error> {
-    tx.execute_exactly(1, INSERT, &[&order_id, &traceparent]).await
+pub(crate) async fn insert(tx: &Tx<'_>, order_id: Uuid, propagation: &Propagation) -> Result<(), Error> {
+    let Propagation { traceparent, tracestate, baggage } = propagation;
+    tx.execute_exactly(1, INSERT, &[&order_id, traceparent, tracestate, baggage]).await
 }
 
 /// Claims up to `limit` due orders, those that have been due for longest first. Sets the lock timeout of the transaction to `lock_wait`.
@@ -130,7 +133,11 @@ fn step(row: Row) -> Result<Step, Error> {
     Ok(Step {
         order_id: row.column("order_id")?,
         attempts: row.column("attempts")?,
-        traceparent: row.column("traceparent")?,
+        propagation: Propagation {
+            traceparent: row.column("traceparent")?,
+            tracestate: row.column("tracestate")?,
+            baggage: row.column("baggage")?,
+        },
         row,
     })
 }

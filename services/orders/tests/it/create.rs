@@ -57,6 +57,31 @@ async fn every_change_of_state_publishes_an_event_in_order() {
 }
 
 #[tokio::test]
+async fn events_have_the_trace_and_the_baggage_of_the_request() {
+    let app = App::start().await;
+    let long = format!("long={}", "v".repeat(8_192));
+    let request = client()
+        .post(app.url("/v1/orders"))
+        .bearer_auth(app.keys.token("acme", &["orders:write"]))
+        .header("Idempotency-Key", "traced")
+        .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+        .header("tracestate", "vendor=opaque, other=1")
+        .header("tracestate", "MALFORMED")
+        .header("baggage", "k=a=b;prop=1, x=%20y")
+        .header("baggage", long);
+    let response = request.json(&order("TEA", 1)).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+
+    let records = Kafka::read(app.topics.name("orders.events"), 2).await;
+    for record in records {
+        assert!(record.headers["traceparent"].starts_with("00-0af7651916cd43dd8448eb211c80319c-"));
+        assert_eq!(record.headers["tracestate"], "vendor=opaque,other=1");
+        assert_eq!(record.headers["baggage"], "k=a=b;prop=1,x=%20y");
+    }
+    assert!(!app.process.logs().contains("a=b"), "the baggage is in the log");
+}
+
+#[tokio::test]
 async fn an_order_of_another_tenant_returns_404() {
     let app = App::start().await;
     let placed = app.place(&order("TEA", 1)).await;
