@@ -13,6 +13,9 @@ use testkit::{Kafka, Topics, endpoints, wait_for};
 
 const SOON: Duration = Duration::from_secs(30);
 
+const TRACESTATE: &str = "vendor=opaque, other=1";
+const BAGGAGE: &str = "user=ada;secret=1, x=%20y";
+
 /// Two topics of one test.
 struct Letters(Topics);
 
@@ -31,6 +34,8 @@ impl Letters {
             ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
         let headers = [
             ("event-id", format!("event-{number}")),
+            ("tracestate", TRACESTATE.to_owned()),
+            ("baggage", BAGGAGE.to_owned()),
             ("dead-letter-topic", self.0.name("events").to_owned()),
             ("dead-letter-reason", "no mail can reach it".to_owned()),
         ];
@@ -84,6 +89,8 @@ async fn replayed_letters_are_the_events_that_they_were_and_are_gone() {
         assert_eq!(event.payload.as_deref(), Some(format!("secret-{number}").as_bytes()));
         let expected = BTreeMap::from([
             ("event-id".to_owned(), format!("event-{number}")),
+            ("tracestate".to_owned(), TRACESTATE.to_owned()),
+            ("baggage".to_owned(), BAGGAGE.to_owned()),
             ("replays".to_owned(), "1".to_owned()),
         ]);
         assert_eq!(event.headers, expected, "of the letter only the number of its replays is left");

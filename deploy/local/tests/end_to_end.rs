@@ -1,4 +1,4 @@
-//! End-to-end test of the three services: one order, one mail, one public page, one trace.
+//! End-to-end test of the three services: one order, one mail, one public page, one trace with its `tracestate` and baggage.
 
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
@@ -11,7 +11,8 @@ use std::{
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use testkit::{
-    Database, Keys, Mailbox, Process, Span, Topics, Zipkin, client, endpoints, scratch_dir, wait_for,
+    Database, FaultProxy, Kafka, Keys, Mailbox, Process, Span, Topics, Zipkin, client, endpoints,
+    scratch_dir, wait_for,
 };
 use uuid::Uuid;
 
@@ -24,6 +25,9 @@ struct Shop {
     orders: Process,
     shortener: Process,
     _email_consumer: Process,
+    /// Between email-consumer and url-shortener.
+    links: FaultProxy,
+    topics: Topics,
     keys: Keys,
 }
 
@@ -50,8 +54,9 @@ impl Shop {
             .env("LINKS_CURSOR_KEYS", format!("test:{}", "33".repeat(32)))
             .spawn()
             .await;
-        let email_consumer = Self::email_consumer(&keys, &topics, &shortener).await;
-        Self { orders, shortener, _email_consumer: email_consumer, keys }
+        let links = FaultProxy::start(shortener.http_url().replace("http://", "")).await;
+        let email_consumer = Self::email_consumer(&keys, &topics, &links).await;
+        Self { orders, shortener, _email_consumer: email_consumer, links, topics, keys }
     }
 
     async fn orders(keys: &Keys, topics: &Topics) -> Process {
@@ -69,7 +74,7 @@ impl Shop {
             .await
     }
 
-    async fn email_consumer(keys: &Keys, topics: &Topics, shortener: &Process) -> Process {
+    async fn email_consumer(keys: &Keys, topics: &Topics, links: &FaultProxy) -> Process {
         Process::builder(program("email-consumer"))
             .env("DATABASE_URL", Database::create("email_consumer").await.url())
             .env("KAFKA_BOOTSTRAP_SERVERS", &endpoints().kafka_bootstrap_servers)
@@ -80,7 +85,7 @@ impl Shop {
             .env("SMTP_HOST", &endpoints().smtp_host)
             .env("SMTP_PORT", endpoints().smtp_port.to_string())
             .env("EMAIL_FROM", "Muster <orders@muster.test>")
-            .env("LINKS_URL", shortener.http_url())
+            .env("LINKS_URL", format!("http://{}", links.addr()))
             .env("EMAIL_SIGNING_KEY_FILE", keys.email_consumer_key_file())
             .env("EMAIL_LINK_CODE_KEY", "5a".repeat(32))
             .spawn()
@@ -94,12 +99,31 @@ impl Shop {
             .bearer_auth(self.keys.token("acme", &["orders:write"]))
             .header("Idempotency-Key", customer)
             .header("traceparent", format!("00-{trace_id}-00f067aa0ba902b7-01"))
+            .header("tracestate", format!("vendor=opaque, other={sku}").to_lowercase())
+            .header("baggage", format!("k=a=b;prop=1, x=%20{sku}"))
             .json(&json!({ "customer_email": customer, "lines": [{ "sku": sku, "quantity": 1 }] }))
             .send()
             .await
             .unwrap();
         assert_eq!(response.status(), StatusCode::ACCEPTED);
         response.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// `tracestate` and baggage of the request are in the order's events and in the call of url-shortener.
+    async fn assert_propagated(&self, order_id: &str, trace_id: &str, sku: &str) {
+        let tracestate = format!("vendor=opaque,other={sku}").to_lowercase();
+        let baggage = format!("k=a=b;prop=1,x=%20{sku}");
+        let events = Kafka::read(self.topics.name(EVENTS), 2).await;
+        let events: Vec<_> = events.iter().filter(|event| event.key.as_deref() == Some(order_id)).collect();
+        assert_eq!(events.len(), 2);
+        for event in events {
+            assert!(event.headers["traceparent"].contains(trace_id));
+            assert_eq!((&event.headers["tracestate"], &event.headers["baggage"]), (&tracestate, &baggage));
+        }
+        let sent = self.links.sent();
+        let call = sent.split("PUT /v1/links/").find(|call| call.contains(trace_id)).unwrap();
+        assert!(call.contains(&format!("tracestate: {tracestate}\r\n")), "{call}");
+        assert!(call.contains(&format!("baggage: {baggage}\r\n")), "{call}");
     }
 
     /// Follows the short link of a mail to the order's public page.
@@ -131,6 +155,7 @@ async fn an_order_becomes_one_mail_one_page_and_one_trace() {
         let page = shop.page_behind(mails[0].text()).await;
         assert!(page.contains(&format!("Order {outcome}")) && page.contains(&order_id), "{page}");
         assert_one_trace(&trace_id).await;
+        shop.assert_propagated(&order_id, &trace_id, sku).await;
     }
 }
 

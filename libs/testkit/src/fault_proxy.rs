@@ -3,11 +3,15 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
 };
 
 use tokio::{
-    io::{AsyncReadExt as _, copy_bidirectional},
-    net::{TcpListener, TcpStream},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
     sync::watch,
     task::{AbortHandle, JoinSet},
 };
@@ -25,8 +29,12 @@ enum Mode {
 pub struct FaultProxy {
     addr: SocketAddr,
     mode: watch::Sender<Mode>,
+    sent: Sent,
     accepting: AbortHandle,
 }
+
+/// The bytes that clients sent.
+type Sent = Arc<Mutex<Vec<u8>>>;
 
 impl FaultProxy {
     /// Starts to forward connections to `upstream`, `host:port`.
@@ -34,13 +42,19 @@ impl FaultProxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
         let addr = listener.local_addr().expect("a bound socket has an address");
         let mode = watch::Sender::new(Mode::Forward);
-        let accepting = tokio::spawn(accept(listener, upstream.into(), mode.subscribe())).abort_handle();
-        Self { addr, mode, accepting }
+        let sent = Sent::default();
+        let accepting = accept(listener, upstream.into(), mode.subscribe(), Arc::clone(&sent));
+        Self { addr, mode, sent, accepting: tokio::spawn(accepting).abort_handle() }
     }
 
     /// Returns its address.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Returns what clients have sent to the upstream, as text.
+    pub fn sent(&self) -> String {
+        String::from_utf8_lossy(&self.sent.lock().expect("no panic under this lock")).into_owned()
     }
 
     /// Resets every connection, and every new one: the upstream is down.
@@ -66,21 +80,21 @@ impl Drop for FaultProxy {
 }
 
 /// The connections end with this task, which owns them.
-async fn accept(listener: TcpListener, upstream: String, mode: watch::Receiver<Mode>) {
+async fn accept(listener: TcpListener, upstream: String, mode: watch::Receiver<Mode>, sent: Sent) {
     let mut connections = JoinSet::new();
     loop {
         if let Ok((client, _)) = listener.accept().await {
-            connections.spawn(serve(client, upstream.clone(), mode.clone()));
+            connections.spawn(serve(client, upstream.clone(), mode.clone(), Arc::clone(&sent)));
         }
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn serve(mut client: TcpStream, upstream: String, mut mode: watch::Receiver<Mode>) {
+async fn serve(mut client: TcpStream, upstream: String, mut mode: watch::Receiver<Mode>, sent: Sent) {
     let now = *mode.borrow_and_update();
     if now == Mode::Forward {
         tokio::select! {
-            _ = forward(&mut client, &upstream) => {}
+            _ = forward(&mut client, &upstream, &sent) => {}
             _ = mode.changed() => {}
         }
     }
@@ -93,10 +107,25 @@ async fn serve(mut client: TcpStream, upstream: String, mut mode: watch::Receive
     reset(client);
 }
 
-async fn forward(client: &mut TcpStream, upstream: &str) -> io::Result<()> {
+async fn forward(client: &mut TcpStream, upstream: &str, sent: &Mutex<Vec<u8>>) -> io::Result<()> {
     let mut server = TcpStream::connect(upstream).await?;
-    copy_bidirectional(client, &mut server).await?;
+    let (from_client, to_client) = client.split();
+    let (from_server, to_server) = server.split();
+    let record = |bytes: &[u8]| sent.lock().expect("no panic under this lock").extend_from_slice(bytes);
+    tokio::try_join!(copy(from_client, to_server, record), copy(from_server, to_client, |_| {}))?;
     Ok(())
+}
+
+async fn copy(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut see: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    loop {
+        let n_bytes = from.read(&mut buffer).await?;
+        if n_bytes == 0 {
+            return to.shutdown().await;
+        }
+        see(&buffer[..n_bytes]);
+        to.write_all(&buffer[..n_bytes]).await?;
+    }
 }
 
 async fn discard(client: &mut TcpStream) -> io::Result<()> {
@@ -115,7 +144,7 @@ fn reset(client: TcpStream) {
 mod tests {
     use std::time::Duration;
 
-    use tokio::{io::AsyncWriteExt as _, time::timeout};
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -154,6 +183,7 @@ mod tests {
         proxy.restore();
         let mut newest = TcpStream::connect(proxy.addr()).await.unwrap();
         assert_eq!(echo(&mut newest).await.unwrap(), 7);
+        assert_eq!(proxy.sent(), "\u{7}\u{7}", "what was cut was not sent");
     }
 
     #[tokio::test]

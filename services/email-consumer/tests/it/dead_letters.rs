@@ -1,6 +1,9 @@
 //! Dead letters: events for which no mail can be sent, and the events after them.
 
-use events::orders::{OrderConfirmed, OrderData};
+use events::{
+    Envelope, Propagation,
+    orders::{OrderConfirmed, OrderData},
+};
 use testkit::{Kafka, Mailbox, Record, wait_for};
 
 use crate::{
@@ -21,7 +24,14 @@ async fn a_malformed_payload_becomes_an_unchanged_dead_letter_and_the_next_event
     let (world, consumer) = World::with_consumer().await;
     let order = Order::new();
     let poison = b"\x00\xff\xff\xff\xff no schema has this id";
-    let envelope = envelope::<OrderConfirmed>();
+    let envelope = Envelope {
+        propagation: Propagation {
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+            tracestate: Some("vendor=opaque, other=1".to_owned()),
+            baggage: Some("k=a=b;prop=1, x=%20y".to_owned()),
+        },
+        ..envelope::<OrderConfirmed>()
+    };
     world.publisher.send(&order, poison, &envelope.to_headers()).await;
     world.publisher.publish(&order, &order.confirmed()).await;
 
@@ -29,7 +39,9 @@ async fn a_malformed_payload_becomes_an_unchanged_dead_letter_and_the_next_event
     let letter = dead_letter(&world).await;
     assert_eq!(letter.payload.as_deref(), Some(poison.as_slice()));
     assert_eq!(letter.key, Some(order.id.to_string()));
-    assert_eq!(letter.headers["event-id"], envelope.event_id.to_string());
+    for (name, value) in envelope.to_headers() {
+        assert_eq!(letter.headers[name], value);
+    }
     assert_eq!(
         letter.headers["dead-letter-reason"],
         "the payload names a schema that the registry does not know"
