@@ -19,14 +19,14 @@ use tokio_postgres::{Client, Column, Row, Statement, error::SqlState};
 
 use crate::Database;
 
-/// Set by `make openapi`: the files are written and not compared.
+/// Set by the commands that generate files: these are written and not compared.
 const WRITE: &str = "MUSTER_WRITE_COMMITTED";
 
-/// Compares a generated file of this repository, by its path from the root, with its expected text; `make openapi` writes it instead.
+/// Compares a generated file of this repository, by its path from the root, with its expected text; `command` writes it instead.
 ///
 /// # Panics
 /// The file has another text, or does not exist.
-pub fn assert_committed(path: &str, expected: &str) {
+pub fn assert_committed(path: &str, expected: &str, command: &str) {
     let file = in_repository(path);
     if env::var_os(WRITE).is_some() {
         fs::write(&file, expected).unwrap_or_else(|error| panic!("cannot write {path}: {error}"));
@@ -38,7 +38,7 @@ pub fn assert_committed(path: &str, expected: &str) {
     let line = differs.unwrap_or_else(|| committed.lines().count().min(expected.lines().count())) + 1;
     assert!(
         committed == expected,
-        "{path} differs from the generated text from line {line} on: run `make openapi`"
+        "{path} differs from the generated text from line {line} on: run `{command}`"
     );
 }
 

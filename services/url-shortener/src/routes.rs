@@ -29,6 +29,6 @@ pub(crate) fn api() -> Api {
 mod tests {
     #[test]
     fn the_committed_document_matches_the_code() {
-        testkit::assert_committed("docs/openapi/url-shortener.json", &super::api().to_json());
+        testkit::assert_committed("docs/openapi/url-shortener.json", &super::api().to_json(), "make openapi");
     }
 }
