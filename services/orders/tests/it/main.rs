@@ -23,6 +23,7 @@ mod money;
 mod outcomes;
 mod previous_release;
 mod process;
+mod python_consumer;
 mod replicas;
 mod shutdown;
 mod tracking;
