@@ -164,6 +164,10 @@ contract: build $(TOOLS)/bin/schemathesis ## Compare every answer of the service
 openapi: ## Write docs/openapi/ from the code
 	MUSTER_WRITE_COMMITTED=1 cargo test --locked -p orders -p url-shortener --bins the_committed_document
 
+.PHONY: schemas/interop
+schemas/interop: build $(PYTHON_CONSUMER) ## Ask each Avro implementation about libs/events/interop, and write docs/avro-implementations.md
+	MUSTER_WRITE_COMMITTED=1 $(MUSTER) run -- cargo test --locked -p events --test interop
+
 .PHONY: release-schemas
 release-schemas: ## Save the SQL of this release; tests run it on the schema of the next release
 	MUSTER_RELEASE_SOURCES=$(CURDIR) $(MUSTER) run -- cargo test --locked -p orders -p url-shortener -p email-consumer --test it previous_release

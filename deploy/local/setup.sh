@@ -24,7 +24,7 @@ has() {
 
 java_is_recent() {
     local version
-    has java || return 1
+    has java && has javac || return 1
     version=$(java -version 2>&1 | sed -nE '1,3s/.*version "([0-9]+).*/\1/p')
     [ "${version:-0}" -ge 17 ]
 }
@@ -39,7 +39,7 @@ parts_are_current() {
 
 missing_packages() {
     [ -x /usr/lib/postgresql/15/bin/postgres ] || echo postgresql-15
-    java_is_recent || echo openjdk-17-jre-headless
+    java_is_recent || echo openjdk-17-jdk-headless
     parts_are_current || has mvn || echo maven
     has prometheus || echo prometheus
     has prometheus-alertmanager || echo prometheus-alertmanager
