@@ -168,6 +168,14 @@ openapi: ## Write docs/openapi/ from the code
 schemas/interop: build $(PYTHON_CONSUMER) ## Ask each Avro implementation about libs/events/interop, and write docs/avro-implementations.md
 	MUSTER_WRITE_COMMITTED=1 $(MUSTER) run -- cargo test --locked -p events --test interop
 
+.PHONY: schemas/check
+schemas/check: ## Check offline that the event schemas may ship: every reader can read every released version
+	cargo run --locked --quiet -p schema-gate -- check
+
+.PHONY: schemas/release
+schemas/release: ## Add the event schemas of this release to libs/events/released
+	cargo run --locked --quiet -p schema-gate -- release
+
 .PHONY: release-schemas
 release-schemas: ## Save the SQL of this release; tests run it on the schema of the next release
 	MUSTER_RELEASE_SOURCES=$(CURDIR) $(MUSTER) run -- cargo test --locked -p orders -p url-shortener -p email-consumer --test it previous_release

@@ -78,13 +78,13 @@ pub struct OrderRejected {
     pub rejected_at: DateTime<Utc>,
 }
 
-/// Ties a Rust type to its newest released schema.
-macro_rules! released {
+/// Ties a Rust type to its schema.
+macro_rules! events {
     ($($type:ident = $file:literal;)+) => {$(
         impl Event for $type {
             fn event_type() -> &'static EventType {
                 static TYPE: LazyLock<EventType> = LazyLock::new(|| {
-                    EventType::released(
+                    EventType::new(
                         include_str!(concat!("../schemas/orders/", $file)),
                         concat!("muster.orders.", stringify!($type)),
                     )
@@ -95,10 +95,10 @@ macro_rules! released {
     )+};
 }
 
-released! {
-    OrderPlaced = "OrderPlaced.v1.avsc";
-    OrderConfirmed = "OrderConfirmed.v1.avsc";
-    OrderRejected = "OrderRejected.v1.avsc";
+events! {
+    OrderPlaced = "OrderPlaced.avsc";
+    OrderConfirmed = "OrderConfirmed.avsc";
+    OrderRejected = "OrderRejected.avsc";
 }
 
 /// Every type of event on the topic.
