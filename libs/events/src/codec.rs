@@ -2,6 +2,7 @@
 
 mod decoder;
 mod encoder;
+mod lookups;
 
 pub use decoder::{DecodeError, Decoder};
 pub use encoder::{EncodeError, Encoder};

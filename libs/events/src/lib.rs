@@ -3,8 +3,10 @@
 mod codec;
 mod event;
 mod kafka;
+mod metrics;
 pub mod orders;
 mod registry;
+mod retry;
 
 pub use codec::{DecodeError, Decoder, EncodeError, Encoder};
 pub use event::{Envelope, Event, EventType, MalformedEnvelope, header};

@@ -2,15 +2,19 @@
 //!
 //! <https://docs.confluent.io/platform/current/schema-registry/develop/api.html>
 
+mod error;
+
 use std::time::Duration;
 
 use clap::Args;
 use reqwest::{Client, RequestBuilder, StatusCode};
+use schema_gate::{Reader, Side, Version};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use thiserror::Error;
 use tls::{Failure, Trust};
 use url::Url;
+
+pub use error::RegistryError;
 
 /// Time limit of a call.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -33,42 +37,6 @@ pub struct Config {
 pub struct Registry {
     base: String,
     http: Client,
-}
-
-/// An error of the registry.
-#[derive(Debug, Error)]
-pub enum RegistryError {
-    /// It is unreachable or its response is invalid: retry later.
-    #[error("the schema registry is unavailable")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The schema would break consumers that read released versions.
-    #[error(
-        "the registry refuses the schema of {subject} as incompatible with its earlier versions: {reason}"
-    )]
-    Incompatible {
-        /// The subject.
-        subject: String,
-        /// The reason of the registry.
-        reason: String,
-    },
-    /// The subject or schema does not exist.
-    #[error("the registry does not know {0}")]
-    Unknown(String),
-    /// It refused the request.
-    #[error("the registry refused: {status}: {reason}")]
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// The reason of the registry.
-        reason: String,
-    },
-}
-
-impl RegistryError {
-    /// Whether the same call may succeed later.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
-    }
 }
 
 #[derive(Deserialize)]
@@ -99,20 +67,55 @@ impl Registry {
         Ok(())
     }
 
-    /// Registers `schema` as a version of `subject`, if it is not one already; returns its id.
+    /// Registers `schema` as a version of `subject`, if it is not one already; returns its id. Attributes in another order are the
+    /// same schema.
     ///
-    /// Sets the compatibility of the subject before, so that a second version is checked too.
+    /// Sets the compatibility of the subject, because the default of a registry can be to check nothing, as that of a fresh
+    /// Apicurio.
     pub async fn register(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
         let is_new = match self.require_compatibility(subject).await {
             Ok(()) => false,
             Err(RegistryError::Unknown(_)) => true,
             Err(error) => return Err(error),
         };
-        let id = self.post(subject, &format!("subjects/{subject}/versions"), schema).await?;
+        let id = self.post(subject, &format!("subjects/{subject}/versions?normalize=true"), schema).await?;
         if is_new {
             self.require_compatibility(subject).await?;
         }
         Ok(id)
+    }
+
+    /// Checks that a consumer with `schema` reads every version of `subject`, by the rules of the [gate](schema_gate).
+    ///
+    /// A subject that does not exist yet has nothing to check. A schema that is a version already is not compared again: otherwise
+    /// one version that was registered without the gate would stop every consumer.
+    pub async fn verify(&self, subject: &str, schema: &str) -> Result<(), RegistryError> {
+        match self.find(subject, schema).await {
+            Err(RegistryError::Unknown(_)) => {}
+            found => return found.map(|_id| ()),
+        }
+        let versions = match self.versions(subject).await {
+            Err(RegistryError::Unknown(_)) => return Ok(()),
+            versions => versions?,
+        };
+        let findings = schema_gate::check(&versions, schema, &[Reader::Rust]);
+        match findings.iter().find(|finding| matches!(finding.side, Side::Reads(_))) {
+            None => Ok(()),
+            Some(finding) => {
+                Err(RegistryError::Incompatible { subject: subject.to_owned(), reason: finding.to_string() })
+            }
+        }
+    }
+
+    async fn versions(&self, subject: &str) -> Result<Vec<Version>, RegistryError> {
+        let url = self.url(&format!("subjects/{subject}/versions"));
+        let numbers: Vec<u32> = self.call(subject, self.http.get(&url)).await?;
+        let mut versions = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let text: Text = self.call(subject, self.http.get(format!("{url}/{number}"))).await?;
+            versions.push(Version { number, text: text.schema });
+        }
+        Ok(versions)
     }
 
     /// Returns the schema with this id.
@@ -124,7 +127,7 @@ impl Registry {
 
     /// Returns the id of `schema` if it is a version of `subject`; [`RegistryError::Unknown`] if it is not.
     pub async fn find(&self, subject: &str, schema: &str) -> Result<u32, RegistryError> {
-        self.post(subject, &format!("subjects/{subject}"), schema).await
+        self.post(subject, &format!("subjects/{subject}?normalize=true"), schema).await
     }
 
     /// Sends a schema; returns its id.

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use consumer::{Consumer, Settings};
-use events::{Decoder, Registry};
+use events::{
+    Decoder, Event as _, Registry,
+    orders::{OrderConfirmed, OrderRejected},
+};
 use futures::FutureExt as _;
 use idempotency::Table;
 use pg::Pool;
@@ -51,8 +54,9 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         refusals: Arc::new(Refusals::new(Duration::from_millis(config.email_give_up_ms))),
         running: TaskTracker::new(),
     };
+    let decoder = Decoder::new(registry.clone()).of_topic(&config.orders_events_topic);
     let handler = MailHandler {
-        decoder: Decoder::new(registry.clone()).of_topic(&config.orders_events_topic),
+        decoder: decoder.clone(),
         link_codes: config.email_link_code_key.clone(),
         links: links.clone(),
         mailer: Arc::clone(&mailer),
@@ -73,6 +77,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     runtime.on_stop("SMTP connections", async move { mailer.close().await });
     // Resources are released in reverse order, so this one ends before those that it uses.
     runtime.on_stop("mails being handed over", async move { handovers.finish().await });
+    runtime.spawn_worker("schemas", |stop| verify_schemas(decoder, stop));
     let retention = config.email_dedup_retention;
     runtime.spawn_worker("mails", |stop| send_mails(consumer, pool, retention, stop));
     Ok(())
@@ -88,6 +93,14 @@ fn consumer_settings(config: &Config) -> Settings {
         drain_timeout: DRAIN_TIMEOUT,
         due_after: DUE_AFTER,
     }
+}
+
+/// Verifies the schemas of the events that need a mail, and then waits for `stop`. An error ends the service.
+async fn verify_schemas(decoder: Decoder, stop: CancellationToken) -> anyhow::Result<()> {
+    let types = [OrderConfirmed::event_type(), OrderRejected::event_type()];
+    stop.run_until_cancelled(decoder.verify(&types)).await.transpose()?;
+    stop.cancelled().await;
+    Ok(())
 }
 
 /// Migrates the schema, then runs the consumer and retention until `stop`.

@@ -1,39 +1,29 @@
 //! Decoder for consumers: resolves the schema of the writer into that of the reader.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::{Arc, OnceLock};
 
-use apache_avro::{Schema, from_value, reader::datum::GenericDatumReader};
-use moka::sync::Cache;
+use apache_avro::{from_value, reader::datum::GenericDatumReader};
 use thiserror::Error;
 
-use super::{MAGIC, PREFIX_LEN};
-use crate::{Event, EventType, Registry, RegistryError};
-
-/// Cached answers of the registry at most: a client may register schemas in a loop, or write garbage ids.
-const MAX_CACHED: u64 = 1_000;
-
-/// How long an unknown id is cached: short, because a restored registry learns it again.
-const UNKNOWN_FOR: Duration = Duration::from_secs(10);
+use super::{
+    MAGIC, PREFIX_LEN,
+    lookups::{Lookups, Writer},
+};
+use crate::{Event, EventType, Registry, RegistryError, retry::until_available};
 
 /// Decodes events. Clones share the cache of schemas.
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    registry: Registry,
-    topic: Option<Arc<str>>,
-    writers: Cache<Key, Arc<Writer>>,
-    /// Ids that the registry does not know. A timeout or a refusal is not cached.
-    unknown: Cache<Key, ()>,
+    lookups: Lookups,
+    topic: Option<Topic>,
 }
 
-/// Schema id and type name of the reader.
-type Key = (u32, &'static str);
-
-/// The schema of a writer.
-#[derive(Debug)]
-struct Writer {
-    schema: Schema,
-    /// It equals the schema of the reader, so nothing is resolved.
-    is_readers: bool,
+/// The topic of the events.
+#[derive(Clone, Debug)]
+struct Topic {
+    name: Arc<str>,
+    /// Set when the registry has verified the schemas of the reader.
+    verified: Arc<OnceLock<()>>,
 }
 
 /// Why a payload was not decoded.
@@ -42,6 +32,12 @@ pub enum DecodeError {
     /// The writer's schema cannot be fetched now: retry later.
     #[error("the writer's schema cannot be fetched")]
     Unavailable(#[source] RegistryError),
+    /// Too many schemas were looked up in the last second: retry later.
+    #[error("the writer's schema is looked up later, because the lookups of this second are used up")]
+    TooManyLookups,
+    /// The registry has not been reached since start-up: retry later.
+    #[error("the registry has not verified the schemas of this consumer yet")]
+    NotVerified,
     /// The schema id of the payload is not registered.
     #[error("the payload names a schema that the registry does not know")]
     UnknownSchema(#[source] RegistryError),
@@ -59,23 +55,38 @@ pub enum DecodeError {
 impl DecodeError {
     /// Whether the same payload may be decoded later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::TooManyLookups | Self::NotVerified)
     }
 }
 
 impl Decoder {
     /// Makes a decoder that fetches schemas from `registry`.
     pub fn new(registry: Registry) -> Self {
-        let unknown = Cache::builder().max_capacity(MAX_CACHED).time_to_live(UNKNOWN_FOR).build();
-        Self { registry, topic: None, writers: Cache::new(MAX_CACHED), unknown }
+        Self { lookups: Lookups::new(registry), topic: None }
     }
 
-    /// Sets the topic of the events. An unknown id is then an error of the payload only if the registry has the released schema
-    /// of the event under the subject of this topic. Otherwise the registry was restored without its schemas or from an old
-    /// copy, and the error is transient.
+    /// Sets the topic of the events. It then decodes nothing before [`verify`](Self::verify) has returned. An unknown id is an
+    /// error of the payload only if the registry has the schema of the event under the subject of this topic. Otherwise the
+    /// registry was restored without its schemas or from an old copy, and the error is transient.
     #[must_use]
     pub fn of_topic(self, topic: &str) -> Self {
-        Self { topic: Some(topic.into()), ..self }
+        Self { topic: Some(Topic { name: topic.into(), verified: Arc::default() }), ..self }
+    }
+
+    /// Checks that the schemas of `types` read every version that the registry has, with retries until it answers.
+    ///
+    /// # Errors
+    /// The registry has a version that a schema cannot read. The program must not run: it would make dead letters of these events.
+    pub async fn verify(&self, types: &[&'static EventType]) -> Result<(), RegistryError> {
+        let Some(topic) = &self.topic else { return Ok(()) };
+        for event_type in types {
+            let subject = event_type.subject(&topic.name);
+            // A missing login or the refusal of a proxy is no conflict: the consumer waits, as it does while the registry is down.
+            let verify = || self.lookups.registry.verify(&subject, event_type.text);
+            until_available(verify, |error| !error.is_conflict()).await?;
+        }
+        topic.verified.get_or_init(|| ());
+        Ok(())
     }
 
     /// Decodes a payload of any compatible version as `E`.
@@ -97,42 +108,11 @@ impl Decoder {
     }
 
     async fn writer(&self, id: u32, reader: &'static EventType) -> Result<Arc<Writer>, DecodeError> {
-        let unknown = || DecodeError::UnknownSchema(RegistryError::Unknown(format!("schema {id}")));
-        let key = (id, reader.name);
-        if let Some(writer) = self.writers.get(&key) {
-            return Ok(writer);
+        let is_verified = self.topic.as_ref().is_none_or(|topic| topic.verified.get().is_some());
+        if !is_verified {
+            return Err(DecodeError::NotVerified);
         }
-        if self.unknown.contains_key(&key) {
-            return Err(unknown());
-        }
-        // Other answers of the registry (a missing login, a proxy's refusal) are not errors of the payload.
-        let text = match self.registry.schema(id).await {
-            Ok(text) => text,
-            Err(RegistryError::Unknown(_)) => {
-                self.require_own_schema(reader).await?;
-                self.unknown.insert(key, ());
-                return Err(unknown());
-            }
-            Err(other) => return Err(DecodeError::Unavailable(other)),
-        };
-        let schema = Schema::parse_str(&text)
-            .map_err(|error| DecodeError::Mismatch("an Avro schema", Box::new(error)))?;
-        let writer = Arc::new(Writer { is_readers: schema == reader.schema, schema });
-        self.writers.insert(key, Arc::clone(&writer));
-        Ok(writer)
-    }
-
-    /// Fails when the registry does not have the released schema.
-    async fn require_own_schema(&self, reader: &'static EventType) -> Result<(), DecodeError> {
-        let Some(topic) = &self.topic else { return Ok(()) };
-        let subject = reader.subject(topic);
-        match self.registry.find(&subject, reader.text).await {
-            Ok(_id) => Ok(()),
-            Err(RegistryError::Unknown(_)) => {
-                let missing = format!("it does not have the released schema of {subject}");
-                Err(DecodeError::Unavailable(RegistryError::Unavailable(missing.into())))
-            }
-            Err(other) => Err(DecodeError::Unavailable(other)),
-        }
+        let topic = self.topic.as_ref().map(|topic| &*topic.name);
+        self.lookups.writer(id, reader, topic).await
     }
 }

@@ -3,22 +3,13 @@
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
 use apache_avro::writer::datum::GenericDatumWriter;
-use backon::{ExponentialBuilder, Retryable};
 use thiserror::Error;
 
 use super::{MAGIC, PREFIX_LEN};
-use crate::{Event, EventType, Registry, RegistryError};
-
-/// Pauses before another attempt to register: from 100 ms to 6 s, jitter included, without end. A producer without schema ids cannot work.
-const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
-    .with_min_delay(Duration::from_millis(100))
-    .with_max_delay(Duration::from_secs(3))
-    .with_jitter()
-    .without_max_times();
+use crate::{Event, EventType, Registry, RegistryError, retry::until_available};
 
 /// Encodes the events of one topic. Clones share it.
 #[derive(Clone, Debug)]
@@ -56,17 +47,9 @@ impl Encoder {
         let mut ids = HashMap::new();
         for event_type in types {
             let subject = event_type.subject(&self.topic);
-            let id = (|| registry.register(&subject, event_type.text))
-                .retry(BACKOFF)
-                .when(RegistryError::is_transient)
-                .notify(|error, pause| {
-                    tracing::warn!(
-                        error = error as &dyn std::error::Error,
-                        ?pause,
-                        "schema registration failed, trying again"
-                    );
-                })
-                .await?;
+            let id =
+                until_available(|| registry.register(&subject, event_type.text), RegistryError::is_transient)
+                    .await?;
             ids.insert(event_type.name, id);
         }
         self.ids.get_or_init(|| ids);

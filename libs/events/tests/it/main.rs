@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
+mod decoder;
 mod registry;
 
 use std::{collections::BTreeSet, fs, path::PathBuf};

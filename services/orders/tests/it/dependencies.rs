@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::{Database, FaultProxy, Kafka, PrivateKafka, client, endpoints, wait_for};
 
 use crate::app::{App, Parts, SOON, id, order};
@@ -112,6 +112,23 @@ async fn the_service_starts_while_the_schema_registry_is_down() {
     proxy.cut();
     let placed = app.place(&order("TEA", 1)).await;
     assert_eq!(app.settled(id(&placed)).await["state"], "confirmed");
+}
+
+#[tokio::test]
+async fn a_schema_that_conflicts_with_the_registry_stops_the_service_with_the_reason() {
+    let parts = Parts::make().await;
+    let subject = format!("{}-muster.orders.OrderPlaced", parts.topics.name("orders.events"));
+    let field = r#"{"name": "placed_at", "type": "string"}"#;
+    let other = format!(
+        r#"{{"type": "record", "name": "OrderPlaced", "namespace": "muster.orders", "fields": [{field}]}}"#
+    );
+    let url = format!("{}/subjects/{subject}/versions", endpoints().schema_registry_url);
+    let registered = client().post(url).json(&json!({ "schema": other })).send().await.unwrap();
+    assert!(registered.status().is_success(), "{registered:?}");
+
+    let said = parts.service().expect_refusal().await;
+    assert!(said.contains(&format!("the schema of {subject} is incompatible")), "{said}");
+    assert!(said.contains("make schemas/check"), "{said}");
 }
 
 #[tokio::test]
