@@ -1,0 +1,225 @@
+//! A team registers a schema that consumers cannot read, and produces with it: its events become dead letters, the others are handled,
+//! and a release that reads both schemas handles the letters when they are replayed. The story of `docs/schema-evolution.md`.
+
+#![expect(clippy::unwrap_used, reason = "test harness")]
+
+use std::{
+    process::Command,
+    sync::{Arc, LazyLock, Mutex},
+    time::Duration,
+};
+
+use apache_avro::{Schema, writer::datum::GenericDatumWriter};
+use chrono::Utc;
+use consumer::{Consumer, Handler, Message, Outcome, Settings};
+use events::{Config, Decoder, Event, EventType, Kafka, Registry, header};
+use rdkafka::{
+    ClientConfig,
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use testkit::{Topics, client, endpoints, wait_for};
+use tls::Trust;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const SOON: Duration = Duration::from_secs(40);
+
+/// Declares a version of the event `muster.tests.Paid`, with these fields besides the order.
+macro_rules! version {
+    ($type:ident { $($field:ident: $of:ty = $schema:literal),+ }) => {
+        #[derive(Serialize, Deserialize)]
+        struct $type {
+            order: String,
+            $($field: $of,)+
+        }
+
+        impl Event for $type {
+            fn event_type() -> &'static EventType {
+                static TYPE: LazyLock<EventType> = LazyLock::new(|| {
+                    EventType::new(
+                        concat!(
+                            r#"{"type": "record", "name": "Paid", "namespace": "muster.tests", "fields": ["#,
+                            r#"{"name": "order", "type": "string"}"#,
+                            $(", {\"name\": \"", stringify!($field), "\", ", $schema, "}",)+
+                            "]}"
+                        ),
+                        "muster.tests.Paid",
+                    )
+                });
+                &TYPE
+            }
+        }
+    };
+}
+
+version!(Released { total: i64 = r#""type": "long""# });
+version!(Bypass { amount: i64 = r#""type": "long""# });
+version!(Repaired {
+    total: Option<i64> = r#""type": ["null", "long"], "default": null"#,
+    amount: Option<i64> = r#""type": ["null", "long"], "default": null"#
+});
+version!(Careless { paid_by: String = r#""type": "string""# });
+
+impl From<Released> for (String, i64) {
+    fn from(event: Released) -> Self {
+        (event.order, event.total)
+    }
+}
+
+impl From<Repaired> for (String, i64) {
+    fn from(event: Repaired) -> Self {
+        (event.order, event.total.or(event.amount).unwrap())
+    }
+}
+
+/// Orders and amounts that consumers have handled.
+type Handled = Arc<Mutex<Vec<(String, i64)>>>;
+
+/// A handler of events that are read as `E`.
+struct Reader<E> {
+    decoder: Decoder,
+    handled: Handled,
+    read: fn(E) -> (String, i64),
+}
+
+impl<E: Event + 'static> Handler for Reader<E> {
+    async fn handle(&self, message: &Message) -> Outcome {
+        match self.decoder.decode::<E>(&message.payload).await {
+            Ok(event) => {
+                self.handled.lock().unwrap().push((self.read)(event));
+                Outcome::Done
+            }
+            Err(error) if error.is_transient() => Outcome::Retry(error.to_string()),
+            Err(error) => Outcome::DeadLetter(error.to_string()),
+        }
+    }
+}
+
+/// The topics and the registry of the test.
+struct World {
+    topics: Topics,
+    registry: Registry,
+    handled: Handled,
+}
+
+impl World {
+    async fn start() -> Self {
+        let topics = Topics::create(&[("events", 1), ("letters", 1)]).await;
+        let config = Config { schema_registry_url: endpoints().schema_registry_url.parse().unwrap() };
+        Self { topics, registry: Registry::new(&config, &Trust::none()), handled: Handled::default() }
+    }
+
+    fn topic(&self) -> &str {
+        self.topics.name("events")
+    }
+
+    fn subject(&self) -> String {
+        Released::event_type().subject(self.topic())
+    }
+
+    /// Sends a request to the registry, as a person with curl does.
+    async fn ask(&self, method: reqwest::Method, path: &str, body: Value) -> Value {
+        let url = format!("{}/{path}", endpoints().schema_registry_url);
+        client().request(method, url).json(&body).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// Registers a schema without any check; returns its id.
+    async fn register_unchecked(&self, schema: &Schema) -> u32 {
+        let subject = self.subject();
+        let none = json!({ "compatibility": "NONE" });
+        self.ask(reqwest::Method::PUT, &format!("config/{subject}"), none).await;
+        let body = json!({ "schema": serde_json::to_string(schema).unwrap() });
+        let answer = self.ask(reqwest::Method::POST, &format!("subjects/{subject}/versions"), body).await;
+        u32::try_from(answer["id"].as_u64().unwrap()).unwrap()
+    }
+
+    /// Publishes an event with the schema of this id, as any producer could.
+    async fn publish<E: Event>(&self, id: u32, event: &E) {
+        let servers = &endpoints().kafka_bootstrap_servers;
+        let producer: FutureProducer =
+            ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
+        let writer = GenericDatumWriter::builder(&E::event_type().schema).build().unwrap();
+        let payload = [&[0][..], &id.to_be_bytes(), &writer.write_ser_to_vec(event).unwrap()].concat();
+        let headers = [
+            (header::EVENT_ID, Uuid::now_v7().to_string()),
+            (header::EVENT_TYPE, E::event_type().name.to_owned()),
+            (header::OCCURRED_AT, Utc::now().to_rfc3339()),
+        ];
+        let headers = headers.into_iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header { key, value: Some(&value) })
+        });
+        let record = FutureRecord::to(self.topic()).key("order").payload(&payload).headers(headers);
+        producer.send(record, SOON).await.unwrap();
+    }
+
+    /// Runs a release of the consumer, which reads events as `E`, until `done`.
+    async fn run_until<E>(&self, done: impl AsyncFnMut() -> Option<()>)
+    where
+        E: Event + Into<(String, i64)> + 'static,
+    {
+        let decoder = Decoder::new(self.registry.clone()).of_topic(self.topic());
+        decoder.verify(&[E::event_type()]).await.unwrap();
+        let settings = Settings {
+            topic: self.topic().to_owned(),
+            group: self.topic().to_owned(),
+            dead_letter_topic: self.topics.name("letters").to_owned(),
+            handler_timeout: SOON,
+            drain_timeout: Duration::from_secs(5),
+            due_after: SOON,
+        };
+        let handler = Reader::<E> { decoder, handled: Arc::clone(&self.handled), read: Into::into };
+        let kafka = Kafka::plaintext(&endpoints().kafka_bootstrap_servers);
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(Consumer::new(&kafka, settings, handler).unwrap().run(stop.clone()));
+        wait_for("the events to be handled", SOON, done).await;
+        stop.cancel();
+        running.await.unwrap().unwrap();
+    }
+
+    fn handled(&self) -> Vec<(String, i64)> {
+        self.handled.lock().unwrap().clone()
+    }
+
+    /// What `muster dead-letters` says with these arguments.
+    fn dead_letters(&self, arguments: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_muster"))
+            .args(["dead-letters", "--topic", self.topics.name("letters")])
+            .args(["--bootstrap-servers", &endpoints().kafka_bootstrap_servers])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_a_schema_that_bypassed_the_gate_are_dead_letters_and_are_replayed_after_the_repair() {
+    let world = World::start().await;
+    let released = serde_json::to_string(&Released::event_type().schema).unwrap();
+    let good = world.registry.register(&world.subject(), &released).await.unwrap();
+    let bypass = serde_json::to_string(&Bypass::event_type().schema).unwrap();
+    world.registry.register(&world.subject(), &bypass).await.expect_err("the registry refuses it");
+    let bad = world.register_unchecked(&Bypass::event_type().schema).await;
+
+    world.publish(bad, &Bypass { order: "bypass".to_owned(), amount: 7 }).await;
+    world.publish(good, &Released { order: "good".to_owned(), total: 5 }).await;
+    let good = ("good".to_owned(), 5);
+    world.run_until::<Released>(async || (world.handled() == [good.clone()]).then_some(())).await;
+    let said = world.dead_letters(&[]);
+    assert!(said.contains("the payload cannot be read as muster.tests.Paid"), "{said}");
+    assert!(said.contains("1 dead letters"), "{said}");
+
+    // A consumer that reads neither the bypass nor its own past does not start.
+    let careless = serde_json::to_string(&Careless::event_type().schema).unwrap();
+    let refused = world.registry.verify(&world.subject(), &careless).await.unwrap_err();
+    assert!(refused.to_string().contains(&world.subject()), "{refused}");
+
+    assert!(world.dead_letters(&["--replay"]).contains("1 replayed"));
+    let both = [good, ("bypass".to_owned(), 7)];
+    world.run_until::<Repaired>(async || (world.handled() == both).then_some(())).await;
+    assert!(world.dead_letters(&[]).contains("There are no dead letters."));
+}
