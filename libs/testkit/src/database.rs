@@ -50,6 +50,32 @@ impl Database {
         connect(&self.url().parse().expect("the URL is valid")).await
     }
 
+    /// Copies the database. All its sessions end.
+    pub async fn back_up(&self) {
+        let name = &self.name;
+        self.without_sessions(&[format!("CREATE DATABASE {name}_backup OWNER {name} TEMPLATE {name}")]).await;
+    }
+
+    /// Puts the copy in the place of the database. All sessions end.
+    pub async fn restore(&self) {
+        let name = &self.name;
+        let replace =
+            [format!("DROP DATABASE {name}"), format!("ALTER DATABASE {name}_backup RENAME TO {name}")];
+        self.without_sessions(&replace).await;
+    }
+
+    async fn without_sessions(&self, statements: &[String]) {
+        let (name, server) = (&self.name, connect(&superuser()).await);
+        let prepare = [
+            format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"),
+            format!("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"),
+        ];
+        let open = [format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")];
+        for statement in prepare.iter().chain(statements).chain(&open) {
+            server.batch_execute(statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+        }
+    }
+
     fn url_at(&self, address: &str) -> String {
         let name = &self.name;
         format!("postgres://{name}:{name}@{address}/{name}")
