@@ -4,13 +4,13 @@
 //! unknown, no later row of its key was sent.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     time::{Duration, Instant},
 };
 
 use crate::{
     partition::{Partition, Refusal},
-    session::{Head, Key},
+    rows::{Head, Key},
 };
 
 /// Rows in the producer at most.
@@ -26,6 +26,7 @@ pub(crate) type TopicPartition = (String, i32);
 #[derive(Debug)]
 struct Sent {
     key: Key,
+    bucket: i16,
     place: TopicPartition,
     bytes: usize,
     /// The limit of its partition when it was sent.
@@ -40,15 +41,6 @@ pub(crate) struct InFlight {
     partitions: HashMap<TopicPartition, Partition>,
 }
 
-/// The rows to send next.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Choice {
-    /// They count as sent.
-    pub(crate) seqs: Vec<i64>,
-    /// The number of rows read to find them.
-    pub(crate) depth: usize,
-}
-
 /// Partitions that acknowledge nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stalled {
@@ -60,18 +52,18 @@ pub(crate) struct Stalled {
 }
 
 impl InFlight {
-    /// Chooses rows among the oldest ones, which are in publishing order and of one snapshot. `place` returns the partition of a
-    /// key; rows without a partition wait.
-    pub(crate) fn choose(
+    /// Chooses rows among these, which are in publishing order. They count as sent. `place` returns the partition of a key; rows
+    /// without a partition wait.
+    pub(crate) fn choose<'a>(
         &mut self,
-        heads: &[Head],
+        heads: impl IntoIterator<Item = &'a Head>,
         place: impl Fn(&Key) -> Option<TopicPartition>,
         now: Instant,
-    ) -> Choice {
-        let mut choice = Choice::default();
+    ) -> Vec<i64> {
+        let mut chosen = Vec::new();
         let mut seen = HashSet::new();
         let mut full = HashSet::new();
-        for (index, head) in heads.iter().enumerate() {
+        for head in heads {
             if self.sent.len() >= ROWS || (self.bytes > 0 && self.bytes + head.bytes() > BYTES) {
                 break;
             }
@@ -86,14 +78,19 @@ impl InFlight {
                 continue;
             }
             let limit = partition.add(head.bytes(), now);
-            let sent = Sent { key: head.key.clone(), place, bytes: head.bytes(), limit };
+            let (key, bucket, bytes) = (head.key.clone(), head.bucket, head.bytes());
+            let sent = Sent { key, bucket, place, bytes, limit };
             self.bytes += sent.bytes;
             self.keys.insert(sent.key.clone());
             self.sent.insert(head.seq, sent);
-            choice.seqs.push(head.seq);
-            choice.depth = index + 1;
+            chosen.push(head.seq);
         }
-        choice
+        chosen
+    }
+
+    /// Whether a row of these buckets is in flight.
+    pub(crate) fn has_row_of(&self, buckets: &BTreeSet<i16>) -> bool {
+        self.sent.values().any(|sent| buckets.contains(&sent.bucket))
     }
 
     /// The partition of a row in flight.
@@ -166,7 +163,8 @@ mod tests {
     use crate::partition::{SHARE_ROWS, STALLED_AFTER};
 
     fn head(seq: i64, key: &str, content_len: usize) -> Head {
-        Head { seq, key: Key { topic: "t".to_owned(), key: key.to_owned() }, content_len }
+        let key = Key { topic: "t".to_owned(), key: key.to_owned() };
+        Head { seq, bucket: 0, key, content_len, inserted_at: chrono::DateTime::UNIX_EPOCH }
     }
 
     /// The partition is in the key, before the dot.
@@ -176,7 +174,7 @@ mod tests {
     }
 
     fn choose(window: &mut InFlight, heads: &[Head]) -> Vec<i64> {
-        window.choose(heads, place, Instant::now()).seqs
+        window.choose(heads, place, Instant::now())
     }
 
     #[test]
@@ -197,10 +195,9 @@ mod tests {
         let mut heads: Vec<_> = (0..70).map(|n| head(n, &format!("0.{n}"), 1)).collect();
         heads.push(head(70, "0.69", 1));
         heads.push(head(71, "1.a", 1));
-        let choice = window.choose(&heads, place, Instant::now());
-        assert_eq!(choice.seqs.len(), SHARE_ROWS + 1);
-        assert_eq!(choice.seqs.last(), Some(&71), "another partition has room");
-        assert_eq!(choice.depth, 72);
+        let chosen = choose(&mut window, &heads);
+        assert_eq!(chosen.len(), SHARE_ROWS + 1);
+        assert_eq!(chosen.last(), Some(&71), "another partition has room");
     }
 
     #[test]
@@ -227,6 +224,6 @@ mod tests {
         let stalled = window.stalled(later);
         assert_eq!((stalled.partitions, stalled.rows), (1, 10));
         window.clear(later);
-        assert_eq!(window.choose(&heads, place, later).seqs, [0, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
+        assert_eq!(window.choose(&heads, place, later), [0, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
     }
 }

@@ -2,13 +2,17 @@
 
 mod append;
 mod in_flight;
-mod leader;
+mod lease;
+mod maintenance;
 mod metrics;
 mod partition;
 mod publisher;
+mod queue;
 mod relay;
+mod rows;
 mod sender;
 mod session;
+mod term;
 
 pub use append::{AppendError, Entry, append, append_all};
 pub use relay::Relay;
@@ -20,4 +24,5 @@ pub const MIGRATIONS: &[Migration] = &[
     ("V1__create_outbox", include_str!("../migrations/V1__create_outbox.sql")),
     ("V2__add_parked_and_lease", include_str!("../migrations/V2__add_parked_and_lease.sql")),
     ("V3__add_tracestate_and_baggage", include_str!("../migrations/V3__add_tracestate_and_baggage.sql")),
+    ("V4__partition_by_day", include_str!("../migrations/V4__partition_by_day.sql")),
 ];

@@ -3,8 +3,8 @@
 use telemetry::metrics::register;
 
 telemetry::metrics! {
-    // Rows behind a parked row of their key are not counted. The first sign that publishing has stopped.
-    /// Age of the oldest event that is not published.
+    // Events behind a refused event of their key are not counted. The first sign that publishing has stopped.
+    /// Age of the oldest event that is not published, or the time since it was put back.
     pub(crate) OLDEST_UNPUBLISHED: Gauge = "outbox_oldest_unpublished_seconds";
     /// Events acknowledged by the broker.
     pub(crate) PUBLISHED: IntCounter = "outbox_published_total";
@@ -12,9 +12,14 @@ telemetry::metrics! {
     IN_FLIGHT_ROWS: IntGauge = "outbox_in_flight_rows";
     /// Bytes of the events in the producer.
     IN_FLIGHT_BYTES: IntGauge = "outbox_in_flight_bytes";
+    /// Buckets that this replica publishes.
+    BUCKETS: IntGauge = "outbox_buckets";
+    // Grows while a transaction that wrote an event stays open.
+    /// Events that were read, with a transaction still open that could commit an earlier one.
+    UNSETTLED_ROWS: IntGauge = "outbox_unsettled_rows";
     /// Partitions that take no events.
     pub(crate) STALLED_PARTITIONS: IntGauge = "outbox_stalled_partitions";
-    // All rows of the table, so every replica shows the same number.
+    // All refused rows of the table, so every replica shows the same number.
     /// Events that the broker refuses, which wait for a person.
     pub(crate) PARKED_ROWS: IntGauge = "outbox_parked_rows";
     /// Events that the broker refused, and that were set aside.
@@ -26,6 +31,11 @@ telemetry::metrics! {
         buckets &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0];
 }
 
+pub(crate) fn show_queue(buckets: usize, unsettled: usize) {
+    BUCKETS.set(buckets.try_into().unwrap_or(i64::MAX));
+    UNSETTLED_ROWS.set(unsettled.try_into().unwrap_or(i64::MAX));
+}
+
 pub(crate) fn show_in_flight(rows: usize, bytes: usize) {
     IN_FLIGHT_ROWS.set(rows.try_into().unwrap_or(i64::MAX));
     IN_FLIGHT_BYTES.set(bytes.try_into().unwrap_or(i64::MAX));
@@ -34,6 +44,6 @@ pub(crate) fn show_in_flight(rows: usize, bytes: usize) {
 /// Shows the counters at zero, so that the first failure is an increase.
 pub(crate) fn show() {
     register(&[&PUBLISHED, &PARKED, &FAILURES]);
-    register(&[&STALLED_PARTITIONS]);
+    register(&[&BUCKETS, &UNSETTLED_ROWS, &STALLED_PARTITIONS]);
     show_in_flight(0, 0);
 }

@@ -22,7 +22,7 @@ use tracing::{Instrument, Span};
 use crate::{
     in_flight::{self, TopicPartition},
     metrics,
-    session::{Head, Key, Pending},
+    rows::{Head, Key, Pending},
 };
 
 /// Time limit for the metadata of a topic.
@@ -178,8 +178,12 @@ pub(crate) struct Topics(HashMap<String, Topic>);
 
 impl Topics {
     /// Fetches the metadata of the topics of these rows, unless it is cached.
-    pub(crate) async fn refresh(&mut self, heads: &[Head], publisher: &Arc<Publisher>) {
-        for topic in heads.iter().map(|head| &head.key.topic) {
+    pub(crate) async fn refresh<'a>(
+        &mut self,
+        heads: impl Iterator<Item = &'a Head>,
+        publisher: &Arc<Publisher>,
+    ) {
+        for topic in heads.map(|head| &head.key.topic) {
             let known = self.0.get(topic);
             if known.is_some_and(|known| known.refresh_at > Instant::now()) {
                 continue;

@@ -1,4 +1,4 @@
-//! The relay of a service: each replica runs one, and a lease selects the active one.
+//! The relay of a service: each replica runs one, and they share the buckets.
 
 use std::{
     error::Error as StdError,
@@ -13,14 +13,14 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    leader::{Leader, RelayError},
-    metrics,
+    maintenance, metrics,
     sender::{Inputs, State},
     session::Session,
+    term::{RelayError, Term},
 };
 
-/// Interval of a standby's attempts to acquire the lease.
-const STANDBY: Duration = Duration::from_secs(1);
+/// Interval of attempts while a relay of the previous release is active.
+const WAIT: Duration = Duration::from_secs(1);
 
 /// Interval of the measurement of waiting rows.
 const MEASURE: Duration = Duration::from_secs(1);
@@ -37,14 +37,21 @@ const RESET_AFTER: Duration = Duration::from_secs(10);
 /// Time limit of the shutdown: longer than the end of a term can take, so it ends only a relay that hangs.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The age of the oldest row, by the clock of the database, and the number of parked rows.
+/// The age of the oldest row that can be published, by the clock of the database, and the number of refused rows. The view
+/// `outbox_unpublished` has the same rows, but this reads only the first one of each bucket.
 const WAITING: &str = "\
-SELECT coalesce((
-        SELECT extract(epoch FROM clock_timestamp() - inserted_at) FROM outbox
-        WHERE (topic, key) NOT IN (SELECT topic, key FROM outbox_parked) ORDER BY seq LIMIT 1), 0)::float8 AS oldest,
-    (SELECT count(*) FROM outbox_parked) AS parked";
+SELECT coalesce(extract(epoch FROM clock_timestamp() - least(
+        (SELECT min(first.inserted_at) FROM outbox_bucket b CROSS JOIN LATERAL (
+            SELECT o.inserted_at FROM outbox o
+            WHERE o.bucket = b.bucket AND o.seq > b.published_up_to
+                AND NOT EXISTS (SELECT FROM outbox_parked p WHERE p.topic = o.topic AND p.key = o.key)
+            ORDER BY o.seq LIMIT 1) first),
+        (SELECT min(p.parked_at) FROM outbox_parked p WHERE NOT EXISTS (
+            SELECT FROM outbox_parked r WHERE r.topic = p.topic AND r.key = p.key AND r.refused AND r.seq <= p.seq)))),
+    0)::float8 AS oldest,
+    (SELECT count(*) FROM outbox_parked WHERE refused) AS parked";
 
-/// Publishes the outbox of one database. Every replica runs one; one of them is active.
+/// Publishes the outbox of one database, with the relays of the other replicas.
 pub struct Relay {
     pool: Pool,
     inputs: Inputs,
@@ -54,7 +61,8 @@ impl Relay {
     /// Makes a relay; it does nothing before [`run`](Self::run).
     pub fn new(pool: Pool, kafka: Kafka) -> Arc<Self> {
         metrics::show();
-        let inputs = Inputs { kafka, wake: Arc::default(), state: Mutex::default() };
+        let inputs =
+            Inputs { kafka, wake: Arc::default(), notified: Arc::default(), state: Mutex::default() };
         Arc::new(Self { pool, inputs })
     }
 
@@ -67,7 +75,7 @@ impl Relay {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let publish = async {
             let (mut pauses, mut started) = (BACKOFF.build(), Instant::now());
-            while let Err(error) = self.lead(&stop).await {
+            while let Err(error) = self.publish(&stop).await {
                 metrics::FAILURES.inc();
                 tracing::warn!(error = &error as &dyn StdError, "outbox relay failed, trying again");
                 if started.elapsed() > RESET_AFTER {
@@ -88,38 +96,35 @@ impl Relay {
         tokio::select! {
             () = publish => {}
             () = self.measure() => {}
+            () = maintenance::run(&self.pool) => {}
             () = give_up => {}
         }
     }
 
-    /// Acquires the lease and publishes until `stop` or the first failure.
-    async fn lead(&self, stop: &CancellationToken) -> Result<(), RelayError> {
-        let Some(session) = self.acquire_lease(stop).await? else { return Ok(()) };
-        let mut leader = Leader::new(&self.inputs, session)?;
+    /// Publishes until `stop` or the first failure.
+    async fn publish(&self, stop: &CancellationToken) -> Result<(), RelayError> {
+        let Some(session) = self.open_session(stop).await? else { return Ok(()) };
+        let mut term = Term::new(&self.inputs, session)?;
         tracing::info!("outbox relay is active");
-        let result = leader.run(stop).await;
+        let result = term.run(stop).await;
         self.inputs.set_state(match &result {
             Err(RelayError::Kafka(error)) => State::Failed(error.to_string()),
-            Ok(()) | Err(_) => State::Standby,
+            Ok(()) | Err(_) => State::Waiting,
         });
-        leader.close();
+        term.close();
         result
     }
 
-    async fn acquire_lease(&self, stop: &CancellationToken) -> Result<Option<Session>, RelayError> {
-        let mut session = Session::open(&self.pool).await?;
-        let mut is_locked = false;
-        loop {
-            is_locked = is_locked || session.try_lock().await?;
-            if is_locked && session.try_acquire().await? {
-                return Ok(Some(session));
-            }
-            self.inputs.set_state(State::Standby);
+    async fn open_session(&self, stop: &CancellationToken) -> Result<Option<Session>, RelayError> {
+        let session = Session::open(&self.pool, Arc::clone(&self.inputs.notified)).await?;
+        while !session.try_lock().await? {
+            self.inputs.set_state(State::Waiting);
             tokio::select! {
                 () = stop.cancelled() => return Ok(None),
-                () = tokio::time::sleep(STANDBY) => {}
+                () = tokio::time::sleep(WAIT) => {}
             }
         }
+        Ok(Some(session))
     }
 
     async fn measure(&self) {
@@ -135,11 +140,11 @@ impl Relay {
         }
     }
 
-    /// Readiness check: whether a broker answers. A standby relay has no producer and succeeds.
+    /// Readiness check: whether a broker answers. A relay that waits for its session has no producer and succeeds.
     pub async fn ping(&self, timeout: Duration) -> Result<(), String> {
         let state = self.inputs.state.lock().expect("no panic under this lock").clone();
         let publisher = match state {
-            State::Standby => return Ok(()),
+            State::Waiting => return Ok(()),
             State::Failed(reason) => return Err(reason),
             State::Active(publisher) => publisher,
         };

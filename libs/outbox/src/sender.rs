@@ -18,15 +18,15 @@ use crate::{
     metrics,
     partition::Refusal,
     publisher::{Delivery, Fault, Publisher, fault},
-    session::Pending,
+    rows::Pending,
 };
 
 /// The state of the relay, for [`Relay::ping`](crate::Relay::ping).
 #[derive(Clone, Default)]
 pub(crate) enum State {
-    /// Another relay publishes.
+    /// Has no session yet, or a relay of the previous release publishes.
     #[default]
-    Standby,
+    Waiting,
     /// Publishes with this producer.
     Active(Arc<Publisher>),
     /// Failed; waits for the next attempt.
@@ -36,7 +36,10 @@ pub(crate) enum State {
 /// What a relay has in all of its terms.
 pub(crate) struct Inputs {
     pub(crate) kafka: Kafka,
+    /// After a COMMIT of this replica.
     pub(crate) wake: Arc<Notify>,
+    /// After a call of [`Session::notify`](crate::session::Session::notify).
+    pub(crate) notified: Arc<Notify>,
     pub(crate) state: Mutex<State>,
 }
 
@@ -58,7 +61,7 @@ pub(crate) struct Sender<'a> {
     pub(crate) publisher: Arc<Publisher>,
     deliveries: FuturesUnordered<BoxFuture<'static, Delivery>>,
     pub(crate) in_flight: InFlight,
-    /// Acknowledged rows, not deleted yet.
+    /// Acknowledged rows, not taken yet.
     done: Vec<i64>,
     /// Refused rows, not parked yet.
     pub(crate) refused: Vec<(i64, KafkaError)>,
@@ -140,7 +143,7 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Takes the acknowledged rows, to delete them.
+    /// Takes the acknowledged rows.
     pub(crate) fn take_done(&mut self) -> Vec<i64> {
         if !self.done.is_empty() {
             fail_point::hit("outbox.published");

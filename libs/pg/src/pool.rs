@@ -1,7 +1,7 @@
 //! Connection pool with bounded waits.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     pin::Pin,
     sync::{
         Arc,
@@ -17,8 +17,8 @@ use deadpool_postgres::{
 use scopeguard::ScopeGuard;
 use secrecy::ExposeSecret as _;
 use tls::Trust;
-use tokio::{runtime::Handle, task::JoinHandle};
-use tokio_postgres::Client;
+use tokio::{runtime::Handle, sync::Notify, task::JoinHandle};
+use tokio_postgres::{AsyncMessage, Client};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::context::TokioContext;
 
@@ -30,6 +30,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Pool {
     inner: deadpool_postgres::Pool,
+    server: tokio_postgres::Config,
+    on_runtime: OnRuntime,
     acquire_timeout: Duration,
     pub(crate) statement_timeout: Duration,
     pub(crate) transaction_timeout: Duration,
@@ -58,9 +60,11 @@ pub fn connect(config: &Config, trust: &Trust, application_name: &str) -> Result
         .keepalives_idle(Duration::from_secs(10))
         .keepalives_interval(Duration::from_secs(5))
         .keepalives_retries(4);
+    let on_runtime =
+        OnRuntime { runtime: Handle::current(), tls: MakeRustlsConnect::new(trust.client_config()) };
     let manager = deadpool_postgres::Manager::from_connect(
-        server,
-        OnRuntime { runtime: Handle::current(), tls: MakeRustlsConnect::new(trust.client_config()) },
+        server.clone(),
+        on_runtime.clone(),
         ManagerConfig { recycling_method: RecyclingMethod::Fast },
     );
     let inner = deadpool_postgres::Pool::builder(manager)
@@ -73,6 +77,8 @@ pub fn connect(config: &Config, trust: &Trust, application_name: &str) -> Result
     pool_gauge::observe(move || observed.upgrade().map(|pool| pool.status()));
     Ok(Pool {
         inner,
+        server,
+        on_runtime,
         acquire_timeout,
         statement_timeout: Duration::from_millis(config.database_statement_timeout_ms),
         transaction_timeout,
@@ -109,9 +115,16 @@ impl Pool {
         self.inner.close();
     }
 
-    /// Takes a connection out of the pool for good: for session-level locks, which must end with their owner.
-    pub async fn dedicated(&self) -> Result<ClientWrapper, Error> {
-        self.get().await.map(Object::take)
+    /// Opens a connection beside the pool: for session-level locks, which must end with their owner, and for LISTEN. `notified`
+    /// is notified of each notification that the server sends.
+    pub async fn dedicated(&self, notified: Arc<Notify>) -> Result<ClientWrapper, Error> {
+        self.require_migrated()?;
+        let budget = TimeoutBudget::at_most(self.acquire_timeout);
+        let connecting = self.on_runtime.connect_listening(&self.server, notified);
+        match tokio::time::timeout(budget.limit, connecting).await {
+            Ok(connected) => Ok(connected?),
+            Err(elapsed) => Err(budget.exceeded(elapsed)),
+        }
     }
 
     pub(crate) async fn get(&self) -> Result<Object, Error> {
@@ -165,9 +178,30 @@ pub(crate) fn release(connection: Connection) {
 ///
 /// A connection lives in the runtime that opened it. An HTTP server has one runtime per thread, which ends when the server
 /// stops and would close connections that workers still need to drain.
+#[derive(Clone)]
 struct OnRuntime {
     runtime: Handle,
     tls: MakeRustlsConnect,
+}
+
+impl OnRuntime {
+    async fn connect_listening(
+        &self,
+        server: &tokio_postgres::Config,
+        notified: Arc<Notify>,
+    ) -> Result<ClientWrapper, tokio_postgres::Error> {
+        let connecting = TokioContext::new(server.connect(self.tls.clone()), self.runtime.clone());
+        let (client, mut connection) = connecting.await?;
+        let driver = self.runtime.spawn(async move {
+            // It ends with the client or with an error, which the client's next statement returns too.
+            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+                if matches!(message, AsyncMessage::Notification(_)) {
+                    notified.notify_one();
+                }
+            }
+        });
+        Ok(ClientWrapper::new(client, driver))
+    }
 }
 
 impl Connect for OnRuntime {

@@ -19,8 +19,7 @@ use crate::{api::Api, reconcile::Line, run::log};
 const CLIENTS: [usize; 2] = [8, 32];
 
 /// Whether an order is not final, or an event is not published.
-const HAS_WORK: &str =
-    "SELECT EXISTS (SELECT FROM order_process WHERE step <> 'done') OR EXISTS (SELECT FROM outbox)";
+const HAS_WORK: &str = "SELECT EXISTS (SELECT FROM order_process WHERE step <> 'done') OR EXISTS (SELECT FROM outbox_unpublished)";
 
 const SETTLE_POLL: Duration = Duration::from_millis(200);
 const SETTLE_TIMEOUT: Duration = Duration::from_mins(5);

@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "test harness")]
 
 mod child;
+mod days;
 mod frozen;
 mod killed;
+mod late;
 mod partitions;
 mod refused;
 mod relays;
+mod restore;
 mod stalled;
 mod world;

@@ -91,9 +91,24 @@ impl World {
         wait_for(what, SOON, async || (self.count(sql).await == expected).then_some(())).await;
     }
 
+    /// Connects again, after the sessions were ended.
+    pub(crate) async fn reconnect(&mut self) {
+        self.client = self.database.connect().await;
+    }
+
     /// Waits until everything is published that can be.
     pub(crate) async fn published(&self) {
-        self.until("the outbox to be empty", "SELECT count(*) FROM outbox", 0).await;
+        self.until("all events to be published", "SELECT count(*) FROM outbox_unpublished", 0).await;
+    }
+
+    /// Waits until this many relays share the buckets.
+    pub(crate) async fn shared_by(&self, relays: i64) {
+        let most = (16 + relays - 1) / relays;
+        let sql = format!(
+            "SELECT CASE WHEN max(n) <= {most} AND sum(n) = 16 THEN count(*) ELSE 0 END FROM (
+                SELECT count(*) AS n FROM outbox_bucket WHERE lease_until > clock_timestamp() GROUP BY session) s"
+        );
+        self.until("the relays to share the buckets", &sql, relays).await;
     }
 
     /// Sets a topic's configuration.

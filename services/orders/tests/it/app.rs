@@ -131,10 +131,10 @@ impl App {
         .await
     }
 
-    /// Waits until the outbox is empty.
+    /// Waits until all events are published.
     pub(crate) async fn published(&self) {
-        wait_for("the outbox to be empty", SOON, async || {
-            (self.count("SELECT count(*) FROM outbox").await == 0).then_some(())
+        wait_for("all events to be published", SOON, async || {
+            (self.count("SELECT count(*) FROM outbox_unpublished").await == 0).then_some(())
         })
         .await;
     }

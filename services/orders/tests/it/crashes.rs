@@ -112,5 +112,5 @@ async fn a_kill_while_a_group_of_orders_is_processed_loses_and_repeats_nothing()
 
 #[tokio::test]
 async fn a_kill_while_events_are_published_loses_no_event() {
-    join_all(["outbox.published", "outbox.deleted"].map(survives_death_at)).await;
+    join_all(["outbox.published", "outbox.marked"].map(survives_death_at)).await;
 }

@@ -37,12 +37,12 @@ async fn concurrent_retries_on_two_replicas_place_one_order() {
     app.published().await;
     let records = Kafka::read(app.topics.name("orders.events"), 2).await;
     let types: Vec<_> = records.iter().map(|record| record.headers["event-type"].as_str()).collect();
-    assert_eq!(types, ["muster.orders.OrderPlaced", "muster.orders.OrderConfirmed"], "one relay at a time");
+    assert_eq!(types, ["muster.orders.OrderPlaced", "muster.orders.OrderConfirmed"], "each once");
 }
 
 #[tokio::test]
 async fn another_replica_finishes_the_orders_of_a_killed_one() {
-    // With a claimed order, and with events that the broker has and the outbox still contains.
+    // With a claimed order, and with events that the broker has and whose position is not written.
     for point in ["orders.process.taken", "outbox.published"] {
         let parts = Parts::make().await;
         let mut first = parts.service().env("MUSTER_FAIL_POINTS", format!("{point}=kill")).spawn().await;
