@@ -65,7 +65,9 @@ impl Primitive {
             Self::Int => json.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
             Self::Long => json.is_i64(),
             Self::Float | Self::Double => json.is_number(),
-            Self::Bytes | Self::String => json.is_string(),
+            // apache-avro reads the UTF-8 encoding of the text, the specification has one byte per code point.
+            Self::Bytes => json.as_str().is_some_and(str::is_ascii),
+            Self::String => json.is_string(),
         }
     }
 }

@@ -11,7 +11,7 @@ pub enum Reader {
     Rust,
     /// Apache Avro 1.12.
     Java,
-    /// fastavro 1.12, which confluent-kafka uses.
+    /// fastavro 1.13, which confluent-kafka uses.
     Python,
 }
 
@@ -22,6 +22,8 @@ pub enum Rule {
     Malformed,
     /// A default is not a value of its type, or of a later branch of its union.
     InvalidDefault,
+    /// The schema has a decimal.
+    Decimal,
     /// The reader has a field that the event does not have, without a default.
     MissingField,
     /// A field has a new name, and its old name as an alias.
@@ -74,7 +76,7 @@ impl Rule {
     /// The readers that fail or read another value. They differ, see `docs/schema-evolution.md`.
     pub fn breaks(self) -> &'static [Reader] {
         match self {
-            Self::RenamedField | Self::LibraryCheck => &[Reader::Rust],
+            Self::Decimal | Self::RenamedField | Self::LibraryCheck => &[Reader::Rust],
             // fastavro uses the unit and scale of the writer, and does not round to single precision.
             Self::ChangedLogicalType | Self::ChangedDecimal | Self::LostPrecision => {
                 &[Reader::Rust, Reader::Java]
@@ -88,8 +90,9 @@ impl Rule {
         match (self, side) {
             (Self::Malformed, _) => "correct the schema",
             (Self::InvalidDefault, _) => {
-                "use a value of the type, or put the branch of the default first in the union"
+                "use a value of the type, for bytes an ASCII one, or put the branch of the default first in the union"
             }
+            (Self::Decimal, _) => "use a long in the minor unit",
             (Self::MissingField, Side::ReadBy(_)) => {
                 "give the field a default in this release, and remove it in the next"
             }

@@ -4,7 +4,7 @@ use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 
 use crate::{
     compare::{Difference, differences},
-    default,
+    decimal, default,
     finding::{Finding, Reader, Rule, Side},
     parse::Malformed,
     schema::Schema,
@@ -31,7 +31,8 @@ pub fn check(released: &[Version], working: &str, readers: &[Reader]) -> Vec<Fin
             let reads = released.iter().flat_map(|version| working.reads(version));
             let read_by = released.iter().max_by_key(|version| version.number);
             let read_by = read_by.into_iter().flat_map(|version| working.read_by(version));
-            default::check(&working.schema).into_iter().chain(reads).chain(read_by).collect()
+            let itself = default::check(&working.schema).into_iter().chain(decimal::check(&working.schema));
+            itself.chain(reads).chain(read_by).collect()
         },
     );
     let is_served = |finding: &Finding| finding.rule.breaks().iter().any(|reader| readers.contains(reader));

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod compare;
+mod decimal;
 mod default;
 mod finding;
 mod gate;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
 mod evolution;
+mod implementations;
 mod reads;
 mod releases;
 mod rules;
