@@ -20,7 +20,7 @@ use rdkafka::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use testkit::{Topics, client, endpoints, wait_for};
+use testkit::{Database, Topics, client, endpoints, wait_for};
 use tls::Trust;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -92,7 +92,7 @@ impl<E: Event + 'static> Handler for Reader<E> {
                 self.handled.lock().unwrap().push((self.read)(event));
                 Outcome::Done
             }
-            Err(error) if error.is_transient() => Outcome::Retry(error.to_string()),
+            Err(error) if error.is_transient() => Outcome::Unavailable(error.to_string()),
             Err(error) => Outcome::DeadLetter(error.to_string()),
         }
     }
@@ -101,6 +101,7 @@ impl<E: Event + 'static> Handler for Reader<E> {
 /// The topics and the registry of the test.
 struct World {
     topics: Topics,
+    database: Database,
     registry: Registry,
     handled: Handled,
 }
@@ -109,7 +110,9 @@ impl World {
     async fn start() -> Self {
         let topics = Topics::create(&[("events", 1), ("letters", 1)]).await;
         let config = Config { schema_registry_url: endpoints().schema_registry_url.parse().unwrap() };
-        Self { topics, registry: Registry::new(&config, &Trust::none()), handled: Handled::default() }
+        let registry = Registry::new(&config, &Trust::none());
+        let database = Database::create("reader").await;
+        Self { topics, database, registry, handled: Handled::default() }
     }
 
     fn topic(&self) -> &str {
@@ -165,6 +168,7 @@ impl World {
         let settings = Settings {
             topic: self.topic().to_owned(),
             group: self.topic().to_owned(),
+            retries: Vec::new(),
             dead_letter_topic: self.topics.name("letters").to_owned(),
             handler_timeout: SOON,
             drain_timeout: Duration::from_secs(5),
@@ -173,7 +177,9 @@ impl World {
         let handler = Reader::<E> { decoder, handled: Arc::clone(&self.handled), read: Into::into };
         let kafka = Kafka::plaintext(&endpoints().kafka_bootstrap_servers);
         let stop = CancellationToken::new();
-        let running = tokio::spawn(Consumer::new(&kafka, settings, handler).unwrap().run(stop.clone()));
+        let pool = self.database.pool(&[("consumer", consumer::MIGRATIONS)]).await;
+        let consumer = Consumer::new(&kafka, pool, settings, handler).unwrap();
+        let running = tokio::spawn(consumer.run(stop.clone()));
         wait_for("the events to be handled", SOON, done).await;
         stop.cancel();
         running.await.unwrap().unwrap();

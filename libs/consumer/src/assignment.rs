@@ -9,17 +9,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{TopicPartitionList, topic_partition_list::TopicPartitionListElem};
-
 use crate::{
     metrics,
     partition::{Draining, Partition, Position},
+    source::Source,
 };
 
-/// Assigned partitions by number, shared by the receiving loop and the rebalance callback.
+/// Assigned partitions, shared by the receiving loop and the rebalance callback.
 #[derive(Default)]
 pub(crate) struct Assignment {
-    partitions: Mutex<HashMap<i32, Assigned>>,
+    partitions: Mutex<HashMap<Source, Assigned>>,
     /// The number of the next assignment.
     epochs: AtomicU64,
 }
@@ -27,84 +26,97 @@ pub(crate) struct Assignment {
 pub(crate) struct Assigned {
     /// Unique for each assignment.
     epoch: u64,
+    /// All records below this offset are counted as due.
+    counted_up_to: i64,
     /// `None` before its first record.
     pub(crate) running: Option<Partition>,
 }
 
 /// The position of an assigned partition.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct AssignedPosition {
-    pub(crate) partition: i32,
+    pub(crate) source: Source,
     pub(crate) epoch: u64,
     pub(crate) position: Position,
 }
 
 impl Assignment {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<i32, Assigned>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<Source, Assigned>> {
         self.partitions.lock().expect("no panic under this lock")
     }
 
-    pub(crate) fn add(&self, assigned: &TopicPartitionList) {
+    pub(crate) fn add(&self, sources: Vec<Source>) {
         let mut partitions = self.lock();
-        for assigned in assigned.elements() {
-            partitions.entry(assigned.partition()).or_insert_with(|| self.assigned());
+        for source in sources {
+            partitions.entry(source).or_insert_with(|| self.assigned());
         }
     }
 
     pub(crate) fn assigned(&self) -> Assigned {
-        Assigned { epoch: self.epochs.fetch_add(1, Ordering::Relaxed), running: None }
+        Assigned { epoch: self.epochs.fetch_add(1, Ordering::Relaxed), counted_up_to: 0, running: None }
     }
 
-    pub(crate) fn positions(&self) -> Vec<AssignedPosition> {
+    /// Notes that the records of a partition below this offset are counted as due.
+    pub(crate) fn counted(&self, source: &Source, up_to: i64) {
+        if let Some(assigned) = self.lock().get_mut(source) {
+            assigned.counted_up_to = up_to;
+        }
+    }
+
+    /// Whether the record with this offset was counted as due: as late, if it is not finished.
+    pub(crate) fn is_counted(&self, source: &Source, offset: i64) -> bool {
+        self.lock().get(source).is_some_and(|assigned| offset < assigned.counted_up_to)
+    }
+
+    /// The positions of the partitions of a topic.
+    pub(crate) fn positions(&self, topic: &str) -> Vec<AssignedPosition> {
         let partitions = self.lock();
-        let position = |(partition, assigned): (&i32, &Assigned)| AssignedPosition {
-            partition: *partition,
+        let position = |(source, assigned): (&Source, &Assigned)| AssignedPosition {
+            source: source.clone(),
             epoch: assigned.epoch,
             position: assigned.running.as_ref().map(|running| *running.position.borrow()).unwrap_or_default(),
         };
-        partitions.iter().map(position).collect()
+        partitions.iter().filter(|(source, _)| *source.topic == *topic).map(position).collect()
     }
 
     /// Marks a partition as paused when its budget is full; returns whether the caller has to pause it.
-    pub(crate) fn pause_if_full(&self, partition: i32) -> bool {
+    pub(crate) fn pause_if_full(&self, source: &Source) -> bool {
         let mut partitions = self.lock();
-        let running = partitions.get_mut(&partition).and_then(|assigned| assigned.running.as_mut());
+        let running = partitions.get_mut(source).and_then(|assigned| assigned.running.as_mut());
         let Some(running) = running.filter(|running| !running.paused) else { return false };
         running.paused = running.budget.is_full();
         running.paused
     }
 
     /// Marks the paused partitions that have room as resumed, and returns them.
-    pub(crate) fn resumable(&self) -> Vec<i32> {
+    pub(crate) fn resumable(&self) -> Vec<Source> {
         let mut partitions = self.lock();
         let mut ready = Vec::new();
-        for (number, assigned) in partitions.iter_mut() {
+        for (source, assigned) in partitions.iter_mut() {
             if let Some(running) = &mut assigned.running
                 && running.paused
                 && running.budget.has_room()
             {
                 running.paused = false;
-                ready.push(*number);
+                ready.push(source.clone());
             }
         }
         ready
     }
 
     /// Stops and removes the given partitions, or all, and returns their drains.
-    pub(crate) fn stop(&self, only: Option<&TopicPartitionList>) -> Vec<Draining> {
+    pub(crate) fn stop(&self, only: Option<&[Source]>) -> Vec<Draining> {
         let mut partitions = self.lock();
-        let numbers: Vec<i32> = match only {
-            Some(list) => list.elements().iter().map(TopicPartitionListElem::partition).collect(),
-            None => partitions.keys().copied().collect(),
-        };
-        numbers.iter().filter_map(|number| partitions.remove(number)?.running).map(Partition::stop).collect()
+        let sources = only.map_or_else(|| partitions.keys().cloned().collect(), <[Source]>::to_vec);
+        sources.iter().filter_map(|source| partitions.remove(source)?.running).map(Partition::stop).collect()
     }
 
     pub(crate) fn observe(&self, topic: &str) {
         let partitions = self.lock();
-        let running = partitions.values().filter_map(|assigned| assigned.running.as_ref());
-        let paused = running.filter(|running| running.paused).count();
-        for (state, count) in [("paused", paused), ("active", partitions.len() - paused)] {
+        let of_topic = partitions.iter().filter(|(source, _)| *source.topic == *topic);
+        let assigned: Vec<_> = of_topic.map(|(_, assigned)| assigned.running.as_ref()).collect();
+        let paused = assigned.iter().flatten().filter(|running| running.paused).count();
+        for (state, count) in [("paused", paused), ("active", assigned.len() - paused)] {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             metrics::PARTITIONS.with_label_values(&[topic, state]).set(count);
         }

@@ -1,26 +1,29 @@
-//! One attempt for one record: the handler with its time limit, its trace span and its metrics, or a dead letter.
+//! One attempt for one record: the handler with its time limit, its trace span and its metrics, and what follows from its outcome.
 
 use std::{
     future::Future,
     panic::AssertUnwindSafe,
-    sync::Weak,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
-use futures::FutureExt;
-use rdkafka::{
-    Message as _,
-    consumer::{Consumer as _, StreamConsumer},
-};
+use futures::FutureExt as _;
+use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use telemetry::semconv;
-use tracing::{Instrument, Span};
+use tracing::{Instrument as _, Span};
 
 use crate::{
+    assignment::Assignment,
+    circuit::{Circuit, Pass},
     client::Context,
     dead_letter::DeadLetters,
-    message::{Message, Record},
+    event::{Event, Message, Record},
+    lines::Lines,
     metrics,
     partition::Processor,
+    postponed::{Place, Postponed},
+    retry::Retries,
+    source::Source,
 };
 
 /// The result of handling a message.
@@ -28,7 +31,11 @@ use crate::{
 pub enum Outcome {
     /// The effect happened, now or in an earlier attempt.
     Done,
-    /// A dependency is unavailable. The reason is logged.
+    /// A dependency is down, for every message. The reason is logged.
+    Unavailable(String),
+    /// Another attempt has the message, or had it until its process died. The reason is logged.
+    Busy(String),
+    /// This message fails for now, and others do not. The reason is logged, and is in the dead letter after the last retry.
     Retry(String),
     /// The message can never be handled. The dead letter contains the reason, so it must not hold personal data.
     DeadLetter(String),
@@ -44,45 +51,65 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(&self, message: &Message) -> impl Future<Output = Outcome> + Send;
 }
 
-/// The processor of all partitions of a consumer.
+/// What the attempts of all partitions share.
 pub(crate) struct Attempts<H> {
     pub(crate) handler: H,
     pub(crate) handler_timeout: Duration,
-    pub(crate) group: String,
+    pub(crate) postponed: Postponed,
+    pub(crate) retries: Retries,
     pub(crate) dead_letters: DeadLetters,
-    /// The client owns the partitions through its context, so they must not keep it alive.
+    pub(crate) circuit: Circuit,
+    /// Weak, because it owns the partitions, whose tasks own this.
+    pub(crate) assignment: Weak<Assignment>,
+    /// Weak for the same reason.
     pub(crate) client: Weak<StreamConsumer<Context>>,
 }
 
-impl<H: Handler> Processor for Attempts<H> {
-    async fn attempt(&self, record: &Record, attempt: u32) -> Result<(), String> {
-        let started = Instant::now();
-        let outcome = match record.decode(attempt) {
-            Ok(message) => self.handle(&message).instrument(self.span(record, &message)).await,
-            Err(error) => Outcome::DeadLetter(error.to_string()),
-        };
-        metrics::DURATION.with_label_values(&[record.topic()]).observe(started.elapsed().as_secs_f64());
-        let label = match &outcome {
-            Outcome::Done => "done",
-            Outcome::Retry(_) => "retry",
-            Outcome::DeadLetter(_) => "dead_letter",
-        };
-        metrics::HANDLED.with_label_values(&[record.topic(), label]).inc();
-        match outcome {
-            Outcome::Done => Ok(()),
-            Outcome::Retry(reason) => Err(reason),
-            Outcome::DeadLetter(reason) => {
-                let sent = self.dead_letters.send(record, &reason, attempt).await;
-                sent.map_err(|error| format!("the dead-letter topic did not take the message: {error}"))
-            }
+/// The attempts of one partition.
+pub(crate) struct PartitionAttempts<H> {
+    shared: Arc<Attempts<H>>,
+    source: Source,
+    /// `None` for a partition of a retry topic: its events are the first of their lines.
+    lines: Option<Lines>,
+}
+
+impl<H: Handler> PartitionAttempts<H> {
+    pub(crate) fn new(shared: &Arc<Attempts<H>>, source: &Source, is_retry: bool) -> Self {
+        let lines = (!is_retry).then(|| Lines::new(&source.topic, source.partition));
+        Self { shared: Arc::clone(shared), source: source.clone(), lines }
+    }
+}
+
+impl<H: Handler> Processor for PartitionAttempts<H> {
+    async fn admit(&self, record: &Record) -> Pass<'_> {
+        tokio::time::sleep(record.delay(self.shared.retries.longest_delay())).await;
+        self.shared.circuit.admit().await
+    }
+
+    async fn attempt(&self, record: &Record, attempt: u32, pass: &Pass<'_>) -> Result<(), String> {
+        let (shared, event) = (&self.shared, &record.event);
+        let Some(lines) = &self.lines else { return shared.handle_line(event, attempt, pass).await };
+        let is_late = || shared.is_counted(&self.source, record.offset);
+        match lines.join(&shared.postponed, event, is_late()).await.map_err(|error| unavailable(&error))? {
+            Some(Place::Behind) => Ok(()),
+            // Its copy in the retry topic may be missing, because the process died before it was sent.
+            Some(Place::First) => shared.send_again(event).await,
+            None => match shared.handle(event, attempt, pass).await? {
+                Handled::Finished => Ok(()),
+                Handled::Failed(reason) => {
+                    lines.begin(&shared.postponed, event).await.map_err(|error| unavailable(&error))?;
+                    shared.postpone(event, attempt, &reason, is_late()).await.map(drop)
+                }
+            },
         }
     }
 
-    fn store_offset(&self, record: &Record, offset: i64) {
-        let Some(client) = self.client.upgrade() else { return };
+    fn store_offset(&self, offset: i64) {
+        let Some(client) = self.shared.client.upgrade() else { return };
+        let Source { topic, partition } = &self.source;
         fail_point::hit("consumer.before_store_offset");
-        if let Err(error) = client.store_offset(record.topic(), record.partition(), offset) {
-            metrics::LATE_OFFSETS.with_label_values(&[record.topic()]).inc();
+        if let Err(error) = client.store_offset(topic, *partition, offset) {
+            metrics::LATE_OFFSETS.with_label_values(&[&**topic]).inc();
             tracing::debug!(
                 error = &error as &dyn std::error::Error,
                 "offset not stored, the partition has another owner"
@@ -91,29 +118,133 @@ impl<H: Handler> Processor for Attempts<H> {
     }
 }
 
+/// The end of an attempt that is not made again in place.
+enum Handled {
+    Finished,
+    /// The message failed for now, for this reason.
+    Failed(String),
+}
+
 impl<H: Handler> Attempts<H> {
-    async fn handle(&self, message: &Message) -> Outcome {
+    /// Handles the first event of a line and then the others, until one is postponed.
+    async fn handle_line(&self, first: &Event, attempt: u32, pass: &Pass<'_>) -> Result<(), String> {
+        let mut event = first.clone();
+        loop {
+            if let Handled::Failed(reason) = self.handle(&event, attempt, pass).await?
+                // An event without a row is a replayed dead letter, which was counted before.
+                && self.postpone(&event, attempt, &reason, true).await?
+            {
+                return Ok(());
+            }
+            fail_point::hit("consumer.line_event_handled");
+            match self.postponed.finish(&event).await.map_err(|error| unavailable(&error))? {
+                Some(next) => event = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Whether the record was counted as due.
+    fn is_counted(&self, source: &Source, offset: i64) -> bool {
+        self.assignment.upgrade().is_some_and(|assignment| assignment.is_counted(source, offset))
+    }
+
+    /// Calls the handler; `Err` is the reason for another attempt in place.
+    async fn handle(&self, event: &Event, attempt: u32, pass: &Pass<'_>) -> Result<Handled, String> {
+        let topic = event.origin.topic.as_str();
+        let started = Instant::now();
+        let outcome = match event.decode(attempt) {
+            Ok(message) => self.call(&message).instrument(self.span(event, &message)).await,
+            Err(error) => Outcome::DeadLetter(error.to_string()),
+        };
+        metrics::DURATION.with_label_values(&[topic]).observe(started.elapsed().as_secs_f64());
+        metrics::HANDLED.with_label_values(&[topic, label(&outcome)]).inc();
+        match outcome {
+            Outcome::Unavailable(reason) => {
+                pass.failed(event.key.as_deref());
+                return Err(reason);
+            }
+            Outcome::Busy(reason) => return Err(reason),
+            Outcome::Done | Outcome::Retry(_) | Outcome::DeadLetter(_) => pass.succeeded(),
+        }
+        match outcome {
+            Outcome::Retry(reason) => return Ok(Handled::Failed(reason)),
+            Outcome::DeadLetter(reason) => self.give_up(event, &reason, attempt).await?,
+            _ => {}
+        }
+        Ok(Handled::Finished)
+    }
+
+    async fn call(&self, message: &Message) -> Outcome {
         let limit = self.handler_timeout;
         let handling = AssertUnwindSafe(self.handler.handle(message)).catch_unwind();
         match tokio::time::timeout(limit, handling).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_panic)) => Outcome::DeadLetter("the handler panicked".to_owned()),
-            Err(_elapsed) => Outcome::Retry(format!("the handler took longer than {limit:?}")),
+            Err(_elapsed) => Outcome::Unavailable(format!("the handler took longer than {limit:?}")),
         }
     }
 
+    /// Sends the event to its next retry topic, or gives it up after the last one. Returns whether it is postponed.
+    async fn postpone(
+        &self,
+        event: &Event,
+        attempt: u32,
+        reason: &str,
+        is_late: bool,
+    ) -> Result<bool, String> {
+        let Some(retry) = self.retries.after(event.retries) else {
+            self.give_up(event, reason, attempt).await?;
+            return Ok(false);
+        };
+        let retries = event.retries + 1;
+        let place = self.postponed.add(event, retries, retry.delay, is_late).await;
+        fail_point::hit("consumer.postponed");
+        if place.map_err(|error| unavailable(&error))? == Place::First {
+            self.retries
+                .send(retry, event, retries)
+                .await
+                .map_err(|error| not_taken(&retry.topic, &error))?;
+        }
+        tracing::warn!(
+            reason,
+            attempt,
+            retries,
+            delay = ?retry.delay,
+            topic = event.origin.topic,
+            partition = event.origin.partition,
+            offset = event.origin.offset,
+            "message postponed"
+        );
+        Ok(true)
+    }
+
+    /// Sends a postponed event to its retry topic once more.
+    pub(crate) async fn send_again(&self, event: &Event) -> Result<(), String> {
+        let number = event.retries.saturating_sub(1);
+        let Some(retry) = self.retries.after(number).or(self.retries.topics.last()) else { return Ok(()) };
+        let sent = self.retries.send(retry, event, number + 1).await;
+        sent.map_err(|error| not_taken(&retry.topic, &error))
+    }
+
+    async fn give_up(&self, event: &Event, reason: &str, attempt: u32) -> Result<(), String> {
+        let sent = self.dead_letters.send(event, reason, attempt).await;
+        sent.map_err(|error| not_taken("the dead-letter topic", &error))
+    }
+
     /// A consumer span in the trace of the event, with its baggage.
-    fn span(&self, record: &Record, message: &Message) -> Span {
+    fn span(&self, event: &Event, message: &Message) -> Span {
+        let origin = &event.origin;
         let span = tracing::info_span!(
             "process",
-            otel.name = format!("process {}", record.topic()),
+            otel.name = format!("process {}", origin.topic),
             otel.kind = "consumer",
             { semconv::MESSAGING_SYSTEM } = semconv::KAFKA,
             { semconv::MESSAGING_OPERATION_TYPE } = "process",
-            { semconv::MESSAGING_DESTINATION_NAME } = record.topic(),
-            { semconv::MESSAGING_DESTINATION_PARTITION_ID } = record.partition(),
-            { semconv::MESSAGING_KAFKA_OFFSET } = record.offset(),
-            { semconv::MESSAGING_CONSUMER_GROUP_NAME } = self.group,
+            { semconv::MESSAGING_DESTINATION_NAME } = origin.topic,
+            { semconv::MESSAGING_DESTINATION_PARTITION_ID } = origin.partition,
+            { semconv::MESSAGING_KAFKA_OFFSET } = origin.offset,
+            { semconv::MESSAGING_CONSUMER_GROUP_NAME } = self.postponed.group,
             { semconv::MESSAGING_MESSAGE_ID } = %message.envelope.event_id,
             event.type = message.envelope.event_type,
             attempt = message.attempt,
@@ -121,4 +252,22 @@ impl<H: Handler> Attempts<H> {
         message.envelope.propagation.set_parent(&span);
         span
     }
+}
+
+fn label(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "done",
+        Outcome::Unavailable(_) => "unavailable",
+        Outcome::Busy(_) => "busy",
+        Outcome::Retry(_) => "retry",
+        Outcome::DeadLetter(_) => "dead_letter",
+    }
+}
+
+fn unavailable(error: &pg::Error) -> String {
+    format!("the table of postponed events is unavailable: {error}")
+}
+
+fn not_taken(topic: &str, error: &rdkafka::error::KafkaError) -> String {
+    format!("{topic} did not take the message: {error}")
 }

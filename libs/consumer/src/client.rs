@@ -14,6 +14,8 @@ use crate::{
     assignment::{Assignment, drain},
     metrics,
     partition::Draining,
+    retry::Retry,
+    source::Source,
 };
 
 /// Settings of one consumer.
@@ -23,6 +25,9 @@ pub struct Settings {
     pub topic: String,
     /// The consumer group: members share the partitions.
     pub group: String,
+    /// The retry topics of the group, in the order in which a message that fails for now goes through them. After the last one it
+    /// becomes a dead letter.
+    pub retries: Vec<Retry>,
     /// The topic for messages that cannot be handled.
     pub dead_letter_topic: String,
     /// Time limit of the handler for one message; then its future is dropped and the message is retried. Choose at least the
@@ -53,8 +58,8 @@ impl ClientContext for Context {
     fn stats(&self, statistics: Statistics) {
         let Some(topic) = statistics.topics.get(&self.topic) else { return };
         let assigned = self.assignment.lock();
-        for (number, partition) in topic.partitions.iter().filter(|(number, _)| assigned.contains_key(number))
-        {
+        let is_assigned = |number: i32| assigned.contains_key(&Source::new(&self.topic, number));
+        for (number, partition) in topic.partitions.iter().filter(|(number, _)| is_assigned(**number)) {
             // Without a committed offset the lag is unknown: count all records.
             let lag = match partition.consumer_lag {
                 lag @ 0.. => lag,
@@ -72,7 +77,8 @@ impl ConsumerContext for Context {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         let Rebalance::Revoke(partitions) = rebalance else { return };
         let lost = consumer.assignment_lost();
-        let draining = self.assignment.stop(Some(partitions));
+        let sources = Source::all(partitions);
+        let draining = self.assignment.stop(Some(&sources));
         if lost {
             // Another member may already handle them.
             tracing::warn!(partitions = partitions.count(), "partitions are lost, cancelling their work");
@@ -85,9 +91,9 @@ impl ConsumerContext for Context {
                 tracing::warn!("drain timeout, messages in flight will be delivered again");
             }
         }
-        for partition in partitions.elements() {
+        for source in sources.iter().filter(|source| *source.topic == *self.topic) {
             // A partition without records has no lag to remove.
-            drop(metrics::LAG.remove_label_values(&[&self.topic, &partition.partition().to_string()]));
+            drop(metrics::LAG.remove_label_values(&[&self.topic, &source.partition.to_string()]));
         }
         // A lost partition belongs to another member: there is nothing to commit.
         if !lost {
@@ -98,7 +104,7 @@ impl ConsumerContext for Context {
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         let Rebalance::Assign(partitions) = rebalance else { return };
         tracing::info!(partitions = partitions.count(), "partitions are assigned");
-        self.assignment.add(partitions);
+        self.assignment.add(Source::all(partitions));
         // A partition can still be paused from an earlier assignment.
         if let Err(error) = consumer.resume(partitions) {
             tracing::warn!(error = &error as &dyn StdError, "cannot resume assigned partitions");

@@ -7,8 +7,8 @@ use std::{
 };
 
 use events::Kafka;
+use pg::Pool;
 use rdkafka::{
-    TopicPartitionList,
     consumer::{Consumer as _, StreamConsumer},
     error::KafkaError,
     message::{BorrowedMessage, Message as _},
@@ -18,14 +18,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     assignment::{Assignment, drain},
-    attempt::{Attempts, Handler},
+    attempt::{Attempts, Handler, PartitionAttempts},
     budget::Budget,
+    circuit::Circuit,
     client::{self, Context, MAX_POLL_INTERVAL, Settings, commit},
     dead_letter::DeadLetters,
-    lateness,
-    message::Record,
-    metrics,
+    event::Record,
+    lateness, lost, metrics,
     partition::Partition,
+    postponed::Postponed,
+    producer,
+    retry::Retries,
+    source::{Source, list},
 };
 
 /// Time limit for the last commit and for leaving the group.
@@ -40,14 +44,14 @@ pub enum Error {
     )]
     DrainTooLong(Duration),
     /// The task of a partition ended unexpectedly: a bug in this library.
-    #[error("the task of partition {0} ended unexpectedly")]
-    PartitionEnded(i32),
+    #[error("the task of partition {1} of {0} ended unexpectedly")]
+    PartitionEnded(Arc<str>, i32),
     /// A fatal error of librdkafka.
     #[error("the Kafka client failed")]
     Kafka(#[from] KafkaError),
 }
 
-/// Reads one topic as a member of one group.
+/// Reads one topic, and its retry topics, as a member of one group.
 pub struct Consumer<H> {
     client: Arc<StreamConsumer<Context>>,
     assignment: Arc<Assignment>,
@@ -59,11 +63,12 @@ pub struct Consumer<H> {
 }
 
 impl<H: Handler> Consumer<H> {
-    /// Makes a consumer inside a multi-threaded tokio runtime; it joins its group in [`run`](Self::run).
+    /// Makes a consumer inside a multi-threaded tokio runtime; it joins its group in [`run`](Self::run). The database of `pool` needs
+    /// [`MIGRATIONS`](crate::MIGRATIONS) by then.
     ///
     /// # Errors
     /// The settings contradict each other, or librdkafka refuses them.
-    pub fn new(kafka: &Kafka, settings: Settings, handler: H) -> Result<Self, Error> {
+    pub fn new(kafka: &Kafka, pool: Pool, settings: Settings, handler: H) -> Result<Self, Error> {
         if settings.drain_timeout >= MAX_POLL_INTERVAL {
             return Err(Error::DrainTooLong(settings.drain_timeout));
         }
@@ -76,13 +81,17 @@ impl<H: Handler> Consumer<H> {
         };
         let client: Arc<StreamConsumer<Context>> =
             Arc::new(client::group_config(kafka, &settings.group).create_with_context(context)?);
-        let dead_letters = DeadLetters::new(kafka, &settings.dead_letter_topic, &settings.group)?;
+        let producer = producer::create(kafka)?;
         metrics::show_outcomes(&settings.topic);
+        let group = settings.group.clone();
         let attempts = Arc::new(Attempts {
             handler,
             handler_timeout: settings.handler_timeout,
-            group: settings.group.clone(),
-            dead_letters,
+            postponed: Postponed { pool, group: group.clone(), due_after: settings.due_after },
+            retries: Retries { producer: producer.clone(), topics: settings.retries.clone() },
+            dead_letters: DeadLetters { producer, topic: settings.dead_letter_topic.clone(), group },
+            circuit: Circuit::new(&settings.topic),
+            assignment: Arc::downgrade(&assignment),
             client: Arc::downgrade(&client),
         });
         Ok(Self {
@@ -109,11 +118,15 @@ impl<H: Handler> Consumer<H> {
     /// # Errors
     /// A fatal error of librdkafka. An unreachable broker is not an error: the client reconnects.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
-        self.client.subscribe(&[&self.settings.topic])?;
+        let retries = self.settings.retries.iter().map(|retry| retry.topic.as_str());
+        let topics: Vec<&str> = [self.settings.topic.as_str()].into_iter().chain(retries).collect();
+        self.client.subscribe(&topics)?;
+        let (client, postponed) = (Arc::downgrade(&self.client), &self.attempts.postponed);
         let result = tokio::select! {
             result = self.receive(&stop) => result,
             never = self.attempts.dead_letters.run_count() => match never {},
-            never = lateness::run_count(&self.settings, Arc::downgrade(&self.client), &self.assignment) => match never {},
+            never = lateness::run_count(&self.settings, client, &self.assignment, postponed) => match never {},
+            never = lost::run(&self.attempts, &self.settings.topic) => match never {},
         };
         self.drain().await;
         result
@@ -139,21 +152,23 @@ impl<H: Handler> Consumer<H> {
     }
 
     async fn dispatch(&self, message: &BorrowedMessage<'_>) -> Result<(), Error> {
-        let number = message.partition();
+        let source = Source::new(message.topic(), message.partition());
         let (queue, record) = {
             let mut partitions = self.assignment.lock();
-            let assigned = partitions.entry(number).or_insert_with(|| self.assignment.assigned());
+            let assigned = partitions.entry(source.clone()).or_insert_with(|| self.assignment.assigned());
             let running = assigned.running.get_or_insert_with(|| {
-                let (attempts, has_room) = (Arc::clone(&self.attempts), Arc::clone(&self.has_room));
-                Partition::start(attempts, self.budget.of_partition(), has_room)
+                let is_retry = *source.topic != *self.settings.topic;
+                let attempts = PartitionAttempts::new(&self.attempts, &source, is_retry);
+                Partition::start(Arc::new(attempts), self.budget.of_partition(), Arc::clone(&self.has_room))
             });
-            (running.queue.clone(), Record::new(message.detach(), &running.budget))
+            (running.queue.clone(), Record::new(message, &running.budget))
         };
         // A stopped task is not in the assignment any more, so this one has panicked.
-        queue.send(record).await.or(Err(Error::PartitionEnded(number)))?;
-        if self.assignment.pause_if_full(number) {
-            self.client.pause(&self.list(&[number]))?;
-            tracing::debug!(partition = number, "partition paused, its budget is full");
+        let ended = || Error::PartitionEnded(Arc::clone(&source.topic), source.partition);
+        queue.send(record).await.map_err(|_record| ended())?;
+        if self.assignment.pause_if_full(&source) {
+            self.client.pause(&list(std::slice::from_ref(&source)))?;
+            tracing::debug!(topic = %source.topic, partition = source.partition, "partition paused, its budget is full");
         }
         Ok(())
     }
@@ -163,7 +178,7 @@ impl<H: Handler> Consumer<H> {
         if ready.is_empty() {
             return Ok(());
         }
-        self.client.resume(&self.list(&ready))?;
+        self.client.resume(&list(&ready))?;
         Ok(())
     }
 
@@ -183,13 +198,5 @@ impl<H: Handler> Consumer<H> {
         if tokio::time::timeout(LEAVE_TIMEOUT, leave).await.is_err() {
             tracing::warn!("timeout while leaving the group, messages may be delivered again");
         }
-    }
-
-    fn list(&self, partitions: &[i32]) -> TopicPartitionList {
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            list.add_partition(&self.settings.topic, *partition);
-        }
-        list
     }
 }

@@ -2,20 +2,21 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use events::Kafka;
+use chrono::Utc;
 use rdkafka::{
-    Message as _,
     error::KafkaError,
-    message::{Header, OwnedHeaders},
+    message::OwnedHeaders,
     metadata::MetadataTopic,
     producer::{FutureProducer, FutureRecord, Producer as _},
 };
 
-use crate::{client::client_config, message::Record, metrics};
+use crate::{event::Event, headers, metrics};
 
 /// Longest reason in a header, in characters.
 const MAX_REASON: usize = 1_000;
+
+/// The prefix of the headers of a dead letter.
+const PREFIX: &str = "dead-letter-";
 
 /// How often the dead letters are counted.
 const COUNT_INTERVAL: Duration = Duration::from_secs(5);
@@ -24,41 +25,27 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(5);
 const COUNT_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(crate) struct DeadLetters {
-    producer: FutureProducer,
-    topic: String,
-    group: String,
+    pub(crate) producer: FutureProducer,
+    pub(crate) topic: String,
+    pub(crate) group: String,
 }
 
 impl DeadLetters {
-    pub(crate) fn new(kafka: &Kafka, topic: &str, group: &str) -> Result<Self, KafkaError> {
-        let producer = client_config(kafka)
-            .set("acks", "all")
-            // The order does not matter, and an idempotent producer can fail for good.
-            .set("enable.idempotence", "false")
-            // The largest message and the headers of a dead letter; the topic has the same limit.
-            .set("message.max.bytes", "2000000")
-            .set("message.timeout.ms", "5000")
-            .set("queue.buffering.max.messages", "1000")
-            .set("socket.timeout.ms", "5000")
-            .set("reconnect.backoff.max.ms", "2000")
-            .create()?;
-        Ok(Self { producer, topic: topic.to_owned(), group: group.to_owned() })
-    }
-
     /// Returns after the acknowledgement of the broker. Commit the offset of the original only then.
-    pub(crate) async fn send(&self, message: &Record, reason: &str, attempts: u32) -> Result<(), KafkaError> {
-        let headers = self.headers(message, reason, attempts);
+    pub(crate) async fn send(&self, event: &Event, reason: &str, attempt: u32) -> Result<(), KafkaError> {
+        let headers = self.headers(event, reason, attempt);
         let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&self.topic).headers(headers);
-        record.key = message.key();
-        record.payload = message.payload();
+        record.key = event.key.as_deref();
+        record.payload = event.payload.as_deref();
         self.producer.send(record, Duration::from_secs(5)).await.map_err(|(error, _)| error)?;
         fail_point::hit("consumer.dead_letter_sent");
         tracing::error!(
             reason,
-            attempts,
-            topic = message.topic(),
-            partition = message.partition(),
-            offset = message.offset(),
+            attempt,
+            retries = event.retries,
+            topic = event.origin.topic,
+            partition = event.origin.partition,
+            offset = event.origin.offset,
             "dead letter"
         );
         Ok(())
@@ -80,23 +67,20 @@ impl DeadLetters {
         }
     }
 
-    fn headers(&self, message: &Record, reason: &str, attempts: u32) -> OwnedHeaders {
-        let text = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
-        let written = message.timestamp().to_millis().and_then(DateTime::from_timestamp_millis);
-        [
-            ("dead-letter-topic", message.topic().to_owned()),
-            ("dead-letter-partition", message.partition().to_string()),
-            ("dead-letter-offset", message.offset().to_string()),
-            ("dead-letter-timestamp", written.map(text).unwrap_or_default()),
-            ("dead-letter-group", self.group.clone()),
-            ("dead-letter-reason", reason.chars().take(MAX_REASON).collect()),
-            ("dead-letter-attempts", attempts.to_string()),
-            ("dead-letter-at", text(Utc::now())),
-        ]
-        .iter()
-        .fold(message.headers().cloned().unwrap_or_default(), |headers, (key, value)| {
-            headers.insert(Header { key, value: Some(value) })
-        })
+    fn headers(&self, event: &Event, reason: &str, attempt: u32) -> OwnedHeaders {
+        let origin = &event.origin;
+        let added = [
+            ("topic", origin.topic.clone()),
+            ("partition", origin.partition.to_string()),
+            ("offset", origin.offset.to_string()),
+            ("timestamp", headers::time(origin.written_at)),
+            ("group", self.group.clone()),
+            ("reason", reason.chars().take(MAX_REASON).collect()),
+            ("attempts", attempt.to_string()),
+            ("retries", event.retries.to_string()),
+            ("at", headers::time(Utc::now())),
+        ];
+        headers::replaced(&event.headers, PREFIX, &added)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A record is due when it is older than `due_after`, and late if it is not finished then. Both are counted from offsets, so
 //! records that wait in the topic count too. Counting starts at the committed offset of the assignment: the next member counts
-//! the records that became due while no member ran, as late.
+//! the records that became due while no member ran, as late. A postponed event has left the topic, so its lateness is counted from the
+//! table of postponed events.
 
 use std::{
     collections::HashMap,
@@ -22,6 +23,7 @@ use crate::{
     assignment::{AssignedPosition, Assignment},
     client::{Context, Settings},
     metrics,
+    postponed::Postponed,
 };
 
 /// How often records are counted: in a drill, the shortest window of an objective is five seconds.
@@ -64,15 +66,19 @@ pub(crate) async fn run_count(
     settings: &Settings,
     consumer: Weak<StreamConsumer<Context>>,
     assignment: &Assignment,
+    postponed: &Postponed,
 ) -> Infallible {
     let labels = [settings.group.as_str(), settings.topic.as_str()];
     metrics::show_due(labels);
     let mut counted = HashMap::new();
     loop {
-        let positions = assignment.positions();
+        let positions = assignment.positions(&settings.topic);
         let (settings, consumer, assigned) = (settings.clone(), Weak::clone(&consumer), positions.clone());
         match tokio::task::spawn_blocking(move || fetch(&settings, &consumer, &assigned)).await {
-            Ok(Ok(offsets)) => count(labels, &positions, &offsets, &mut counted),
+            Ok(Ok(offsets)) => {
+                let oldest = count(labels, assignment, &positions, &offsets, &mut counted);
+                observe(labels, oldest.as_secs_f64().max(count_postponed(labels, postponed).await));
+            }
             Ok(Err(error)) => tracing::debug!(%error, "cannot count the due records"),
             Err(error) => tracing::warn!(%error, "counting the due records panicked"),
         }
@@ -97,13 +103,13 @@ fn fetch(
     let mut watermarks = Vec::with_capacity(positions.len());
     let mut times = TopicPartitionList::new();
     for assigned in positions {
-        watermarks.push(consumer.fetch_watermarks(&settings.topic, assigned.partition, TIMEOUT)?);
-        times.add_partition_offset(&settings.topic, assigned.partition, Offset::Offset(threshold))?;
+        watermarks.push(consumer.fetch_watermarks(&settings.topic, assigned.source.partition, TIMEOUT)?);
+        times.add_partition_offset(&settings.topic, assigned.source.partition, Offset::Offset(threshold))?;
     }
     let times = consumer.offsets_for_times(times, TIMEOUT)?;
     let mut offsets = HashMap::new();
     for (assigned, (low, end)) in positions.iter().zip(watermarks) {
-        let number = assigned.partition;
+        let number = assigned.source.partition;
         let due_end = match times.find_partition(&settings.topic, number).map(|found| found.offset()) {
             Some(Offset::Offset(offset)) => offset,
             _ => end,
@@ -124,7 +130,7 @@ fn committed(
 ) -> Result<HashMap<i32, i64>, KafkaError> {
     let mut unknown = TopicPartitionList::new();
     for assigned in positions.iter().filter(|assigned| assigned.position.first.is_none()) {
-        unknown.add_partition(topic, assigned.partition);
+        unknown.add_partition(topic, assigned.source.partition);
     }
     if unknown.count() == 0 {
         return Ok(HashMap::new());
@@ -139,16 +145,17 @@ fn committed(
 
 fn count(
     labels: [&str; 2],
+    assignment: &Assignment,
     positions: &[AssignedPosition],
     offsets: &HashMap<i32, Offsets>,
     counted: &mut HashMap<i32, Counted>,
-) {
+) -> Duration {
     let mut oldest = Duration::ZERO;
     counted.retain(|partition, _| offsets.contains_key(partition));
     for assigned in positions {
-        let Some(offsets) = offsets.get(&assigned.partition) else { continue };
+        let Some(offsets) = offsets.get(&assigned.source.partition) else { continue };
         let fresh = Counted { epoch: assigned.epoch, up_to: offsets.start, awaited: None };
-        let known = counted.entry(assigned.partition).or_insert(fresh);
+        let known = counted.entry(assigned.source.partition).or_insert(fresh);
         if known.epoch != assigned.epoch {
             *known = fresh;
         }
@@ -156,9 +163,31 @@ fn count(
         metrics::DUE.with_label_values(&labels).inc_by(count.due);
         metrics::LATE.with_label_values(&labels).inc_by(count.late);
         known.up_to = known.up_to.max(offsets.due_end);
+        assignment.counted(&assigned.source, known.up_to);
         oldest = oldest.max(age_of_oldest(assigned, *offsets, known));
     }
-    metrics::OLDEST.with_label_values(&labels).set(oldest.as_secs_f64());
+    oldest
+}
+
+/// Counts the postponed events, which have left the topic, and returns the age of the oldest in seconds.
+async fn count_postponed(labels: [&str; 2], postponed: &Postponed) -> f64 {
+    let [_, topic] = labels;
+    match postponed.measure(topic).await {
+        Ok(measured) => {
+            metrics::LATE.with_label_values(&labels).inc_by(measured.late.unsigned_abs());
+            metrics::POSTPONED.with_label_values(&labels).set(measured.events);
+            metrics::BLOCKED_KEYS.with_label_values(&labels).set(measured.keys);
+            measured.oldest
+        }
+        Err(error) => {
+            tracing::debug!(%error, "cannot count the postponed events");
+            0.0
+        }
+    }
+}
+
+fn observe(labels: [&str; 2], oldest: f64) {
+    metrics::OLDEST.with_label_values(&labels).set(oldest);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     metrics::OBSERVED.with_label_values(&labels).set(now.as_secs_f64());
 }
@@ -190,7 +219,7 @@ fn age_of_oldest(assigned: &AssignedPosition, offsets: Offsets, known: &mut Coun
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::partition::Position;
+    use crate::{partition::Position, source::Source};
 
     #[test]
     fn a_due_unfinished_record_is_late_and_each_record_counts_once() {
@@ -205,7 +234,7 @@ mod tests {
     #[test]
     fn successive_records_on_their_way_do_not_add_up_to_an_age() {
         let position = Position { first: Some(10), lowest: Some(20), timestamp: None };
-        let assigned = AssignedPosition { partition: 0, epoch: 1, position };
+        let assigned = AssignedPosition { source: Source::new("records", 0), epoch: 1, position };
         let begun = Instant::now().checked_sub(Duration::from_mins(1)).unwrap();
         let mut known = Counted { epoch: 1, up_to: 20, awaited: Some((20, begun)) };
         let at = |lowest| Offsets { start: 10, lowest, due_end: 20, end: 30 };

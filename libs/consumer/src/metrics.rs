@@ -6,6 +6,15 @@ telemetry::metrics! {
     /// Duration of one call of the handler.
     pub(crate) DURATION: HistogramVec = "consumer_handle_duration_seconds" [topic],
         buckets &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+    /// Messages sent to a retry topic.
+    pub(crate) RETRIED: IntCounterVec = "consumer_retried_total" [topic, retry_topic];
+    /// Events that left their topic and are not handled: in a retry topic, or behind one of their key.
+    pub(crate) POSTPONED: IntGaugeVec = "consumer_postponed_events" [group, topic];
+    /// Keys whose events wait behind a postponed one.
+    pub(crate) BLOCKED_KEYS: IntGaugeVec = "consumer_blocked_keys" [group, topic];
+    // Then one attempt at a time is made.
+    /// 1 while a dependency of the handler fails for several keys in a row.
+    pub(crate) CIRCUIT_OPEN: IntGaugeVec = "consumer_circuit_open" [topic];
     /// Messages not yet committed, by partition.
     pub(crate) LAG: IntGaugeVec = "consumer_lag" [topic, partition];
     // A partition is paused while its queue is full.
@@ -35,7 +44,7 @@ pub(crate) fn show_due(labels: [&str; 2]) {
 
 /// Shows every outcome at zero: the first dead letter is then an increase, and a consumer that handles nothing has a rate.
 pub(crate) fn show_outcomes(topic: &str) {
-    for outcome in ["done", "retry", "dead_letter"] {
+    for outcome in ["done", "unavailable", "busy", "retry", "dead_letter"] {
         HANDLED.with_label_values(&[topic, outcome]);
     }
 }

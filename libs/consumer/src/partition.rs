@@ -8,7 +8,6 @@ use std::{
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use rdkafka::Message as _;
 use tokio::{
     sync::{Notify, Semaphore, mpsc, watch},
     task::JoinHandle,
@@ -17,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     budget::{Budget, HIGH_WATER},
-    message::Record,
+    circuit::Pass,
+    event::Record,
     order::{KeyQueues, Offsets},
 };
 
@@ -39,11 +39,19 @@ const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
 
 /// Handles the records of a partition.
 pub(crate) trait Processor: Send + Sync + 'static {
-    /// Makes one attempt. `Ok` is final; `Err` is the reason for another attempt.
-    fn attempt(&self, record: &Record, attempt: u32) -> impl Future<Output = Result<(), String>> + Send;
+    /// Waits until an attempt may be made.
+    fn admit(&self, record: &Record) -> impl Future<Output = Pass<'_>> + Send;
 
-    /// Stores an offset for the next commit: this record and all records before it are finished.
-    fn store_offset(&self, record: &Record, offset: i64);
+    /// Makes one attempt. `Ok` is final; `Err` is the reason for another attempt.
+    fn attempt(
+        &self,
+        record: &Record,
+        attempt: u32,
+        pass: &Pass<'_>,
+    ) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Stores an offset for the next commit: the record with it and all records before it are finished.
+    fn store_offset(&self, offset: i64);
 }
 
 /// The handle of a partition's task.
@@ -126,7 +134,7 @@ impl<P: Processor> Task<P> {
                 Some((record, finished)) = in_flight.next() => {
                     if finished {
                         self.finish(&mut offsets, &record);
-                        let next = keys.next(record.key().map(<[u8]>::to_vec));
+                        let next = keys.next(record.event.key.clone());
                         in_flight.extend(next.map(|next| self.process(next)));
                     }
                     // Releases its share of the budget before the notification.
@@ -136,9 +144,9 @@ impl<P: Processor> Task<P> {
                 () = self.stop.cancelled(), if !stopping => keys.clear(),
                 record = queue.recv(), if !stopping && offsets.len() < MAX_AHEAD => {
                     let Some(record) = record else { return };
-                    offsets.begin(record.offset(), record.timestamp().to_millis());
-                    self.update_progress(&offsets, record.offset());
-                    let ready = keys.push(record.key().map(<[u8]>::to_vec), record);
+                    offsets.begin(record.offset, record.timestamp);
+                    self.update_progress(&offsets, record.offset);
+                    let ready = keys.push(record.event.key.clone(), record);
                     in_flight.extend(ready.map(|record| self.process(record)));
                 }
             }
@@ -149,19 +157,27 @@ impl<P: Processor> Task<P> {
     /// holds none, so a key that waits does not block other keys.
     async fn process(&self, record: Record) -> (Record, bool) {
         for (attempt, pause) in (1..).zip(BACKOFF.build()) {
-            let permit = tokio::select! {
+            let admitted = async {
+                let pass = self.processor.admit(&record).await;
+                (pass, self.permits.acquire().await.expect("the semaphore is never closed"))
+            };
+            let (pass, permit) = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
-                permit = self.permits.acquire() => permit.expect("the semaphore is never closed"),
+                admitted = admitted => admitted,
             };
-            let Err(reason) = self.processor.attempt(&record, attempt).await else { return (record, true) };
-            drop(permit);
+            let Err(reason) = self.processor.attempt(&record, attempt, &pass).await else {
+                drop((pass, permit));
+                return (record, true);
+            };
+            drop((pass, permit));
             tracing::warn!(
                 reason,
                 attempt,
                 ?pause,
-                partition = record.partition(),
-                offset = record.offset(),
+                topic = record.event.origin.topic,
+                partition = record.event.origin.partition,
+                offset = record.event.origin.offset,
                 "message not handled, trying again"
             );
             tokio::select! {
@@ -173,8 +189,8 @@ impl<P: Processor> Task<P> {
     }
 
     fn finish(&self, offsets: &mut Offsets, record: &Record) {
-        if let Some(offset) = offsets.finish(record.offset()) {
-            self.processor.store_offset(record, offset);
+        if let Some(offset) = offsets.finish(record.offset) {
+            self.processor.store_offset(offset);
             self.update_progress(offsets, offset + 1);
         }
     }

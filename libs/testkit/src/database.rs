@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use pg::{Migrations, Pool, Schema};
+use tls::Trust;
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::parts::{endpoints, unique};
@@ -48,6 +50,22 @@ impl Database {
     /// Connects to the database as its owner.
     pub async fn connect(&self) -> Client {
         connect(&self.url().parse().expect("the URL is valid")).await
+    }
+
+    /// Returns a pool of the database, in which these schemas are migrated.
+    pub async fn pool(&self, schemas: &[Schema]) -> Pool {
+        let config = pg::Config {
+            database_url: self.url().into(),
+            database_pool_size: 4,
+            database_acquire_timeout_ms: 1_000,
+            database_lock_timeout_ms: 1_500,
+            database_statement_timeout_ms: 2_000,
+            database_transaction_timeout_ms: 3_000,
+            database_migrations: Migrations::Apply,
+        };
+        let pool = pg::connect(&config, &Trust::none(), "test").expect("the configuration is valid");
+        pg::migrate(&pool, schemas).await.expect("the schemas are valid");
+        pool
     }
 
     /// Copies the database. All its sessions end.

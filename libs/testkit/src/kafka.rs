@@ -98,6 +98,14 @@ impl Topics {
         Self { names }
     }
 
+    /// Creates the retry topics of `topic`, one for each delay: `TOPIC.retry.DELAY`.
+    pub async fn create_retry_topics(&self, topic: &str, delays: &[&str], partitions: i32) {
+        let names: Vec<_> =
+            delays.iter().map(|delay| format!("{}.retry.{delay}", self.name(topic))).collect();
+        let new = names.iter().map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1)));
+        create(&endpoints().kafka_bootstrap_servers, &new.collect::<Vec<_>>()).await;
+    }
+
     /// Returns the name of a topic in this test.
     pub fn name(&self, topic: &str) -> &str {
         self.names.get(topic).unwrap_or_else(|| panic!("this test has no topic {topic}"))

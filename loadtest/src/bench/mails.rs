@@ -143,6 +143,7 @@ impl Bench<'_> {
         let env = vec![
             ("DATABASE_URL", self.stack.postgres.url(&database)),
             ("ORDERS_EVENTS_TOPIC", EVENTS_TOPIC.to_owned()),
+            ("EMAIL_RETRY_TOPIC", format!("{EVENTS_TOPIC}.retry")),
             ("EMAIL_DEAD_LETTER_TOPIC", DEAD_LETTER_TOPIC.to_owned()),
             ("EMAIL_GROUP_ID", format!("bench-{name}")),
             // Another key gives other codes, so that each email-consumer creates its own links.

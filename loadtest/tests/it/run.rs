@@ -81,6 +81,7 @@ async fn email_consumer(keys: &Keys, topics: &Topics, links: &Process) -> Proces
         .env("SCHEMA_REGISTRY_URL", &endpoints().schema_registry_url)
         .env("ORDERS_EVENTS_TOPIC", topics.name(EVENTS))
         .env("EMAIL_GROUP_ID", topics.name(EVENTS))
+        .env("EMAIL_RETRY_TOPIC", format!("{}.retry", topics.name(EVENTS)))
         .env("EMAIL_DEAD_LETTER_TOPIC", topics.name(DEAD_LETTERS))
         .env("SMTP_HOST", &endpoints().smtp_host)
         .env("SMTP_PORT", endpoints().smtp_port.to_string())

@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{Config, DRAIN_TIMEOUT},
     handler::MailHandler,
-    handover::{Handovers, Refusals},
+    handover::Handovers,
     links::Links,
     metrics,
     smtp::Mailer,
@@ -51,7 +51,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         mailer: Arc::clone(&mailer),
         lease: config.email_lease(),
         max_unknown: config.email_unknown_attempts.get().into(),
-        refusals: Arc::new(Refusals::new(Duration::from_millis(config.email_give_up_ms))),
+        refusals: Arc::default(),
         running: TaskTracker::new(),
     };
     let decoder = Decoder::new(registry.clone()).of_topic(&config.orders_events_topic);
@@ -63,7 +63,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         handovers: handovers.clone(),
     };
     let kafka = config.kafka.kafka(runtime.trust())?;
-    let consumer = Consumer::new(&kafka, consumer_settings(&config), handler)?;
+    let consumer = Consumer::new(&kafka, pool.clone(), consumer_settings(&config), handler)?;
 
     let readiness = runtime.readiness();
     watch_kafka(readiness, &consumer);
@@ -87,6 +87,7 @@ fn consumer_settings(config: &Config) -> Settings {
     Settings {
         topic: config.orders_events_topic.clone(),
         group: config.email_group_id.clone(),
+        retries: config.retries(),
         dead_letter_topic: config.email_dead_letter_topic.clone(),
         // Longer than all timeouts of the handler together, so it cancels only a handler that hangs.
         handler_timeout: PREPARE_TIME + config.smtp_timeouts.total(),

@@ -1,10 +1,11 @@
 //! Settings of email-consumer: each is a flag and an environment variable. `email-consumer --help` lists them.
 
-use std::{num::NonZeroU16, path::PathBuf, time::Duration};
+use std::{num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::{Context, ensure};
 use auth::SigningKey;
 use clap::Parser;
+use consumer::Retry;
 use lettre::message::Mailbox;
 use service::HasConfig;
 use telemetry::Environment;
@@ -47,12 +48,27 @@ pub(crate) struct Config {
     #[arg(long, env, default_value = "email-consumer")]
     pub(crate) email_group_id: String,
 
+    /// Prefix of the retry topics, for events whose mail cannot be sent for now while others can. Each delay has its own topic,
+    /// `PREFIX.DELAY`, with as many partitions as the topic of order events.
+    #[arg(long, env, default_value = "orders.events.email-consumer.retry")]
+    pub(crate) email_retry_topic: String,
+
+    /// Delays of the retry topics, such as `500ms`, `5s`, `10m`. An event goes through them in this order, and becomes a dead letter after the
+    /// last one.
+    #[arg(long, env, default_value = "5s,1m,10m", value_delimiter = ',')]
+    pub(crate) email_retry_delays: Vec<RetryDelay>,
+
     /// Topic for dead letters: events for which no mail can be sent.
     #[arg(long, env, default_value = "orders.events.email-consumer.dlq")]
     pub(crate) email_dead_letter_topic: String,
 
-    /// Retention of sent mails, for deduplication. Must be longer than an event can be delivered again.
-    #[arg(long, env, default_value = "30d", value_parser = parse_retention)]
+    /// Retention of that topic: until when a dead letter can be replayed.
+    #[arg(long, env, default_value = "28d", value_parser = parse_retention)]
+    pub(crate) email_dead_letter_retention: Duration,
+
+    /// Retention of sent mails, for deduplication. Must be longer than an event can be delivered again: the retentions of both topics and
+    /// the delays of the retry topics together.
+    #[arg(long, env, default_value = "40d", value_parser = parse_retention)]
     pub(crate) email_dedup_retention: Duration,
 
     #[command(flatten)]
@@ -73,11 +89,6 @@ pub(crate) struct Config {
     /// Maximum number of attempts for a mail when the SMTP server does not answer after its end. Then the event becomes a dead letter.
     #[arg(long, env, default_value_t = NonZeroU16::new(3).expect("not zero"))]
     pub(crate) email_unknown_attempts: NonZeroU16,
-
-    /// Maximum time of attempts for a mail that the SMTP server refuses temporarily while it accepts others, in milliseconds. Then the event
-    /// becomes a dead letter. Its partition stops if 4,096 later events are handled before that.
-    #[arg(long, env, default_value_t = 600_000)]
-    pub(crate) email_give_up_ms: u64,
 
     /// Sender of the mails, such as `Muster <orders@example.com>`. The Message-IDs contain its domain: after a change, duplicates of a mail
     /// have different Message-IDs.
@@ -106,12 +117,16 @@ impl HasConfig for Config {
 impl Config {
     /// Checks the rules for combinations of settings.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let retries: Duration = self.email_retry_delays.iter().map(|delay| delay.duration).sum();
+        let longest = self.orders_events_retention + retries + self.email_dead_letter_retention;
         ensure!(
-            self.email_dedup_retention > self.orders_events_retention,
-            "EMAIL_DEDUP_RETENTION ({:?}) must be longer than ORDERS_EVENTS_RETENTION ({:?}), because an event that is \
-             read again would send its mail again; increase the first",
+            self.email_dedup_retention > longest,
+            "EMAIL_DEDUP_RETENTION ({:?}) must be longer than {longest:?}, the sum of ORDERS_EVENTS_RETENTION ({:?}), the delays in \
+             EMAIL_RETRY_DELAYS ({retries:?}) and EMAIL_DEAD_LETTER_RETENTION ({:?}), because an event that is read again, retried or \
+             replayed after it would send its mail again; increase the first",
             self.email_dedup_retention,
-            self.orders_events_retention
+            self.orders_events_retention,
+            self.email_dead_letter_retention
         );
         ensure!(
             self.email_lease() >= MIN_LEASE,
@@ -126,6 +141,15 @@ impl Config {
             STOP_TIME.as_millis()
         );
         self.smtp_server.check()
+    }
+
+    /// The retry topics, in the order of their delays.
+    pub(crate) fn retries(&self) -> Vec<Retry> {
+        let retry = |delay: &RetryDelay| Retry {
+            topic: format!("{}.{}", self.email_retry_topic, delay.name),
+            delay: delay.duration,
+        };
+        self.email_retry_delays.iter().map(retry).collect()
     }
 
     pub(crate) fn email_lease(&self) -> Duration {
@@ -148,6 +172,32 @@ impl Config {
             key.kid()
         );
         Ok(key)
+    }
+}
+
+/// A delay as it is written, which is also the end of the name of its topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RetryDelay {
+    name: String,
+    duration: Duration,
+}
+
+impl FromStr for RetryDelay {
+    type Err = String;
+
+    /// Parses whole milliseconds, seconds or minutes.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let malformed = || {
+            format!(
+                "`{text}` is not a delay: write milliseconds, seconds or minutes, such as `500ms`, `5s` or `10m`"
+            )
+        };
+        // `ms` before `s`, which it ends with.
+        let units = [("ms", 1), ("s", 1_000), ("m", 60_000)];
+        let mut split = units.iter().filter_map(|(unit, ms)| Some((text.strip_suffix(unit)?, *ms)));
+        let (number, ms_per_unit) = split.next().ok_or_else(malformed)?;
+        let number: u32 = number.parse().ok().filter(|number| *number > 0).ok_or_else(malformed)?;
+        Ok(Self { name: text.to_owned(), duration: Duration::from_millis(u64::from(number) * ms_per_unit) })
     }
 }
 
@@ -179,6 +229,17 @@ mod tests {
         assert_eq!(parse_retention("36h"), Ok(Duration::from_hours(36)));
         for bad in ["", "7", "d", "0d", "-1d", "1.5d", "7w", "7 d"] {
             assert!(parse_retention(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_retry_delay_has_milliseconds_seconds_or_minutes() {
+        let duration = |text: &str| text.parse::<RetryDelay>().map(|delay| delay.duration);
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("10m"), Ok(Duration::from_mins(10)));
+        for bad in ["", "5", "s", "0s", "-1s", "1.5s", "2h", "5 s"] {
+            assert!(duration(bad).is_err(), "{bad}");
         }
     }
 

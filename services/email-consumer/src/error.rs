@@ -36,25 +36,44 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// Returns the outcome of the event: a dead letter if no attempt can succeed, otherwise a retry.
+    /// Returns the outcome of the event.
     pub(crate) fn outcome(self) -> Outcome {
-        // A dead letter leaves the process, so its reason omits the causes, which can quote data.
-        if self.is_final() {
-            Outcome::DeadLetter(self.to_string())
-        } else {
-            Outcome::Retry(format!("{:#}", anyhow::Error::new(self)))
+        match self.concern() {
+            // A dead letter leaves the process, so its reason omits the causes, which can quote data.
+            Concern::Final => Outcome::DeadLetter(self.to_string()),
+            Concern::Message => Outcome::Retry(self.to_string()),
+            Concern::Attempt => Outcome::Busy(self.with_causes()),
+            Concern::Dependency => Outcome::Unavailable(self.with_causes()),
         }
     }
 
-    fn is_final(&self) -> bool {
+    fn concern(&self) -> Concern {
         match self {
-            Self::Decode(error) => !error.is_transient(),
-            Self::Order(_) | Self::Render(_) | Self::NoAnswers(_) => true,
-            Self::Held | Self::Interrupted => false,
+            Self::Decode(error) if error.is_transient() => Concern::Dependency,
+            Self::Decode(_) | Self::Order(_) | Self::Render(_) | Self::NoAnswers(_) => Concern::Final,
             // A constraint refuses this one event. Other errors of the database can be repaired, and the event can be retried.
-            Self::Store(error) => error.constraint().is_some(),
-            Self::Link(error) => error.is_final(),
-            Self::Smtp(error) => error.is_final(),
+            Self::Store(error) if error.constraint().is_some() => Concern::Final,
+            Self::Link(error) if error.is_final() => Concern::Final,
+            Self::Smtp(error) if error.is_final() => Concern::Final,
+            Self::Smtp(smtp::Error::RefusedForNow(_)) => Concern::Message,
+            Self::Held | Self::Interrupted | Self::Smtp(smtp::Error::LeaseLost) => Concern::Attempt,
+            Self::Store(_) | Self::Link(_) | Self::Smtp(_) => Concern::Dependency,
         }
     }
+
+    fn with_causes(self) -> String {
+        format!("{:#}", anyhow::Error::new(self))
+    }
+}
+
+/// What an error is about.
+enum Concern {
+    /// This event, for good.
+    Final,
+    /// This event, for now.
+    Message,
+    /// This attempt: another one has the mail.
+    Attempt,
+    /// All events.
+    Dependency,
 }

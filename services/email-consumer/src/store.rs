@@ -24,7 +24,8 @@ const MIGRATIONS: &[Migration] = &[
 ];
 
 /// All schemas in the database of the service.
-pub(crate) const SCHEMAS: &[Schema] = &[("dedup", dedup::MIGRATIONS), ("email_consumer", MIGRATIONS)];
+pub(crate) const SCHEMAS: &[Schema] =
+    &[("dedup", dedup::MIGRATIONS), ("consumer", consumer::MIGRATIONS), ("email_consumer", MIGRATIONS)];
 
 /// The last part reads the row as it was before this statement. A row that another process has just inserted is not visible yet; then the
 /// statement returns no row, and the mail is held.

@@ -27,9 +27,13 @@ pub(crate) struct Topic {
     pub(crate) retention_ms: &'static str,
 }
 
-/// Dead letters stay four times as long as events, because a person handles them.
+/// The topic of retries for a delay has as many partitions as that of the events. Dead letters stay four times as long as events, because a
+/// person handles them.
 pub(crate) const TOPICS: &[Topic] = &[
     Topic { name: "orders.events", partitions: 6, retention_ms: "604800000" },
+    Topic { name: "orders.events.email-consumer.retry.5s", partitions: 6, retention_ms: "604800000" },
+    Topic { name: "orders.events.email-consumer.retry.1m", partitions: 6, retention_ms: "604800000" },
+    Topic { name: "orders.events.email-consumer.retry.10m", partitions: 6, retention_ms: "604800000" },
     Topic { name: "orders.events.email-consumer.dlq", partitions: 1, retention_ms: "2419200000" },
 ];
 

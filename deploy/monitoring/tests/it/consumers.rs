@@ -11,7 +11,7 @@ const OTHER_LAG: &str = r#"consumer_lag{job="email-consumer",topic="orders.event
 pub(crate) const HANDLED: &str =
     r#"consumer_handled_total{job="email-consumer",topic="orders.events",outcome="done"}"#;
 pub(crate) const RETRIED: &str =
-    r#"consumer_handled_total{job="email-consumer",topic="orders.events",outcome="retry"}"#;
+    r#"consumer_handled_total{job="email-consumer",topic="orders.events",outcome="unavailable"}"#;
 
 #[test]
 fn lag_that_grows_while_nothing_is_handled_opens_a_ticket() {

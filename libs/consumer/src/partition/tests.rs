@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
-use rdkafka::{Timestamp, message::OwnedMessage};
+use chrono::DateTime;
 use tokio::sync::watch;
 
 use super::*;
-use crate::assignment::{Assignment, drain};
+use crate::{
+    assignment::{Assignment, drain},
+    circuit::Circuit,
+    event::Event,
+    source::{Origin, Source},
+};
 
 const SOON: Duration = Duration::from_secs(10);
 
 /// A processor that keeps a record in flight until the test finishes it.
-#[derive(Default)]
 struct Gate {
     state: watch::Sender<State>,
+    circuit: Circuit,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -40,8 +45,12 @@ impl Drop for InFlight<'_> {
 }
 
 impl Processor for Gate {
-    async fn attempt(&self, record: &Record, attempt: u32) -> Result<(), String> {
-        let offset = record.offset();
+    async fn admit(&self, _: &Record) -> Pass<'_> {
+        self.circuit.admit().await
+    }
+
+    async fn attempt(&self, record: &Record, attempt: u32, _: &Pass<'_>) -> Result<(), String> {
+        let offset = record.offset;
         self.state.send_modify(|state| state.started.push(offset));
         let _in_flight = InFlight(self, offset);
         if attempt == 1 && self.state.borrow().failing.contains(&offset) {
@@ -51,7 +60,7 @@ impl Processor for Gate {
         Ok(())
     }
 
-    fn store_offset(&self, _: &Record, offset: i64) {
+    fn store_offset(&self, offset: i64) {
         self.state.send_modify(|state| state.stored.push(offset));
     }
 }
@@ -77,33 +86,37 @@ struct World {
 
 impl World {
     fn new(failing: &[i64]) -> Self {
-        let gate = Arc::<Gate>::default();
-        gate.state.send_modify(|state| state.failing = failing.to_vec());
+        let state = State { failing: failing.to_vec(), ..State::default() };
+        let gate = Arc::new(Gate { state: watch::Sender::new(state), circuit: Circuit::new("records") });
         Self { gate, assignment: Assignment::default(), has_room: Arc::default(), budget: Budget::default() }
     }
 
     /// Receives a record as the receive loop does; returns whether the partition has to be paused.
     async fn receive(&self, partition: i32, offset: i64, key: &str, bytes: usize) -> bool {
-        let message = OwnedMessage::new(
-            Some(vec![0; bytes]),
-            Some(key.as_bytes().to_vec()),
-            "records".to_owned(),
-            Timestamp::CreateTime(offset * 10),
-            partition,
-            offset,
-            None,
-        );
+        let source = Source::new("records", partition);
+        let event = Event {
+            origin: Origin {
+                topic: "records".to_owned(),
+                partition,
+                offset,
+                written_at: DateTime::from_timestamp_millis(offset * 10).unwrap(),
+            },
+            key: Some(key.as_bytes().to_vec()),
+            payload: Some(vec![0; bytes]),
+            headers: Vec::new(),
+            retries: 0,
+        };
         let (queue, record) = {
             let mut partitions = self.assignment.lock();
-            let assigned = partitions.entry(partition).or_insert_with(|| self.assignment.assigned());
+            let assigned = partitions.entry(source.clone()).or_insert_with(|| self.assignment.assigned());
             let running = assigned.running.get_or_insert_with(|| {
                 let budget = self.budget.of_partition();
                 Partition::start(Arc::clone(&self.gate), budget, Arc::clone(&self.has_room))
             });
-            (running.queue.clone(), Record::new(message, &running.budget))
+            (running.queue.clone(), Record::of_event(event, &running.budget))
         };
         queue.send(record).await.unwrap();
-        self.assignment.pause_if_full(partition)
+        self.assignment.pause_if_full(&source)
     }
 }
 
@@ -117,7 +130,7 @@ async fn the_stored_offset_stays_below_the_lowest_unfinished_record() {
     assert_eq!(started, [3, 4, 6], "the second record of a key waits for the first");
     world.gate.finish(&[4, 6]);
     tokio::task::yield_now().await;
-    let position = world.assignment.positions()[0].position;
+    let position = world.assignment.positions("records")[0].position;
     assert_eq!(position, Position { first: Some(3), lowest: Some(3), timestamp: Some(30) });
     assert!(world.gate.state.borrow().stored.is_empty());
     world.gate.finish(&[3]);
@@ -171,7 +184,7 @@ async fn a_revoked_partition_finishes_its_records_in_flight_and_drops_the_queued
     assert!(drain(draining, SOON).await);
     let state = world.gate.state.borrow().clone();
     assert_eq!((state.started, state.stored), (vec![0], vec![0]));
-    assert!(world.assignment.positions().is_empty());
+    assert!(world.assignment.positions("records").is_empty());
 }
 
 #[tokio::test]

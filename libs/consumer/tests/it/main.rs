@@ -6,4 +6,5 @@ mod due;
 mod keys;
 mod lost;
 mod pause;
+mod retries;
 mod world;

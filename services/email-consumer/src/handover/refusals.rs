@@ -1,31 +1,24 @@
-//! Limits the attempts for a mail that the server refuses while it accepts others: temporary refusals, and refusals that may concern every
-//! mail. One recipient must not block its key, its offset and finally its partition.
+//! Decides whether a refusal is about one mail or about all: temporary refusals, and refusals that may concern every mail.
 //!
-//! A server that refuses all mails is down, and every mail is retried. If it has accepted another mail of this process since, it is not down.
-//! This state is lost with the process, which costs a few more attempts.
+//! A server that refuses all mails is down, and every mail is tried again in place. If it has accepted another mail of this process since, it is
+//! not down, and the refusal is about the one mail. This state is lost with the process, which costs a few more attempts.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, time::Instant};
 
 use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::smtp::{Error, Reply};
 
-/// Number of refusals after the server accepted another mail, until the refusal is final. More than one, because both can cross at the end
-/// of an outage.
+/// Number of refusals after the server accepted another mail, until an unclear refusal is final. More than one, because both can cross at the
+/// end of an outage.
 const ATTEMPTS: u32 = 3;
 
-/// Maximum number of refused mails in memory. Only a server that refuses all mails exceeds it, and then no refusal is final.
+/// Maximum number of refused mails in memory. Only a server that refuses all mails exceeds it, and then no refusal is about one mail.
 const MAX_REFUSED: usize = 10_000;
 
-pub(crate) struct Refusals {
-    /// Maximum time of attempts after a temporary refusal.
-    give_up_after: Duration,
-    state: Mutex<State>,
-}
+#[derive(Default)]
+pub(crate) struct Refusals(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -40,27 +33,35 @@ struct Refused {
 }
 
 impl Refusals {
-    pub(crate) fn new(give_up_after: Duration) -> Self {
-        Self { give_up_after, state: Mutex::default() }
-    }
-
     pub(super) fn sent(&self, event_id: Uuid) {
-        let mut state = self.state.lock();
+        let mut state = self.0.lock();
         state.last_sent = Some(Instant::now());
         state.refused.remove(&event_id);
     }
 
-    /// Returns the error of an attempt, or `RefusedAlone` if the refusal is final.
+    /// Returns the error of an attempt: `RefusedForNow` or `RefusedAlone` if the refusal is about this mail.
     pub(super) fn classify(&self, event_id: Uuid, error: Error) -> Error {
         match error {
-            Error::Refused(reply) if !reply.is_permanent() => self.repeated(event_id, reply, error),
-            Error::Unclear(reply) => self.repeated(event_id, reply, error),
+            Error::Refused(reply) if !reply.is_permanent() => match self.count_alone(event_id) {
+                0 => error,
+                _ => Error::RefusedForNow(reply),
+            },
+            Error::Unclear(reply) => self.unclear(event_id, reply, error),
             other => other,
         }
     }
 
-    fn repeated(&self, event_id: Uuid, reply: Reply, error: Error) -> Error {
-        let mut state = self.state.lock();
+    fn unclear(&self, event_id: Uuid, reply: Reply, error: Error) -> Error {
+        match self.count_alone(event_id) {
+            ..ATTEMPTS => error,
+            _ if reply.is_permanent() => Error::RefusedAlone(reply),
+            _ => Error::RefusedForNow(reply),
+        }
+    }
+
+    /// Counts a refusal, and returns how many there were after another mail was accepted.
+    fn count_alone(&self, event_id: Uuid) -> u32 {
+        let mut state = self.0.lock();
         if state.refused.len() >= MAX_REFUSED {
             state.refused.clear();
         }
@@ -70,11 +71,6 @@ impl Refusals {
         if last_sent.is_some_and(|sent| sent > refused.since) {
             refused.n_alone += 1;
         }
-        let give_up_after = if reply.is_permanent() { Duration::ZERO } else { self.give_up_after };
-        if refused.n_alone < ATTEMPTS || refused.since.elapsed() < give_up_after {
-            return error;
-        }
-        state.refused.remove(&event_id);
-        Error::RefusedAlone(reply)
+        refused.n_alone
     }
 }

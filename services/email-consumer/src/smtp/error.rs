@@ -35,6 +35,10 @@ pub(crate) enum Error {
     /// The server refused this mail. It may refuse all mails.
     #[error("the SMTP server refuses this mail or all mails: it answers {}", .0.code)]
     Unclear(Reply),
+    /// The server refused this mail temporarily while it accepted others.
+    #[strum(serialize = "refused")]
+    #[error("the SMTP server refuses the mail for now with {} and accepts other mails", .0.code)]
+    RefusedForNow(Reply),
     /// The server refused this mail several times while it accepted others.
     #[strum(serialize = "refused")]
     #[error("the SMTP server refuses the mail with {} repeatedly and accepts other mails", .0.code)]

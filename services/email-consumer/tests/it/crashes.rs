@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use testkit::{Mailbox, Process};
+use testkit::{Mailbox, Process, wait_for};
 
 use crate::{
     orders::Order,
-    world::{World, metric},
+    smtp_stub::SmtpStub,
+    world::{SOON, World, metric},
 };
 
 /// Timeout for the process to reach its fail point.
@@ -77,4 +78,44 @@ async fn a_kill_after_commit_sends_one_mail_and_counts_no_possible_duplicate() {
         tokio::join!(crash_at("email.recorded"), crash_at("consumer.before_store_offset"));
     assert_eq!(recorded, Aftermath { mails: 1, possible_duplicates: 0 });
     assert_eq!(unstored, Aftermath { mails: 1, possible_duplicates: 0 });
+}
+
+/// Kills the process at `point` after it has postponed the mail of an order, and restarts it. The SMTP server accepts the mail at the second try.
+async fn crash_while_postponing(point: &str) {
+    let world = World::new().await;
+    let (order, other) = (Order::new(), Order::new());
+    let stub = SmtpStub::start(&[]).await;
+    stub.refuse(&order.email, "452 4.2.2 mailbox full");
+    let mut consumer = world
+        .consumer()
+        .env("SMTP_PORT", stub.addr().port().to_string())
+        .env("MUSTER_FAIL_POINTS", format!("{point}=kill"))
+        .spawn()
+        .await;
+    world.publisher.publish(&order, &order.confirmed()).await;
+    world.publisher.publish(&order, &order.rejected("Changed our mind.")).await;
+    // The server accepts this one, so it refuses the other one alone.
+    world.publisher.publish(&other, &other.confirmed()).await;
+    wait_for("the mail to be postponed", SOON, async || {
+        let sql = "SELECT count(*) FROM postponed_events";
+        let row = world.database.connect().await.query_one(sql, &[]).await.ok()?;
+        (row.get::<_, i64>(0) > 0).then_some(())
+    })
+    .await;
+    stub.accept_all();
+    let status = consumer.wait_exit(DEATH).await;
+    assert!(!status.success(), "{point}: {status}");
+
+    restart_unarmed(&mut consumer).await;
+    world.wait_until_recorded(3).await;
+    assert_eq!(world.sent_kinds(order.id).await, ["confirmed", "rejected"], "{point}");
+    assert_eq!(stub.taken(), 3, "{point}");
+    assert_eq!(metric(&consumer, "email_possible_duplicates_total").await, 0, "{point}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_while_a_mail_is_postponed_keeps_the_order_of_its_key_and_sends_each_mail_once() {
+    let points = ["consumer.postponed", "consumer.retry_sent", "consumer.line_event_handled"];
+    let [postponed, sent, line] = points.map(crash_while_postponing);
+    tokio::join!(postponed, sent, line);
 }

@@ -18,7 +18,11 @@ SELECT (SELECT count(*) FROM mails) AS mails, (SELECT count(*) FROM processed_ev
 #[tokio::test(flavor = "multi_thread")]
 async fn retention_deletes_only_expired_rows() {
     let world = World::new().await;
-    let settings = world.consumer().env("EMAIL_DEDUP_RETENTION", "7d").env("ORDERS_EVENTS_RETENTION", "6d");
+    let settings = world
+        .consumer()
+        .env("EMAIL_DEDUP_RETENTION", "7d")
+        .env("ORDERS_EVENTS_RETENTION", "3d")
+        .env("EMAIL_DEAD_LETTER_RETENTION", "3d");
     let mut consumer = settings.spawn().await;
     assert!(consumer.terminate().await.success());
     let database = world.database.connect().await;

@@ -79,6 +79,11 @@ impl SmtpStub {
         *self.state.refused.lock().unwrap() = Some((recipient.to_owned(), answer.to_owned()));
     }
 
+    /// Refuses no recipient any more.
+    pub(crate) fn accept_all(&self) {
+        *self.state.refused.lock().unwrap() = None;
+    }
+
     /// Sends every answer that was held back.
     pub(crate) fn release(&self) {
         self.state.held.send_replace(None);

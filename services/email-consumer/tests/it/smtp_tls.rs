@@ -112,8 +112,10 @@ async fn an_unverified_server_gets_no_mail_and_the_setting_is_named() {
     world.publisher.publish(&order, &order.confirmed()).await;
     for Refused { relay, consumer, said } in &refused {
         wait_for("two attempts", SOON, async || {
-            let retried =
-                format!("consumer_handled_total{{outcome=\"retry\",topic=\"{}\"}}", world.event_topic());
+            let retried = format!(
+                "consumer_handled_total{{outcome=\"unavailable\",topic=\"{}\"}}",
+                world.event_topic()
+            );
             (metric(consumer, &retried).await >= 2).then_some(())
         })
         .await;

@@ -11,6 +11,9 @@ use crate::orders::Publisher;
 const EVENTS: &str = "orders.events";
 const DEAD_LETTERS: &str = "orders.events.email-consumer.dlq";
 
+/// Delays of the retry topics.
+const RETRY_DELAYS: [&str; 3] = ["200ms", "400ms", "800ms"];
+
 /// Timeout for anything that should happen soon, on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(40);
 
@@ -40,6 +43,7 @@ impl World {
         let keys = Keys::generate(&scratch_dir("keys"));
         let shortener = start_shortener(&keys).await;
         let topics = Topics::create(&[(EVENTS, 6), (DEAD_LETTERS, 1)]).await;
+        topics.create_retry_topics(EVENTS, &RETRY_DELAYS, 6).await;
         let parts = endpoints();
         Self {
             postgres: FaultProxy::start(Database::server()).await,
@@ -75,6 +79,8 @@ impl World {
             .env("ORDERS_EVENTS_TOPIC", self.event_topic())
             // Each test has its own topic, so its name is unique for the group too.
             .env("EMAIL_GROUP_ID", self.event_topic())
+            .env("EMAIL_RETRY_TOPIC", format!("{}.retry", self.event_topic()))
+            .env("EMAIL_RETRY_DELAYS", RETRY_DELAYS.join(","))
             .env("EMAIL_DEAD_LETTER_TOPIC", self.dead_letter_topic())
             .env("SMTP_HOST", self.smtp.addr().ip().to_string())
             .env("SMTP_PORT", self.smtp.addr().port().to_string())
