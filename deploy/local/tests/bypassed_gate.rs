@@ -210,6 +210,8 @@ async fn events_of_a_schema_that_bypassed_the_gate_are_dead_letters_and_are_repl
     let bypass = serde_json::to_string(&Bypass::event_type().schema).unwrap();
     world.registry.register(&world.subject(), &bypass).await.expect_err("the registry refuses it");
     let bad = world.register_unchecked(&Bypass::event_type().schema).await;
+    let again = world.registry.register(&world.subject(), &released).await;
+    assert_eq!(again.unwrap(), good, "a producer with the released schema starts beside the bad version");
 
     world.publish(bad, &Bypass { order: "bypass".to_owned(), amount: 7 }).await;
     world.publish(good, &Released { order: "good".to_owned(), total: 5 }).await;
