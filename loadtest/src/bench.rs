@@ -3,6 +3,7 @@
 //! The baseline of orders is pgbench, which executes the statements of the service in a database with the service's schema. The
 //! baseline of mails is a bare SMTP client.
 
+mod backlog;
 mod closed_loop;
 mod mails;
 mod orders;
@@ -17,9 +18,11 @@ use std::{
 };
 
 use anyhow::Context;
-pub use mails::{DEAD_LETTER_TOPIC, EVENTS_TOPIC};
+pub use backlog::BACKLOG_TOPIC;
+pub use mails::{DEAD_LETTER_TOPIC, EVENTS_TOPIC, RETRY_TOPIC};
 pub use postgres::Postgres;
 use tokio::process::Child;
+use uuid::Uuid;
 
 use crate::target::Target;
 
@@ -52,6 +55,26 @@ pub struct Stack<'a> {
     pub start_email_consumer: &'a StartEmailConsumer<'a>,
 }
 
+impl Stack<'_> {
+    /// Makes a database for an email-consumer, and returns its environment: it reads this topic, as a group of its own.
+    async fn consumer_env(&self, name: &str, topic: &str) -> anyhow::Result<Vec<(&'static str, String)>> {
+        let database = format!("consumer_{name}");
+        let client = self.postgres.connect("postgres").await?;
+        client.batch_execute(&format!("CREATE DATABASE {database}")).await.context("its database")?;
+        let (retry_topic, retry_delay) = RETRY_TOPIC.rsplit_once('.').context("the name of a retry topic")?;
+        Ok(vec![
+            ("DATABASE_URL", self.postgres.url(&database)),
+            ("ORDERS_EVENTS_TOPIC", topic.to_owned()),
+            ("EMAIL_RETRY_TOPIC", retry_topic.to_owned()),
+            ("EMAIL_RETRY_DELAYS", retry_delay.to_owned()),
+            ("EMAIL_DEAD_LETTER_TOPIC", DEAD_LETTER_TOPIC.to_owned()),
+            ("EMAIL_GROUP_ID", format!("bench-{name}")),
+            // Another key gives other codes, so that each email-consumer creates its own links.
+            ("EMAIL_LINK_CODE_KEY", format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())),
+        ])
+    }
+}
+
 /// A group of figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Group {
@@ -61,6 +84,8 @@ pub enum Group {
     Pages,
     /// Mails of email-consumer.
     Mails,
+    /// Resident memory of email-consumer while events wait.
+    Backlog,
 }
 
 /// What to measure.
@@ -99,7 +124,12 @@ pub async fn bench(stack: &Stack<'_>, args: &Args) -> anyhow::Result<String> {
     if wanted(Group::Pages) {
         rows.extend(pages::measure(stack, &api).await.context("pages")?);
     }
+    let memory = if wanted(Group::Backlog) {
+        format!("\n\nemail-consumer:\n\n{}", backlog::measure(stack).await.context("backlog")?)
+    } else {
+        String::new()
+    };
     let build = if cfg!(debug_assertions) { "debug, not for comparison" } else { "release" };
     let (seconds, mails, table) = (MEASURED.as_secs(), mails::MAILS, table::render(&rows));
-    Ok(format!("\nBuild: {build}. Each figure: {seconds} s; mails: {mails}.\n\n{table}"))
+    Ok(format!("\nBuild: {build}. Each figure: {seconds} s; mails: {mails}.\n\n{table}{memory}"))
 }

@@ -54,6 +54,9 @@ pub const EVENTS_TOPIC: &str = "bench.mails";
 /// The dead-letter topic.
 pub const DEAD_LETTER_TOPIC: &str = "bench.mails.dlq";
 
+/// The only retry topic.
+pub const RETRY_TOPIC: &str = "bench.mails.retry.5s";
+
 /// The recipient of the mail that the bare client repeats.
 const SAMPLE: &str = "sample@example.com";
 
@@ -69,7 +72,6 @@ const IN_FLIGHT: usize = 1_000;
 /// The stack, with the parts that this benchmark needs.
 struct Bench<'a> {
     stack: &'a Stack<'a>,
-    events: &'a target::Events,
     imap: &'a str,
     mailbox: Mailbox,
 }
@@ -78,9 +80,11 @@ pub(super) async fn measure(stack: &Stack<'_>, earlier: Option<&Path>) -> anyhow
     let mailbox = stack.target.mailbox.as_ref().context("the target names no mailbox")?;
     let api_url = mailbox.api_url.as_ref().context("the target names no api_url of the mailbox")?;
     let events = stack.target.events.as_ref().context("the target names no events")?;
-    let bench = Bench { stack, events, imap: &mailbox.imap, mailbox: Mailbox::new(api_url)? };
+    let bench = Bench { stack, imap: &mailbox.imap, mailbox: Mailbox::new(api_url)? };
     log(format_args!("Publishing {MAILS} events"));
-    bench.publish().await.context("the events")?;
+    let publisher = Publisher::new(events, EVENTS_TOPIC).await?;
+    publisher.publish_to(SAMPLE).await.context("the sample")?;
+    publisher.publish(MAILS).await?;
     let ours = bench.drain("ours", None).await.context("email-consumer")?;
     let sample =
         bench.mailbox.mails_to(SAMPLE).await?.pop().context("the mail for the bare client is missing")?;
@@ -100,25 +104,6 @@ pub(super) async fn measure(stack: &Stack<'_>, earlier: Option<&Path>) -> anyhow
 }
 
 impl Bench<'_> {
-    /// Publishes one event for the sample, and then those that are measured.
-    async fn publish(&self) -> anyhow::Result<()> {
-        let target::Events { bootstrap_servers, registry_url, .. } = self.events;
-        let encoder = Encoder::new(EVENTS_TOPIC);
-        let config = events::Config { schema_registry_url: registry_url.parse().context("registry_url")? };
-        encoder.register(&Registry::new(&config, &Trust::none()), &event_types()).await?;
-        let producer: FutureProducer = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap_servers)
-            .set("linger.ms", "5")
-            .create()
-            .context("the Kafka client")?;
-        let recipients = std::iter::once(SAMPLE).chain((0..MAILS).map(|_| CUSTOMER));
-        stream::iter(recipients)
-            .map(|recipient| publish_one(&producer, &encoder, recipient))
-            .buffer_unordered(IN_FLIGHT)
-            .try_collect()
-            .await
-    }
-
     /// Starts an email-consumer with its own database and consumer group, and measures from the first mail to the last.
     async fn drain(&self, name: &str, program: Option<&Path>) -> anyhow::Result<Figures> {
         log(format_args!("email-consumer, {name}"));
@@ -137,18 +122,7 @@ impl Bench<'_> {
     }
 
     async fn start(&self, name: &str, program: Option<&Path>) -> anyhow::Result<Child> {
-        let database = format!("mails_{name}");
-        let client = self.stack.postgres.connect("postgres").await?;
-        client.batch_execute(&format!("CREATE DATABASE {database}")).await.context("its database")?;
-        let env = vec![
-            ("DATABASE_URL", self.stack.postgres.url(&database)),
-            ("ORDERS_EVENTS_TOPIC", EVENTS_TOPIC.to_owned()),
-            ("EMAIL_RETRY_TOPIC", format!("{EVENTS_TOPIC}.retry")),
-            ("EMAIL_DEAD_LETTER_TOPIC", DEAD_LETTER_TOPIC.to_owned()),
-            ("EMAIL_GROUP_ID", format!("bench-{name}")),
-            // Another key gives other codes, so that each email-consumer creates its own links.
-            ("EMAIL_LINK_CODE_KEY", format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())),
-        ];
+        let env = self.stack.consumer_env(name, EVENTS_TOPIC).await?;
         (self.stack.start_email_consumer)(name, program, env)
     }
 
@@ -192,22 +166,50 @@ impl Bench<'_> {
     }
 }
 
-async fn publish_one(producer: &FutureProducer, encoder: &Encoder, recipient: &str) -> anyhow::Result<()> {
-    let event = confirmed(recipient);
-    let envelope = Envelope {
-        event_id: Uuid::now_v7(),
-        event_type: OrderConfirmed::event_type().name.to_owned(),
-        occurred_at: Utc::now(),
-        propagation: Propagation::default(),
-    };
-    let headers = envelope
-        .to_headers()
-        .into_iter()
-        .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(&value) }));
-    let (key, payload) = (event.order.order_id.to_string(), encoder.encode(&event)?);
-    let record = FutureRecord::to(EVENTS_TOPIC).key(&key).payload(&payload).headers(headers);
-    producer.send(record, Duration::from_secs(30)).await.map_err(|(error, _)| error)?;
-    Ok(())
+/// Publishes events of confirmed orders.
+pub(super) struct Publisher {
+    producer: FutureProducer,
+    encoder: Encoder,
+}
+
+impl Publisher {
+    /// Makes a publisher to this topic, and registers the schemas of its events.
+    pub(super) async fn new(events: &target::Events, topic: &'static str) -> anyhow::Result<Self> {
+        let target::Events { bootstrap_servers, registry_url, .. } = events;
+        let encoder = Encoder::new(topic);
+        let config = events::Config { schema_registry_url: registry_url.parse().context("registry_url")? };
+        encoder.register(&Registry::new(&config, &Trust::none()), &event_types()).await?;
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", bootstrap_servers)
+            .set("linger.ms", "5")
+            .create()
+            .context("the Kafka client")?;
+        Ok(Self { producer, encoder })
+    }
+
+    /// Publishes this many events for the customer.
+    pub(super) async fn publish(&self, number: u32) -> anyhow::Result<()> {
+        let events = stream::iter(0..number).map(|_| self.publish_to(CUSTOMER));
+        events.buffer_unordered(IN_FLIGHT).try_collect().await.context("the events")
+    }
+
+    async fn publish_to(&self, recipient: &str) -> anyhow::Result<()> {
+        let event = confirmed(recipient);
+        let envelope = Envelope {
+            event_id: Uuid::now_v7(),
+            event_type: OrderConfirmed::event_type().name.to_owned(),
+            occurred_at: Utc::now(),
+            propagation: Propagation::default(),
+        };
+        let headers = envelope
+            .to_headers()
+            .into_iter()
+            .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(&value) }));
+        let (key, payload) = (event.order.order_id.to_string(), self.encoder.encode(&event)?);
+        let record = FutureRecord::to(self.encoder.topic()).key(&key).payload(&payload).headers(headers);
+        self.producer.send(record, Duration::from_secs(30)).await.map_err(|(error, _)| error)?;
+        Ok(())
+    }
 }
 
 /// A confirmed order of two lines.
