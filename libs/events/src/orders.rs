@@ -101,6 +101,20 @@ events! {
     OrderRejected = "OrderRejected.avsc";
 }
 
+/// The fields that people may see, for [`masked`](crate::masked): no personal data, and no capability such as the tracking link.
+pub const SHOWN_FIELDS: &[&str] = &[
+    "order_id",
+    "tenant",
+    "lines.sku",
+    "lines.quantity",
+    "lines.unit_price_minor",
+    "total_minor",
+    "currency",
+    "placed_at",
+    "confirmed_at",
+    "rejected_at",
+];
+
 /// Every type of event on the topic.
 pub fn event_types() -> [&'static EventType; 3] {
     [OrderPlaced::event_type(), OrderConfirmed::event_type(), OrderRejected::event_type()]
