@@ -162,7 +162,7 @@ contract: build $(TOOLS)/bin/schemathesis ## Compare every answer of the service
 
 .PHONY: openapi
 openapi: ## Write docs/openapi/ from the code
-	MUSTER_WRITE_COMMITTED=1 cargo test --locked -p orders -p url-shortener --bins the_committed_document
+	MUSTER_WRITE_COMMITTED=1 cargo test --locked -p orders -p url-shortener -p email-consumer --bins the_committed_document
 
 .PHONY: schemas/interop
 schemas/interop: build $(PYTHON_CONSUMER) ## Ask each Avro implementation about libs/events/interop, and write docs/avro-implementations.md

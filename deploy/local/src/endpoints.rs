@@ -123,6 +123,7 @@ pub(crate) fn shell_variables(config: &StackConfig) -> anyhow::Result<Vec<(&'sta
             ("ORDERS_HTTPS_URL", https_url(ports.orders_https())),
             ("URL_SHORTENER_HTTPS_URL", https_url(ports.url_shortener_https())),
             ("CA_FILE", Authority::of(&config.secrets)?.file().display().to_string()),
+            ("EMAIL_CONSUMER_URL", url(ports.email_consumer())),
             ("KAFKA_BOOTSTRAP_SERVERS", authority(ports.kafka())),
             ("SCHEMA_REGISTRY_URL", ports.registry_url()),
         ],

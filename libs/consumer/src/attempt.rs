@@ -26,6 +26,18 @@ use crate::{
     source::Source,
 };
 
+/// The code of a message without a valid envelope.
+const MALFORMED_ENVELOPE: &str = "malformed_envelope";
+
+/// The code of a message at which the handler panicked.
+const HANDLER_PANICKED: &str = "handler_panicked";
+
+/// The code of a message that failed again after its last retry.
+const RETRIES_EXHAUSTED: &str = "retries_exhausted";
+
+/// The codes of every consumer.
+pub(crate) const OWN_CODES: [&str; 3] = [MALFORMED_ENVELOPE, HANDLER_PANICKED, RETRIES_EXHAUSTED];
+
 /// The result of handling a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -37,12 +49,20 @@ pub enum Outcome {
     Busy(String),
     /// This message fails for now, and others do not. The reason is logged, and is in the dead letter after the last retry.
     Retry(String),
-    /// The message can never be handled. The dead letter contains the reason, so it must not hold personal data.
-    DeadLetter(String),
+    /// The message can never be handled. The dead letter contains code and reason, so they must not hold personal data.
+    DeadLetter {
+        /// One of [`Handler::DEAD_LETTER_CODES`].
+        code: &'static str,
+        /// For people.
+        reason: String,
+    },
 }
 
 /// Handles the messages of a topic.
 pub trait Handler: Send + Sync + 'static {
+    /// The codes of its dead letters: few, because each is a label of a metric.
+    const DEAD_LETTER_CODES: &'static [&'static str] = &[];
+
     /// Handles one message.
     ///
     /// The consumer calls it for one message of a key at a time, and for several keys and partitions at once. The future is
@@ -155,7 +175,7 @@ impl<H: Handler> Attempts<H> {
         let started = Instant::now();
         let outcome = match event.decode(attempt) {
             Ok(message) => self.call(&message).instrument(self.span(event, &message)).await,
-            Err(error) => Outcome::DeadLetter(error.to_string()),
+            Err(error) => Outcome::DeadLetter { code: MALFORMED_ENVELOPE, reason: error.to_string() },
         };
         metrics::DURATION.with_label_values(&[topic]).observe(started.elapsed().as_secs_f64());
         metrics::HANDLED.with_label_values(&[topic, label(&outcome)]).inc();
@@ -165,11 +185,11 @@ impl<H: Handler> Attempts<H> {
                 return Err(reason);
             }
             Outcome::Busy(reason) => return Err(reason),
-            Outcome::Done | Outcome::Retry(_) | Outcome::DeadLetter(_) => pass.succeeded(),
+            Outcome::Done | Outcome::Retry(_) | Outcome::DeadLetter { .. } => pass.succeeded(),
         }
         match outcome {
             Outcome::Retry(reason) => return Ok(Handled::Failed(reason)),
-            Outcome::DeadLetter(reason) => self.give_up(event, &reason, attempt).await?,
+            Outcome::DeadLetter { code, reason } => self.give_up(event, code, &reason, attempt).await?,
             _ => {}
         }
         Ok(Handled::Finished)
@@ -180,7 +200,9 @@ impl<H: Handler> Attempts<H> {
         let handling = AssertUnwindSafe(self.handler.handle(message)).catch_unwind();
         match tokio::time::timeout(limit, handling).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_panic)) => Outcome::DeadLetter("the handler panicked".to_owned()),
+            Ok(Err(_panic)) => {
+                Outcome::DeadLetter { code: HANDLER_PANICKED, reason: "the handler panicked".to_owned() }
+            }
             Err(_elapsed) => Outcome::Unavailable(format!("the handler took longer than {limit:?}")),
         }
     }
@@ -194,7 +216,7 @@ impl<H: Handler> Attempts<H> {
         is_late: bool,
     ) -> Result<bool, String> {
         let Some(retry) = self.retries.after(event.retries) else {
-            self.give_up(event, reason, attempt).await?;
+            self.give_up(event, RETRIES_EXHAUSTED, reason, attempt).await?;
             return Ok(false);
         };
         let retries = event.retries + 1;
@@ -227,8 +249,14 @@ impl<H: Handler> Attempts<H> {
         sent.map_err(|error| not_taken(&retry.topic, &error))
     }
 
-    async fn give_up(&self, event: &Event, reason: &str, attempt: u32) -> Result<(), String> {
-        let sent = self.dead_letters.send(event, reason, attempt).await;
+    async fn give_up(
+        &self,
+        event: &Event,
+        code: &'static str,
+        reason: &str,
+        attempt: u32,
+    ) -> Result<(), String> {
+        let sent = self.dead_letters.send(event, code, reason, attempt).await;
         sent.map_err(|error| not_taken("the dead-letter topic", &error))
     }
 
@@ -260,7 +288,7 @@ fn label(outcome: &Outcome) -> &'static str {
         Outcome::Unavailable(_) => "unavailable",
         Outcome::Busy(_) => "busy",
         Outcome::Retry(_) => "retry",
-        Outcome::DeadLetter(_) => "dead_letter",
+        Outcome::DeadLetter { .. } => "dead_letter",
     }
 }
 

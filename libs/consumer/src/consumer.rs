@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     assignment::{Assignment, drain},
-    attempt::{Attempts, Handler, PartitionAttempts},
+    attempt::{Attempts, Handler, OWN_CODES, PartitionAttempts},
     budget::Budget,
     circuit::Circuit,
     client::{self, Context, MAX_POLL_INTERVAL, Settings, commit},
@@ -83,6 +83,8 @@ impl<H: Handler> Consumer<H> {
             Arc::new(client::group_config(kafka, &settings.group).create_with_context(context)?);
         let producer = producer::create(kafka)?;
         metrics::show_outcomes(&settings.topic);
+        let codes = H::DEAD_LETTER_CODES.iter().copied().chain(OWN_CODES);
+        metrics::show_dead_letters(&settings.dead_letter_topic, codes);
         let group = settings.group.clone();
         let attempts = Arc::new(Attempts {
             handler,
@@ -124,7 +126,6 @@ impl<H: Handler> Consumer<H> {
         let (client, postponed) = (Arc::downgrade(&self.client), &self.attempts.postponed);
         let result = tokio::select! {
             result = self.receive(&stop) => result,
-            never = self.attempts.dead_letters.run_count() => match never {},
             never = lateness::run_count(&self.settings, client, &self.assignment, postponed) => match never {},
             never = lost::run(&self.attempts, &self.settings.topic) => match never {},
         };

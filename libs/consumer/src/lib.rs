@@ -10,6 +10,7 @@ mod dead_letter;
 mod event;
 mod headers;
 mod lateness;
+pub mod letters;
 mod lines;
 mod lost;
 mod metrics;

@@ -20,9 +20,13 @@ telemetry::metrics! {
     // A partition is paused while its queue is full.
     /// Partitions by state: active, paused.
     pub(crate) PARTITIONS: IntGaugeVec = "consumer_partitions" [topic, state];
+    /// Messages that became dead letters, by the code of the reason.
+    pub(crate) NEW_DEAD_LETTERS: IntCounterVec = "consumer_dead_letters_total" [topic, code];
     // Those that an operator has not replayed or discarded.
-    /// Messages in the dead-letter topic.
+    /// Open letters in the dead-letter topic.
     pub(crate) DEAD_LETTERS: IntGaugeVec = "consumer_dead_letters" [topic];
+    /// Age of the oldest open letter, 0 when there is none.
+    pub(crate) OLDEST_DEAD_LETTER: GaugeVec = "consumer_oldest_dead_letter_seconds" [topic];
     // Their offsets cannot be stored, so another consumer gets these messages again.
     /// Messages finished after their partition was taken away.
     pub(crate) LATE_OFFSETS: IntCounterVec = "consumer_late_offsets_total" [topic];
@@ -40,6 +44,13 @@ telemetry::metrics! {
 pub(crate) fn show_due(labels: [&str; 2]) {
     DUE.with_label_values(&labels);
     LATE.with_label_values(&labels);
+}
+
+/// Shows the counters of dead letters at zero, so that the first one is an increase.
+pub(crate) fn show_dead_letters<'a>(topic: &str, codes: impl IntoIterator<Item = &'a str>) {
+    for code in codes {
+        NEW_DEAD_LETTERS.with_label_values(&[topic, code]);
+    }
 }
 
 /// Shows every outcome at zero: the first dead letter is then an increase, and a consumer that handles nothing has a rate.

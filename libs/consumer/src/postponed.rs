@@ -16,8 +16,10 @@ use crate::{
 };
 
 /// The schema of this library, under the name `consumer`. It belongs to the database in which a handler records its effects.
-pub const MIGRATIONS: &[Migration] =
-    &[("V1__create_postponed_events", include_str!("../migrations/V1__create_postponed_events.sql"))];
+pub const MIGRATIONS: &[Migration] = &[
+    ("V1__create_postponed_events", include_str!("../migrations/V1__create_postponed_events.sql")),
+    ("V2__create_dead_letter_decisions", include_str!("../migrations/V2__create_dead_letter_decisions.sql")),
+];
 
 /// How long the first event of a line may be overdue before its copy in the retry topic counts as lost.
 const LOST_AFTER: Duration = Duration::from_mins(5);

@@ -87,6 +87,7 @@ async fn email_consumer(keys: &Keys, topics: &Topics, links: &Process) -> Proces
         .env("SMTP_PORT", endpoints().smtp_port.to_string())
         .env("EMAIL_FROM", "Muster <orders@muster.test>")
         .env("LINKS_URL", links.http_url())
+        .env("AUTH_JWKS_FILE", keys.jwks_file())
         .env("EMAIL_SIGNING_KEY_FILE", keys.email_consumer_key_file())
         .env("EMAIL_LINK_CODE_KEY", "5a".repeat(32))
         .spawn()

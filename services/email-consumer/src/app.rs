@@ -2,12 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use consumer::{Consumer, Settings};
+use actix_web::web::Data;
+use auth::Verifier;
+use consumer::{Consumer, Settings, letters};
 use events::{
     Decoder, Event as _, Registry,
     orders::{OrderConfirmed, OrderRejected},
 };
 use futures::FutureExt as _;
+use http_api::Admission;
 use idempotency::Table;
 use pg::Pool;
 use service::Runtime;
@@ -18,8 +21,9 @@ use crate::{
     config::{Config, DRAIN_TIMEOUT},
     handler::MailHandler,
     handover::Handovers,
+    letters::{DeadLetters, OrderEvents},
     links::Links,
-    metrics,
+    metrics, routes,
     smtp::Mailer,
     store,
 };
@@ -64,6 +68,13 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     };
     let kafka = config.kafka.kafka(runtime.trust())?;
     let consumer = Consumer::new(&kafka, pool.clone(), consumer_settings(&config), handler)?;
+    let letters = Data::new(DeadLetters::new(
+        &kafka,
+        letter_settings(&config),
+        pool.clone(),
+        OrderEvents(decoder.clone()),
+    )?);
+    serve_operators(runtime, &config, letters.clone())?;
 
     let readiness = runtime.readiness();
     watch_kafka(readiness, &consumer);
@@ -79,7 +90,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     runtime.on_stop("mails being handed over", async move { handovers.finish().await });
     runtime.spawn_worker("schemas", |stop| verify_schemas(decoder, stop));
     let retention = config.email_dedup_retention;
-    runtime.spawn_worker("mails", |stop| send_mails(consumer, pool, retention, stop));
+    runtime.spawn_worker("mails", |stop| send_mails(consumer, letters, pool, retention, stop));
     Ok(())
 }
 
@@ -104,9 +115,36 @@ async fn verify_schemas(decoder: Decoder, stop: CancellationToken) -> anyhow::Re
     Ok(())
 }
 
-/// Migrates the schema, then runs the consumer and retention until `stop`.
+fn letter_settings(config: &Config) -> letters::Settings {
+    letters::Settings {
+        dead_letter_topic: config.email_dead_letter_topic.clone(),
+        replay_topic: replay_topic(config),
+        group: config.email_group_id.clone(),
+    }
+}
+
+/// Returns the topic of replayed events. All groups read it; an event has no second effect for a group that has handled it.
+fn replay_topic(config: &Config) -> String {
+    config.orders_events_topic.clone()
+}
+
+/// Serves the API of the dead letters.
+fn serve_operators(runtime: &mut Runtime, config: &Config, letters: Data<DeadLetters>) -> anyhow::Result<()> {
+    let verifier = Verifier::from_file(&config.auth.auth_jwks_file, config.service.environment)?;
+    let admission = Admission::new(&config.admission);
+    runtime.serve_http(move |services| {
+        services
+            .app_data(letters.clone())
+            .app_data(verifier.clone())
+            .app_data(admission.clone())
+            .configure(|services| routes::api().register(services));
+    })
+}
+
+/// Migrates the schema, then runs the consumer, watches the dead letters and purges old rows until `stop`.
 async fn send_mails(
     consumer: Consumer<MailHandler>,
+    letters: Data<DeadLetters>,
     pool: Pool,
     retention: Duration,
     stop: CancellationToken,
@@ -119,6 +157,7 @@ async fn send_mails(
         tokio::join!(
             store::run_retention(pool.clone(), retention, stop.clone()),
             Table::ProcessedEvents { retention }.run_retention(pool.clone(), stop.clone()),
+            letters.watch(stop.clone()),
         );
         Ok(())
     };

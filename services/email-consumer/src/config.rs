@@ -35,6 +35,10 @@ pub(crate) struct Config {
     pub(crate) kafka: events::KafkaConfig,
     #[command(flatten)]
     pub(crate) registry: events::Config,
+    #[command(flatten)]
+    pub(crate) auth: auth::Config,
+    #[command(flatten)]
+    pub(crate) admission: http_api::admission::Config,
 
     /// Topic of order events.
     #[arg(long, env, default_value = "orders.events")]

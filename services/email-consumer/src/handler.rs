@@ -17,7 +17,7 @@ use crate::{
         link_code::LinkCodeKey,
         order_email::{InvalidOrder, Line, OrderEmail, Outcome},
     },
-    error::Error,
+    error::{CODES, Error},
     handover::{Handovers, ReadyMail},
     links::Links,
     metrics,
@@ -34,6 +34,8 @@ pub(crate) struct MailHandler {
 }
 
 impl Handler for MailHandler {
+    const DEAD_LETTER_CODES: &'static [&'static str] = CODES;
+
     async fn handle(&self, message: &Message) -> EventOutcome {
         match self.process(message).await {
             Ok(()) => EventOutcome::Done,

@@ -7,8 +7,10 @@ mod error;
 mod handler;
 mod handover;
 mod lease;
+mod letters;
 mod links;
 mod metrics;
+mod routes;
 mod smtp;
 mod store;
 

@@ -56,8 +56,8 @@ fn url_shortener(config: &StackConfig) -> anyhow::Result<Launch> {
 
 pub(crate) const EMAIL_CONSUMER: Part = Part {
     needs: &["postgres", "kafka", "registry", "mailbox", "url-shortener", "otlp-receiver"],
-    ports: &[("health and metrics", Ports::email_consumer_admin)],
-    address: |ports| format!("admin {}", url(ports.email_consumer_admin())),
+    ports: &[("its API", Ports::email_consumer), ("health and metrics", Ports::email_consumer_admin)],
+    address: |ports| format!("{}  admin :{}", url(ports.email_consumer()), ports.email_consumer_admin()),
     ..service("email-consumer", email_consumer, Ports::email_consumer_admin)
 };
 
@@ -71,6 +71,8 @@ fn email_consumer(config: &StackConfig) -> anyhow::Result<Launch> {
         .env("EMAIL_FROM", "Muster <orders@muster.local>")
         .env("LINKS_URL", https_url(ports.url_shortener_https()))
         .env("TLS_EXTRA_CA_FILE", Authority::of(&config.secrets)?.file())
+        .env("HTTP_ADDR", authority(ports.email_consumer()))
+        .env("AUTH_JWKS_FILE", config.secrets.jwks_file())
         .env("EMAIL_SIGNING_KEY_FILE", config.secrets.email_consumer_key_file())
         .env("EMAIL_LINK_CODE_KEY", config.secrets.random("email-link-code-key")?))
 }

@@ -268,8 +268,8 @@ fn large_numbers_have_no_exponent() {
             labels: labels("email-consumer", "ticket", [("topic", "orders.events.email-consumer.dlq")]),
             summary: format!("email-consumer gave up on {waiting} events"),
             description: format!(
-                "Impact: {waiting} events are in orders.events.email-consumer.dlq; customers wait for the mails, and no \
-                 retry sends them.\nBudget left: mail-freshness has counted each of them as late."
+                "Impact: {waiting} letters in orders.events.email-consumer.dlq are open; customers wait for the mails, and \
+                 no retry sends them.\nBudget left: mail-freshness has counted each of them as late."
             ),
         };
         let letters =

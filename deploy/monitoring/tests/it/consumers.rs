@@ -55,7 +55,7 @@ fn one_dead_letter_opens_a_ticket_until_it_is_replayed_or_discarded() {
         let firing = Firing {
             labels: labels("email-consumer", "ticket", [("topic", "orders.events.email-consumer.dlq")]),
             summary: "email-consumer gave up on 1 events".to_owned(),
-            description: "Impact: 1 events are in orders.events.email-consumer.dlq; customers wait for the mails, \
+            description: "Impact: 1 letters in orders.events.email-consumer.dlq are open; customers wait for the mails, \
                           and no retry sends them.\nBudget left: mail-freshness has counted each of them as late."
                 .to_owned(),
         };

@@ -21,6 +21,7 @@ fn run_with(changes: &[(&str, &str)]) -> Output {
         ("EMAIL_FROM", "Muster <orders@muster.test>"),
         ("LINKS_URL", "http://127.0.0.1:1"),
         ("EMAIL_LINK_CODE_KEY", &key),
+        ("AUTH_JWKS_FILE", "unused"),
     ];
     Command::new(env!("CARGO_BIN_EXE_email-consumer"))
         .env_clear()

@@ -86,6 +86,7 @@ impl World {
             .env("SMTP_PORT", self.smtp.addr().port().to_string())
             .env("EMAIL_FROM", "Muster <orders@muster.test>")
             .env("LINKS_URL", format!("http://{}", self.links.addr()))
+            .env("AUTH_JWKS_FILE", self.keys.jwks_file())
             .env("EMAIL_SIGNING_KEY_FILE", self.keys.email_consumer_key_file())
             .env("EMAIL_LINK_CODE_KEY", "5a".repeat(32))
     }
@@ -96,6 +97,16 @@ impl World {
 
     pub(crate) fn dead_letter_topic(&self) -> &str {
         self.topics.name(DEAD_LETTERS)
+    }
+
+    /// Makes a token with these scopes.
+    pub(crate) fn token(&self, scopes: &[&str]) -> String {
+        self.keys.token("operators", scopes)
+    }
+
+    /// Runs a statement on the database of the service, as superuser.
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.database.connect().await.batch_execute(sql).await.unwrap();
     }
 
     /// Follows a short link like a browser, and returns its target.
@@ -133,10 +144,15 @@ pub(crate) fn short_link(text: &str) -> String {
 
 /// Returns the value of a counter by its name in the exposition format; 0 if it is missing.
 pub(crate) async fn metric(process: &Process, series: &str) -> u64 {
+    metric_text(process, series).await.map_or(0, |value| value.parse().unwrap())
+}
+
+/// Returns the value of a series as it is exposed.
+pub(crate) async fn metric_text(process: &Process, series: &str) -> Option<String> {
     let url = format!("{}/metrics", process.admin_url());
     let text = client().get(url).send().await.unwrap().text().await.unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    line.map_or(0, |value| value.parse().unwrap())
+    let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.map(str::to_owned)
 }
 
 /// Waits until `/ready` reports only this dependency as down.

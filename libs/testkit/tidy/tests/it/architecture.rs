@@ -16,6 +16,7 @@ const DEPENDENTS: [(&str, &[&str]); 5] = [
         "actix-web",
         &[
             "api-error",
+            "email-consumer",
             "http-api",
             "idempotency",
             "muster",
@@ -25,7 +26,7 @@ const DEPENDENTS: [(&str, &[&str]); 5] = [
             "url-shortener",
         ],
     ),
-    ("utoipa", &["api-error", "http-api", "orders", "url-shortener"]),
+    ("utoipa", &["api-error", "email-consumer", "http-api", "orders", "url-shortener"]),
     ("deadpool-postgres", &["outbox", "pg"]),
     ("tokio-postgres", &["loadtest", "muster", "pg", "testkit"]),
     ("rdkafka", &["consumer", "loadtest", "muster", "outbox", "testkit"]),

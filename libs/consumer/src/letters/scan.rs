@@ -1,0 +1,124 @@
+//! One search: the records of the topic from a position on, each with what was decided about it.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    ops::Range,
+};
+
+use rdkafka::Message as _;
+use tokio::sync::MutexGuard;
+
+use super::{
+    Error, Inspect, LetterId, Letters, Position, Selection, State, decisions::Decisions, letter::Letter,
+    reader::Reader,
+};
+
+/// Offsets whose decisions are read at once.
+const WINDOW: i64 = 1_000;
+
+/// A search in progress. It holds the reader; one record is in memory at a time.
+pub(super) struct Scan<'a> {
+    reader: MutexGuard<'a, Reader>,
+    decisions: &'a Decisions,
+    /// What is still to be read, the current partition first.
+    ranges: VecDeque<(i32, Range<i64>)>,
+    ends: Vec<i64>,
+    is_assigned: bool,
+    /// The offsets of the current partition whose decisions are known.
+    window: Range<i64>,
+    known: HashMap<i64, bool>,
+}
+
+impl<I: Inspect> Letters<I> {
+    /// Begins or continues a search.
+    pub(super) async fn scan(
+        &self,
+        selection: &Selection,
+        from: Option<&Position>,
+    ) -> Result<Scan<'_>, Error> {
+        let reader = self.reader.lock().await;
+        let bounds = reader.bounds().await?;
+        let ends: Vec<i64> = match from {
+            Some(position) => position.ends.clone(),
+            None => bounds.values().map(|(_, end)| *end).collect(),
+        };
+        let range = |(partition, (first, end)): (&i32, &(i64, i64))| {
+            let from_start = from.filter(|from| from.next.partition == *partition);
+            let start = from_start.map_or(*first, |from| from.next.offset.max(*first));
+            let known_end = usize::try_from(*partition).ok().and_then(|at| ends.get(at)).copied();
+            let end = known_end.unwrap_or_default().min(*end);
+            (*partition, selection.within(*partition, start..end))
+        };
+        let is_ahead =
+            |(partition, _): &(&i32, _)| from.is_none_or(|from| **partition >= from.next.partition);
+        let ranges = bounds.iter().filter(is_ahead).map(range).collect();
+        Ok(Scan {
+            reader,
+            decisions: &self.decisions,
+            ranges,
+            ends,
+            is_assigned: false,
+            window: 0..0,
+            known: HashMap::new(),
+        })
+    }
+}
+
+impl Scan<'_> {
+    /// Returns the next letter.
+    pub(super) async fn next(&mut self) -> Result<Option<Letter>, Error> {
+        while let Some((partition, range)) = self.ranges.front_mut() {
+            let partition = *partition;
+            if range.is_empty() {
+                self.ranges.pop_front();
+                (self.is_assigned, self.window) = (false, 0..0);
+                continue;
+            }
+            if !self.is_assigned {
+                self.reader.seek(LetterId { partition, offset: range.start })?;
+                self.is_assigned = true;
+            }
+            let Some(message) = self.reader.next().await? else {
+                range.start = range.end;
+                continue;
+            };
+            let offset = message.offset();
+            if message.partition() != partition || !range.contains(&offset) {
+                // Behind the end: the records before it were deleted meanwhile.
+                if message.partition() == partition && offset >= range.end {
+                    range.start = range.end;
+                }
+                continue;
+            }
+            range.start = offset + 1;
+            let state = self.state(partition, offset).await?;
+            return Ok(Some(Letter { id: LetterId { partition, offset }, message, state }));
+        }
+        Ok(None)
+    }
+
+    /// Where another search continues; `None` when this one has found every letter.
+    pub(super) fn position(&self) -> Option<Position> {
+        let (partition, range) = self.ranges.iter().find(|(_, range)| !range.is_empty())?;
+        let next = LetterId { partition: *partition, offset: range.start };
+        Some(Position { next, ends: self.ends.clone() })
+    }
+
+    async fn state(&mut self, partition: i32, offset: i64) -> Result<State, Error> {
+        if !self.window.contains(&offset) {
+            self.window = offset..offset + WINDOW;
+            self.known = self.decisions.states(partition, self.window.clone()).await?;
+        }
+        Ok(match self.known.get(&offset) {
+            None => State::Open,
+            Some(false) => State::InProgress,
+            Some(true) => State::Decided,
+        })
+    }
+}
+
+impl Drop for Scan<'_> {
+    fn drop(&mut self) {
+        self.reader.rest();
+    }
+}
