@@ -25,7 +25,7 @@ use crate::{
     mailbox_keeper, orders, otlp, pager as alerts,
     parts::kafka::{TOPICS, create_topics},
     place::{Place, kept_secrets},
-    ports::{Ports, authority},
+    ports::{Ports, url},
     readiness::until_ok,
     releases::SERVICES,
     rewind,
@@ -112,7 +112,7 @@ enum Command {
     DrillRunner,
     /// Print the addresses of the parts as shell variables: `eval "$(muster env)"`.
     Env,
-    /// Show the dead letters, or replay or discard them.
+    /// List, show, replay and discard dead letters.
     DeadLetters(dead_letters::Args),
     /// Let email-consumer handle the events of the last minutes again; an event whose mail was sent has no effect.
     Rewind(rewind::Args),
@@ -203,7 +203,7 @@ impl Command {
                 | Self::Deploys
                 | Self::Certificates(_)
                 | Self::Demo(demo::Args { at: None, .. })
-                | Self::DeadLetters(dead_letters::Args { bootstrap_servers: None, .. })
+                | Self::DeadLetters(dead_letters::Args { url: None, .. })
                 | Self::Rewind(rewind::Args { bootstrap_servers: None, .. })
         )
     }
@@ -235,11 +235,11 @@ impl Command {
             Self::DrillRunner => drill::run_to_the_end(&config(place)?).await?,
             Self::Env => local::env(place)?,
             Self::DeadLetters(args) => {
-                let servers = match &args.bootstrap_servers {
-                    Some(servers) => servers.clone(),
-                    None => authority(local_config()?.ports.kafka()),
+                let url = match &args.url {
+                    Some(url) => url.clone(),
+                    None => url(local_config()?.ports.email_consumer()),
                 };
-                dead_letters::run(args, servers).await?;
+                dead_letters::run(place, args, url).await?;
             }
             Self::Rewind(args) => local::rewind(args).await?,
             Self::Orders(OrdersCommand::Wake { database_url }) => {

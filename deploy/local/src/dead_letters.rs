@@ -1,191 +1,204 @@
-//! Dead letters: events that a consumer could not handle; a person reads, replays or discards them.
-//!
-//! A replay sends each event unchanged to the topic that it came from, without the headers of the dead letter and with a count of its
-//! replays; consumers recognise an event that they have handled by its id. The letters are deleted after the broker has accepted all
-//! events, so an interrupted replay can be repeated. Payloads contain personal data and are not shown.
+//! `muster dead-letters`: finds, shows, replays and discards dead letters through the API of email-consumer.
 
-use std::time::{Duration, Instant};
+mod client;
 
-use anyhow::{Context, ensure};
-use events::header::REPLAYS;
-use loadtest::kafka::{Start, TopicReader, header};
-use rdkafka::{
-    ClientConfig, Message as _, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions},
-    client::DefaultClientContext,
-    message::{Header, Headers as _, OwnedHeaders, OwnedMessage},
-    producer::{FutureProducer, FutureRecord},
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display},
+    path::PathBuf,
+    time::Duration,
 };
-use uuid::Uuid;
 
-use crate::console::print;
+use anyhow::Context as _;
+use auth::TokenRequest;
 
-/// Limit for one answer of the broker.
-const TIMEOUT: Duration = Duration::from_secs(10);
+use self::client::{Client, Letter};
+use crate::{checkout::Checkout, config::secrets, console::print, place::Place};
 
-/// Time limit for reading all letters.
-const READ_TIMEOUT: Duration = Duration::from_mins(1);
-
-/// Maximum number of letters for this command.
-const LIMIT: i64 = 10_000;
-
-/// The prefix of the headers that consumers add to a dead letter.
-const PREFIX: &str = "dead-letter-";
+/// The lifetime of a token: longer than a replay of 10,000 letters at 10 per second.
+const TOKEN_TTL: Duration = Duration::from_hours(1);
 
 /// Arguments of `muster dead-letters`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Send every event to the topic that it came from, and delete the letters.
-    #[arg(long, conflicts_with = "discard")]
-    replay: bool,
-    /// Delete all letters.
-    #[arg(long)]
-    discard: bool,
-    /// The dead-letter topic.
-    #[arg(long, default_value = "orders.events.email-consumer.dlq")]
-    topic: String,
-    /// The Kafka cluster; default: that of the local stack.
-    #[arg(long)]
-    pub(crate) bootstrap_servers: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+    /// Base URL of the API of email-consumer; default: that of the local stack.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// File with a bearer token that has the scopes dead-letters:read and dead-letters:write; default: a token of the development key.
+    #[arg(long, global = true, value_name = "PATH")]
+    token_file: Option<PathBuf>,
+    /// Who decides, in a token of the development key.
+    #[arg(long, global = true, env = "USER", default_value = "local-developer")]
+    actor: String,
 }
 
-/// Shows the letters, and replays or discards them.
-pub(crate) async fn run(args: Args, servers: String) -> anyhow::Result<()> {
-    let topic = DeadLetters { servers, topic: args.topic };
-    let letters = topic.read().await?;
-    for letter in &letters {
-        print(letter);
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List the open letters.
+    List(Filters),
+    /// Show one letter: its event with personal data masked, why it failed, and what was decided.
+    Show {
+        /// The id of the letter.
+        id: String,
+    },
+    /// Send the events of letters to their group again. Without --yes: say what would happen.
+    Replay(Decision),
+    /// End letters without handling their events. Without --yes: say what would happen.
+    Discard {
+        #[command(flatten)]
+        decision: Decision,
+        /// Why; kept with the decision. It must contain no personal data.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// Which letters. All conditions hold.
+#[derive(Debug, clap::Args)]
+struct Filters {
+    /// Only letters with this code.
+    #[arg(long)]
+    code: Option<String>,
+    /// Only events of this type, such as `muster.orders.OrderConfirmed`.
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+    /// Only events of this order.
+    #[arg(long, value_name = "UUID")]
+    key: Option<String>,
+    /// Only events of this tenant.
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Only letters of this time or later (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only letters from before this time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Decision {
+    /// The ids of letters; all that match the filters if left out.
+    ids: Vec<String>,
+    #[command(flatten)]
+    filters: Filters,
+    /// Every open letter; needed without an id and without a filter.
+    #[arg(long)]
+    all: bool,
+    /// Do it.
+    #[arg(long)]
+    yes: bool,
+    /// Letters per second at most, 1 to 100.
+    #[arg(long, default_value_t = 10)]
+    rate: u8,
+}
+
+impl Filters {
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let values = [
+            ("code", &self.code),
+            ("type", &self.event_type),
+            ("key", &self.key),
+            ("tenant", &self.tenant),
+            ("since", &self.since),
+            ("until", &self.until),
+        ];
+        values.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
     }
-    let n_letters = letters.len();
-    if letters.is_empty() {
-        print("There are no dead letters.");
-    } else if args.replay {
-        topic.replay(&letters).await?;
-        print(format_args!("{n_letters} replayed"));
-    } else if args.discard {
-        topic.delete(&letters).await?;
-        print(format_args!("{n_letters} discarded"));
-    } else {
-        print(format_args!("{n_letters} dead letters; use --replay or --discard"));
+}
+
+impl Decision {
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let mut query = self.filters.query();
+        if !self.ids.is_empty() {
+            query.push(("ids", self.ids.join(",")));
+        }
+        query.extend([
+            ("all", self.all.to_string()),
+            ("dry_run", (!self.yes).to_string()),
+            ("rate", self.rate.to_string()),
+        ]);
+        query
+    }
+}
+
+/// Runs the command against `url`.
+pub(crate) async fn run(place: Place, args: Args, url: String) -> anyhow::Result<()> {
+    let token = match &args.token_file {
+        Some(path) => {
+            let token = std::fs::read_to_string(path);
+            token.with_context(|| format!("{} cannot be read", path.display()))?.trim().to_owned()
+        }
+        None => development_token(place, args.actor)?,
+    };
+    let client = Client { base: url, token };
+    match args.command {
+        Command::List(filters) => {
+            let letters = client.list(filters.query(), print_letter).await?;
+            print(Summary(&letters));
+        }
+        Command::Show { id } => print(client.show(&id).await?),
+        Command::Replay(decision) => {
+            let letters = client.replay(decision.query(), print_letter).await?;
+            print_decision(&letters, "replayed", decision.yes);
+        }
+        Command::Discard { decision, reason } => {
+            let letters = client.discard(decision.query(), &reason, print_letter).await?;
+            print_decision(&letters, "discarded", decision.yes);
+        }
     }
     Ok(())
 }
 
-/// One letter. Its `Display` shows no payload.
-struct Letter(OwnedMessage);
-
-/// A dead-letter topic of one Kafka cluster.
-struct DeadLetters {
-    servers: String,
-    topic: String,
+fn development_token(place: Place, actor: String) -> anyhow::Result<String> {
+    let request = TokenRequest {
+        subject: actor,
+        // The scopes span all tenants; a token needs one nevertheless.
+        tenant: "operators".parse().context("the tenant of operators")?,
+        scopes: vec!["dead-letters:read".to_owned(), "dead-letters:write".to_owned()],
+        ttl: TOKEN_TTL,
+    };
+    let key = secrets(place, &Checkout::find()?)?.client_key()?;
+    key.sign(&request).context("the token cannot be signed")
 }
 
-impl DeadLetters {
-    async fn read(&self) -> anyhow::Result<Vec<Letter>> {
-        let mut reader = TopicReader::open(&self.servers, &self.topic, Start::Beginning).await?;
-        let offsets = reader.offsets().await?;
-        let expected: i64 = offsets.values().map(|(first, end)| end - first).sum();
-        ensure!(expected <= LIMIT, "{expected} letters are more than {LIMIT}: find the cause first");
-        let end = Instant::now() + READ_TIMEOUT;
-        let mut letters = Vec::new();
-        while !reader.has_read(&offsets) {
-            ensure!(Instant::now() < end, "only {} of {expected} letters arrived", letters.len());
-            letters.extend(reader.next(Duration::from_millis(100)).await?.map(Letter));
-        }
-        Ok(letters)
-    }
+fn print_letter(letter: &Letter) {
+    print(letter);
+}
 
-    /// Sends the events of the letters to their topics, in order, and then deletes the letters.
-    async fn replay(&self, letters: &[Letter]) -> anyhow::Result<()> {
-        let producer: FutureProducer = self
-            .config()
-            .set("message.max.bytes", "2000000")
-            .set("acks", "all")
-            .set("enable.idempotence", "true")
-            .create()
-            .context("producer")?;
-        for letter in letters {
-            let topic = letter.header("topic").with_context(|| format!("{letter}: it names no topic"))?;
-            let headers = letter.original_headers();
-            let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(topic).headers(headers);
-            record.key = letter.0.key();
-            record.payload = letter.0.payload();
-            let sent = producer.send(record, TIMEOUT).await;
-            sent.map_err(|(error, _)| error)
-                .with_context(|| format!("{letter}: {topic} did not accept it"))?;
-        }
-        self.delete(letters).await
-    }
-
-    /// Deletes the letters, and everything older in their partitions.
-    async fn delete(&self, letters: &[Letter]) -> anyhow::Result<()> {
-        let mut ends = TopicPartitionList::new();
-        for Letter(message) in letters {
-            let end = Offset::Offset(message.offset() + 1);
-            match ends.find_partition(&self.topic, message.partition()) {
-                Some(mut known) => known.set_offset(end),
-                None => ends.add_partition_offset(&self.topic, message.partition(), end),
-            }
-            .context("an offset from the broker")?;
-        }
-        let admin: AdminClient<DefaultClientContext> = self.config().create().context("admin client")?;
-        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
-        let deleted = admin.delete_records(&ends, &options).await.context("the letters were not deleted")?;
-        for partition in deleted.elements() {
-            partition.error().context("the letters of a partition were not deleted")?;
-        }
-        Ok(())
-    }
-
-    fn config(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.servers);
-        config
+fn print_decision(letters: &[Letter], action: &str, yes: bool) {
+    let n_decided = letters.iter().filter(|letter| letter.state == "decided").count();
+    let n_letters = letters.len();
+    if letters.is_empty() {
+        print("No open letter matches.");
+    } else if !yes {
+        print(format_args!("{n_letters} would be {action}; --yes does it"));
+    } else if n_decided == n_letters {
+        print(format_args!("{n_letters} {action}"));
+    } else {
+        let n_others = n_letters - n_decided;
+        print(format_args!(
+            "{n_decided} {action}; {n_others} left, because a decision about them was begun: repeat in 30 s"
+        ));
     }
 }
 
-impl Letter {
-    /// A header that the consumer added.
-    fn header(&self, name: &str) -> Option<&str> {
-        header(&self.0, &format!("{PREFIX}{name}"))
-    }
+/// The number of letters, by code.
+struct Summary<'a>(&'a [Letter]);
 
-    /// The key of the event: the id of its order.
-    fn order(&self) -> String {
-        let id = self.0.key().and_then(|key| Uuid::try_parse_ascii(key).ok());
-        id.map_or_else(|| "no order".to_owned(), |id| format!("order {id}"))
-    }
-
-    /// The headers of the event, with one more replay. A consumer that has given the event up handles it again because of the count.
-    fn original_headers(&self) -> OwnedHeaders {
-        let headers = self.0.headers().into_iter().flat_map(|headers| headers.iter());
-        let original = headers.filter(|header| !header.key.starts_with(PREFIX) && header.key != REPLAYS);
-        let original = original.fold(OwnedHeaders::new(), |headers, header| {
-            headers.insert(Header { key: header.key, value: header.value })
-        });
-        let replays: u32 = header(&self.0, REPLAYS).and_then(|count| count.parse().ok()).unwrap_or(0);
-        original.insert(Header { key: REPLAYS, value: Some(&replays.saturating_add(1).to_string()) })
-    }
-}
-
-impl std::fmt::Display for Letter {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let added = |name| self.header(name).unwrap_or("-");
-        let event = |name| header(&self.0, name).unwrap_or("-");
-        write!(
-            formatter,
-            "{}/{}  {}  {}  event {} {}  of {}  from {}/{}/{}  attempts {}",
-            self.0.partition(),
-            self.0.offset(),
-            added("at"),
-            added("reason"),
-            event("event-type"),
-            event("event-id"),
-            self.order(),
-            added("topic"),
-            added("partition"),
-            added("offset"),
-            added("attempts"),
-        )
+impl Display for Summary<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(letters) = self;
+        if letters.is_empty() {
+            return formatter.write_str("There are no dead letters.");
+        }
+        let mut by_code = BTreeMap::<&str, usize>::new();
+        for letter in *letters {
+            *by_code.entry(letter.code.as_deref().unwrap_or("no code")).or_default() += 1;
+        }
+        let by_code: Vec<_> = by_code.iter().map(|(code, n_letters)| format!("{n_letters} {code}")).collect();
+        write!(formatter, "{} dead letters: {}", letters.len(), by_code.join(", "))
     }
 }

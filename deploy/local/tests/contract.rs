@@ -1,7 +1,7 @@
 //! Contract test with schemathesis: valid and invalid requests, generated from the OpenAPI document of a service, and a comparison of
 //! every response with the document.
 //!
-//! email-consumer has no API, only an admin port, and is not tested here.
+//! The API of email-consumer is for operators, and is not tested here.
 
 #![expect(clippy::unwrap_used, reason = "test harness")]
 

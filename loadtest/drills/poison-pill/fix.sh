@@ -1,3 +1,3 @@
 # They are no events of orders, so nothing is lost.
-"$MUSTER" dead-letters
-"$MUSTER" dead-letters --discard
+"$MUSTER" dead-letters list
+"$MUSTER" dead-letters discard --code unreadable_payload --reason "rows written into the outbox by hand; their orders do not exist" --yes

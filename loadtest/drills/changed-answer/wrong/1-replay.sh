@@ -1,3 +1,3 @@
 # fails: steady
 # The same answer again: the events come back.
-"$MUSTER" dead-letters --replay
+"$MUSTER" dead-letters replay --all --yes

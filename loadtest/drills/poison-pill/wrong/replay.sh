@@ -1,4 +1,4 @@
 # fails: state
 # The consumer cannot read them this time either.
-"$MUSTER" dead-letters --replay
+"$MUSTER" dead-letters replay --all --yes
 sleep 10
