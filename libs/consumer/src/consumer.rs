@@ -154,15 +154,15 @@ impl<H: Handler> Consumer<H> {
 
     async fn dispatch(&self, message: &BorrowedMessage<'_>) -> Result<(), Error> {
         let source = Source::new(message.topic(), message.partition());
+        let is_retry = *source.topic != *self.settings.topic;
         let (queue, record) = {
             let mut partitions = self.assignment.lock();
             let assigned = partitions.entry(source.clone()).or_insert_with(|| self.assignment.assigned());
             let running = assigned.running.get_or_insert_with(|| {
-                let is_retry = *source.topic != *self.settings.topic;
                 let attempts = PartitionAttempts::new(&self.attempts, &source, is_retry);
                 Partition::start(Arc::new(attempts), self.budget.of_partition(), Arc::clone(&self.has_room))
             });
-            (running.queue.clone(), Record::new(message, &running.budget))
+            (running.queue.clone(), Record::new(message, is_retry, &running.budget))
         };
         // A stopped task is not in the assignment any more, so this one has panicked.
         let ended = || Error::PartitionEnded(Arc::clone(&source.topic), source.partition);

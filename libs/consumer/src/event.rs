@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use events::{Envelope, MalformedEnvelope};
-use rdkafka::{
-    Message as _, Timestamp,
-    message::{BorrowedMessage, Headers as _},
-};
+use rdkafka::{Message as _, Timestamp, message::BorrowedMessage};
 
 use crate::{
     budget::{Budget, Share},
-    headers::{self, Headers},
+    headers::{self, Headers, Retry},
     source::Origin,
 };
 
@@ -42,19 +39,18 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// Takes the headers of a retry topic off a message.
-    fn new(message: &BorrowedMessage<'_>) -> (Self, Option<DateTime<Utc>>) {
-        let all = message.headers().into_iter().flat_map(|headers| headers.iter());
-        let all = all.map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect();
-        let here = Origin {
+    /// Reads a message. Takes the headers of a retry topic off it, if it comes from one, and returns the time of the next attempt.
+    fn new(message: &BorrowedMessage<'_>, is_retry: bool) -> (Self, Option<DateTime<Utc>>) {
+        let all = message.headers().map(headers::read).unwrap_or_default();
+        let (headers, retry) = if is_retry { headers::take_retry(all) } else { (all, Retry::default()) };
+        let here = || Origin {
             topic: message.topic().to_owned(),
             partition: message.partition(),
             offset: message.offset(),
             written_at: written_at(message.timestamp()),
         };
-        let (headers, retry) = headers::take_retry(all);
         let event = Self {
-            origin: retry.origin.unwrap_or(here),
+            origin: retry.origin.unwrap_or_else(here),
             key: message.key().map(<[u8]>::to_vec),
             payload: message.payload().map(<[u8]>::to_vec),
             headers,
@@ -97,8 +93,8 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn new(message: &BorrowedMessage<'_>, budget: &Budget) -> Self {
-        let (event, not_before) = Event::new(message);
+    pub(crate) fn new(message: &BorrowedMessage<'_>, is_retry: bool, budget: &Budget) -> Self {
+        let (event, not_before) = Event::new(message, is_retry);
         let share = budget.take(event.size());
         Self {
             offset: message.offset(),

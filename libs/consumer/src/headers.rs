@@ -1,7 +1,7 @@
 //! Headers of a message: those of its producer, which never change, and those of the retry and dead-letter topics, which are replaced.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{Header, Headers as KafkaHeaders, OwnedHeaders};
 
 use crate::source::Origin;
 
@@ -17,6 +17,12 @@ pub(crate) struct Retry {
     pub(crate) origin: Option<Origin>,
     pub(crate) retries: usize,
     pub(crate) not_before: Option<DateTime<Utc>>,
+}
+
+/// The headers of a message.
+pub(crate) fn read(headers: &impl KafkaHeaders) -> Headers {
+    let pairs = headers.iter();
+    pairs.map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
 }
 
 /// The text of the first header with this name.
@@ -82,14 +88,7 @@ pub(crate) fn time(at: DateTime<Utc>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::message::Headers as _;
-
     use super::*;
-
-    fn read(headers: &OwnedHeaders) -> Headers {
-        let pairs = headers.iter();
-        pairs.map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
-    }
 
     #[test]
     fn the_headers_of_a_producer_survive_any_number_of_rounds_unchanged() {

@@ -42,7 +42,7 @@ const TIME_OF_A_CALL: Duration = Duration::from_secs(2);
 pub struct Settings {
     /// The dead-letter topic of the group.
     pub dead_letter_topic: String,
-    /// The topic for replayed events.
+    /// The first retry topic of the group, for replayed events: no other group reads it.
     pub replay_topic: String,
     /// The group whose letters these are.
     pub group: String,

@@ -116,16 +116,12 @@ async fn verify_schemas(decoder: Decoder, stop: CancellationToken) -> anyhow::Re
 }
 
 fn letter_settings(config: &Config) -> letters::Settings {
+    let first_retry = config.retries().into_iter().next();
     letters::Settings {
         dead_letter_topic: config.email_dead_letter_topic.clone(),
-        replay_topic: replay_topic(config),
+        replay_topic: first_retry.map_or_else(|| config.orders_events_topic.clone(), |retry| retry.topic),
         group: config.email_group_id.clone(),
     }
-}
-
-/// Returns the topic of replayed events. All groups read it; an event has no second effect for a group that has handled it.
-fn replay_topic(config: &Config) -> String {
-    config.orders_events_topic.clone()
 }
 
 /// Serves the API of the dead letters.

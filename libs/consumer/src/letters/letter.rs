@@ -18,6 +18,7 @@ use super::{
     LetterId,
     headers::{BOOKKEEPING, replays, text},
 };
+use crate::source::Origin;
 
 /// Headers whose values are shown, beside the bookkeeping.
 const SHOWN_HEADERS: [&str; 5] = [EVENT_ID, EVENT_TYPE, OCCURRED_AT, "traceparent", REPLAYS];
@@ -106,6 +107,17 @@ impl Letter {
 
     pub(super) fn at(&self) -> Option<DateTime<Utc>> {
         self.message.timestamp().to_millis().and_then(DateTime::from_timestamp_millis)
+    }
+
+    /// Where the event was first read; `None` if the letter does not say so.
+    pub(super) fn origin(&self) -> Option<Origin> {
+        let part = |name| text(&self.message, name);
+        Some(Origin {
+            topic: part("dead-letter-topic")?.to_owned(),
+            partition: part("dead-letter-partition")?.parse().ok()?,
+            offset: part("dead-letter-offset")?.parse().ok()?,
+            written_at: part("dead-letter-timestamp")?.parse().ok()?,
+        })
     }
 
     pub(super) fn event_id(&self) -> Option<Uuid> {

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::Utc;
 use rdkafka::{
     Message as _,
     producer::{FutureProducer, FutureRecord},
@@ -17,6 +18,7 @@ use super::{
     headers::{replayed, replays},
     letter::Letter,
 };
+use crate::headers::{read, with_retry};
 
 /// Letters on a page at most.
 const MAX_ROWS: usize = 200;
@@ -157,7 +159,12 @@ impl Deciding {
 
     /// Returns after the acknowledgement of the broker.
     async fn send(&self, letter: &Letter) -> Result<(), Error> {
-        let headers = replayed(letter.message.headers(), replays(&letter.message));
+        let replayed = replayed(letter.message.headers(), replays(&letter.message));
+        // A retry topic needs the origin. Without it, the event counts as one that was first read there.
+        let headers = match letter.origin() {
+            Some(origin) => with_retry(&read(&replayed), &origin, 0, Utc::now()),
+            None => replayed,
+        };
         let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&self.topic).headers(headers);
         record.key = letter.message.key();
         record.payload = letter.message.payload();
