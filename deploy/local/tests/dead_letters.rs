@@ -40,6 +40,7 @@ impl World {
         let directory = scratch_dir("dead-letters");
         let keys = Keys::generate(&directory);
         let topics = Topics::create(&[(EVENTS, 3), (DEAD_LETTERS, 2)]).await;
+        topics.create_retry_topics(EVENTS, &["5s"], 3).await;
         let shortener = Process::builder(program("url-shortener"))
             .env("DATABASE_URL", Database::create("url_shortener").await.url())
             .env("AUTH_JWKS_FILE", keys.jwks_file())
@@ -53,6 +54,8 @@ impl World {
             .env("SCHEMA_REGISTRY_URL", &endpoints().schema_registry_url)
             .env("ORDERS_EVENTS_TOPIC", topics.name(EVENTS))
             .env("EMAIL_GROUP_ID", topics.name(EVENTS))
+            .env("EMAIL_RETRY_TOPIC", format!("{}.retry", topics.name(EVENTS)))
+            .env("EMAIL_RETRY_DELAYS", "5s")
             .env("EMAIL_DEAD_LETTER_TOPIC", topics.name(DEAD_LETTERS))
             .env("SMTP_HOST", &endpoints().smtp_host)
             .env("SMTP_PORT", endpoints().smtp_port.to_string())

@@ -60,8 +60,9 @@ async fn a_replay_that_was_sent_and_not_recorded_sends_no_second_mail() {
 
     end_lease(&world).await;
     assert_eq!(operator.replay("&all=true&dry_run=false").await[0]["state"], "decided");
+    // The event in its own topic can be delivered again, too, if its offset was not committed before the kill.
     wait_for("the repeated event to be handled", SOON, async || {
-        (metric(&consumer, "email_repeated_events_total").await == 1).then_some(())
+        (metric(&consumer, "email_repeated_events_total").await >= 1).then_some(())
     })
     .await;
     let mails = Mailbox::messages(&order.email).await;
