@@ -94,7 +94,13 @@ async fn crash_while_postponing(point: &str) {
         .await;
     world.publisher.publish(&order, &order.confirmed()).await;
     world.publisher.publish(&order, &order.rejected("Changed our mind.")).await;
-    // The server accepts this one, so it refuses the other one alone.
+    wait_for("the first refusal", SOON, async || {
+        let row =
+            world.database.connect().await.query_opt("SELECT attempts FROM mails", &[]).await.ok()??;
+        (row.get::<_, i32>(0) >= 2).then_some(())
+    })
+    .await;
+    // The server accepts this one later, so it refuses the other one alone.
     world.publisher.publish(&other, &other.confirmed()).await;
     wait_for("the mail to be postponed", SOON, async || {
         let sql = "SELECT count(*) FROM postponed_events";
