@@ -122,7 +122,7 @@ impl Pool {
         let budget = TimeoutBudget::at_most(self.acquire_timeout);
         let connecting = self.on_runtime.connect_listening(&self.server, notified);
         match tokio::time::timeout(budget.limit, connecting).await {
-            Ok(connected) => Ok(connected?),
+            Ok(connected) => Ok(connected.map_err(PoolError::Backend)?),
             Err(elapsed) => Err(budget.exceeded(elapsed)),
         }
     }
