@@ -1,12 +1,13 @@
 //! Benchmarks: figures of the services, each beside a baseline from the same run on the same machine.
 //!
 //! The baseline of orders is pgbench, which executes the statements of the service in a database with the service's schema. The
-//! baseline of mails is a bare SMTP client.
+//! baseline of mails is a bare SMTP client, that of the outbox a bare producer.
 
 mod backlog;
 mod closed_loop;
 mod mails;
 mod orders;
+mod outbox;
 mod pages;
 mod pgbench;
 mod postgres;
@@ -20,6 +21,7 @@ use std::{
 use anyhow::Context;
 pub use backlog::BACKLOG_TOPIC;
 pub use mails::{DEAD_LETTER_TOPIC, EVENTS_TOPIC, RETRY_TOPIC};
+pub use outbox::OUTBOX_TOPIC;
 pub use postgres::Postgres;
 use tokio::process::Child;
 use uuid::Uuid;
@@ -84,6 +86,8 @@ pub enum Group {
     Pages,
     /// Mails of email-consumer.
     Mails,
+    /// Events of the outbox.
+    Outbox,
     /// Resident memory of email-consumer while events wait.
     Backlog,
 }
@@ -120,6 +124,9 @@ pub async fn bench(stack: &Stack<'_>, args: &Args) -> anyhow::Result<String> {
     if wanted(Group::Mails) {
         let earlier = args.baseline.as_ref().map(|directory| directory.join("email-consumer"));
         rows.extend(mails::measure(stack, earlier.as_deref()).await.context("mails")?);
+    }
+    if wanted(Group::Outbox) {
+        rows.extend(outbox::measure(stack).await.context("outbox")?);
     }
     if wanted(Group::Pages) {
         rows.extend(pages::measure(stack, &api).await.context("pages")?);

@@ -1,7 +1,9 @@
 //! `muster bench`: starts a separate stack, runs the benchmarks of `loadtest` on it, and stops it.
 
 use anyhow::ensure;
-use loadtest::bench::{self, Args, BACKLOG_TOPIC, DEAD_LETTER_TOPIC, EVENTS_TOPIC, Postgres, RETRY_TOPIC};
+use loadtest::bench::{
+    self, Args, BACKLOG_TOPIC, DEAD_LETTER_TOPIC, EVENTS_TOPIC, OUTBOX_TOPIC, Postgres, RETRY_TOPIC,
+};
 
 use super::run::TemporaryStack;
 use crate::{
@@ -21,6 +23,7 @@ use crate::{
 /// As many partitions as the topics of the product have.
 const TOPICS: &[Topic] = &[
     Topic { name: EVENTS_TOPIC, partitions: 6, retention_ms: "604800000" },
+    Topic { name: OUTBOX_TOPIC, partitions: 6, retention_ms: "604800000" },
     Topic { name: BACKLOG_TOPIC, partitions: 6, retention_ms: "604800000" },
     Topic { name: RETRY_TOPIC, partitions: 6, retention_ms: "604800000" },
     Topic { name: DEAD_LETTER_TOPIC, partitions: 1, retention_ms: "604800000" },
