@@ -54,18 +54,7 @@ impl Database {
 
     /// Returns a pool of the database, in which these schemas are migrated.
     pub async fn pool(&self, schemas: &[Schema]) -> Pool {
-        let config = pg::Config {
-            database_url: self.url().into(),
-            database_pool_size: 4,
-            database_acquire_timeout_ms: 1_000,
-            database_lock_timeout_ms: 1_500,
-            database_statement_timeout_ms: 2_000,
-            database_transaction_timeout_ms: 3_000,
-            database_migrations: Migrations::Apply,
-        };
-        let pool = pg::connect(&config, &Trust::none(), "test").expect("the configuration is valid");
-        pg::migrate(&pool, schemas).await.expect("the schemas are valid");
-        pool
+        pool_at(&self.url(), schemas).await
     }
 
     /// Copies the database. All its sessions end.
@@ -98,6 +87,22 @@ impl Database {
         let name = &self.name;
         format!("postgres://{name}:{name}@{address}/{name}")
     }
+}
+
+/// Returns a pool of the database at this URL, in which these schemas are migrated.
+pub async fn pool_at(url: &str, schemas: &[Schema]) -> Pool {
+    let config = pg::Config {
+        database_url: url.to_owned().into(),
+        database_pool_size: 4,
+        database_acquire_timeout_ms: 1_000,
+        database_lock_timeout_ms: 1_500,
+        database_statement_timeout_ms: 2_000,
+        database_transaction_timeout_ms: 3_000,
+        database_migrations: Migrations::Apply,
+    };
+    let pool = pg::connect(&config, &Trust::none(), "test").expect("the configuration is valid");
+    pg::migrate(&pool, schemas).await.expect("the schemas are valid");
+    pool
 }
 
 fn superuser() -> Config {

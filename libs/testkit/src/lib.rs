@@ -13,7 +13,7 @@ mod tokens;
 
 pub use authority::{Authority, CertificateFiles, ServerCertificate, TlsProxy};
 pub use committed::{assert_committed, assert_previous_release_runs, statements};
-pub use database::Database;
+pub use database::{Database, pool_at};
 pub use fault_proxy::FaultProxy;
 pub use kafka::{Kafka, PrivateKafka, Record, Topics};
 pub use loadtest::{mailbox::Mail, traces::Span};

@@ -7,14 +7,12 @@ use std::{
 
 use events::Kafka;
 use outbox::Relay;
-use pg::{Config, Migrations, Pool};
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier},
     client::DefaultClientContext,
 };
-use testkit::{Database, Record, Topics, endpoints, wait_for};
-use tls::Trust;
+use testkit::{Database, Record, Topics, endpoints, pool_at, wait_for};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
@@ -58,7 +56,7 @@ impl World {
     /// Makes a database with an outbox, and topics.
     pub(crate) async fn new(topics: &[(&str, i32)]) -> Self {
         let database = Database::create("outbox").await;
-        pg::migrate(&connect(&database.url()), &[("outbox", outbox::MIGRATIONS)]).await.unwrap();
+        database.pool(&[("outbox", outbox::MIGRATIONS)]).await;
         let client = database.connect().await;
         Self { database, topics: Topics::create(topics).await, client }
     }
@@ -132,24 +130,10 @@ impl World {
 
 /// Starts a relay in a task.
 pub(crate) async fn start_relay(database_url: &str, kafka: &str) -> Running {
-    let pool = connect(database_url);
-    pg::migrate(&pool, &[("outbox", outbox::MIGRATIONS)]).await.unwrap();
+    let pool = pool_at(database_url, &[("outbox", outbox::MIGRATIONS)]).await;
     let stop = CancellationToken::new();
     let relay = Relay::new(pool, Kafka::plaintext(kafka));
     Running { task: tokio::spawn(relay.run(stop.clone())), stop }
-}
-
-fn connect(url: &str) -> Pool {
-    let config = Config {
-        database_url: url.to_owned().into(),
-        database_pool_size: 2,
-        database_acquire_timeout_ms: 1_000,
-        database_lock_timeout_ms: 1_500,
-        database_statement_timeout_ms: 2_000,
-        database_transaction_timeout_ms: 3_000,
-        database_migrations: Migrations::Apply,
-    };
-    pg::connect(&config, &Trust::none(), "outbox-test").unwrap()
 }
 
 /// Key and number of an event.
