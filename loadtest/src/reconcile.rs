@@ -80,8 +80,28 @@ pub struct Observed {
 /// The arrival times of mails by `Message-ID`: more than one for copies.
 pub type MailTimes = BTreeMap<String, Vec<Instant>>;
 
-/// The events of each order: by their id, the type, and how often the event was published.
-pub type Events = BTreeMap<Uuid, BTreeMap<Uuid, (EventType, u32)>>;
+/// The events of each order, by their id.
+pub type Events = BTreeMap<Uuid, BTreeMap<Uuid, SeenEvent>>;
+
+/// One event as the topic has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenEvent {
+    /// The type.
+    pub event_type: EventType,
+    /// How often it was published.
+    pub n_seen: u32,
+    /// The place of its first copy among all messages that were read. The events of an order are in one partition.
+    pub place: usize,
+    /// Whether two copies have different contents.
+    pub is_changed: bool,
+}
+
+impl SeenEvent {
+    /// An event that was published once.
+    pub fn new(event_type: EventType, place: usize) -> Self {
+        Self { event_type, n_seen: 1, place, is_changed: false }
+    }
+}
 
 /// The types of an order's events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

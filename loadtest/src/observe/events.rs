@@ -1,7 +1,8 @@
 //! The events of a run, read from their topic.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     time::{Duration, Instant},
 };
 
@@ -16,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     kafka::{Start, TopicReader, header},
-    reconcile::{EventType, Events},
+    reconcile::{EventType, Events, SeenEvent},
     target,
 };
 
@@ -29,6 +30,9 @@ pub(super) struct RunEvents {
     decoder: Decoder,
     customer: String,
     found: Events,
+    /// The hash of the payload of each event.
+    contents: BTreeMap<Uuid, u64>,
+    n_read: usize,
     /// Orders whose final event was not read yet.
     unfinished: BTreeSet<Uuid>,
 }
@@ -43,6 +47,8 @@ impl RunEvents {
             decoder: Decoder::new(Registry::new(&config, &Trust::none())),
             customer: customer.to_owned(),
             found: Events::new(),
+            contents: BTreeMap::new(),
+            n_read: 0,
             unfinished: BTreeSet::new(),
         })
     }
@@ -98,13 +104,30 @@ impl RunEvents {
             return Ok(());
         };
         if data.customer_email == self.customer {
-            let events = self.found.entry(data.order_id).or_default();
-            events.entry(envelope.event_id).or_insert((event_type, 0)).1 += 1;
+            self.see(data.order_id, envelope.event_id, event_type, payload);
             if event_type != EventType::Placed {
                 self.unfinished.remove(&data.order_id);
             }
         }
         Ok(())
+    }
+
+    fn see(&mut self, order: Uuid, event_id: Uuid, event_type: EventType, payload: &[u8]) {
+        self.n_read += 1;
+        let mut hasher = DefaultHasher::new();
+        (order, payload).hash(&mut hasher);
+        let contents = hasher.finish();
+        let is_changed = *self.contents.entry(event_id).or_insert(contents) != contents;
+        match self.found.entry(order).or_default().entry(event_id) {
+            Entry::Vacant(new) => {
+                new.insert(SeenEvent { is_changed, ..SeenEvent::new(event_type, self.n_read) });
+            }
+            Entry::Occupied(mut seen) => {
+                let seen = seen.get_mut();
+                seen.n_seen += 1;
+                seen.is_changed |= is_changed || seen.event_type != event_type;
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use FaultKind::{Different, Duplicate, Missing, Unfinished};
 use uuid::Uuid;
 
-use super::{ClientLog, EventType, FaultKind, Line, Observed, Order, OrderRecord, Report, State};
+use super::{ClientLog, EventType, FaultKind, Line, Observed, Order, OrderRecord, Report, SeenEvent, State};
 
 /// Compares both sides.
 pub fn reconcile(log: &ClientLog, observed: &Observed) -> Report {
@@ -111,17 +111,18 @@ fn compare_mails(order: &Order, record: &OrderRecord, mails: &super::MailTimes, 
     }
 }
 
-/// An order has one event for its creation, one for its final state, and no other.
-fn compare_events(order: &Order, events: &BTreeMap<Uuid, (EventType, u32)>, report: &mut Report) {
+/// An order has one event for its creation, then one for its final state, and no other.
+fn compare_events(order: &Order, events: &BTreeMap<Uuid, SeenEvent>, report: &mut Report) {
     let id = order.id;
     report.n_events += events.len();
-    report.n_event_copies += events.values().map(|(_, n)| n.saturating_sub(1) as usize).sum::<usize>();
+    report.n_event_copies +=
+        events.values().map(|event| event.n_seen.saturating_sub(1) as usize).sum::<usize>();
     for (event_type, is_expected) in [
         (EventType::Placed, true),
         (EventType::Confirmed, order.state == State::Confirmed),
         (EventType::Rejected, order.state == State::Rejected),
     ] {
-        match (events.values().filter(|(found, _)| *found == event_type).count(), is_expected) {
+        match (events.values().filter(|event| event.event_type == event_type).count(), is_expected) {
             (1, true) | (0, false) => {}
             (0, true) => report.fault(Missing, format!("order {id} has no event {event_type:?}")),
             (_, false) => {
@@ -132,5 +133,12 @@ fn compare_events(order: &Order, events: &BTreeMap<Uuid, (EventType, u32)>, repo
             }
             (n, true) => report.fault(Duplicate, format!("order {id} has {n} events {event_type:?}")),
         }
+    }
+    for (event, _) in events.iter().filter(|(_, event)| event.is_changed) {
+        report.fault(Different, format!("order {id}: event {event} was published with two contents"));
+    }
+    let first = events.values().min_by_key(|event| event.place);
+    if first.is_some_and(|first| first.event_type != EventType::Placed) && events.len() > 1 {
+        report.fault(Different, format!("order {id}: its final event was published before OrderPlaced"));
     }
 }

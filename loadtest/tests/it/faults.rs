@@ -6,7 +6,7 @@ use std::{
 };
 
 use loadtest::reconcile::{
-    ClientLog, EventType, FaultKind, Line, Observed, Order, OrderRecord, Report, State, reconcile,
+    ClientLog, EventType, FaultKind, Line, Observed, Order, OrderRecord, Report, SeenEvent, State, reconcile,
 };
 use uuid::Uuid;
 
@@ -35,7 +35,8 @@ impl World {
         let mut stored = lines();
         stored.reverse();
         let order = Order { id, state: State::Confirmed, rejection_reason: None, lines: stored };
-        let events = [EventType::Placed, EventType::Confirmed].map(|kind| (Uuid::new_v4(), (kind, 1)));
+        let events = [(EventType::Placed, 1), (EventType::Confirmed, 2)];
+        let events = events.map(|(kind, place)| (Uuid::new_v4(), SeenEvent::new(kind, place)));
         let link = || BTreeMap::from([("abcdef".to_owned(), "https://example.com/".to_owned())]);
         let arrived_at = due_at + Duration::from_millis(40);
         Self {
@@ -63,7 +64,7 @@ impl World {
         self.observed.mails.as_mut().unwrap()
     }
 
-    fn events(&mut self) -> &mut BTreeMap<Uuid, (EventType, u32)> {
+    fn events(&mut self) -> &mut BTreeMap<Uuid, SeenEvent> {
         self.observed.events.as_mut().unwrap().get_mut(&self.id).unwrap()
     }
 
@@ -102,7 +103,10 @@ fn the_time_to_mail_counts_for_counted_orders_only() {
 fn a_missing_order_mail_event_or_link_is_a_fault() {
     let missing = [FaultKind::Missing];
     assert_eq!(found(|world| world.mails().clear()), missing);
-    assert_eq!(found(|world| world.events().retain(|_, (kind, _)| *kind == EventType::Placed)), missing);
+    assert_eq!(
+        found(|world| world.events().retain(|_, event| event.event_type == EventType::Placed)),
+        missing
+    );
     assert_eq!(found(|world| world.observed.links.clear()), missing);
     // The order; its mail and its events belong to an acknowledged order.
     assert_eq!(found(|world| world.observed.orders.clear()), missing);
@@ -122,7 +126,7 @@ fn a_duplicate_order_mail_or_event_is_a_fault() {
     };
     assert_eq!(found(other), duplicate, "a mail about an order that no client has");
     let event = |world: &mut World| {
-        world.events().insert(Uuid::new_v4(), (EventType::Placed, 1));
+        world.events().insert(Uuid::new_v4(), SeenEvent::new(EventType::Placed, 3));
     };
     assert_eq!(found(event), duplicate, "an event under two ids");
     let two_orders = |world: &mut World| {
@@ -148,6 +152,12 @@ fn a_different_order_mail_event_or_link_is_a_fault() {
         world.log.orders.insert(Uuid::new_v4(), record);
     };
     assert_eq!(found(shared), [different], "one order for two keys");
+    let other_contents =
+        |world: &mut World| world.events().values_mut().take(1).for_each(|event| event.is_changed = true);
+    assert_eq!(found(other_contents), [different], "one event id with two contents");
+    let other_order =
+        |world: &mut World| world.events().values_mut().for_each(|event| event.place = 3 - event.place);
+    assert_eq!(found(other_order), [different], "the final event before OrderPlaced");
     // Mail and event are those of a confirmed order, and those of a rejected order are missing.
     let kinds = found(|world| world.order().state = State::Rejected);
     assert_eq!(kinds.iter().filter(|kind| **kind == different).count(), 2);
@@ -159,7 +169,7 @@ fn a_pending_order_or_an_unanswered_key_is_a_fault() {
     let pending = |world: &mut World| {
         world.order().state = State::Pending;
         world.mails().clear();
-        world.events().retain(|_, (kind, _)| *kind == EventType::Placed);
+        world.events().retain(|_, event| event.event_type == EventType::Placed);
     };
     assert_eq!(found(pending), [FaultKind::Unfinished]);
     let unsettled = |world: &mut World| {
@@ -185,8 +195,8 @@ fn copies_with_the_same_id_are_counted_and_are_no_fault() {
     for times in world.mails().values_mut() {
         times.push(Instant::now());
     }
-    for (_, count) in world.events().values_mut() {
-        *count += 1;
+    for event in world.events().values_mut() {
+        event.n_seen += 1;
     }
     let report = world.report();
     assert_eq!((report.n_copies, report.n_event_copies, report.faults.len()), (1, 2, 0), "{report}");
