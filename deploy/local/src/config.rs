@@ -1,7 +1,7 @@
 //! Configuration of one stack: checkout, state directory, ports, secrets.
 //!
 //! A checkout can have several stacks: `muster up` keeps its state in `.muster/`, `muster run` in `.muster/test/`, `muster bench` in
-//! `.muster/bench/`, a stack with a name in `.muster/stacks/NAME`. They share only the downloaded parts.
+//! `.muster/bench/`, `muster torture` in `.muster/torture/`, a stack with a name in `.muster/stacks/NAME`. They share only the downloaded parts.
 //! The on-call desk of a cluster is a stack in `.muster/cluster/desk/`.
 
 use std::path::{Path, PathBuf};

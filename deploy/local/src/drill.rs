@@ -14,7 +14,6 @@ mod runner;
 mod script;
 mod shell;
 mod show;
-mod traffic;
 mod verify;
 mod writeup;
 
@@ -34,6 +33,7 @@ use crate::{
     config::{Requested, StackConfig},
     console::print,
     place::Place,
+    traffic,
 };
 
 /// How often a command reads the journal while it waits.

@@ -28,6 +28,8 @@ mod signals;
 mod stack;
 mod state;
 mod target;
+mod torture;
+mod traffic;
 
 pub use certificates::{Authority, Issued};
 pub use endpoints::{Endpoints, PostgresEndpoint};

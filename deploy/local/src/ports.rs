@@ -58,6 +58,8 @@ macro_rules! offsets {
 
 offsets! {
     orders = 0, url_shortener = 1, orders_https = 2, url_shortener_https = 3, email_consumer = 4,
+    orders_to_postgres = 5, url_shortener_to_postgres = 6, email_consumer_to_postgres = 7, all_to_kafka = 8,
+    services_to_registry = 9, email_consumer_to_smtp = 13, email_consumer_to_links = 14,
     orders_admin = 10, url_shortener_admin = 11, email_consumer_admin = 12,
     gateway_health = 17, kube_api = 18, pager = 19, postgres = 20, kafka = 21, kafka_controller = 22, registry = 23,
     smtp = 24, imap = 25, mailbox_api = 26, zipkin = 27, otlp = 28, prometheus = 29, alertmanager = 30

@@ -6,7 +6,6 @@ mod kafka;
 mod mask;
 mod metrics;
 pub mod orders;
-pub mod promotions;
 mod registry;
 mod retry;
 

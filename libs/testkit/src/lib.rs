@@ -3,7 +3,6 @@
 mod authority;
 mod committed;
 mod database;
-mod fault_proxy;
 mod kafka;
 mod mailbox;
 mod matrix;

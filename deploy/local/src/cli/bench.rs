@@ -35,7 +35,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         ensure!(program.is_file(), "{}: the program does not exist", program.display());
     }
     let mut interrupts = Interrupts::listen()?;
-    let temporary = TemporaryStack::start("bench", Stack::for_bench, &mut interrupts).await?;
+    let temporary = TemporaryStack::reserve("bench", Stack::for_bench).await?.start(&mut interrupts).await?;
     let outcome = tokio::select! {
         outcome = measure(&temporary.stack.config, &args) => outcome,
         _ = interrupts.next() => Err(anyhow::anyhow!("interrupted")),

@@ -36,7 +36,7 @@ const NAME: &str = "command";
 
 pub(super) async fn run(command: &[String]) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::listen()?;
-    let temporary = TemporaryStack::start("test", Stack::for_tests, &mut interrupts).await?;
+    let temporary = TemporaryStack::reserve("test", Stack::for_tests).await?.start(&mut interrupts).await?;
     let config = &temporary.stack.config;
     let endpoints_file = config.state_dir.join("endpoints.json");
     let endpoints = serde_json::to_string_pretty(&endpoints(config)?).context("the endpoints")?;
@@ -65,17 +65,13 @@ fn endpoints(config: &StackConfig) -> anyhow::Result<Endpoints> {
 /// A stack on reserved ports that lives as long as a command.
 pub(super) struct TemporaryStack {
     pub(super) stack: Stack,
-    state: State,
+    pub(super) state: State,
     _ports: ReservedPorts,
 }
 
 impl TemporaryStack {
-    /// Stops what a killed run left in `.muster/NAME`, empties that directory, and starts the stack there.
-    pub(super) async fn start(
-        name: &str,
-        stack: fn(StackConfig) -> Stack,
-        interrupts: &mut Interrupts,
-    ) -> anyhow::Result<Self> {
+    /// Stops what a killed run left in `.muster/NAME`, empties that directory, and reserves ports for a stack there.
+    pub(super) async fn reserve(name: &str, stack: fn(StackConfig) -> Stack) -> anyhow::Result<Self> {
         let checkout = Checkout::find()?;
         checkout.require_setup()?;
         let dir = checkout.state_dir().join(name);
@@ -87,12 +83,16 @@ impl TemporaryStack {
         let reserved = ReservedPorts::take()?;
         let record = Record { port_base: Some(reserved.ports.base()), ..Record::default() };
         state.update(|state| *state = record)?;
-        let temporary = Self { stack: prepare(reserved.ports)?, state, _ports: reserved };
-        if let Err(error) = start(&temporary.stack, &temporary.state, interrupts).await {
-            temporary.stop().await?;
+        Ok(Self { stack: prepare(reserved.ports)?, state, _ports: reserved })
+    }
+
+    /// Starts every part; stops them if one fails.
+    pub(super) async fn start(self, interrupts: &mut Interrupts) -> anyhow::Result<Self> {
+        if let Err(error) = start(&self.stack, &self.state, interrupts).await {
+            self.stop().await?;
             return Err(error.context("the temporary stack is not up"));
         }
-        Ok(temporary)
+        Ok(self)
     }
 
     pub(super) async fn stop(self) -> anyhow::Result<()> {

@@ -11,7 +11,7 @@ use anyhow::{Context, bail, ensure};
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use serde::Deserialize;
 
-use crate::{checkout::Checkout, place::Place};
+use crate::{checkout::Checkout, place::Place, traffic::Rates};
 
 /// A drill, read from its directory.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(crate) struct DrillFile {
     #[serde(default = "yes")]
     pub(crate) fault: bool,
     /// The steady traffic.
-    pub(crate) traffic: Traffic,
+    pub(crate) traffic: Rates,
     /// Seconds of traffic before the fault.
     #[serde(default = "default_warm_up")]
     pub(crate) warm_up_s: u64,
@@ -67,18 +67,6 @@ pub(crate) struct DrillFile {
     /// Messages for the game master to pass on.
     #[serde(default)]
     pub(crate) message: Vec<Message>,
-}
-
-/// Requests per second of each kind.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Traffic {
-    #[serde(default)]
-    pub(crate) redirects: f64,
-    #[serde(default)]
-    pub(crate) reads: f64,
-    #[serde(default)]
-    pub(crate) orders: f64,
 }
 
 /// An alert and its deadline.

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
+use loadtest::reconcile::reconcile;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
@@ -19,10 +20,15 @@ use super::{
     journal::{Course, Event, Journal},
     monitor::Monitor,
     script,
-    traffic::{MAX_DURATION, Traffic},
     verify::{Snapshot, System},
 };
-use crate::{config::StackConfig, json_lines, process::Identity, target::target};
+use crate::{
+    config::StackConfig,
+    json_lines,
+    process::Identity,
+    target::target,
+    traffic::{MAX_DURATION, Traffic},
+};
 
 /// How often the runner reads journal and pager.
 const POLL: Duration = Duration::from_millis(500);
@@ -123,7 +129,8 @@ impl Run<'_> {
         fail_point::hit("drill.recovered");
         revert(self.drill, self.draws, self.config, self.journal).await?;
         fail_point::hit("drill.reverted");
-        let report = traffic.stop().await?;
+        let (log, observed) = traffic.stop().await?;
+        let report = reconcile(&log, &observed);
         let faults = report.faults.iter().map(|fault| format!("{}: {}", fault.kind, fault.what)).collect();
         self.journal.append(Event::Reconciled { faults, report: report.to_string() })?;
         let Some(damage) = damage else {

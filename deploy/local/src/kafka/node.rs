@@ -62,6 +62,8 @@ pub(crate) struct Node {
     pub(crate) jars: PathBuf,
     pub(crate) dir: PathBuf,
     pub(crate) port: u16,
+    /// The port that clients are told to use: another one when a proxy is in between.
+    pub(crate) advertised_port: u16,
     pub(crate) controller_port: u16,
     pub(crate) tls: Option<TlsListeners>,
     pub(crate) joins: Option<Cluster>,
@@ -70,7 +72,7 @@ pub(crate) struct Node {
 impl Node {
     /// The only node of a cluster, without further listeners.
     pub(crate) fn new(dir: PathBuf, jars: PathBuf, port: u16, controller_port: u16) -> Self {
-        Self { jars, dir, port, controller_port, tls: None, joins: None }
+        Self { jars, dir, port, advertised_port: port, controller_port, tls: None, joins: None }
     }
 
     pub(crate) fn cluster(&self) -> anyhow::Result<Cluster> {
@@ -144,7 +146,7 @@ impl Node {
     }
 
     fn config(&self) -> String {
-        let Self { port, controller_port, .. } = self;
+        let Self { port, advertised_port, controller_port, .. } = self;
         let (roles, id, controller_port, controller_listener) = if let Some(cluster) = &self.joins {
             ("broker", 2, &cluster.controller_port, String::new())
         } else {
@@ -158,7 +160,7 @@ impl Node {
              node.id={id}\n\
              controller.quorum.voters=1@127.0.0.1:{controller_port}\n\
              listeners=PLAINTEXT://127.0.0.1:{port}{controller_listener}{tls_listeners}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}{tls_listeners}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{advertised_port}{tls_listeners}\n\
              controller.listener.names=CONTROLLER\n\
              listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL\n\
              log.dirs={data}\n\

@@ -27,19 +27,21 @@ pub(crate) struct Topic {
     pub(crate) retention_ms: &'static str,
 }
 
-/// A promotion is of no use after an hour. The topic of retries for a delay has as many partitions as that of the events. Dead letters stay four times as long as events, because a
+/// The topic of the events that email-consumer gave up.
+pub(crate) const DEAD_LETTERS: &str = "orders.events.email-consumer.dlq";
+
+/// The topic of retries for a delay has as many partitions as that of the events. Dead letters stay four times as long as events, because a
 /// person handles them.
 pub(crate) const TOPICS: &[Topic] = &[
     Topic { name: "orders.events", partitions: 6, retention_ms: "604800000" },
     Topic { name: "orders.events.email-consumer.retry.5s", partitions: 6, retention_ms: "604800000" },
     Topic { name: "orders.events.email-consumer.retry.1m", partitions: 6, retention_ms: "604800000" },
     Topic { name: "orders.events.email-consumer.retry.10m", partitions: 6, retention_ms: "604800000" },
-    Topic { name: "orders.events.email-consumer.dlq", partitions: 1, retention_ms: "2419200000" },
-    Topic { name: "orders.promotions", partitions: 6, retention_ms: "86400000" },
+    Topic { name: DEAD_LETTERS, partitions: 1, retention_ms: "2419200000" },
 ];
 
 /// The broker of `muster up`, with the topics of the product.
-pub(super) const KAFKA: Part = Part {
+pub(crate) const KAFKA: Part = Part {
     provision: |config| Box::pin(async { create_topics(&authority(config.ports.kafka()), TOPICS).await }),
     ..KAFKA_FOR_TESTS
 };
@@ -56,7 +58,7 @@ pub(super) const KAFKA_FOR_TESTS: Part = Part {
     )
 };
 
-fn node(config: &StackConfig) -> Node {
+pub(crate) fn node(config: &StackConfig) -> Node {
     let (jars, ports) = (jars(&config.checkout.parts_dir()), config.ports);
     Node::new(config.dir("kafka"), jars, ports.kafka(), ports.kafka_controller())
 }

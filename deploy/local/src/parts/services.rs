@@ -10,7 +10,7 @@ use crate::{
     process::Launch,
 };
 
-pub(super) const ORDERS: Part = Part {
+pub(crate) const ORDERS: Part = Part {
     needs: &["postgres", "kafka", "registry", "otlp-receiver"],
     ports: &[
         ("its API", Ports::orders),
@@ -34,7 +34,7 @@ fn orders(config: &StackConfig) -> anyhow::Result<Launch> {
         .env("ORDERS_PUBLIC_URL", url(ports.orders())))
 }
 
-pub(super) const URL_SHORTENER: Part = Part {
+pub(crate) const URL_SHORTENER: Part = Part {
     needs: &["postgres", "otlp-receiver"],
     ports: &[
         ("its API", Ports::url_shortener),
@@ -92,17 +92,21 @@ fn api(config: &StackConfig, name: &str, admin: u16) -> anyhow::Result<Launch> {
 
 /// The program `name`, built beside this one, with the settings that all services share.
 fn program(config: &StackConfig, name: &str, admin: u16) -> anyhow::Result<Launch> {
-    let database = name.replace('-', "_");
-    let password = config.secrets.random(&database)?;
-    let postgres = authority(config.ports.postgres());
     // By default a service records every trace.
     let sampling = ["OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"];
     Ok(Launch::sibling(name)?
         .env("ENVIRONMENT", "local")
         .env("ADMIN_ADDR", authority(admin))
-        .env("DATABASE_URL", format!("postgres://{database}:{password}@{postgres}/{database}"))
+        .env("DATABASE_URL", database_url(config, name, config.ports.postgres())?)
         .env("OTEL_SERVICE_NAME", name)
         .env("OTEL_TRACES_EXPORTER", "otlp")
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", url(config.ports.otlp()))
         .envs(sampling.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))))
+}
+
+/// The database of a service, through a port of `PostgreSQL` or of a proxy to it.
+pub(crate) fn database_url(config: &StackConfig, service: &str, port: u16) -> anyhow::Result<String> {
+    let database = service.replace('-', "_");
+    let password = config.secrets.random(&database)?;
+    Ok(format!("postgres://{database}:{password}@{}/{database}", authority(port)))
 }

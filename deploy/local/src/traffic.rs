@@ -1,4 +1,4 @@
-//! The steady traffic of a drill, from warm-up to grade, and what its clients were answered.
+//! The steady traffic of a drill or a torture run, and what its clients were answered.
 
 use std::{
     fs::File,
@@ -17,15 +17,14 @@ use loadtest::{
     connections::{Connections, Limits},
     engine::{self, Progress},
     observe::Observer,
-    reconcile::{ClientLog, Report, reconcile},
+    reconcile::{ClientLog, Observed},
     scenario::{Kind, Operation, Prepare},
     schedule::{Phase, Shape, arrivals},
     shop::{Shop, prepare},
     target::Target,
 };
+use serde::Deserialize;
 use tokio::task::JoinHandle;
-
-use super::definition;
 
 /// Links that visitors follow.
 const LINKS: u32 = 50;
@@ -42,6 +41,18 @@ const SETTLING: Duration = Duration::from_mins(1);
 /// Limit of a whole drill.
 pub(crate) const MAX_DURATION: Duration = Duration::from_hours(2);
 
+/// Requests per second of each operation.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rates {
+    #[serde(default)]
+    pub(crate) redirects: f64,
+    #[serde(default)]
+    pub(crate) reads: f64,
+    #[serde(default)]
+    pub(crate) orders: f64,
+}
+
 /// Clients that run in the background.
 pub(crate) struct Traffic {
     is_over: Arc<AtomicBool>,
@@ -51,12 +62,7 @@ pub(crate) struct Traffic {
 
 impl Traffic {
     /// Creates what the clients need and starts them. Writes a line per second to `file`: time, requests, failures.
-    pub(crate) async fn start(
-        target: &Target,
-        traffic: definition::Traffic,
-        seed: u64,
-        file: &Path,
-    ) -> anyhow::Result<Self> {
+    pub(crate) async fn start(target: &Target, rates: Rates, seed: u64, file: &Path) -> anyhow::Result<Self> {
         let api = target.api(MAX_DURATION).context("the token of the clients")?;
         let customer = format!("shift-{}@example.com", uuid::Uuid::new_v4().simple());
         let observer = Observer::start(target, api.clone(), &customer, SETTLING).await?;
@@ -68,9 +74,9 @@ impl Traffic {
             retries,
         };
         let operations: Vec<_> = [
-            operation(Kind::Redirect, traffic.redirects, 302, 0),
-            operation(Kind::ReadOrder, traffic.reads, 200, 0),
-            operation(Kind::PlaceOrder, traffic.orders, 202, RETRIES),
+            operation(Kind::Redirect, rates.redirects, 302, 0),
+            operation(Kind::ReadOrder, rates.reads, 200, 0),
+            operation(Kind::PlaceOrder, rates.orders, 202, RETRIES),
         ]
         .into_iter()
         .filter(|operation| operation.share > 0.0)
@@ -105,11 +111,12 @@ impl Traffic {
         self.clients.is_finished()
     }
 
-    /// Stops the clients, and compares what they were answered with what the system holds.
-    pub(crate) async fn stop(self) -> anyhow::Result<Report> {
+    /// Stops the clients; returns what they were answered, and what the system holds.
+    pub(crate) async fn stop(self) -> anyhow::Result<(ClientLog, Observed)> {
         self.is_over.store(true, Ordering::Relaxed);
         let log = self.clients.await.context("the clients failed")??;
-        Ok(reconcile(&log, &self.observer.observe(&log).await?))
+        let observed = self.observer.observe(&log).await?;
+        Ok((log, observed))
     }
 }
 

@@ -1,9 +1,10 @@
-//! TCP proxy with fault injection, between a service and a dependency.
+#![doc = include_str!("../README.md")]
 
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tokio::{
@@ -14,15 +15,23 @@ use tokio::{
     },
     sync::watch,
     task::{AbortHandle, JoinSet},
+    time::sleep,
 };
+
+/// Bytes of [`FaultProxy::sent`].
+const MAX_SENT: usize = 1 << 20;
 
 /// The state of the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    Forward,
+    /// Each piece of data is forwarded after this time.
+    Forward(Duration),
     Cut,
     BlackHole,
 }
+
+/// What waits for a change of the mode.
+type Watch = watch::Receiver<Mode>;
 
 /// A proxy to one upstream, with a fixed address. It ends when it is dropped.
 #[derive(Debug)]
@@ -37,14 +46,19 @@ pub struct FaultProxy {
 type Sent = Arc<Mutex<Vec<u8>>>;
 
 impl FaultProxy {
-    /// Starts to forward connections to `upstream`, `host:port`.
+    /// Starts to forward connections to `upstream`, `host:port`, from a free port.
     pub async fn start(upstream: impl Into<String>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
-        let addr = listener.local_addr().expect("a bound socket has an address");
-        let mode = watch::Sender::new(Mode::Forward);
+        Self::listen(0, upstream).await.expect("loopback has a free port")
+    }
+
+    /// Starts to forward connections to `upstream`, `host:port`, from this port of the loopback interface. Fails if it is taken.
+    pub async fn listen(port: u16, upstream: impl Into<String>) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let addr = listener.local_addr()?;
+        let mode = watch::Sender::new(Mode::Forward(Duration::ZERO));
         let sent = Sent::default();
         let accepting = accept(listener, upstream.into(), mode.subscribe(), Arc::clone(&sent));
-        Self { addr, mode, sent, accepting: tokio::spawn(accepting).abort_handle() }
+        Ok(Self { addr, mode, sent, accepting: tokio::spawn(accepting).abort_handle() })
     }
 
     /// Returns its address.
@@ -52,7 +66,7 @@ impl FaultProxy {
         self.addr
     }
 
-    /// Returns what clients have sent to the upstream, as text.
+    /// Returns the first MiB of what clients have sent to the upstream, as text.
     pub fn sent(&self) -> String {
         String::from_utf8_lossy(&self.sent.lock().expect("no panic under this lock")).into_owned()
     }
@@ -67,9 +81,14 @@ impl FaultProxy {
         self.mode.send_replace(Mode::BlackHole);
     }
 
-    /// Forwards new connections again, and resets those of a black hole, whose data is lost.
+    /// Forwards each piece of data after `delay`, in both directions: the network is slow.
+    pub fn slow(&self, delay: Duration) {
+        self.mode.send_replace(Mode::Forward(delay));
+    }
+
+    /// Forwards without delay again, new connections too, and resets those of a black hole, whose data is lost.
     pub fn restore(&self) {
-        self.mode.send_replace(Mode::Forward);
+        self.mode.send_replace(Mode::Forward(Duration::ZERO));
     }
 }
 
@@ -80,7 +99,7 @@ impl Drop for FaultProxy {
 }
 
 /// The connections end with this task, which owns them.
-async fn accept(listener: TcpListener, upstream: String, mode: watch::Receiver<Mode>, sent: Sent) {
+async fn accept(listener: TcpListener, upstream: String, mode: Watch, sent: Sent) {
     let mut connections = JoinSet::new();
     loop {
         if let Ok((client, _)) = listener.accept().await {
@@ -90,13 +109,12 @@ async fn accept(listener: TcpListener, upstream: String, mode: watch::Receiver<M
     }
 }
 
-async fn serve(mut client: TcpStream, upstream: String, mut mode: watch::Receiver<Mode>, sent: Sent) {
-    let now = *mode.borrow_and_update();
-    if now == Mode::Forward {
-        tokio::select! {
-            _ = forward(&mut client, &upstream, &sent) => {}
-            _ = mode.changed() => {}
-        }
+async fn serve(mut client: TcpStream, upstream: String, mut mode: Watch, sent: Sent) {
+    let forwards = mode.clone();
+    tokio::select! {
+        biased;
+        _ = mode.wait_for(|mode| !matches!(mode, Mode::Forward(_))) => {}
+        _ = forward(&mut client, &upstream, &forwards, &sent) => {}
     }
     if *mode.borrow_and_update() == Mode::BlackHole {
         tokio::select! {
@@ -107,21 +125,41 @@ async fn serve(mut client: TcpStream, upstream: String, mut mode: watch::Receive
     reset(client);
 }
 
-async fn forward(client: &mut TcpStream, upstream: &str, sent: &Mutex<Vec<u8>>) -> io::Result<()> {
+async fn forward(
+    client: &mut TcpStream,
+    upstream: &str,
+    mode: &Watch,
+    sent: &Mutex<Vec<u8>>,
+) -> io::Result<()> {
     let mut server = TcpStream::connect(upstream).await?;
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
-    let record = |bytes: &[u8]| sent.lock().expect("no panic under this lock").extend_from_slice(bytes);
-    tokio::try_join!(copy(from_client, to_server, record), copy(from_server, to_client, |_| {}))?;
+    let record = |bytes: &[u8]| {
+        let mut sent = sent.lock().expect("no panic under this lock");
+        let room = MAX_SENT.saturating_sub(sent.len()).min(bytes.len());
+        sent.extend_from_slice(&bytes[..room]);
+    };
+    tokio::try_join!(copy(from_client, to_server, mode, record), copy(from_server, to_client, mode, |_| {}))?;
     Ok(())
 }
 
-async fn copy(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut see: impl FnMut(&[u8])) -> io::Result<()> {
+async fn copy(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    mode: &Watch,
+    mut see: impl FnMut(&[u8]),
+) -> io::Result<()> {
     let mut buffer = [0; 4096];
     loop {
         let n_bytes = from.read(&mut buffer).await?;
         if n_bytes == 0 {
             return to.shutdown().await;
+        }
+        let now = *mode.borrow();
+        if let Mode::Forward(delay) = now
+            && !delay.is_zero()
+        {
+            sleep(delay).await;
         }
         see(&buffer[..n_bytes]);
         to.write_all(&buffer[..n_bytes]).await?;
@@ -142,9 +180,7 @@ fn reset(client: TcpStream) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tokio::time::timeout;
+    use tokio::time::{Instant, timeout};
 
     use super::*;
 
@@ -201,5 +237,21 @@ mod tests {
 
         proxy.restore();
         assert!(timeout(SOON, new.read_u8()).await.unwrap().is_err(), "discarded data is lost");
+    }
+
+    #[tokio::test]
+    async fn a_slow_connection_is_delayed_and_stays() {
+        let proxy = FaultProxy::start(echo_server().await).await;
+        let mut stream = TcpStream::connect(proxy.addr()).await.unwrap();
+        assert_eq!(echo(&mut stream).await.unwrap(), 7);
+
+        let delay = Duration::from_millis(50);
+        proxy.slow(delay);
+        let begun = Instant::now();
+        assert_eq!(echo(&mut stream).await.unwrap(), 7);
+        assert!(begun.elapsed() >= 2 * delay, "there and back");
+
+        proxy.restore();
+        assert_eq!(echo(&mut stream).await.unwrap(), 7, "the same connection");
     }
 }
