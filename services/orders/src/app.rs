@@ -7,15 +7,25 @@ use std::{
 
 use actix_web::web::Data;
 use auth::Verifier;
-use events::{Encoder, Registry, orders::event_types};
+use events::{Encoder, Registry, RegistryError, orders, promotions};
+use futures::future::OptionFuture;
 use outbox::Relay;
 use pg::Pool;
 use service::Runtime;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalogue::Catalogue, config::Config, lateness::LatenessMonitor, metrics, order_events::OrderEvents,
-    process::OrderProcess, routes, state::State, store,
+    catalogue::Catalogue,
+    config::Config,
+    lateness::LatenessMonitor,
+    metrics,
+    order_events::OrderEvents,
+    process::OrderProcess,
+    routes,
+    state::State,
+    store,
+    win_back::{PromotionEvents, WinBack},
 };
 use http_api::Admission;
 
@@ -35,6 +45,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     let encoder = Encoder::new(&config.orders_events_topic);
     let relay = Relay::new(pool.clone(), config.kafka.kafka(runtime.trust())?);
     let events = OrderEvents { encoder: encoder.clone(), tracking: tracking.clone() };
+    let win_back = win_back(&config, &pool, &tracking.public_url, relay.wake());
     let process = OrderProcess::new(pool.clone(), events, relay.wake());
     let catalogue_loaded = Arc::new(OnceLock::new());
     runtime.reached_over_tls(tracking.is_https());
@@ -51,14 +62,22 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
 
     metrics::show();
     watch_dependencies(runtime, &state, &registry, &relay);
+    let promotions = win_back.as_ref().map(|win_back| win_back.events.encoder.clone());
     runtime.spawn_worker("schemas", move |stop| async move {
-        stop.run_until_cancelled(encoder.register(&registry, &event_types())).await.transpose()?;
+        stop.run_until_cancelled(register_schemas(&registry, &encoder, promotions)).await.transpose()?;
         stop.cancelled().await;
         Ok(())
     });
     let lateness = LatenessMonitor { pool: pool.clone(), final_within: config.final_within() };
-    let workers =
-        DatabaseWorkers { pool: pool.clone(), catalogue, catalogue_loaded, relay, process, lateness };
+    let workers = DatabaseWorkers {
+        pool: pool.clone(),
+        catalogue,
+        catalogue_loaded,
+        relay,
+        process,
+        lateness,
+        win_back,
+    };
     runtime.spawn_worker("database", |stop| workers.run(stop));
     runtime.serve_http(move |services| {
         services
@@ -68,6 +87,27 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
             .configure(|services| routes::api().register(services));
     })?;
     runtime.on_stop("database pool", async move { pool.close() });
+    Ok(())
+}
+
+/// The search for customers to win back, if there is one.
+fn win_back(config: &Config, pool: &Pool, public_url: &str, relay: Arc<Notify>) -> Option<WinBack> {
+    let every = Duration::from_secs(config.orders_win_back_every_s?.into());
+    let encoder = Encoder::new(&config.orders_promotions_topic);
+    let events = PromotionEvents { encoder, public_url: public_url.to_owned() };
+    Some(WinBack { pool: pool.clone(), events, relay, every })
+}
+
+/// The schemas of orders first: no order is accepted without them.
+async fn register_schemas(
+    registry: &Registry,
+    orders: &Encoder,
+    promotions: Option<Encoder>,
+) -> Result<(), RegistryError> {
+    orders.register(registry, &orders::event_types()).await?;
+    if let Some(promotions) = promotions {
+        promotions.register(registry, &promotions::event_types()).await?;
+    }
     Ok(())
 }
 
@@ -103,6 +143,7 @@ struct DatabaseWorkers {
     relay: Arc<Relay>,
     process: OrderProcess,
     lateness: LatenessMonitor,
+    win_back: Option<WinBack>,
 }
 
 impl DatabaseWorkers {
@@ -114,6 +155,7 @@ impl DatabaseWorkers {
             self.relay.run(stop.clone()),
             self.process.run(stop.clone()),
             self.lateness.run(stop.clone()),
+            OptionFuture::from(self.win_back.map(|win_back| win_back.run(stop.clone()))),
             idempotency::Table::IdempotencyKeys.run_retention(self.pool, stop),
         );
         Ok(())

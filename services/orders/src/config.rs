@@ -38,6 +38,14 @@ pub(crate) struct Config {
     #[arg(long, env, default_value = "orders.events")]
     pub(crate) orders_events_topic: String,
 
+    /// Topic of this service's events about recipients of promotions.
+    #[arg(long, env, default_value = "orders.promotions")]
+    pub(crate) orders_promotions_topic: String,
+
+    /// Interval of the search for customers to win back with a mail, in seconds. Without it, there is no search.
+    #[arg(long, env, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) orders_win_back_every_s: Option<u32>,
+
     /// JSON file with products. At start-up, the service adds the missing ones to the catalogues of their tenants.
     #[arg(long, env)]
     pub(crate) orders_catalogue_file: Option<PathBuf>,

@@ -5,6 +5,7 @@ mod order;
 mod stock;
 mod tracking;
 mod view;
+mod win_back;
 
 pub(crate) use email_address::EmailAddress;
 pub(crate) use order::{
@@ -13,3 +14,4 @@ pub(crate) use order::{
 pub(crate) use stock::{Product, Reservation, Stock};
 pub(crate) use tracking::{TrackingError, TrackingKey};
 pub(crate) use view::{Change, OrderFilter, Snapshot, StateName, Summary};
+pub(crate) use win_back::{Lapse, LapsedCustomer, MIN_PURCHASES};

@@ -11,6 +11,7 @@ mod process;
 mod routes;
 mod state;
 mod store;
+mod win_back;
 
 use std::process::ExitCode;
 

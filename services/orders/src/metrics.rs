@@ -21,6 +21,15 @@ telemetry::metrics! {
     OVERDUE: IntGauge = "orders_overdue";
     /// Age of the oldest unfinished order; zero without one.
     OLDEST_UNFINISHED: Gauge = "orders_oldest_unfinished_seconds";
+    /// Events about customers to win back.
+    pub(crate) WIN_BACK_EMITTED: IntCounter = "orders_win_back_emitted_total";
+    // Outcomes: done, failed.
+    /// Searches for customers to win back, by outcome.
+    WIN_BACK_SEARCHES: IntCounterVec = "orders_win_back_searches_total" [outcome];
+    /// End of the last search that succeeded, in seconds since 1970; before the first one, the start of the search.
+    WIN_BACK_SEARCHED: Gauge = "orders_win_back_searched_timestamp_seconds";
+    /// Customers who unsubscribed from promotions, repetitions included.
+    pub(crate) UNSUBSCRIBED: IntCounter = "orders_unsubscribed_total";
     /// Time of the last count of orders, in seconds since 1970; before the first count, the start of the process.
     OBSERVED: Gauge = "orders_journey_observed_timestamp_seconds";
 }
@@ -28,7 +37,7 @@ telemetry::metrics! {
 /// Shows the series of the objectives at zero, and the time of the start, so that an alert notices a count that never succeeds.
 pub(crate) fn show() {
     telemetry::expect_requests("POST", "/v1/orders", &["202", "500", "503"]);
-    register(&[&DUE, &LATE]);
+    register(&[&DUE, &LATE, &UNSUBSCRIBED]);
     OBSERVED.set(seconds(Utc::now()));
 }
 
@@ -40,6 +49,22 @@ pub(crate) fn observe_lateness(unfinished: &Unfinished, counted: &Counted, now: 
     OVERDUE.set(unfinished.overdue);
     OLDEST_UNFINISHED.set(oldest.as_secs_f64());
     OBSERVED.set(seconds(now));
+}
+
+/// Shows the series of the search for customers to win back, and the time of its start.
+pub(crate) fn show_win_back() {
+    register(&[&WIN_BACK_EMITTED]);
+    for outcome in ["done", "failed"] {
+        WIN_BACK_SEARCHES.with_label_values(&[outcome]);
+    }
+    WIN_BACK_SEARCHED.set(seconds(Utc::now()));
+}
+
+pub(crate) fn observe_search(has_succeeded: bool, now: DateTime<Utc>) {
+    WIN_BACK_SEARCHES.with_label_values(&[if has_succeeded { "done" } else { "failed" }]).inc();
+    if has_succeeded {
+        WIN_BACK_SEARCHED.set(seconds(now));
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are below 2^53")]

@@ -2,15 +2,20 @@
 
 mod create_order;
 mod get_order;
+mod html;
 mod list_orders;
 mod order_body;
 mod track_order;
+mod unsubscribe;
 
 use api_error::Code;
 use http_api::{Api, Deprecation, operation};
 
 /// Version 1 of an order is deprecated since 25 November 2026 and is removed on 1 July 2027.
 const ORDER_V1: Deprecation = Deprecation::new(1_795_564_800, 1_814_400_000, 2);
+
+/// Why a link of a mail needs no token of a caller.
+const LINK: &str = "the token in the path authorizes the request";
 
 /// The table of operations, each with its scope and the errors that it may return.
 pub(crate) fn api() -> Api {
@@ -29,9 +34,9 @@ pub(crate) fn api() -> Api {
             .deprecated(ORDER_V1),
     )
     .operation(operation!(get_order::get_order_v2).scope("orders:read").errors(&[Code::NotFound]).by_header())
-    .operation(
-        operation!(track_order::track_order).public_link("the token in the path authorizes the request"),
-    )
+    .operation(operation!(unsubscribe::show_unsubscribe).public_link(LINK))
+    .operation(operation!(unsubscribe::unsubscribe).public_link(LINK))
+    .operation(operation!(track_order::track_order).public_link(LINK))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub(crate) mod order_list;
 pub(crate) mod orders;
 pub(crate) mod process;
+pub(crate) mod promotions;
 pub(crate) mod stock;
 
 use pg::{Migration, Schema};
@@ -16,6 +17,7 @@ const MIGRATIONS: &[Migration] = &[
     ("V6__index_orders_by_customer", include_str!("../migrations/V6__index_orders_by_customer.sql")),
     ("V7__list_currencies", include_str!("../migrations/V7__list_currencies.sql")),
     ("V8__add_tracestate_and_baggage", include_str!("../migrations/V8__add_tracestate_and_baggage.sql")),
+    ("V9__create_promotion_recipients", include_str!("../migrations/V9__create_promotion_recipients.sql")),
 ];
 
 /// All schemas in the database of the service.

@@ -31,7 +31,8 @@ fn orders(config: &StackConfig) -> anyhow::Result<Launch> {
         .env("ORDERS_CATALOGUE_FILE", config.checkout.root().join("services/orders/catalogue.json"))
         .env("ORDERS_TRACKING_KEY", config.secrets.random("orders-tracking-key")?)
         .env("ORDERS_CURSOR_KEYS", config.secrets.cursor_keys("orders-cursor-key")?)
-        .env("ORDERS_PUBLIC_URL", url(ports.orders())))
+        .env("ORDERS_PUBLIC_URL", url(ports.orders()))
+        .env("ORDERS_WIN_BACK_EVERY_S", "900"))
 }
 
 pub(crate) const URL_SHORTENER: Part = Part {

@@ -5,15 +5,17 @@ use testkit::Matrix;
 use crate::app::{App, Parts, id, order};
 
 /// The operations without a token. A new one must be added here.
-const PUBLIC: [(&str, &str); 7] = [
+const PUBLIC: [(&str, &str); 9] = [
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
     ("GET", "/docs/"),
     ("GET", "/docs/versioning"),
     ("GET", "/docs/{file}"),
     ("GET", "/problems/{code}"),
-    // The token in the path authorizes the request.
+    // The token in the path authorizes these requests.
     ("GET", "/track/{token}"),
+    ("GET", "/unsubscribe/{token}"),
+    ("POST", "/unsubscribe/{token}"),
 ];
 
 /// A service with the catalogue of the local stack, which the examples of the document use.
