@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use pg::{Columns as _, Error, Row};
 
 use crate::session::{LOCK, Session};
@@ -40,20 +41,26 @@ WITH free AS MATERIALIZED (
     ORDER BY bucket LIMIT $3 FOR UPDATE SKIP LOCKED)
 UPDATE outbox_bucket b
 SET fence = fence + 1, session = pg_backend_pid(), lease_until = clock_timestamp() + make_interval(secs => $1),
-    published_up_to = CASE WHEN published_up_to > (SELECT upper FROM outbox_horizon()) THEN 0 ELSE published_up_to END
-FROM free WHERE b.bucket = free.bucket
+    published_up_to = CASE WHEN published_up_to > upper THEN 0 ELSE published_up_to END,
+    newest_published = CASE WHEN published_up_to > upper THEN NULL ELSE newest_published END,
+    read_up_to = 0, n_unpublished = 0
+FROM free, outbox_horizon() WHERE b.bucket = free.bucket
 RETURNING b.bucket, b.fence, b.published_up_to";
 
 const RENEWAL: &str = "\
 UPDATE outbox_bucket b
-SET published_up_to = held.position, lease_until = clock_timestamp() + make_interval(secs => $4)
-FROM unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS held (bucket, fence, position)
+SET published_up_to = held.position, read_up_to = held.read_up_to, n_unpublished = held.n_unpublished,
+    newest_published = greatest(b.newest_published, held.newest), lease_until = clock_timestamp() + make_interval(secs => $7)
+FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[])
+    AS held (bucket, fence, position, read_up_to, n_unpublished, newest)
 WHERE b.bucket = held.bucket AND b.fence = held.fence
 RETURNING b.bucket";
 
 const RELEASE: &str = "\
-UPDATE outbox_bucket b SET published_up_to = held.position, lease_until = NULL
-FROM unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS held (bucket, fence, position)
+UPDATE outbox_bucket b SET published_up_to = held.position, read_up_to = held.read_up_to, n_unpublished = held.n_unpublished,
+    newest_published = greatest(b.newest_published, held.newest), lease_until = NULL
+FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[])
+    AS held (bucket, fence, position, read_up_to, n_unpublished, newest)
 WHERE b.bucket = held.bucket AND b.fence = held.fence";
 
 const LEAVE: &str = "DELETE FROM outbox_relay WHERE session = pg_backend_pid()";
@@ -68,11 +75,40 @@ pub(crate) struct Held {
     pub(crate) position: i64,
 }
 
+/// How far a bucket under this relay's lease has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    pub(crate) held: Held,
+    /// The rows of the bucket up to this seq were read.
+    pub(crate) read_up_to: i64,
+    /// Of those, the rows that are neither published nor parked.
+    pub(crate) n_unpublished: i64,
+    /// `inserted_at` of the newest row that this relay has published.
+    pub(crate) newest: Option<DateTime<Utc>>,
+}
+
 /// Buckets as columns, for `unnest`.
-fn columns(held: &[Held]) -> (Vec<i16>, Vec<i64>, Vec<i64>) {
-    let buckets = held.iter().map(|held| held.bucket).collect();
-    let fences = held.iter().map(|held| held.fence).collect();
-    (buckets, fences, held.iter().map(|held| held.position).collect())
+#[derive(Default)]
+struct Columns {
+    buckets: Vec<i16>,
+    fences: Vec<i64>,
+    positions: Vec<i64>,
+    read_up_to: Vec<i64>,
+    n_unpublished: Vec<i64>,
+    newest: Vec<Option<DateTime<Utc>>>,
+}
+
+fn columns(progress: &[Progress]) -> Columns {
+    let mut columns = Columns::default();
+    for Progress { held, read_up_to, n_unpublished, newest } in progress {
+        columns.buckets.push(held.bucket);
+        columns.fences.push(held.fence);
+        columns.positions.push(held.position);
+        columns.read_up_to.push(*read_up_to);
+        columns.n_unpublished.push(*n_unpublished);
+        columns.newest.push(*newest);
+    }
+    columns
 }
 
 impl Session {
@@ -92,10 +128,13 @@ impl Session {
     }
 
     /// Writes the positions and renews the leases; returns the buckets that this relay still holds.
-    pub(crate) async fn renew(&mut self, held: &[Held]) -> Result<Vec<i16>, Error> {
+    pub(crate) async fn renew(&mut self, progress: &[Progress]) -> Result<Vec<i16>, Error> {
         let before = Instant::now();
-        let (buckets, fences, positions) = columns(held);
-        let rows = self.query(RENEWAL, &[&buckets, &fences, &positions, &LEASE.as_secs_f64()]).await?;
+        let Columns { buckets, fences, positions, read_up_to, n_unpublished, newest } = columns(progress);
+        let lease = LEASE.as_secs_f64();
+        let rows = self
+            .query(RENEWAL, &[&buckets, &fences, &positions, &read_up_to, &n_unpublished, &newest, &lease])
+            .await?;
         self.renewed = before;
         rows.iter().map(|row| row.column("bucket")).collect()
     }
@@ -106,9 +145,9 @@ impl Session {
     }
 
     /// Writes the positions and gives the buckets back.
-    pub(crate) async fn release(&self, held: &[Held]) -> Result<(), Error> {
-        let (buckets, fences, positions) = columns(held);
-        self.execute(RELEASE, &[&buckets, &fences, &positions]).await?;
+    pub(crate) async fn release(&self, progress: &[Progress]) -> Result<(), Error> {
+        let Columns { buckets, fences, positions, read_up_to, n_unpublished, newest } = columns(progress);
+        self.execute(RELEASE, &[&buckets, &fences, &positions, &read_up_to, &n_unpublished, &newest]).await?;
         self.notify().await
     }
 

@@ -6,6 +6,12 @@ telemetry::metrics! {
     // Events behind a refused event of their key are not counted. The first sign that publishing has stopped.
     /// Age of the oldest event that is not published, or the time since it was put back.
     pub(crate) OLDEST_UNPUBLISHED: Gauge = "outbox_oldest_unpublished_seconds";
+    // Of the whole database, so every replica shows the same number. Parked events are not counted.
+    /// Events that are not published.
+    pub(crate) UNPUBLISHED_ROWS: IntGauge = "outbox_unpublished_rows";
+    // Zero while fewer than ten events wait there. An event that others have overtaken does not count.
+    /// Age of the oldest event that is newer than every published one.
+    pub(crate) FRONT_AGE: Gauge = "outbox_front_age_seconds";
     /// Events acknowledged by the broker.
     pub(crate) PUBLISHED: IntCounter = "outbox_published_total";
     /// Events in the producer that the broker has not acknowledged.

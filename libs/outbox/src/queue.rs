@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
+
 use crate::{
-    lease::Held,
+    lease::{Held, Progress},
     rows::{Head, Horizon, Key, Place, Range},
 };
 
@@ -22,6 +24,8 @@ struct Bucket {
     read_up_to: i64,
     /// The seqs of rows above it that were read.
     seen: BTreeSet<i64>,
+    /// `inserted_at` of the newest row that was published.
+    newest: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +47,8 @@ pub(crate) struct Queue {
 impl Queue {
     /// Adds a bucket that this relay has acquired.
     pub(crate) fn hold(&mut self, Held { bucket, fence, position }: Held) {
-        let held = Bucket { fence, written: position, read_up_to: position, seen: BTreeSet::new() };
+        let held =
+            Bucket { fence, written: position, read_up_to: position, seen: BTreeSet::new(), newest: None };
         self.buckets.insert(bucket, held);
     }
 
@@ -72,27 +77,35 @@ impl Queue {
         self.buckets.keys().copied().collect()
     }
 
-    /// The buckets and their positions.
-    pub(crate) fn held(&self) -> Vec<Held> {
-        let mut first: HashMap<i16, i64> = HashMap::new();
+    /// How far each bucket has come.
+    pub(crate) fn progress(&self) -> Vec<Progress> {
+        let mut unfinished: HashMap<i16, (i64, i64)> = HashMap::new();
         for head in self.rows.values() {
-            first.entry(head.bucket).or_insert(head.seq);
+            unfinished.entry(head.bucket).or_insert((head.seq, 0)).1 += 1;
         }
-        let held = self.buckets.iter().map(|(bucket, state)| {
-            let unfinished = first.get(bucket).map_or(i64::MAX, |seq| seq - 1);
-            Held { bucket: *bucket, fence: state.fence, position: state.read_up_to.min(unfinished) }
+        let progress = self.buckets.iter().map(|(&bucket, state)| {
+            let (first, n_unpublished) = unfinished.get(&bucket).copied().unwrap_or((i64::MAX, 0));
+            let position = state.read_up_to.min(first.saturating_sub(1));
+            Progress {
+                held: Held { bucket, fence: state.fence, position },
+                read_up_to: state.seen.last().copied().unwrap_or_default().max(state.read_up_to),
+                n_unpublished,
+                newest: state.newest,
+            }
         });
-        held.collect()
+        progress.collect()
     }
 
     /// Whether a position differs from the written one.
     pub(crate) fn has_moved(&self) -> bool {
-        self.held().iter().any(|held| self.buckets[&held.bucket].written != held.position)
+        let is_new =
+            |progress: &Progress| self.buckets[&progress.held.bucket].written != progress.held.position;
+        self.progress().iter().any(is_new)
     }
 
     /// These positions are in the database.
-    pub(crate) fn written(&mut self, held: &[Held]) {
-        for held in held {
+    pub(crate) fn written(&mut self, progress: &[Progress]) {
+        for Progress { held, .. } in progress {
             if let Some(bucket) = self.buckets.get_mut(&held.bucket) {
                 bucket.written = held.position;
             }
@@ -187,8 +200,10 @@ impl Queue {
 
     /// Removes published rows; returns those that are in `outbox_parked`.
     pub(crate) fn published(&mut self, seqs: &[i64]) -> Vec<Place> {
-        for seq in seqs {
-            self.rows.remove(seq);
+        for head in seqs.iter().filter_map(|seq| self.rows.remove(seq)) {
+            if let Some(bucket) = self.buckets.get_mut(&head.bucket) {
+                bucket.newest = bucket.newest.max(Some(head.inserted_at));
+            }
         }
         let parked: Vec<_> = seqs.iter().filter_map(|seq| self.ready.remove(seq)).collect();
         parked.iter().filter_map(|head| self.place(head)).collect()

@@ -8,11 +8,12 @@ use std::{
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use events::Kafka;
-use pg::{Columns as _, Pool};
-use tokio::sync::Notify;
+use pg::Pool;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    backlog::{self, Backlog},
     maintenance, metrics,
     sender::{Inputs, State},
     session::Session,
@@ -21,9 +22,6 @@ use crate::{
 
 /// Interval of attempts while a relay of the previous release is active.
 const WAIT: Duration = Duration::from_secs(1);
-
-/// Interval of the measurement of waiting rows.
-const MEASURE: Duration = Duration::from_secs(1);
 
 /// Pauses after failed terms: from 100 ms to 2 s, jitter included; from the start again after a term of [`RESET_AFTER`].
 const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
@@ -37,24 +35,11 @@ const RESET_AFTER: Duration = Duration::from_secs(10);
 /// Time limit of the shutdown: longer than the end of a term can take, so it ends only a relay that hangs.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The age of the oldest row that can be published, by the clock of the database, and the number of refused rows. The view
-/// `outbox_unpublished` has the same rows, but this reads only the first one of each bucket.
-const WAITING: &str = "\
-SELECT coalesce(extract(epoch FROM clock_timestamp() - least(
-        (SELECT min(first.inserted_at) FROM outbox_bucket b CROSS JOIN LATERAL (
-            SELECT o.inserted_at FROM outbox o
-            WHERE o.bucket = b.bucket AND o.seq > b.published_up_to
-                AND NOT EXISTS (SELECT FROM outbox_parked p WHERE p.topic = o.topic AND p.key = o.key)
-            ORDER BY o.seq LIMIT 1) first),
-        (SELECT min(p.parked_at) FROM outbox_parked p WHERE NOT EXISTS (
-            SELECT FROM outbox_parked r WHERE r.topic = p.topic AND r.key = p.key AND r.refused AND r.seq <= p.seq)))),
-    0)::float8 AS oldest,
-    (SELECT count(*) FROM outbox_parked WHERE refused) AS parked";
-
 /// Publishes the outbox of one database, with the relays of the other replicas.
 pub struct Relay {
     pool: Pool,
     inputs: Inputs,
+    backlog: watch::Sender<Option<Backlog>>,
 }
 
 impl Relay {
@@ -63,7 +48,7 @@ impl Relay {
         metrics::show();
         let inputs =
             Inputs { kafka, wake: Arc::default(), notified: Arc::default(), state: Mutex::default() };
-        Arc::new(Self { pool, inputs })
+        Arc::new(Self { pool, inputs, backlog: watch::Sender::default() })
     }
 
     /// Wakes this relay: call `notify_one` after COMMIT. A missed call costs one poll interval of 200 ms.
@@ -95,7 +80,7 @@ impl Relay {
         };
         tokio::select! {
             () = publish => {}
-            () = self.measure() => {}
+            () = backlog::measure(&self.pool, &self.backlog) => {}
             () = maintenance::run(&self.pool) => {}
             () = give_up => {}
         }
@@ -127,17 +112,9 @@ impl Relay {
         Ok(Some(session))
     }
 
-    async fn measure(&self) {
-        loop {
-            let waiting = pg::query_opt(&self.pool, "outbox_waiting", WAITING, &[]).await;
-            if let Ok(Some(row)) = waiting
-                && let (Ok(oldest), Ok(parked)) = (row.column("oldest"), row.column("parked"))
-            {
-                metrics::OLDEST_UNPUBLISHED.set(oldest);
-                metrics::PARKED_ROWS.set(parked);
-            }
-            tokio::time::sleep(MEASURE).await;
-        }
+    /// The last measurement of what is not published; `None` before the first. It does not change while the database does not answer.
+    pub fn backlog(&self) -> watch::Receiver<Option<Backlog>> {
+        self.backlog.subscribe()
     }
 
     /// Readiness check: whether a broker answers. A relay that waits for its session has no producer and succeeds.

@@ -240,7 +240,7 @@ impl<'a> Term<'a> {
         drop(tokio::time::timeout(DRAIN_TIMEOUT, self.sender.complete_all()).await);
         self.finish().await?;
         self.park_refused().await?;
-        self.session.release(&self.queue.held()).await?;
+        self.session.release(&self.queue.progress()).await?;
         Ok(self.session.leave().await?)
     }
 }

@@ -33,7 +33,7 @@ fn seqs(queue: &Queue) -> Vec<i64> {
 }
 
 fn position(queue: &Queue) -> i64 {
-    queue.held()[0].position
+    queue.progress()[0].held.position
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_read_that_was_cut_settles_only_what_it_has_read() {
     let has_more = queue.add(vec![head(20, 0, "a"), head(30, 0, "b"), head(25, 1, "c")], &ranges);
     assert!(has_more);
     queue.published(&[20, 30, 25]);
-    let positions: Vec<_> = queue.held().iter().map(|held| held.position).collect();
+    let positions: Vec<_> = queue.progress().iter().map(|progress| progress.held.position).collect();
     assert_eq!(positions, [30, 1_000]);
 }
 
@@ -89,10 +89,10 @@ fn a_row_is_added_once_and_its_bucket_waits_for_it() {
     assert!(queue.observe(horizon(13, &[])));
     read(&mut queue, &rows);
     queue.published(&[12, 13]);
-    let positions: Vec<_> = queue.held().iter().map(|held| held.position).collect();
+    let positions: Vec<_> = queue.progress().iter().map(|progress| progress.held.position).collect();
     assert_eq!(positions, [10, 13]);
     assert!(queue.has_moved());
-    queue.written(&queue.held());
+    queue.written(&queue.progress());
     assert!(!queue.has_moved());
 }
 
@@ -130,4 +130,15 @@ fn a_sequence_that_went_back_is_noticed() {
     let mut queue = queue_of(&[0]);
     assert!(queue.observe(horizon(100, &[])));
     assert!(!queue.observe(horizon(50, &[])));
+}
+
+#[test]
+fn rows_that_others_of_their_bucket_overtake_are_the_only_ones_that_count_as_unpublished() {
+    let mut queue = queue_of(&[0]);
+    assert!(queue.observe(horizon(14, &[])));
+    read(&mut queue, &[head(11, 0, "stuck"), head(12, 0, "a"), head(13, 0, "b")]);
+    queue.published(&[12, 13]);
+    let progress = queue.progress()[0];
+    assert_eq!((progress.held.position, progress.read_up_to, progress.n_unpublished), (10, 14, 1));
+    assert_eq!(progress.newest, Some(DateTime::UNIX_EPOCH));
 }

@@ -38,11 +38,11 @@ impl Term<'_> {
     }
 
     async fn renew(&mut self) -> Result<(), RelayError> {
-        let (held, has_moved) = (self.queue.held(), self.queue.has_moved());
-        if self.session.renew(&held).await?.len() < held.len() {
+        let (progress, has_moved) = (self.queue.progress(), self.queue.has_moved());
+        if self.session.renew(&progress).await?.len() < progress.len() {
             return Err(RelayError::LeaseLost);
         }
-        self.queue.written(&held);
+        self.queue.written(&progress);
         if has_moved {
             fail_point::hit("outbox.marked");
         }
@@ -78,8 +78,9 @@ impl Term<'_> {
             return Ok(());
         }
         let leaving = leaving.clone();
-        let held = self.queue.held().into_iter().filter(|held| leaving.contains(&held.bucket));
-        self.session.release(&held.collect::<Vec<_>>()).await?;
+        let mut progress = self.queue.progress();
+        progress.retain(|progress| leaving.contains(&progress.held.bucket));
+        self.session.release(&progress).await?;
         for bucket in &leaving {
             self.queue.release(*bucket);
         }

@@ -66,6 +66,7 @@ async fn an_event_that_is_too_large_alone_is_parked_and_holds_up_its_key_until_i
     assert!(parked.starts_with("a ") && parked.contains("MessageSizeTooLarge"), "{parked}");
     let waits = "SELECT count(*) FROM outbox_parked WHERE key = 'a' AND NOT refused";
     world.until("the event behind it to wait", waits, 1).await;
+    relay.measures("parked events not to count", |backlog| backlog.unpublished == 0).await;
     assert_eq!(world.records("events", 101).await.len(), 101);
     assert!(metric("outbox_parked_total") >= 1.0);
     testkit::wait_for("the gauge", crate::world::SOON, async || {

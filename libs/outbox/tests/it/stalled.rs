@@ -1,5 +1,8 @@
 //! Partitions that take nothing, and a producer that is full of their rows.
 
+use std::time::Duration;
+
+use outbox::Backlog;
 use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, Consumer as _},
@@ -60,6 +63,9 @@ async fn partitions_without_a_leader_hold_up_no_other_and_a_full_producer_loses_
         (in_living_partitions(&servers) == expected).then_some(())
     })
     .await;
+    let unpublished = u64::try_from(dead.len() * 2).unwrap();
+    let is_overtaken = |backlog: &Backlog| backlog.unpublished == unpublished && backlog.front_age.is_zero();
+    relay.measures("the backlog of the dead partitions alone", is_overtaken).await;
     wait_for("the gauge", SOON, async || (metric("outbox_stalled_partitions") > 0.0).then_some(())).await;
     assert!(metric("outbox_in_flight_rows") <= 512.0);
 
@@ -77,9 +83,15 @@ async fn partitions_without_a_leader_hold_up_no_other_and_a_full_producer_loses_
     })
     .await;
 
+    let stands = |backlog: &Backlog| backlog.front_age > Duration::from_secs(2);
+    relay.measures("the front to stand still", stands).await;
+
     first.restart().await;
     second.restart().await;
     world.published().await;
+    relay
+        .measures("an empty backlog", |backlog| backlog.unpublished == 0 && backlog.front_age.is_zero())
+        .await;
     relay.stop().await;
     let total = dead.len() * 3 + alive.len() * 18;
     let records = Kafka::read_at(&first.bootstrap_servers(), "events", total).await;

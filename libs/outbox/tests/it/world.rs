@@ -6,14 +6,14 @@ use std::{
 };
 
 use events::Kafka;
-use outbox::Relay;
+use outbox::{Backlog, Relay};
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier},
     client::DefaultClientContext,
 };
 use testkit::{Database, Record, Topics, endpoints, pool_at, wait_for};
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -34,11 +34,17 @@ pub(crate) struct World {
 
 /// A relay in a task.
 pub(crate) struct Running {
+    backlog: watch::Receiver<Option<Backlog>>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Running {
+    /// Waits until the relay measures a backlog that is as expected.
+    pub(crate) async fn measures(&self, what: &str, expected: impl Fn(&Backlog) -> bool) {
+        wait_for(what, SOON, async || (*self.backlog.borrow()).filter(&expected)).await;
+    }
+
     /// Stops it as SIGTERM does.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
@@ -133,7 +139,7 @@ pub(crate) async fn start_relay(database_url: &str, kafka: &str) -> Running {
     let pool = pool_at(database_url, &[("outbox", outbox::MIGRATIONS)]).await;
     let stop = CancellationToken::new();
     let relay = Relay::new(pool, Kafka::plaintext(kafka));
-    Running { task: tokio::spawn(relay.run(stop.clone())), stop }
+    Running { backlog: relay.backlog(), task: tokio::spawn(relay.run(stop.clone())), stop }
 }
 
 /// Key and number of an event.
