@@ -41,6 +41,24 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync {
     fn event_type() -> &'static EventType;
 }
 
+/// Ties Rust types to their schemas in the directory of their aggregate.
+macro_rules! events {
+    ($aggregate:literal; $($type:ident = $file:literal;)+) => {$(
+        impl $crate::Event for $type {
+            fn event_type() -> &'static $crate::EventType {
+                static TYPE: std::sync::LazyLock<$crate::EventType> = std::sync::LazyLock::new(|| {
+                    $crate::EventType::new(
+                        include_str!(concat!("../schemas/", $aggregate, "/", $file)),
+                        concat!("muster.", $aggregate, ".", stringify!($type)),
+                    )
+                });
+                &TYPE
+            }
+        }
+    )+};
+}
+pub(crate) use events;
+
 /// Names of the headers, beside those of [`Propagation`].
 pub mod header {
     /// Event id (UUIDv7), the same on every delivery, for deduplication.

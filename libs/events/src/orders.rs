@@ -1,12 +1,10 @@
 //! Events of the aggregate "order", on the topic `orders.events`.
 
-use std::sync::LazyLock;
-
 use chrono::{DateTime, Utc, serde::ts_microseconds};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Event, EventType};
+use crate::{Event as _, EventType, event::events};
 
 /// One line of an order, with the price at which it was ordered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,24 +76,8 @@ pub struct OrderRejected {
     pub rejected_at: DateTime<Utc>,
 }
 
-/// Ties a Rust type to its schema.
-macro_rules! events {
-    ($($type:ident = $file:literal;)+) => {$(
-        impl Event for $type {
-            fn event_type() -> &'static EventType {
-                static TYPE: LazyLock<EventType> = LazyLock::new(|| {
-                    EventType::new(
-                        include_str!(concat!("../schemas/orders/", $file)),
-                        concat!("muster.orders.", stringify!($type)),
-                    )
-                });
-                &TYPE
-            }
-        }
-    )+};
-}
-
 events! {
+    "orders";
     OrderPlaced = "OrderPlaced.avsc";
     OrderConfirmed = "OrderConfirmed.avsc";
     OrderRejected = "OrderRejected.avsc";

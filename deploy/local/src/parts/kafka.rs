@@ -30,7 +30,7 @@ pub(crate) struct Topic {
 /// The topic of the events that email-consumer gave up.
 pub(crate) const DEAD_LETTERS: &str = "orders.events.email-consumer.dlq";
 
-/// The topic of retries for a delay has as many partitions as that of the events. Dead letters stay four times as long as events, because a
+/// A promotion is of no use after an hour. The topic of retries for a delay has as many partitions as that of the events. Dead letters stay four times as long as events, because a
 /// person handles them.
 pub(crate) const TOPICS: &[Topic] = &[
     Topic { name: "orders.events", partitions: 6, retention_ms: "604800000" },
@@ -38,6 +38,7 @@ pub(crate) const TOPICS: &[Topic] = &[
     Topic { name: "orders.events.email-consumer.retry.1m", partitions: 6, retention_ms: "604800000" },
     Topic { name: "orders.events.email-consumer.retry.10m", partitions: 6, retention_ms: "604800000" },
     Topic { name: DEAD_LETTERS, partitions: 1, retention_ms: "2419200000" },
+    Topic { name: "orders.promotions", partitions: 6, retention_ms: "86400000" },
 ];
 
 /// The broker of `muster up`, with the topics of the product.

@@ -5,24 +5,37 @@
 mod decoder;
 mod registry;
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use apache_avro::{from_value, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
 use chrono::{DateTime, Utc};
 use events::{
     Event,
     orders::{OrderConfirmed, OrderData, OrderLine, OrderPlaced, OrderRejected},
+    promotions::CustomerLapsed,
 };
 use uuid::Uuid;
 
 #[test]
 fn each_event_type_has_a_schema_file_and_no_file_is_unused() {
-    let types = events::orders::event_types().map(|event_type| event_type.name.replace("muster.", ""));
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("schemas/orders");
-    let files = fs::read_dir(root).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
-    let files: BTreeSet<String> =
-        files.map(|file| format!("orders.{}", file.strip_suffix(".avsc").unwrap())).collect();
-    assert_eq!(files, BTreeSet::from(types));
+    let types = [&events::orders::event_types()[..], &events::promotions::event_types()].concat();
+    let types = types.iter().map(|event_type| event_type.name.replace("muster.", ""));
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("schemas");
+    let files: BTreeSet<String> = names_in(&root)
+        .flat_map(|aggregate| {
+            let files = names_in(&root.join(&aggregate));
+            files.map(move |file| format!("{aggregate}.{}", file.strip_suffix(".avsc").unwrap()))
+        })
+        .collect();
+    assert_eq!(files, types.collect());
+}
+
+fn names_in(directory: &Path) -> impl Iterator<Item = String> + use<> {
+    fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap())
 }
 
 fn round_trip<E: Event + PartialEq + std::fmt::Debug>(event: &E) {
@@ -67,5 +80,14 @@ fn an_event_survives_its_schema() {
         reason: "Not enough tea.".to_owned(),
         tracking_url,
         rejected_at: now(),
+    });
+    round_trip(&CustomerLapsed {
+        customer_id: Uuid::now_v7(),
+        tenant: "acme".to_owned(),
+        customer_email: "a@example.com".to_owned(),
+        n_purchases: 3,
+        last_purchase_at: now(),
+        unsubscribe_url: "http://localhost/unsubscribe/x".to_owned(),
+        expires_at: now(),
     });
 }
