@@ -38,11 +38,12 @@ pub(crate) enum Rule {
         #[serde(rename = "record")]
         name: String,
         expr: String,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         labels: BTreeMap<String, String>,
     },
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Alert {
     #[serde(rename = "alert")]

@@ -1,6 +1,6 @@
 //! Files that are written for production and scaled to a profile: alerts on causes, and Alertmanager's configuration.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde_norway::Value;
 
 use crate::{
@@ -35,13 +35,17 @@ fn scale_route(route: &mut Value, profile: Profile) -> anyhow::Result<()> {
         .try_for_each(|route| scale_route(route, profile))
 }
 
-/// Generates the rules of the alerts on causes.
+/// Generates the alerts on causes, and the rules beside them.
 pub(crate) fn causes(mut groups: Groups, profile: Profile) -> anyhow::Result<Groups> {
     for group in &mut groups.groups {
-        for rule in std::mem::take(&mut group.rules) {
-            let Rule::Alert(alert) = rule else { bail!("{}: only alerts are allowed here", group.name) };
-            let name = alert.name.clone();
-            group.rules.push(Rule::Alert(scale_alert(alert, profile).context(name)?));
+        for rule in &mut group.rules {
+            match rule {
+                Rule::Alert(alert) => {
+                    let name = alert.name.clone();
+                    *alert = scale_alert(alert.clone(), profile).context(name)?;
+                }
+                Rule::Record { name, expr, .. } => *expr = scale_expr(expr, profile).context(name.clone())?,
+            }
         }
     }
     Ok(groups)
@@ -49,15 +53,18 @@ pub(crate) fn causes(mut groups: Groups, profile: Profile) -> anyhow::Result<Gro
 
 /// The alert, scaled to the profile, with the label `service` from `job`.
 fn scale_alert(mut alert: Alert, profile: Profile) -> anyhow::Result<Alert> {
-    alert.expr = replace(&alert.expr, SECONDS, "}}", |time| Ok(profile.scale(time.parse()?).seconds()))?;
-    alert.expr = replace(&alert.expr, "[", "]", |range| Ok(format!("[{}]", scale_range(range, profile)?)))?;
-    alert.expr =
-        replace(&alert.expr, "offset ", ")", |time| Ok(format!("offset {})", scale(time, profile)?)))?;
-    // Last, since this puts brackets into values.
-    alert.expr = select_bounds(&alert.expr);
+    alert.expr = scale_expr(&alert.expr, profile)?;
     alert.pending = alert.pending.map(|pending| scale(&pending, profile)).transpose()?;
     alert.labels.insert("service".to_owned(), "{{ $labels.job }}".to_owned());
     Ok(alert.with_runbook())
+}
+
+fn scale_expr(expr: &str, profile: Profile) -> anyhow::Result<String> {
+    let expr = replace(expr, SECONDS, "}}", |time| Ok(profile.scale(time.parse()?).seconds()))?;
+    let expr = replace(&expr, "[", "]", |range| Ok(format!("[{}]", scale_range(range, profile)?)))?;
+    let expr = replace(&expr, "offset ", ")", |time| Ok(format!("offset {})", scale(time, profile)?)))?;
+    // Last, since this puts brackets into values.
+    Ok(select_bounds(&expr))
 }
 
 /// Scales the range of a selector, or that of a subquery with the default resolution, as in `3m:`.

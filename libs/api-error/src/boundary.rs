@@ -146,7 +146,8 @@ fn is_bare_failure<B: MessageBody>(response: &HttpResponse<B>) -> bool {
 fn report_and_answer(error: &ApiError, occurrence: &Occurrence) -> Answer {
     metrics::ERRORS.with_label_values(&[error.code().as_str()]).inc();
     let (code, status, cause) = (error.code().as_str(), error.code().status().as_u16(), error.chain());
-    if error.code().status().is_server_error() && error.code() != Code::Overloaded {
+    let is_shed = matches!(error.code(), Code::Overloaded | Code::BacklogFull);
+    if error.code().status().is_server_error() && !is_shed {
         tracing::error!(code, status, error = cause, "request failed");
     } else {
         tracing::debug!(code, status, error = cause, "request refused");

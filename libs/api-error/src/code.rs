@@ -94,6 +94,7 @@ codes! {
     Internal, "internal", 500, retryable: false, "Internal error";
     Unavailable, "unavailable", 503, retryable: true, "Temporarily unavailable";
     Overloaded, "overloaded", 503, retryable: true, "Overloaded";
+    BacklogFull, "backlog_full", 503, retryable: true, "Backlog full";
     DeadlineExceeded, "deadline_exceeded", 503, retryable: true, "Deadline exceeded";
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    back_pressure::BackPressure,
     catalogue::Catalogue,
     config::Config,
     lateness::LatenessMonitor,
@@ -47,6 +48,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     let events = OrderEvents { encoder: encoder.clone(), tracking: tracking.clone() };
     let win_back = win_back(&config, &pool, &tracking.public_url, relay.wake());
     let process = OrderProcess::new(pool.clone(), events, relay.wake());
+    let back_pressure = BackPressure::new(config.back_pressure.clone());
     let catalogue_loaded = Arc::new(OnceLock::new());
     runtime.reached_over_tls(tracking.is_https());
     let state = Data::new(State {
@@ -57,6 +59,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         process: process.wake(),
         relay: relay.wake(),
         retention,
+        back_pressure: Arc::clone(&back_pressure),
         catalogue: Arc::clone(&catalogue_loaded),
     });
 
@@ -74,6 +77,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         catalogue,
         catalogue_loaded,
         relay,
+        back_pressure,
         process,
         lateness,
         win_back,
@@ -141,6 +145,7 @@ struct DatabaseWorkers {
     catalogue: Option<Catalogue>,
     catalogue_loaded: Arc<OnceLock<()>>,
     relay: Arc<Relay>,
+    back_pressure: Arc<BackPressure>,
     process: OrderProcess,
     lateness: LatenessMonitor,
     win_back: Option<WinBack>,
@@ -151,7 +156,9 @@ impl DatabaseWorkers {
     async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Some(prepared) = stop.run_until_cancelled(self.prepare()).await else { return Ok(()) };
         prepared?;
+        let backlog = self.relay.backlog();
         tokio::join!(
+            self.back_pressure.run(backlog, stop.clone()),
             self.relay.run(stop.clone()),
             self.process.run(stop.clone()),
             self.lateness.run(stop.clone()),

@@ -9,7 +9,7 @@ use cursor::{CursorKeys, Cursors};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::domain::TrackingKey;
+use crate::{back_pressure::Bounds, domain::TrackingKey};
 
 /// Settings of the order service.
 #[derive(Debug, Parser)]
@@ -61,6 +61,9 @@ pub(crate) struct Config {
     /// Age at which an order that is not final counts as late, in seconds (objective `final`).
     #[arg(long, env, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=3600))]
     orders_final_within_s: u16,
+
+    #[command(flatten)]
+    pub(crate) back_pressure: Bounds,
 
     /// Public URL of this service: scheme, host and port. Tracking links start with it.
     #[arg(long, env)]

@@ -1,6 +1,7 @@
 //! The order service. See its README.
 
 mod app;
+mod back_pressure;
 mod catalogue;
 mod config;
 mod domain;

@@ -30,6 +30,10 @@ telemetry::metrics! {
     WIN_BACK_SEARCHED: Gauge = "orders_win_back_searched_timestamp_seconds";
     /// Customers who unsubscribed from promotions, repetitions included.
     pub(crate) UNSUBSCRIBED: IntCounter = "orders_unsubscribed_total";
+    /// 1 while no new order is accepted, because too many events are not published.
+    pub(crate) BLOCKED: IntGauge = "orders_blocked";
+    /// New orders that were refused because too many events are not published.
+    pub(crate) BLOCKED_REQUESTS: IntCounter = "orders_blocked_requests_total";
     /// Time of the last count of orders, in seconds since 1970; before the first count, the start of the process.
     OBSERVED: Gauge = "orders_journey_observed_timestamp_seconds";
 }
@@ -37,7 +41,8 @@ telemetry::metrics! {
 /// Shows the series of the objectives at zero, and the time of the start, so that an alert notices a count that never succeeds.
 pub(crate) fn show() {
     telemetry::expect_requests("POST", "/v1/orders", &["202", "500", "503"]);
-    register(&[&DUE, &LATE, &UNSUBSCRIBED]);
+    register(&[&DUE, &LATE, &UNSUBSCRIBED, &BLOCKED_REQUESTS]);
+    register(&[&BLOCKED]);
     OBSERVED.set(seconds(Utc::now()));
 }
 

@@ -24,7 +24,11 @@ pub(crate) fn api() -> Api {
         env!("CARGO_PKG_VERSION"),
         "Accepts orders, reserves stock, and confirms or rejects each order.",
     )
-    .operation(operation!(create_order::create_order).scope("orders:write").errors(&[Code::UnknownSku]))
+    .operation(
+        operation!(create_order::create_order)
+            .scope("orders:write")
+            .errors(&[Code::UnknownSku, Code::BacklogFull]),
+    )
     .operation(operation!(list_orders::list_orders).scope("orders:read"))
     .operation(
         operation!(get_order::get_order)

@@ -8,7 +8,7 @@ use idempotency::http::Retention;
 use pg::Pool;
 use tokio::sync::Notify;
 
-use crate::config::Tracking;
+use crate::{back_pressure::BackPressure, config::Tracking};
 
 pub(crate) struct State {
     pub(crate) pool: Pool,
@@ -18,6 +18,7 @@ pub(crate) struct State {
     pub(crate) process: Arc<Notify>,
     pub(crate) relay: Arc<Notify>,
     pub(crate) retention: Retention,
+    pub(crate) back_pressure: Arc<BackPressure>,
     /// Set when the products of the catalogue file are in the database. Until then, an unknown product may still be added.
     pub(crate) catalogue: Arc<OnceLock<()>>,
 }

@@ -9,7 +9,17 @@ use crate::{
 pub(crate) type Series = Vec<(String, Vec<Sample>)>;
 
 pub(crate) fn case(name: &'static str, pace: Pace, series: Series, checks: Vec<Check>) {
-    Case { name: name.to_owned(), pace, rules: "causes", step: 1, series, checks, fires: Vec::new() }.run();
+    Case {
+        name: name.to_owned(),
+        pace,
+        rules: "causes",
+        step: 1,
+        series,
+        checks,
+        fires: Vec::new(),
+        values: Vec::new(),
+    }
+    .run();
 }
 
 pub(crate) fn series<const N: usize>(series: [(&str, Vec<Sample>); N]) -> Series {
@@ -123,6 +133,7 @@ fn an_outbox_that_publishes_nothing_pages() {
             series: series([(WAITING, ages), (PUBLISHED, constant(7.0, 9))]),
             checks: vec![silent(5), silent(8)],
             fires: course,
+            values: Vec::new(),
         }
         .run();
     }
@@ -163,6 +174,7 @@ fn more_than_five_percent_of_parked_events_page() {
             series: series([(PARKED, parked.clone()), (PUBLISHED, published.clone())]),
             checks: vec![Check { step: 4, alert: "OutboxRowsParked", firing: vec![] }],
             fires: vec![(5, "OutboxRowsParked", "page"), (8, "OutboxRowsParked", "page")],
+            values: Vec::new(),
         }
         .run();
     }
@@ -211,7 +223,17 @@ fn pages_until(alert: &'static str, pace: Pace, series: Series, steps: [usize; 3
     let [from, to, over] = steps;
     let fires = (from..=to).map(|step| (step, alert, "page")).collect();
     let checks = [from - 1, over].map(|step| Check { step, alert, firing: vec![] }).into();
-    Case { name: format!("{alert}-page"), pace, rules: "causes", step: 1, series, checks, fires }.run();
+    Case {
+        name: format!("{alert}-page"),
+        pace,
+        rules: "causes",
+        step: 1,
+        series,
+        checks,
+        fires,
+        values: Vec::new(),
+    }
+    .run();
 }
 
 /// No order is placed any more: nothing becomes late, and the objective is content.

@@ -7,6 +7,7 @@ mod cause_alerts;
 mod certificates;
 mod clocks;
 mod consumers;
+mod drain;
 mod generated;
 mod missed_scrapes;
 mod objectives;

@@ -34,7 +34,7 @@ const PUBLISHED: &str = r#"outbox_published_total{job="orders",instance="a"}"#;
 const LAG: &str = r#"consumer_lag{job="email-consumer",topic="orders.events",partition="0"}"#;
 const HANDLED: &str = r#"consumer_handled_total{job="email-consumer",topic="orders.events",outcome="done"}"#;
 
-const GAUGES: [Gauge; 17] = [
+const GAUGES: [Gauge; 18] = [
     Gauge {
         alert: "OutboxStuck",
         severity: "ticket",
@@ -95,6 +95,13 @@ const GAUGES: [Gauge; 17] = [
         alert: "DeadLettersPresent",
         severity: "ticket",
         series: r#"consumer_dead_letters{job="email-consumer",topic="orders.events.email-consumer.dlq"}"#,
+        value: |_, _| 1.0,
+        beside: &[],
+    },
+    Gauge {
+        alert: "OrdersBlocked",
+        severity: "ticket",
+        series: r#"orders_blocked{job="orders",instance="a"}"#,
         value: |_, _| 1.0,
         beside: &[],
     },
@@ -176,7 +183,17 @@ fn fires_all_the_time(
     series: Vec<(String, Vec<Sample>)>,
 ) {
     let fires = (FIRED..STEPS).map(|step| (usize::try_from(step).unwrap(), alert, severity)).collect();
-    Case { name: format!("{alert}-gaps"), pace, rules, step: 1, series, checks: Vec::new(), fires }.run();
+    Case {
+        name: format!("{alert}-gaps"),
+        pace,
+        rules,
+        step: 1,
+        series,
+        checks: Vec::new(),
+        fires,
+        values: Vec::new(),
+    }
+    .run();
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(crate) struct Case {
     pub(crate) checks: Vec<Check>,
     /// Names and severities of the alerts that fire at a step.
     pub(crate) fires: Vec<(usize, &'static str, &'static str)>,
+    /// Expressions without labels, and their values at a step.
+    pub(crate) values: Vec<(usize, &'static str, f64)>,
 }
 
 /// One sample of a series, or its end.
@@ -83,6 +85,14 @@ impl Case {
                 })
             })
             .collect();
+        let queries = self.values.iter().map(|(at, expr, value)| {
+            json!({
+                "expr": expr,
+                "eval_time": format!("{}s", step * u64::try_from(*at).unwrap()),
+                "exp_samples": [{ "labels": "{}", "value": value }],
+            })
+        });
+        let queries: Vec<_> = fires.into_iter().chain(queries).collect();
         // In the order of the file: promtool's own is another one each time.
         let text = fs::read_to_string(&rules).unwrap();
         let groups: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("- name: ")).collect();
@@ -95,7 +105,7 @@ impl Case {
                 "interval": format!("{step}s"),
                 "input_series": series,
                 "alert_rule_test": checks,
-                "promql_expr_test": fires,
+                "promql_expr_test": queries,
             }],
         })
     }

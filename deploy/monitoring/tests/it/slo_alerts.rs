@@ -184,6 +184,7 @@ impl Objective {
             series: Vec::new(),
             checks: Vec::new(),
             fires: Vec::new(),
+            values: Vec::new(),
         }
     }
 }

@@ -95,7 +95,8 @@ impl NewLine {
 /// Places an order.
 ///
 /// The order is `pending` until its stock is reserved. Poll the path in `Location` for the final state. Retries with the same
-/// `Idempotency-Key` place one order and get the same response.
+/// `Idempotency-Key` place one order and get the same response. While too many events wait to be published, new orders get 503
+/// `backlog_full`, and retries of accepted ones their response.
 #[utoipa::path(
     post, path = "/v1/orders", tag = "orders",
     params((
@@ -152,6 +153,8 @@ impl Effect for CreateOrder<'_> {
         answer: Answer<'t>,
     ) -> TxFuture<'t, Stored, ApiError> {
         Box::pin(async move {
+            // Here, because a replay does not come here.
+            self.state.back_pressure.admit()?;
             let order = self.place(&products)?;
             let body = OrderBody::from(&Snapshot::from(&order));
             let location = get_order::location(order.details.id);

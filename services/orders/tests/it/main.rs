@@ -4,6 +4,7 @@
 
 mod app;
 mod auth;
+mod back_pressure;
 mod changed_schema;
 mod crashes;
 mod create;

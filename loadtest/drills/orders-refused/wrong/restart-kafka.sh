@@ -1,0 +1,3 @@
+# fails: steady
+# The quota survives it.
+"$MUSTER" restart kafka
