@@ -74,10 +74,9 @@ impl Report {
         let rank = (self.latencies.len() * percent).div_ceil(100);
         self.latencies.get(rank.checked_sub(1)?).copied()
     }
-}
 
-impl fmt::Display for Report {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Writes a line for each count, without the faults.
+    pub fn write_counts(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { n_sent, n_repeated, n_refused, n_acknowledged, n_confirmed, n_rejected, .. } = self;
         writeln!(formatter, "orders sent           {n_sent} ({n_repeated} more than once)")?;
         if let Some(refusal) = &self.refusal {
@@ -105,6 +104,13 @@ impl fmt::Display for Report {
             let (p50, p99) = (p50.as_millis(), p99.as_millis());
             writeln!(formatter, "order to mail         p50 {p50} ms, p99 {p99} ms")?;
         }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_counts(formatter)?;
         write!(formatter, "faults                {}", self.faults.len())?;
         for Fault { kind, what } in self.faults.iter().take(MAX_SHOWN) {
             write!(formatter, "\n  {kind}: {what}")?;

@@ -97,7 +97,7 @@ impl fmt::Display for Report {
         let n_faults = faults.len();
         writeln!(formatter, "seed                  {seed}")?;
         writeln!(formatter, "faults                {n_faults}, of which {n_kills} kills, in {took_s} s")?;
-        writeln!(formatter, "{orders}")?;
+        orders.write_counts(formatter)?;
         let LinkCounts { changes, unknown, reads, failed_reads } = links;
         writeln!(
             formatter,
