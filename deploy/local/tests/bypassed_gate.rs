@@ -168,7 +168,7 @@ impl World {
             topic: self.topic().to_owned(),
             group: self.topic().to_owned(),
             retries: Vec::new(),
-            dead_letter_topic: self.topics.name("letters").to_owned(),
+            dead_letter_topic: Some(self.topics.name("letters").to_owned()),
             handler_timeout: SOON,
             drain_timeout: Duration::from_secs(5),
             due_after: SOON,

@@ -28,8 +28,8 @@ pub struct Settings {
     /// The retry topics of the group, in the order in which a message that fails for now goes through them. After the last one it
     /// becomes a dead letter.
     pub retries: Vec<Retry>,
-    /// The topic for messages that cannot be handled.
-    pub dead_letter_topic: String,
+    /// The topic for messages that cannot be handled. `None`: they are logged, counted and dropped, for events of no lasting value.
+    pub dead_letter_topic: Option<String>,
     /// Time limit of the handler for one message; then its future is dropped and the message is retried. Choose at least the
     /// sum of the handler's own timeouts: a shorter limit cancels work that could still succeed.
     pub handler_timeout: Duration,

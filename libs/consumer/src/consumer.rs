@@ -83,8 +83,9 @@ impl<H: Handler> Consumer<H> {
             Arc::new(client::group_config(kafka, &settings.group).create_with_context(context)?);
         let producer = producer::create(kafka)?;
         metrics::show_outcomes(&settings.topic);
-        let codes = H::DEAD_LETTER_CODES.iter().copied().chain(OWN_CODES);
-        metrics::show_dead_letters(&settings.dead_letter_topic, codes);
+        if let Some(topic) = &settings.dead_letter_topic {
+            metrics::show_dead_letters(topic, H::DEAD_LETTER_CODES.iter().copied().chain(OWN_CODES));
+        }
         let group = settings.group.clone();
         let attempts = Arc::new(Attempts {
             handler,

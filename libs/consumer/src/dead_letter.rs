@@ -19,12 +19,13 @@ const PREFIX: &str = "dead-letter-";
 
 pub(crate) struct DeadLetters {
     pub(crate) producer: FutureProducer,
-    pub(crate) topic: String,
+    /// `None`: dead letters are dropped.
+    pub(crate) topic: Option<String>,
     pub(crate) group: String,
 }
 
 impl DeadLetters {
-    /// Returns after the acknowledgement of the broker. Commit the offset of the original only then.
+    /// Returns after the acknowledgement of the broker, or at once without a topic. Commit the offset of the original only then.
     pub(crate) async fn send(
         &self,
         event: &Event,
@@ -32,13 +33,15 @@ impl DeadLetters {
         reason: &str,
         attempt: u32,
     ) -> Result<(), KafkaError> {
-        let headers = self.headers(event, code, reason, attempt);
-        let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&self.topic).headers(headers);
-        record.key = event.key.as_deref();
-        record.payload = event.payload.as_deref();
-        self.producer.send(record, Duration::from_secs(5)).await.map_err(|(error, _)| error)?;
-        fail_point::hit("consumer.dead_letter_sent");
-        metrics::NEW_DEAD_LETTERS.with_label_values(&[self.topic.as_str(), code]).inc();
+        if let Some(topic) = &self.topic {
+            let headers = self.headers(event, code, reason, attempt);
+            let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(topic).headers(headers);
+            record.key = event.key.as_deref();
+            record.payload = event.payload.as_deref();
+            self.producer.send(record, Duration::from_secs(5)).await.map_err(|(error, _)| error)?;
+            fail_point::hit("consumer.dead_letter_sent");
+            metrics::NEW_DEAD_LETTERS.with_label_values(&[topic.as_str(), code]).inc();
+        }
         tracing::error!(
             code,
             reason,
@@ -47,7 +50,8 @@ impl DeadLetters {
             topic = event.origin.topic,
             partition = event.origin.partition,
             offset = event.origin.offset,
-            "dead letter"
+            "{}",
+            if self.topic.is_some() { "dead letter" } else { "message dropped, it cannot be handled" }
         );
         Ok(())
     }

@@ -99,7 +99,7 @@ fn consumer_settings(config: &Config) -> Settings {
         topic: config.orders_events_topic.clone(),
         group: config.email_group_id.clone(),
         retries: config.retries(),
-        dead_letter_topic: config.email_dead_letter_topic.clone(),
+        dead_letter_topic: Some(config.email_dead_letter_topic.clone()),
         // Longer than all timeouts of the handler together, so it cancels only a handler that hangs.
         handler_timeout: PREPARE_TIME + config.smtp_timeouts.total(),
         drain_timeout: DRAIN_TIMEOUT,

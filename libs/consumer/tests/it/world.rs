@@ -154,7 +154,7 @@ impl World {
             topic: self.topic().to_owned(),
             group: self.topic().to_owned(),
             retries: self.retries(),
-            dead_letter_topic: self.topics.name("records.dlq").to_owned(),
+            dead_letter_topic: Some(self.topics.name("records.dlq").to_owned()),
             handler_timeout: Duration::from_mins(10),
             drain_timeout: drain,
             due_after,
