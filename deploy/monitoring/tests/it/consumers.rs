@@ -1,7 +1,7 @@
 //! Alerts on what a consumer does with its events: lag, dead letters, missing mails.
 
 use crate::{
-    cause_alerts::{case, fires, labels, series, silent},
+    cause_alerts::{case, fires, labels, minutes, series, silent},
     pace::Pace,
     promtool::{Firing, constant, values},
 };
@@ -101,5 +101,51 @@ fn events_that_are_done_some_minutes_after_their_mails_do_not_page() {
             (r#"mails_sent_total{job="email-consumer",kind="confirmed"}"#, from(11)),
         ]);
         case("MailsMissing", pace, series, silent("MailsMissing", 30));
+    }
+}
+
+#[test]
+fn promotions_that_wait_open_one_ticket_and_no_page() {
+    for pace in Pace::BOTH {
+        let waited = |step: i32| minutes(pace, f64::from(step.min(17)));
+        let firing = Firing {
+            labels: labels("email-consumer", "ticket", [("topic", "orders.promotions")]),
+            summary: "email-consumer does not handle an event of orders.promotions".to_owned(),
+            description: format!(
+                "Impact: the oldest event has waited for {}; promotions are dropped an hour after their event.\nBudget left: no \
+                 objective counts promotions.",
+                pace.either("16m 0s", "16s")
+            ),
+        };
+        let oldest = r#"consumer_oldest_unhandled_seconds{job="email-consumer",topic="orders.promotions"}"#;
+        let series = series([
+            (oldest, values((0..30).map(waited).chain([0.0]))),
+            (
+                r#"consumer_lag{job="email-consumer",topic="orders.promotions",partition="0"}"#,
+                constant(500.0, 31),
+            ),
+            (
+                r#"consumer_handled_total{job="email-consumer",topic="orders.promotions",outcome="done"}"#,
+                constant(5.0, 31),
+            ),
+        ]);
+        let checks = fires("ConsumerStuck", 16, &firing, 30);
+        let checks = checks.into_iter().chain(silent("ConsumerLagNotShrinking", 30)).collect();
+        case("ConsumerStuck-promotions", pace, series, checks);
+    }
+}
+
+#[test]
+fn promotions_without_a_mail_do_not_page() {
+    for pace in Pace::BOTH {
+        let done = r#"consumer_handled_total{job="email-consumer",topic="orders.promotions",outcome="done"}"#;
+        let series = series([
+            (HANDLED, constant(0.0, 30)),
+            (done, values((0..30).map(|step| f64::from(100 * step)))),
+            (r#"email_events_ignored_total{job="email-consumer",reason="no_mail"}"#, constant(0.0, 30)),
+            (r#"email_repeated_events_total{job="email-consumer"}"#, constant(0.0, 30)),
+            (r#"mails_sent_total{job="email-consumer",kind="confirmed"}"#, constant(0.0, 30)),
+        ]);
+        case("MailsMissing-promotions", pace, series, silent("MailsMissing", 30));
     }
 }
