@@ -23,7 +23,10 @@ use crate::{
     handover::Handovers,
     letters::{DeadLetters, OrderEvents},
     links::Links,
-    metrics, routes,
+    metrics,
+    promotions::PromotionHandler,
+    routes,
+    shedding::Shedding,
     smtp::Mailer,
     store,
 };
@@ -40,14 +43,14 @@ const KAFKA_PING_TIMEOUT: Duration = Duration::from_millis(900);
 pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
     config.check()?;
     metrics::show();
-    let pool = pg::connect(&config.database, runtime.trust(), env!("CARGO_PKG_NAME"))?;
+    let pool = pg::connect(&config.database_of_orders(), runtime.trust(), env!("CARGO_PKG_NAME"))?;
     let registry = Registry::new(&config.registry, runtime.trust());
     let links = Links::new(config.links_url.clone(), config.signing_key()?, runtime.trust())?;
     let mailer = Arc::new(Mailer::new(
         config.smtp_server.clone(),
         config.email_from.clone(),
         config.smtp_timeouts.clone(),
-        config.smtp_max_connections.get().into(),
+        config.smtp_max_connections.get(),
         runtime.trust(),
     )?);
     let handovers = Handovers {
@@ -58,6 +61,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         refusals: Arc::default(),
         running: TaskTracker::new(),
     };
+    let shedding = Arc::<Shedding>::default();
     let decoder = Decoder::new(registry.clone()).of_topic(&config.orders_events_topic);
     let handler = MailHandler {
         decoder: decoder.clone(),
@@ -65,9 +69,21 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
         links: links.clone(),
         mailer: Arc::clone(&mailer),
         handovers: handovers.clone(),
+        shedding: Arc::clone(&shedding),
     };
     let kafka = config.kafka.kafka(runtime.trust())?;
     let consumer = Consumer::new(&kafka, pool.clone(), consumer_settings(&config), handler)?;
+    let promotions_pool =
+        pg::connect(&config.database_of_promotions(), runtime.trust(), env!("CARGO_PKG_NAME"))?;
+    let promotion_handovers = Handovers {
+        pool: promotions_pool.clone(),
+        // A second attempt could be a second mail.
+        max_unknown: 1,
+        refusals: Arc::default(),
+        ..handovers.clone()
+    };
+    let promotions = PromotionHandler::new(Decoder::new(registry.clone()), promotion_handovers, shedding);
+    let promotions = Consumer::new(&kafka, promotions_pool.clone(), promotion_settings(&config), promotions)?;
     let letters = Data::new(DeadLetters::new(
         &kafka,
         letter_settings(&config),
@@ -83,14 +99,15 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     readiness.add_ping("smtp", Arc::clone(&mailer), |mailer| async move { mailer.ping().await });
     readiness.add_ping("url-shortener", links, |links| async move { links.ping().await });
 
-    let closing = pool.clone();
-    runtime.on_stop("database pool", async move { closing.close() });
+    let pools = [pool, promotions_pool];
+    let closing = pools.clone();
+    runtime.on_stop("database pools", async move { closing.iter().for_each(Pool::close) });
     runtime.on_stop("SMTP connections", async move { mailer.close().await });
     // Resources are released in reverse order, so this one ends before those that it uses.
     runtime.on_stop("mails being handed over", async move { handovers.finish().await });
     runtime.spawn_worker("schemas", |stop| verify_schemas(decoder, stop));
     let retention = config.email_dedup_retention;
-    runtime.spawn_worker("mails", |stop| send_mails(consumer, letters, pool, retention, stop));
+    runtime.spawn_worker("mails", |stop| send_mails(consumer, promotions, letters, pools, retention, stop));
     Ok(())
 }
 
@@ -104,6 +121,17 @@ fn consumer_settings(config: &Config) -> Settings {
         handler_timeout: PREPARE_TIME + config.smtp_timeouts.total(),
         drain_timeout: DRAIN_TIMEOUT,
         due_after: DUE_AFTER,
+    }
+}
+
+/// A promotion that fails is dropped, so there are neither retry topics nor dead letters.
+fn promotion_settings(config: &Config) -> Settings {
+    Settings {
+        topic: config.orders_promotions_topic.clone(),
+        group: format!("{}-promotions", config.email_group_id),
+        retries: Vec::new(),
+        dead_letter_topic: None,
+        ..consumer_settings(config)
     }
 }
 
@@ -137,18 +165,22 @@ fn serve_operators(runtime: &mut Runtime, config: &Config, letters: Data<DeadLet
     })
 }
 
-/// Migrates the schema, then runs the consumer, watches the dead letters and purges old rows until `stop`.
+/// Migrates the schema, then runs the consumers, watches the dead letters and purges old rows until `stop`.
 async fn send_mails(
     consumer: Consumer<MailHandler>,
+    promotions: Consumer<PromotionHandler>,
     letters: Data<DeadLetters>,
-    pool: Pool,
+    pools: [Pool; 2],
     retention: Duration,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    tokio::select! {
-        () = stop.cancelled() => return Ok(()),
-        migrated = pg::migrate(&pool, store::SCHEMAS) => migrated?,
+    for pool in &pools {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            migrated = pg::migrate(pool, store::SCHEMAS) => migrated?,
+        }
     }
+    let [pool, _promotions] = pools;
     let purge = async {
         tokio::join!(
             store::run_retention(pool.clone(), retention, stop.clone()),
@@ -157,7 +189,7 @@ async fn send_mails(
         );
         Ok(())
     };
-    tokio::try_join!(consumer.run(stop.clone()), purge)?;
+    tokio::try_join!(consumer.run(stop.clone()), promotions.run(stop.clone()), purge)?;
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! Settings of email-consumer: each is a flag and an environment variable. `email-consumer --help` lists them.
 
-use std::{num::NonZeroU16, path::PathBuf, str::FromStr, time::Duration};
+mod values;
+
+use std::{num::NonZeroU16, path::PathBuf, time::Duration};
 
 use anyhow::{Context, ensure};
 use auth::SigningKey;
@@ -11,10 +13,14 @@ use service::HasConfig;
 use telemetry::Environment;
 use url::Url;
 
+use self::values::{RetryDelay, parse_base_url, parse_retention};
 use crate::{domain::link_code::LinkCodeKey, smtp};
 
 /// A shorter lease could end while the database answers slowly but within its timeouts.
 const MIN_LEASE: Duration = Duration::from_secs(2);
+
+/// Database connections of the promotions, so that a mail about an order never waits for one of theirs.
+const POOL_SIZE_OF_PROMOTIONS: usize = 2;
 
 /// Maximum time for the consumer to stop.
 const STOP_TIME: Duration = DRAIN_TIMEOUT.saturating_add(consumer::LEAVE_TIMEOUT);
@@ -23,7 +29,7 @@ const STOP_TIME: Duration = DRAIN_TIMEOUT.saturating_add(consumer::LEAVE_TIMEOUT
 /// the event from sending the mail again.
 pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(9);
 
-/// Sends e-mails about orders.
+/// Sends e-mails about orders, and promotions.
 #[derive(Parser, Debug)]
 #[command(version, about)]
 pub(crate) struct Config {
@@ -44,11 +50,15 @@ pub(crate) struct Config {
     #[arg(long, env, default_value = "orders.events")]
     pub(crate) orders_events_topic: String,
 
-    /// Retention of that topic, such as `7d` or `36h`.
+    /// Topic of promotions.
+    #[arg(long, env, default_value = "orders.promotions")]
+    pub(crate) orders_promotions_topic: String,
+
+    /// Retention of the topic of order events, such as `7d` or `36h`.
     #[arg(long, env, default_value = "7d", value_parser = parse_retention)]
     pub(crate) orders_events_retention: Duration,
 
-    /// Consumer group. Its members share the partitions.
+    /// Consumer group. Its members share the partitions. The group of the promotions has this name and `-promotions`.
     #[arg(long, env, default_value = "email-consumer")]
     pub(crate) email_group_id: String,
 
@@ -144,7 +154,23 @@ impl Config {
             self.service.drain_timeout_ms,
             STOP_TIME.as_millis()
         );
+        ensure!(
+            self.database.database_pool_size > POOL_SIZE_OF_PROMOTIONS,
+            "DATABASE_POOL_SIZE ({}) must be above {POOL_SIZE_OF_PROMOTIONS}, because the promotions use that many of the connections",
+            self.database.database_pool_size
+        );
         self.smtp_server.check()
+    }
+
+    /// The database for the mails about orders, with its part of the connections.
+    pub(crate) fn database_of_orders(&self) -> pg::Config {
+        let size = self.database.database_pool_size - POOL_SIZE_OF_PROMOTIONS;
+        pg::Config { database_pool_size: size, ..self.database.clone() }
+    }
+
+    /// The same for the promotions.
+    pub(crate) fn database_of_promotions(&self) -> pg::Config {
+        pg::Config { database_pool_size: POOL_SIZE_OF_PROMOTIONS, ..self.database.clone() }
     }
 
     /// The retry topics, in the order of their delays.
@@ -176,84 +202,5 @@ impl Config {
             key.kid()
         );
         Ok(key)
-    }
-}
-
-/// A delay as it is written, which is also the end of the name of its topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RetryDelay {
-    name: String,
-    duration: Duration,
-}
-
-impl FromStr for RetryDelay {
-    type Err = String;
-
-    /// Parses whole milliseconds, seconds or minutes.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let malformed = || {
-            format!(
-                "`{text}` is not a delay: write milliseconds, seconds or minutes, such as `500ms`, `5s` or `10m`"
-            )
-        };
-        // `ms` before `s`, which it ends with.
-        let units = [("ms", 1), ("s", 1_000), ("m", 60_000)];
-        let mut split = units.iter().filter_map(|(unit, ms)| Some((text.strip_suffix(unit)?, *ms)));
-        let (number, ms_per_unit) = split.next().ok_or_else(malformed)?;
-        let number: u32 = number.parse().ok().filter(|number| *number > 0).ok_or_else(malformed)?;
-        Ok(Self { name: text.to_owned(), duration: Duration::from_millis(u64::from(number) * ms_per_unit) })
-    }
-}
-
-/// Parses a retention in whole days or hours.
-fn parse_retention(text: &str) -> Result<Duration, String> {
-    let malformed = || format!("`{text}` is not a retention: write days or hours, such as `7d` or `36h`");
-    let (number, hours_per_unit) = text
-        .strip_suffix('d')
-        .map(|days| (days, 24))
-        .or_else(|| text.strip_suffix('h').map(|hours| (hours, 1)))
-        .ok_or_else(malformed)?;
-    let number: u32 = number.parse().ok().filter(|number| *number > 0).ok_or_else(malformed)?;
-    Ok(Duration::from_hours(u64::from(number) * hours_per_unit))
-}
-
-fn parse_base_url(text: &str) -> Result<Url, String> {
-    let malformed = || format!("`{text}` is not a base URL: write it like `http://links:8080`");
-    let url = Url::parse(text).ok().filter(Url::has_host).ok_or_else(malformed)?;
-    if matches!(url.scheme(), "http" | "https") && url.path() == "/" { Ok(url) } else { Err(malformed()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_retention_has_days_or_hours() {
-        assert_eq!(parse_retention("30d"), Ok(Duration::from_hours(720)));
-        assert_eq!(parse_retention("36h"), Ok(Duration::from_hours(36)));
-        for bad in ["", "7", "d", "0d", "-1d", "1.5d", "7w", "7 d"] {
-            assert!(parse_retention(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_retry_delay_has_milliseconds_seconds_or_minutes() {
-        let duration = |text: &str| text.parse::<RetryDelay>().map(|delay| delay.duration);
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
-        assert_eq!(duration("10m"), Ok(Duration::from_mins(10)));
-        for bad in ["", "5", "s", "0s", "-1s", "1.5s", "2h", "5 s"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_base_url_has_a_host_and_no_path() {
-        for good in ["http://127.0.0.1:7401", "https://links.example.com/"] {
-            assert!(parse_base_url(good).is_ok(), "{good}");
-        }
-        for bad in ["", "links:7401", "ftp://links", "http://links/v1"] {
-            assert!(parse_base_url(bad).is_err(), "{bad}");
-        }
     }
 }

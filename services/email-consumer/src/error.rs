@@ -5,7 +5,10 @@
 use consumer::Outcome;
 use events::DecodeError;
 
-use crate::{domain::order_email::InvalidOrder, links, smtp};
+use crate::{
+    domain::{order_email::InvalidOrder, win_back::InvalidLink},
+    links, smtp,
+};
 
 /// Every code of a dead letter of this service.
 pub(crate) const CODES: &[&str] = &[
@@ -28,6 +31,8 @@ pub(crate) enum Error {
     Decode(#[from] DecodeError),
     #[error(transparent)]
     Order(#[from] InvalidOrder),
+    #[error(transparent)]
+    Promotion(#[from] InvalidLink),
     #[error("the mail cannot be rendered")]
     Render(#[from] askama::Error),
 
@@ -62,10 +67,20 @@ impl Error {
         }
     }
 
+    /// Returns whether an attempt to send the mail failed, or its outcome is unknown.
+    pub(crate) fn is_of_smtp(&self) -> bool {
+        matches!(self, Self::Smtp(_) | Self::NoAnswers(_) | Self::Interrupted)
+    }
+
+    /// Returns whether the SMTP server is not available for other mails either.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(self, Self::Smtp(_)) && matches!(self.concern(), Concern::Dependency)
+    }
+
     fn concern(&self) -> Concern {
         match self {
             Self::Decode(error) => code_of_decoding(error).map_or(Concern::Dependency, Concern::Final),
-            Self::Order(_) => Concern::Final("invalid_order"),
+            Self::Order(_) | Self::Promotion(_) => Concern::Final("invalid_order"),
             Self::Render(_) => Concern::Final("not_rendered"),
             Self::NoAnswers(_) => Concern::Final("outcome_unknown"),
             // A constraint refuses this one event. Other errors of the database can be repaired, and the event can be retried.

@@ -3,8 +3,9 @@
 //! The steps that can be repeated safely come first: decode the event, put the link, render the e-mail, connect. Then the e-mail is
 //! [sent once](crate::handover).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
+use chrono::Utc;
 use consumer::{Handler, Message, Outcome as EventOutcome};
 use events::{
     Decoder, Event as _,
@@ -21,6 +22,7 @@ use crate::{
     handover::{Handovers, ReadyMail},
     links::Links,
     metrics,
+    shedding::Shedding,
     smtp::Mailer,
     store::NewMail,
 };
@@ -31,6 +33,7 @@ pub(crate) struct MailHandler {
     pub(crate) links: Links,
     pub(crate) mailer: Arc<Mailer>,
     pub(crate) handovers: Handovers,
+    pub(crate) shedding: Arc<Shedding>,
 }
 
 impl Handler for MailHandler {
@@ -63,7 +66,7 @@ impl MailHandler {
             message: self.mailer.compose(&email.recipient, email.render(&link, domain)?)?,
             mail: NewMail {
                 event_id,
-                order_id,
+                order_id: Some(order_id),
                 tenant: email.tenant.as_str().to_owned(),
                 kind,
                 message_id: email.message_id(domain),
@@ -71,11 +74,25 @@ impl MailHandler {
             occurred_at: message.envelope.occurred_at,
             replays: message.replays,
         };
-        let connection = self.mailer.connect().await?;
-        if self.handovers.run(ready, connection).await? {
+        let occurred_at = message.envelope.occurred_at;
+        if self.send(ready).await? {
+            // The clock of the producer may be ahead.
+            self.shedding.order_mail_sent((Utc::now() - occurred_at).to_std().unwrap_or_default());
             tracing::info!(%event_id, %order_id, kind, "mail sent");
+        } else {
+            metrics::REPEATED.inc();
         }
         Ok(())
+    }
+
+    async fn send(&self, ready: ReadyMail) -> Result<bool, Error> {
+        let started = Instant::now();
+        let sent = match self.mailer.connect().await {
+            Ok(connection) => self.handovers.run(ready, connection).await,
+            Err(error) => Err(error.into()),
+        };
+        self.shedding.learn(&sent, started);
+        sent
     }
 }
 

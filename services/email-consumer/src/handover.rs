@@ -118,10 +118,7 @@ impl Handovers {
                 }
                 Ok(Some(Lease::new(event_id, fence, self.lease, claimed_at)))
             }
-            Claim::Sent => {
-                metrics::REPEATED.inc();
-                Ok(None)
-            }
+            Claim::Sent => Ok(None),
             Claim::Held => {
                 metrics::LEASE_WAITS.inc();
                 Err(Error::Held)

@@ -1,4 +1,4 @@
-//! Sends e-mails about orders. See its README.
+//! Sends e-mails about orders, and promotions. See its README.
 
 mod app;
 mod config;
@@ -10,7 +10,9 @@ mod lease;
 mod letters;
 mod links;
 mod metrics;
+mod promotions;
 mod routes;
+mod shedding;
 mod smtp;
 mod store;
 

@@ -1,6 +1,9 @@
 //! Metrics of this service. Libraries add their own.
 
+use strum::IntoEnumIterator as _;
 use telemetry::metrics::register;
+
+use crate::domain::win_back::{self, End};
 
 telemetry::metrics! {
     /// Mails that the SMTP server accepted.
@@ -21,17 +24,25 @@ telemetry::metrics! {
         buckets &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0];
     /// Events that need no mail.
     pub(crate) IGNORED: IntCounterVec = "email_events_ignored_total" [reason];
+    /// Promotions that are done, by what became of them.
+    pub(crate) PROMOTIONS: IntCounterVec = "email_promotions_total" [outcome];
+    /// Pressure at the last decision about a promotion: at 0 all are sent, at 1 none.
+    pub(crate) PRESSURE: Gauge = "email_promotion_pressure";
 }
 
 /// Shows every series at zero, so that an alert can distinguish zero from a missing series.
 pub(crate) fn show() {
-    for kind in ["confirmed", "rejected"] {
+    for kind in ["confirmed", "rejected", win_back::KIND] {
         MAILS_SENT.with_label_values(&[kind]);
         DELAY.with_label_values(&[kind]);
     }
     for reason in ["no_mail", "unknown_type"] {
         IGNORED.with_label_values(&[reason]);
     }
+    for end in End::iter() {
+        PROMOTIONS.with_label_values(&[<&str>::from(end)]);
+    }
     register(&[&POSSIBLE_DUPLICATES, &UNKNOWN_OUTCOMES, &LEASE_WAITS, &REPEATED]);
     register(&[&LEASES_HELD]);
+    register(&[&PRESSURE]);
 }

@@ -29,7 +29,7 @@ use tokio::{
 use tracing::{Instrument, Span, field::Empty};
 
 use self::{connect::Connector, exchange::exchange};
-use crate::{domain::order_email::Rendered, lease::Lease};
+use crate::{domain::Rendered, lease::Lease};
 
 /// Timeout of NOOP and QUIT on an idle connection.
 const NOOP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -44,6 +44,7 @@ pub(crate) struct Mailer {
     idle: Mutex<Vec<Idle>>,
     /// One permit for each connection that may be in use at the same time.
     permits: Arc<Semaphore>,
+    max_connections: u16,
 }
 
 struct Idle {
@@ -66,12 +67,19 @@ impl Mailer {
         server: Server,
         from: Mailbox,
         timeouts: Timeouts,
-        max_connections: usize,
+        max_connections: u16,
         trust: &Trust,
     ) -> anyhow::Result<Self> {
-        let permits = Arc::new(Semaphore::new(max_connections));
+        let permits = Arc::new(Semaphore::new(max_connections.into()));
         let connector = Connector::new(server, from.email.domain(), timeouts.clone(), trust)?;
-        Ok(Self { connector: Arc::new(connector), from, timeouts, idle: Mutex::default(), permits })
+        Ok(Self {
+            connector: Arc::new(connector),
+            from,
+            timeouts,
+            idle: Mutex::default(),
+            permits,
+            max_connections,
+        })
     }
 
     pub(crate) fn domain(&self) -> &str {
@@ -86,6 +94,29 @@ impl Mailer {
     /// does not make an outcome unknown.
     pub(crate) async fn connect(&self) -> Result<Connection, Error> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the semaphore is never closed");
+        self.connect_with(permit).await
+    }
+
+    /// Returns a connection, or `None` if it would be the last one: a promotion never takes that.
+    pub(crate) async fn connect_if_spare(&self) -> Result<Option<Connection>, Error> {
+        // Both at once, so that two promotions cannot take the last two.
+        let Ok(mut both) = Arc::clone(&self.permits).try_acquire_many_owned(2) else { return Ok(None) };
+        drop(both.split(1));
+        self.connect_with(both).await.map(Some)
+    }
+
+    /// Returns how many connections promotions may hold: a quarter.
+    pub(crate) fn connections_for_promotions(&self) -> u16 {
+        (self.max_connections / 4).max(1)
+    }
+
+    /// Returns the fraction of connections in use.
+    pub(crate) fn in_use(&self) -> f64 {
+        let free = u16::try_from(self.permits.available_permits()).unwrap_or(self.max_connections);
+        1.0 - f64::from(free) / f64::from(self.max_connections)
+    }
+
+    async fn connect_with(&self, permit: OwnedSemaphorePermit) -> Result<Connection, Error> {
         // The connection that was used last, so that few stay in use and the others can be closed.
         let kept = self.idle.lock().pop();
         if let Some(mut kept) = kept {

@@ -21,6 +21,7 @@ use uuid::Uuid;
 const MIGRATIONS: &[Migration] = &[
     ("V1__create_mails", include_str!("../migrations/V1__create_mails.sql")),
     ("V2__lease_mails", include_str!("../migrations/V2__lease_mails.sql")),
+    ("V3__mail_promotions", include_str!("../migrations/V3__mail_promotions.sql")),
 ];
 
 /// All schemas in the database of the service.
@@ -85,9 +86,10 @@ DELETE FROM mails WHERE event_id = ANY(ARRAY(
 
 pub(crate) struct NewMail {
     pub(crate) event_id: Uuid,
-    pub(crate) order_id: Uuid,
+    /// `None`: a promotion.
+    pub(crate) order_id: Option<Uuid>,
     pub(crate) tenant: String,
-    /// The outcome of the order.
+    /// The outcome of the order, or the kind of promotion.
     pub(crate) kind: &'static str,
     pub(crate) message_id: String,
 }

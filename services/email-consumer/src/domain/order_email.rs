@@ -5,6 +5,8 @@ use auth::Tenant;
 use money::{Money, UnknownCurrency};
 use uuid::Uuid;
 
+use super::Rendered;
+
 /// The data of an e-mail. It contains an address and a secret link, so it has no `Debug`.
 pub(crate) struct OrderEmail {
     pub(crate) order_id: Uuid,
@@ -41,13 +43,6 @@ pub(crate) enum InvalidOrder {
     Currency(#[from] UnknownCurrency),
     #[error("the price of a line is out of range")]
     Amount,
-}
-
-pub(crate) struct Rendered {
-    pub(crate) message_id: String,
-    pub(crate) subject: String,
-    pub(crate) text: String,
-    pub(crate) html: String,
 }
 
 impl Outcome {
@@ -93,6 +88,7 @@ impl OrderEmail {
             subject: format!("Your order {} {verdict}", content.number),
             text: Text { content: &content }.render()?,
             html: Html { content: &content }.render()?,
+            unsubscribe: None,
         })
     }
 }

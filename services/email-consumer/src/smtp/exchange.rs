@@ -25,23 +25,31 @@ use tokio::{
 };
 
 use super::{Error, error::Phase, settings::Timeouts};
-use crate::{domain::order_email::Rendered, lease::Lease};
+use crate::{domain::Rendered, lease::Lease};
 
 /// Prevents automatic replies to the sender (RFC 3834).
 const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
 
+/// Where mails like this one can be ended (RFC 2369), and that a POST there does it (RFC 8058).
+const LIST_UNSUBSCRIBE: HeaderName = HeaderName::new_from_ascii_str("List-Unsubscribe");
+const LIST_UNSUBSCRIBE_POST: HeaderName = HeaderName::new_from_ascii_str("List-Unsubscribe-Post");
+
 /// Builds the message (RFC 5322): headers and two alternative parts. The recipient is the address as the customer entered it.
 pub(super) fn compose(from: Mailbox, recipient: &str, email: Rendered) -> Result<Message, Error> {
     let address: Address = recipient.parse().or(Err(Error::InvalidAddress))?;
-    Message::builder()
+    let mut message = Message::builder()
         .message_id(Some(email.message_id))
         .date_now()
         .from(from)
         .to(Mailbox::new(None, address))
         .subject(email.subject)
-        .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned()))
-        .multipart(MultiPart::alternative_plain_html(email.text, email.html))
-        .map_err(Error::Malformed)
+        .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned()));
+    if let Some(url) = email.unsubscribe {
+        message = message
+            .raw_header(HeaderValue::new(LIST_UNSUBSCRIBE, format!("<{url}>")))
+            .raw_header(HeaderValue::new(LIST_UNSUBSCRIBE_POST, "List-Unsubscribe=One-Click".to_owned()));
+    }
+    message.multipart(MultiPart::alternative_plain_html(email.text, email.html)).map_err(Error::Malformed)
 }
 
 /// Sends one message. After an error other than `OutcomeUnknown`, the server does not have it.
@@ -144,6 +152,7 @@ mod tests {
             subject: "Your order is confirmed".to_owned(),
             text: "Total €1.00".to_owned(),
             html: "<p>Total €1.00</p>".to_owned(),
+            unsubscribe: None,
         }
     }
 
@@ -169,6 +178,17 @@ mod tests {
         ] {
             assert!(text.contains(expected), "no {expected} in {text}");
         }
+    }
+
+    #[test]
+    fn only_a_promotion_has_the_headers_of_one_click_unsubscription() {
+        let url = format!("https://shop.example/unsubscribe/{}", "x".repeat(200));
+        let promotion = Rendered { unsubscribe: url.parse().ok(), ..email() };
+        let text = |email| String::from_utf8(compose(from(), "ada@example.com", email).unwrap().formatted());
+        let promotion = text(promotion).expect("ASCII");
+        assert!(promotion.contains(&format!("List-Unsubscribe: <{url}>\r\n")), "{promotion}");
+        assert!(promotion.contains("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"), "{promotion}");
+        assert!(!text(email()).expect("ASCII").contains("List-Unsubscribe"));
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use chrono::Utc;
 use events::{
-    Encoder, Envelope, Event, Propagation, Registry,
+    Encoder, Envelope, Event, EventType, Propagation, Registry,
     orders::{OrderConfirmed, OrderData, OrderLine, OrderPlaced, OrderRejected, event_types},
+    promotions,
 };
 use rdkafka::{
     ClientConfig,
@@ -90,6 +91,7 @@ type Header<'a> = (&'a str, String);
 /// Writes events to one topic.
 pub(crate) struct Publisher {
     topic: String,
+    types: Vec<&'static EventType>,
     encoder: Encoder,
     producer: FutureProducer,
 }
@@ -108,14 +110,23 @@ impl Publisher {
             &events::Config { schema_registry_url: endpoints().schema_registry_url.parse().unwrap() },
             &tls::Trust::none(),
         );
-        self.encoder.register(&registry, &event_types()).await.unwrap();
+        self.encoder.register(&registry, &self.types).await.unwrap();
     }
 
     /// Connects to the broker.
     pub(crate) fn unregistered(topic: &str, bootstrap_servers: &str) -> Self {
+        Self::of_types(event_types().to_vec(), topic, bootstrap_servers)
+    }
+
+    /// The same for promotions.
+    pub(crate) fn of_promotions(topic: &str, bootstrap_servers: &str) -> Self {
+        Self::of_types(promotions::event_types().to_vec(), topic, bootstrap_servers)
+    }
+
+    fn of_types(types: Vec<&'static EventType>, topic: &str, bootstrap_servers: &str) -> Self {
         let encoder = Encoder::new(topic);
         let producer = ClientConfig::new().set("bootstrap.servers", bootstrap_servers).create().unwrap();
-        Self { topic: topic.to_owned(), encoder, producer }
+        Self { topic: topic.to_owned(), types, encoder, producer }
     }
 
     /// Publishes an event and returns its id.
@@ -137,7 +148,7 @@ impl Publisher {
 
     /// Publishes an event with any headers.
     pub(crate) async fn send_event<E: Event>(&self, order: &Order, event: &E, headers: &[Header<'_>]) {
-        self.produce(None, order, &self.encoder.encode(event).unwrap(), headers).await;
+        self.produce(None, order.id, &self.encoder.encode(event).unwrap(), headers).await;
     }
 
     /// Publishes an event with any headers to this partition.
@@ -148,7 +159,7 @@ impl Publisher {
         event: &E,
         headers: &[Header<'_>],
     ) {
-        self.produce(Some(partition), order, &self.encoder.encode(event).unwrap(), headers).await;
+        self.produce(Some(partition), order.id, &self.encoder.encode(event).unwrap(), headers).await;
     }
 
     /// The payload of an event.
@@ -158,11 +169,17 @@ impl Publisher {
 
     /// Publishes any bytes with any headers, with the key of the order.
     pub(crate) async fn send(&self, order: &Order, payload: &[u8], headers: &[Header<'_>]) {
-        self.produce(None, order, payload, headers).await;
+        self.produce(None, order.id, payload, headers).await;
     }
 
-    async fn produce(&self, partition: Option<i32>, order: &Order, payload: &[u8], headers: &[Header<'_>]) {
-        let key = order.id.to_string();
+    /// Publishes a promotion with this envelope.
+    pub(crate) async fn promote(&self, event: &promotions::CustomerLapsed, envelope: &Envelope) {
+        let payload = self.encoder.encode(event).unwrap();
+        self.produce(None, event.customer_id, &payload, &envelope.to_headers()).await;
+    }
+
+    async fn produce(&self, partition: Option<i32>, key: Uuid, payload: &[u8], headers: &[Header<'_>]) {
+        let key = key.to_string();
         let headers = headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
             all.insert(message::Header { key, value: Some(value.as_str()) })
         });

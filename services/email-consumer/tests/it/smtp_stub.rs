@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tokio::{
@@ -37,6 +38,8 @@ struct State {
     held: watch::Sender<Option<String>>,
     /// Part of an address, and the answer to each RCPT for it.
     refused: Mutex<Option<(String, String)>>,
+    /// Time for each mail; one mail is accepted at a time.
+    pace: tokio::sync::Mutex<Duration>,
 }
 
 impl SmtpStub {
@@ -54,6 +57,7 @@ impl SmtpStub {
             taken: watch::Sender::new(0),
             held: watch::Sender::new(None),
             refused: Mutex::default(),
+            pace: tokio::sync::Mutex::default(),
         });
         let shared = Arc::clone(&state);
         let listener = Listener::start(move |stream| serve(stream, Arc::clone(&shared))).await;
@@ -77,6 +81,11 @@ impl SmtpStub {
     /// Answers every RCPT for this recipient with this.
     pub(crate) fn refuse(&self, recipient: &str, answer: &str) {
         *self.state.refused.lock().unwrap() = Some((recipient.to_owned(), answer.to_owned()));
+    }
+
+    /// Accepts one mail at a time, and takes this long for it.
+    pub(crate) async fn slow_down(&self, each: Duration) {
+        *self.state.pace.lock().await = each;
     }
 
     /// Refuses no recipient any more.
@@ -118,6 +127,9 @@ async fn serve(stream: TcpStream, state: Arc<State>) -> std::io::Result<()> {
             None
         } else if in_data {
             in_data = false;
+            let pace = state.pace.lock().await;
+            tokio::time::sleep(*pace).await;
+            drop(pace);
             state.taken.send_modify(|taken| *taken += 1);
             let is_held = |held: &Option<String>| held.as_ref().is_some_and(|held| recipient.contains(held));
             state.held.subscribe().wait_for(|held| !is_held(held)).await.unwrap();

@@ -9,6 +9,7 @@ use testkit::{
 use crate::orders::Publisher;
 
 const EVENTS: &str = "orders.events";
+const PROMOTIONS: &str = "orders.promotions";
 const DEAD_LETTERS: &str = "orders.events.email-consumer.dlq";
 
 /// Delays of the retry topics.
@@ -26,6 +27,7 @@ pub(crate) struct World {
     pub(crate) shortener: Process,
     pub(crate) database: Database,
     pub(crate) publisher: Publisher,
+    pub(crate) promotions: Publisher,
     topics: Topics,
     keys: Keys,
 }
@@ -35,6 +37,7 @@ impl World {
     pub(crate) async fn new() -> Self {
         let world = Self::with_unregistered_schemas().await;
         world.publisher.register().await;
+        world.promotions.register().await;
         world
     }
 
@@ -42,7 +45,7 @@ impl World {
     pub(crate) async fn with_unregistered_schemas() -> Self {
         let keys = Keys::generate(&scratch_dir("keys"));
         let shortener = start_shortener(&keys).await;
-        let topics = Topics::create(&[(EVENTS, 6), (DEAD_LETTERS, 1)]).await;
+        let topics = Topics::create(&[(EVENTS, 6), (PROMOTIONS, 3), (DEAD_LETTERS, 1)]).await;
         topics.create_retry_topics(EVENTS, &RETRY_DELAYS, 6).await;
         let parts = endpoints();
         Self {
@@ -53,6 +56,7 @@ impl World {
             shortener,
             database: Database::create("email_consumer").await,
             publisher: Publisher::unregistered(topics.name(EVENTS), &parts.kafka_bootstrap_servers),
+            promotions: Publisher::of_promotions(topics.name(PROMOTIONS), &parts.kafka_bootstrap_servers),
             topics,
             keys,
         }
@@ -77,6 +81,7 @@ impl World {
             .env("KAFKA_BOOTSTRAP_SERVERS", &endpoints().kafka_bootstrap_servers)
             .env("SCHEMA_REGISTRY_URL", registry)
             .env("ORDERS_EVENTS_TOPIC", self.event_topic())
+            .env("ORDERS_PROMOTIONS_TOPIC", self.topics.name(PROMOTIONS))
             // Each test has its own topic, so its name is unique for the group too.
             .env("EMAIL_GROUP_ID", self.event_topic())
             .env("EMAIL_RETRY_TOPIC", format!("{}.retry", self.event_topic()))
