@@ -41,7 +41,11 @@ const WAITING: [(Database, &str, &str); 6] = [
     ),
     (Database::Orders, "parked events", "SELECT count(*) FROM outbox_parked"),
     (Database::EmailConsumer, "postponed events", "SELECT count(*) FROM postponed_events"),
-    (Database::EmailConsumer, "mails that are not sent", "SELECT count(*) FROM mails WHERE state <> 'sent'"),
+    (
+        Database::EmailConsumer,
+        "mails that are not sent",
+        "SELECT count(*) FROM mails WHERE state <> 'sent' AND kind <> 'win_back'",
+    ),
 ];
 
 /// Reservations without a line of a confirmed order, and lines without a reservation.
