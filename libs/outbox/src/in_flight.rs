@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,13 +15,13 @@ use crate::{
 };
 
 /// Rows in the producer at most.
-pub(crate) const ROWS: usize = 512;
+pub(crate) const ROWS: usize = 2_048;
 
 /// Bytes in the producer at most.
 pub(crate) const BYTES: usize = 8 << 20;
 
 /// A partition of a topic.
-pub(crate) type TopicPartition = (String, i32);
+pub(crate) type TopicPartition = (Arc<str>, i32);
 
 /// A row in the producer.
 #[derive(Debug)]
@@ -163,14 +164,14 @@ mod tests {
     use crate::partition::{SHARE_ROWS, STALLED_AFTER};
 
     fn head(seq: i64, key: &str, content_len: usize) -> Head {
-        let key = Key { topic: "t".to_owned(), key: key.to_owned() };
-        Head { seq, bucket: 0, key, content_len, inserted_at: chrono::DateTime::UNIX_EPOCH }
+        let key = Key { topic: "t".into(), key: key.into() };
+        Head { seq, bucket: 0, key, content_len, inserted_at: chrono::DateTime::UNIX_EPOCH, row: None }
     }
 
     /// The partition is in the key, before the dot.
     fn place(key: &Key) -> Option<TopicPartition> {
         let partition = key.key.split('.').next()?.parse().ok()?;
-        Some((key.topic.clone(), partition))
+        Some((Arc::clone(&key.topic), partition))
     }
 
     fn choose(window: &mut InFlight, heads: &[Head]) -> Vec<i64> {
@@ -192,18 +193,18 @@ mod tests {
     #[test]
     fn a_row_that_waits_for_room_blocks_only_its_key() {
         let mut window = InFlight::default();
-        let mut heads: Vec<_> = (0..70).map(|n| head(n, &format!("0.{n}"), 1)).collect();
-        heads.push(head(70, "0.69", 1));
-        heads.push(head(71, "1.a", 1));
+        let mut heads: Vec<_> = (0..600).map(|n| head(n, &format!("0.{n}"), 1)).collect();
+        heads.push(head(600, "0.599", 1));
+        heads.push(head(601, "1.a", 1));
         let chosen = choose(&mut window, &heads);
         assert_eq!(chosen.len(), SHARE_ROWS + 1);
-        assert_eq!(chosen.last(), Some(&71), "another partition has room");
+        assert_eq!(chosen.last(), Some(&601), "another partition has room");
     }
 
     #[test]
     fn rows_and_bytes_are_bounded() {
         let mut window = InFlight::default();
-        let heads: Vec<_> = (0..600).map(|n| head(n, &format!("{}.{n}", n % 20), 1)).collect();
+        let heads: Vec<_> = (0..3_000).map(|n| head(n, &format!("{}.{n}", n % 20), 1)).collect();
         choose(&mut window, &heads);
         assert_eq!(window.rows(), ROWS);
 

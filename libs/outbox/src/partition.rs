@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
 /// Rows in flight of one partition, so that none fills the producer.
-pub(crate) const SHARE_ROWS: usize = 64;
+pub(crate) const SHARE_ROWS: usize = 512;
 
 /// The same in bytes; a single row may be larger.
 const SHARE_BYTES: usize = 2 << 20;
@@ -176,7 +176,7 @@ mod tests {
             }
             assert!(refusals.iter().all(|refusal| *refusal == Refusal::Batch), "{refusals:?}");
         }
-        assert_eq!(sizes, [64, 32, 16, 8, 4, 2, 1], "one batch is one reason to halve");
+        assert_eq!(sizes, [512, 256, 128, 64, 32, 16, 8, 4, 2, 1], "one batch is one reason to halve");
     }
 
     #[test]

@@ -93,9 +93,9 @@ impl Publisher {
         let headers = envelope.to_headers().iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
             headers.insert(Header { key, value: Some(value) })
         });
-        let record = FutureRecord::to(&row.topic)
+        let record = FutureRecord::to(&row.key.topic)
             .partition(partition)
-            .key(&row.key)
+            .key(row.key.key.as_ref())
             .payload(&row.payload)
             .headers(headers);
         let delivery = self.0.send_result(record).map_err(|(error, _)| error)?;
@@ -153,13 +153,13 @@ pub(crate) fn fault(error: &KafkaError) -> Fault {
 fn publish_span(row: &Pending) -> Span {
     let span = tracing::info_span!(
         "publish",
-        otel.name = format!("publish {}", row.topic),
+        otel.name = format!("publish {}", row.key.topic),
         otel.kind = "producer",
         { semconv::MESSAGING_SYSTEM } = semconv::KAFKA,
         { semconv::MESSAGING_OPERATION_TYPE } = "send",
-        { semconv::MESSAGING_DESTINATION_NAME } = row.topic,
+        { semconv::MESSAGING_DESTINATION_NAME } = row.key.topic.as_ref(),
         { semconv::MESSAGING_MESSAGE_ID } = %row.event_id,
-        { semconv::MESSAGING_KAFKA_MESSAGE_KEY } = row.key,
+        { semconv::MESSAGING_KAFKA_MESSAGE_KEY } = row.key.key.as_ref(),
         event.type = row.event_type,
     );
     row.propagation.set_parent(&span);
@@ -174,7 +174,7 @@ struct Topic {
 
 /// The number of partitions by topic.
 #[derive(Debug, Default)]
-pub(crate) struct Topics(HashMap<String, Topic>);
+pub(crate) struct Topics(HashMap<Arc<str>, Topic>);
 
 impl Topics {
     /// Fetches the metadata of the topics of these rows, unless it is cached.
@@ -189,27 +189,27 @@ impl Topics {
                 continue;
             }
             let before = known.and_then(|known| known.partitions);
-            let answer = fetch(publisher, topic.clone()).await;
+            let answer = fetch(publisher, Arc::clone(topic)).await;
             let pause = if answer.is_some() { TOPIC_TTL } else { PAUSE };
             let known = Topic { partitions: answer.or(before), refresh_at: Instant::now() + pause };
-            self.0.insert(topic.clone(), known);
+            self.0.insert(Arc::clone(topic), known);
         }
     }
 
     /// The partition of a key; `None` while the topic is unknown.
     pub(crate) fn place(&self, key: &Key) -> Option<TopicPartition> {
         let partitions = self.0.get(&key.topic)?.partitions?;
-        Some((key.topic.clone(), partition(&key.key, partitions)))
+        Some((Arc::clone(&key.topic), partition(&key.key, partitions)))
     }
 }
 
-async fn fetch(publisher: &Arc<Publisher>, topic: String) -> Option<u32> {
+async fn fetch(publisher: &Arc<Publisher>, topic: Arc<str>) -> Option<u32> {
     let publisher = Arc::clone(publisher);
     // librdkafka's metadata call blocks its thread.
     let fetched = tokio::task::spawn_blocking(move || {
         publisher
             .partitions(&topic)
-            .map_err(|error| tracing::warn!(%error, topic, "cannot fetch the metadata of a topic"))
+            .map_err(|error| tracing::warn!(%error, %topic, "cannot fetch the metadata of a topic"))
     });
     fetched.await.ok()?.ok()
 }

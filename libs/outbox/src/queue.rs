@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     lease::{Held, Progress},
-    rows::{Head, Horizon, Key, Place, Range},
+    rows::{Head, Horizon, Key, Pending, Place, Range},
 };
 
 /// Rows above `read_up_to` at most: a transaction that stays open keeps them from being forgotten, and each read reads them again.
@@ -75,6 +75,11 @@ impl Queue {
 
     pub(crate) fn buckets(&self) -> Vec<i16> {
         self.buckets.keys().copied().collect()
+    }
+
+    /// The buckets and their fences.
+    pub(crate) fn fences(&self) -> (Vec<i16>, Vec<i64>) {
+        self.buckets.iter().map(|(bucket, state)| (*bucket, state.fence)).unzip()
     }
 
     /// How far each bucket has come.
@@ -183,6 +188,18 @@ impl Queue {
     pub(crate) fn heads(&self) -> impl Iterator<Item = &Head> {
         let all = self.ready.values().chain(self.rows.values());
         all.filter(|head| !self.leaving.contains(&head.bucket))
+    }
+
+    /// Takes the rows of these that are here whole; returns the seqs of the others, too.
+    pub(crate) fn take_whole(&mut self, seqs: &[i64]) -> (Vec<Pending>, Vec<i64>) {
+        let (mut whole, mut others) = (Vec::with_capacity(seqs.len()), Vec::new());
+        for seq in seqs {
+            match self.rows.get_mut(seq).and_then(|head| head.row.take()) {
+                Some(row) => whole.push(row),
+                None => others.push(*seq),
+            }
+        }
+        (whole, others)
     }
 
     /// Finds these rows: first those of `outbox`, then those of `outbox_parked`.

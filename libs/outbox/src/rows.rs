@@ -1,6 +1,6 @@
 //! The statements that read and park rows. Each carries the fences of the relay's buckets, so a relay that lost one does neither.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use pg::{Columns as _, Error, Row};
@@ -11,16 +11,25 @@ use crate::session::Session;
 
 const HORIZON: &str = "SELECT upper, writers FROM outbox_horizon()";
 
-/// One snapshot, so the first row of a key here is the first of all. LATERAL with LIMIT has each bucket read by the primary key.
+/// One snapshot, so the first row of a key here is the first of all. LATERAL with LIMIT has each bucket read by the primary key. Small
+/// rows come whole: to read them again when they are chosen would cost more than their memory.
 const HEADS: &str = "\
-SELECT o.seq, held.bucket, o.topic, o.key, o.content_len, o.inserted_at
+SELECT o.*, held.bucket
 FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS held (bucket, fence, after, n_rows)
 JOIN outbox_bucket b ON b.bucket = held.bucket AND b.fence = held.fence
 CROSS JOIN LATERAL (
-    SELECT seq, topic, key, inserted_at,
-        octet_length(payload) + coalesce(octet_length(tracestate), 0) + coalesce(octet_length(baggage), 0) AS content_len
-    FROM outbox
+    SELECT seq, topic, key, inserted_at, content_len, content_len <= $5 AS is_whole, event_id, event_type,
+        CASE WHEN content_len <= $5 THEN payload END AS payload, traceparent,
+        CASE WHEN content_len <= $5 THEN tracestate END AS tracestate,
+        CASE WHEN content_len <= $5 THEN baggage END AS baggage, occurred_at
+    FROM outbox, LATERAL (
+        SELECT octet_length(payload) + coalesce(octet_length(tracestate), 0) + coalesce(octet_length(baggage), 0)) AS size (content_len)
     WHERE bucket = held.bucket AND seq > held.after ORDER BY seq LIMIT held.n_rows) o";
+
+/// The buckets of these that this relay still has.
+const STILL_HELD: &str = "\
+SELECT count(*) FROM unnest($1::smallint[], $2::bigint[]) AS held (bucket, fence)
+JOIN outbox_bucket b ON b.bucket = held.bucket AND b.fence = held.fence";
 
 const ROWS: &str = "\
 SELECT o.*
@@ -73,14 +82,17 @@ WHERE p.seq = done.seq AND b.bucket = done.bucket AND b.fence = done.fence";
 /// Upper bound of the producer's memory for a record beside key, payload, `tracestate` and baggage.
 const OVERHEAD: usize = 1_024;
 
+/// Rows with at most this content, in bytes, come whole with their heads.
+const SMALL: i32 = 2_048;
+
 /// The unit of order: the events of one aggregate in one topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    pub(crate) topic: String,
-    pub(crate) key: String,
+    pub(crate) topic: Arc<str>,
+    pub(crate) key: Arc<str>,
 }
 
-/// A row without its payload.
+/// A row to publish.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
     pub(crate) seq: i64,
@@ -90,6 +102,8 @@ pub(crate) struct Head {
     pub(crate) content_len: usize,
     /// Finds the partition of the table.
     pub(crate) inserted_at: DateTime<Utc>,
+    /// The whole row, if it is small and was not sent before.
+    pub(crate) row: Option<Pending>,
 }
 
 impl Head {
@@ -100,12 +114,11 @@ impl Head {
 }
 
 /// A row to send.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pending {
     pub(crate) seq: i64,
     pub(crate) event_id: Uuid,
-    pub(crate) topic: String,
-    pub(crate) key: String,
+    pub(crate) key: Key,
     pub(crate) event_type: String,
     pub(crate) payload: Vec<u8>,
     pub(crate) propagation: Propagation,
@@ -162,20 +175,35 @@ impl Session {
         Ok(Horizon { upper: row.column("upper")?, writers: writers.into_iter().collect() })
     }
 
-    /// Returns the first rows of each range, in the order of their seqs within a bucket.
-    pub(crate) async fn heads(&self, ranges: &[Range]) -> Result<Vec<Head>, Error> {
+    /// Returns the first rows of each range, in the order of their seqs within a bucket; small rows whole, if `with_rows`.
+    pub(crate) async fn heads(&self, ranges: &[Range], with_rows: bool) -> Result<Vec<Head>, Error> {
         let buckets: Vec<i16> = ranges.iter().map(|range| range.bucket).collect();
         let fences: Vec<i64> = ranges.iter().map(|range| range.fence).collect();
         let after: Vec<i64> = ranges.iter().map(|range| range.after).collect();
         let limit = |range: &Range| i64::try_from(range.limit).unwrap_or(i64::MAX);
         let limits: Vec<i64> = ranges.iter().map(limit).collect();
-        self.query(HEADS, &[&buckets, &fences, &after, &limits]).await?.iter().map(head).collect()
+        let small = if with_rows { SMALL } else { -1 };
+        let rows = self.query(HEADS, &[&buckets, &fences, &after, &limits, &small]).await?;
+        let head = |row| {
+            let head = head(row)?;
+            let is_whole = row.column("is_whole")?;
+            let row = if is_whole { Some(pending(row, head.key.clone())?) } else { None };
+            Ok(Head { row, ..head })
+        };
+        rows.iter().map(head).collect()
+    }
+
+    /// Whether no other relay has one of these buckets.
+    pub(crate) async fn still_holds(&self, (buckets, fences): (Vec<i16>, Vec<i64>)) -> Result<bool, Error> {
+        let rows = self.query(STILL_HELD, &[&buckets, &fences]).await?;
+        let n_held: i64 = rows.first().map_or(Ok(0), |row| row.column(0))?;
+        Ok(usize::try_from(n_held) == Ok(buckets.len()))
     }
 
     /// Returns these rows, in any order.
     pub(crate) async fn rows(&self, places: &[Place]) -> Result<Vec<Pending>, Error> {
         let Columns { buckets, fences, seqs, times } = columns(places);
-        self.query(ROWS, &[&buckets, &fences, &seqs, &times]).await?.iter().map(pending).collect()
+        self.query(ROWS, &[&buckets, &fences, &seqs, &times]).await?.iter().map(chosen).collect()
     }
 
     /// Copies these rows to the parked ones.
@@ -203,7 +231,7 @@ impl Session {
     /// Returns these parked rows, in any order.
     pub(crate) async fn parked_rows(&self, places: &[Place]) -> Result<Vec<Pending>, Error> {
         let Columns { buckets, fences, seqs, .. } = columns(places);
-        self.query(PARKED_ROWS, &[&buckets, &fences, &seqs]).await?.iter().map(pending).collect()
+        self.query(PARKED_ROWS, &[&buckets, &fences, &seqs]).await?.iter().map(chosen).collect()
     }
 
     /// Deletes parked rows that are published.
@@ -214,7 +242,8 @@ impl Session {
 }
 
 fn key(row: &Row) -> Result<Key, Error> {
-    Ok(Key { topic: row.column("topic")?, key: row.column("key")? })
+    let (topic, key): (&str, &str) = (row.column("topic")?, row.column("key")?);
+    Ok(Key { topic: topic.into(), key: key.into() })
 }
 
 fn head(row: &Row) -> Result<Head, Error> {
@@ -225,15 +254,19 @@ fn head(row: &Row) -> Result<Head, Error> {
         key: key(row)?,
         content_len: content_len.unsigned_abs() as usize,
         inserted_at: row.column("inserted_at")?,
+        row: None,
     })
 }
 
-fn pending(row: &Row) -> Result<Pending, Error> {
+fn chosen(row: &Row) -> Result<Pending, Error> {
+    pending(row, key(row)?)
+}
+
+fn pending(row: &Row, key: Key) -> Result<Pending, Error> {
     Ok(Pending {
         seq: row.column("seq")?,
         event_id: row.column("event_id")?,
-        topic: row.column("topic")?,
-        key: row.column("key")?,
+        key,
         event_type: row.column("event_type")?,
         payload: row.column("payload")?,
         propagation: Propagation {

@@ -168,8 +168,7 @@ impl<'a> Term<'a> {
 
         let now = Instant::now();
         // Many rows are expensive to read and to choose from, so pause for as long as it took.
-        let is_long = self.n_read > MIN_READ || self.queue.unsettled() > MIN_READ;
-        let pause = if is_long { started.elapsed() } else { Duration::ZERO };
+        let pause = if self.is_long() { started.elapsed() } else { Duration::ZERO };
         let earliest = (started + PACE).max(now + pause);
         let is_stuck = chosen.is_empty() && in_flight.rows() == in_flight.stalled(now).rows;
         if is_stuck && has_more && self.n_read < MAX_READ {
@@ -200,17 +199,28 @@ impl<'a> Term<'a> {
         if ranges.is_empty() {
             return Ok(false);
         }
-        let heads = self.session.heads(&ranges).await?;
+        let heads = self.session.heads(&ranges, !self.is_long()).await?;
         Ok(self.queue.add(heads, &ranges))
     }
 
-    /// Reads the chosen rows and sends them.
+    /// Whether reads have many rows.
+    fn is_long(&self) -> bool {
+        self.n_read > MIN_READ || self.queue.unsettled() > MIN_READ
+    }
+
+    /// Reads the chosen rows that are not here, and sends all.
     async fn send(&mut self, seqs: &[i64]) -> Result<(), RelayError> {
         if seqs.is_empty() {
             return Ok(());
         }
-        let (places, parked) = self.queue.places(seqs);
-        let mut rows = if places.is_empty() { Vec::new() } else { self.session.rows(&places).await? };
+        let (mut rows, others) = self.queue.take_whole(seqs);
+        if !rows.is_empty() && !self.session.still_holds(self.queue.fences()).await? {
+            return Err(RelayError::LeaseLost);
+        }
+        let (places, parked) = self.queue.places(&others);
+        if !places.is_empty() {
+            rows.extend(self.session.rows(&places).await?);
+        }
         if !parked.is_empty() {
             rows.extend(self.session.parked_rows(&parked).await?);
         }

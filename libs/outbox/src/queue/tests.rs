@@ -3,8 +3,8 @@ use chrono::DateTime;
 use super::*;
 
 fn head(seq: i64, bucket: i16, key: &str) -> Head {
-    let key = Key { topic: "t".to_owned(), key: key.to_owned() };
-    Head { seq, bucket, key, content_len: 1, inserted_at: DateTime::UNIX_EPOCH }
+    let key = Key { topic: "t".into(), key: key.into() };
+    Head { seq, bucket, key, content_len: 1, inserted_at: DateTime::UNIX_EPOCH, row: None }
 }
 
 fn horizon(upper: i64, writers: &[&str]) -> Horizon {
