@@ -1,13 +1,20 @@
 //! Deduplication of events: one transaction contains the effect and the record of the event.
+//!
+//! Event ids are UUIDs of version 7, so an id says on which day its event happened, and a table of ids has a partition for each day.
 
+mod partitions;
+
+pub use partitions::Partitions;
 use pg::{Error, Migration, Tx};
 use uuid::Uuid;
 
 use crate::metrics;
 
 /// The schema of this module, under the name `dedup`.
-pub const MIGRATIONS: &[Migration] =
-    &[("V1__create_processed_events", include_str!("../migrations/dedup/V1__create_processed_events.sql"))];
+pub const MIGRATIONS: &[Migration] = &[
+    ("V1__create_processed_events", include_str!("../migrations/dedup/V1__create_processed_events.sql")),
+    ("V2__partition_by_day", include_str!("../migrations/dedup/V2__partition_by_day.sql")),
+];
 
 const INSERT: &str =
     "INSERT INTO processed_events (consumer, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";

@@ -12,8 +12,8 @@ DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM idempotency_keys WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED))";
 
 const PURGE_EVENTS: &str = "\
-DELETE FROM processed_events WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM processed_events
+DELETE FROM processed_events_default WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM processed_events_default
     WHERE processed_at <= now() - make_interval(secs => $2) LIMIT $1 FOR UPDATE SKIP LOCKED))";
 
 /// A table of this library.
@@ -21,7 +21,7 @@ DELETE FROM processed_events WHERE ctid = ANY(ARRAY(
 pub enum Table {
     /// Stored responses; each row knows when it expires.
     IdempotencyKeys,
-    /// Processed events. Choose a retention longer than the broker or a dead letter can redeliver a message.
+    /// Processed events whose ids belong to no partition of a day ([`dedup::Partitions`](crate::dedup::Partitions)). Choose the same retention.
     ProcessedEvents {
         /// Age at which a row expires.
         retention: Duration,

@@ -11,7 +11,6 @@ use events::{
 };
 use futures::FutureExt as _;
 use http_api::Admission;
-use idempotency::Table;
 use pg::Pool;
 use service::Runtime;
 use telemetry::Readiness;
@@ -184,7 +183,6 @@ async fn send_mails(
     let purge = async {
         tokio::join!(
             store::run_retention(pool.clone(), retention, stop.clone()),
-            Table::ProcessedEvents { retention }.run_retention(pool.clone(), stop.clone()),
             letters.watch(stop.clone()),
         );
         Ok(())

@@ -13,7 +13,11 @@
 
 use std::time::Duration;
 
-use idempotency::dedup;
+use futures::future;
+use idempotency::{
+    Table,
+    dedup::{self, Partitions},
+};
 use pg::{Columns as _, Error, Migration, Pool, Schema, run_tx, write_opt};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -22,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     ("V1__create_mails", include_str!("../migrations/V1__create_mails.sql")),
     ("V2__lease_mails", include_str!("../migrations/V2__lease_mails.sql")),
     ("V3__mail_promotions", include_str!("../migrations/V3__mail_promotions.sql")),
+    ("V4__partition_mails_by_day", include_str!("../migrations/V4__partition_mails_by_day.sql")),
 ];
 
 /// All schemas in the database of the service.
@@ -80,8 +85,8 @@ ON CONFLICT DO NOTHING";
 
 const PURGE_MAILS: &str = "\
 -- purge_mails()
-DELETE FROM mails WHERE event_id = ANY(ARRAY(
-    SELECT event_id FROM mails
+DELETE FROM mails_default WHERE event_id = ANY(ARRAY(
+    SELECT event_id FROM mails_default
     WHERE first_attempt_at <= now() - make_interval(secs => $2) LIMIT $1 FOR UPDATE SKIP LOCKED))";
 
 pub(crate) struct NewMail {
@@ -164,14 +169,20 @@ pub(crate) async fn record_sent(pool: &Pool, event_id: Uuid) -> Result<(), Error
     write_opt(pool, "mail_sent", RECORD_SENT, &[&event_id]).await.map(drop)
 }
 
-/// Deletes mails whose event cannot be delivered again, in batches, until `stop`.
+/// Drops the partitions of events that cannot be delivered again, and deletes such events whose ids are of no day, until `stop`.
 pub(crate) async fn run_retention(pool: Pool, retention: Duration, stop: CancellationToken) {
     let (pool, seconds) = (&pool, retention.as_secs_f64());
-    pg::run_retention("mails", stop, |limit| async move {
+    let mails = Partitions { table: "mails", storage: "fillfactor = 80", retention };
+    let purge_mails = pg::run_retention("mails_default", stop.clone(), |limit| async move {
         run_tx(pool, "purge_mails", &(limit, seconds), |tx, (limit, seconds)| {
             Box::pin(async move { tx.execute(PURGE_MAILS, &[limit, seconds]).await })
         })
         .await
-    })
-    .await;
+    });
+    let purge_events = Table::ProcessedEvents { retention }.run_retention(pool.clone(), stop);
+    tokio::select! {
+        _ = future::join(purge_mails, purge_events) => {}
+        () = mails.run(pool) => {}
+        () = Partitions::processed_events(retention).run(pool) => {}
+    }
 }

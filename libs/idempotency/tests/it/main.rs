@@ -6,6 +6,7 @@
 mod answers;
 mod bank;
 mod crashes;
+mod dedup;
 mod frozen;
 mod records;
 mod shop;
