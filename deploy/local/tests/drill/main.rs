@@ -69,7 +69,7 @@ async fn every_rule_evaluates(stack: &Stack) {
         let groups = answer["data"]["groups"].as_array()?;
         let health = |rule: &Value| rule["health"] == "ok";
         let healthy = groups.iter().all(|group| group["rules"].as_array().unwrap().iter().all(health));
-        (groups.len() == 13 && healthy).then_some(())
+        (groups.len() == 14 && healthy).then_some(())
     })
     .await;
 }
