@@ -8,9 +8,10 @@ use testkit::Database;
 use super::*;
 
 /// The schemas of the two databases, here in one.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "libs/outbox/migrations",
     "services/orders/migrations",
+    "libs/idempotency/migrations/dedup",
     "libs/consumer/migrations",
     "services/email-consumer/migrations",
 ];
