@@ -33,7 +33,7 @@ async fn handle(pool: &Pool, event_id: Uuid) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_takes_effect_once_whatever_its_id_and_the_partitions_are() {
+async fn an_event_takes_effect_once_with_any_id_and_any_partitions() {
     let database = Database::create("dedup").await;
     let pool = database.pool(&[("dedup", dedup::MIGRATIONS)]).await;
     let client = database.connect().await;
