@@ -30,14 +30,14 @@ enum Mode {
     BlackHole,
 }
 
-/// What waits for a change of the mode.
-type Watch = watch::Receiver<Mode>;
+/// What waits for a change of the mode. The number counts the modes that end connections, because a receiver sees only the last mode.
+type Watch = watch::Receiver<(Mode, u64)>;
 
 /// A proxy to one upstream, with a fixed address. It ends when it is dropped.
 #[derive(Debug)]
 pub struct FaultProxy {
     addr: SocketAddr,
-    mode: watch::Sender<Mode>,
+    mode: watch::Sender<(Mode, u64)>,
     sent: Sent,
     accepting: AbortHandle,
 }
@@ -55,7 +55,7 @@ impl FaultProxy {
     pub async fn listen(port: u16, upstream: impl Into<String>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let addr = listener.local_addr()?;
-        let mode = watch::Sender::new(Mode::Forward(Duration::ZERO));
+        let mode = watch::Sender::new((Mode::Forward(Duration::ZERO), 0));
         let sent = Sent::default();
         let accepting = accept(listener, upstream.into(), mode.subscribe(), Arc::clone(&sent));
         Ok(Self { addr, mode, sent, accepting: tokio::spawn(accepting).abort_handle() })
@@ -73,22 +73,22 @@ impl FaultProxy {
 
     /// Resets every connection, and every new one: the upstream is down.
     pub fn cut(&self) {
-        self.mode.send_replace(Mode::Cut);
+        self.mode.send_modify(|(mode, ends)| (*mode, *ends) = (Mode::Cut, *ends + 1));
     }
 
     /// Reads from every connection, old or new, and never answers: the upstream hangs.
     pub fn black_hole(&self) {
-        self.mode.send_replace(Mode::BlackHole);
+        self.mode.send_modify(|(mode, ends)| (*mode, *ends) = (Mode::BlackHole, *ends + 1));
     }
 
     /// Forwards each piece of data after `delay`, in both directions: the network is slow.
     pub fn slow(&self, delay: Duration) {
-        self.mode.send_replace(Mode::Forward(delay));
+        self.mode.send_modify(|(mode, _)| *mode = Mode::Forward(delay));
     }
 
     /// Forwards without delay again, new connections too, and resets those of a black hole, whose data is lost.
     pub fn restore(&self) {
-        self.mode.send_replace(Mode::Forward(Duration::ZERO));
+        self.mode.send_modify(|(mode, _)| *mode = Mode::Forward(Duration::ZERO));
     }
 }
 
@@ -111,12 +111,14 @@ async fn accept(listener: TcpListener, upstream: String, mode: Watch, sent: Sent
 
 async fn serve(mut client: TcpStream, upstream: String, mut mode: Watch, sent: Sent) {
     let forwards = mode.clone();
+    let (now, ends_before) = *mode.borrow();
+    let is_refused = !matches!(now, Mode::Forward(_));
     tokio::select! {
         biased;
-        _ = mode.wait_for(|mode| !matches!(mode, Mode::Forward(_))) => {}
+        _ = mode.wait_for(|(_, ends)| is_refused || *ends != ends_before) => {}
         _ = forward(&mut client, &upstream, &forwards, &sent) => {}
     }
-    if *mode.borrow_and_update() == Mode::BlackHole {
+    if mode.borrow_and_update().0 == Mode::BlackHole {
         tokio::select! {
             _ = discard(&mut client) => {}
             _ = mode.changed() => {}
@@ -155,7 +157,7 @@ async fn copy(
         if n_bytes == 0 {
             return to.shutdown().await;
         }
-        let now = *mode.borrow();
+        let (now, _) = *mode.borrow();
         if let Mode::Forward(delay) = now
             && !delay.is_zero()
         {
