@@ -242,6 +242,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_cut_that_is_restored_at_once_resets_connections() {
+        let proxy = FaultProxy::start(echo_server().await).await;
+        let mut stream = TcpStream::connect(proxy.addr()).await.unwrap();
+        assert_eq!(echo(&mut stream).await.unwrap(), 7);
+
+        proxy.cut();
+        proxy.restore();
+        let mut byte = [0];
+        let answer = timeout(SOON, stream.read(&mut byte)).await.expect("the connection ends");
+        assert!(answer.is_err(), "{answer:?}");
+        let mut stream = TcpStream::connect(proxy.addr()).await.unwrap();
+        assert_eq!(echo(&mut stream).await.unwrap(), 7, "new ones are forwarded");
+    }
+
+    #[tokio::test]
     async fn a_slow_connection_is_delayed_and_stays() {
         let proxy = FaultProxy::start(echo_server().await).await;
         let mut stream = TcpStream::connect(proxy.addr()).await.unwrap();
