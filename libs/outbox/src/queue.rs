@@ -108,13 +108,16 @@ impl Queue {
         self.progress().iter().any(is_new)
     }
 
-    /// These positions are in the database.
-    pub(crate) fn written(&mut self, progress: &[Progress]) {
+    /// These positions are in the database. Returns whether one of them is new there.
+    pub(crate) fn written(&mut self, progress: &[Progress]) -> bool {
+        let mut has_moved = false;
         for Progress { held, .. } in progress {
             if let Some(bucket) = self.buckets.get_mut(&held.bucket) {
+                has_moved |= bucket.written != held.position;
                 bucket.written = held.position;
             }
         }
+        has_moved
     }
 
     /// Takes the state of the writers, which was read before the next rows. `false` when the sequence went back: this is another

@@ -38,12 +38,11 @@ impl Term<'_> {
     }
 
     async fn renew(&mut self) -> Result<(), RelayError> {
-        let (progress, has_moved) = (self.queue.progress(), self.queue.has_moved());
+        let progress = self.queue.progress();
         if self.session.renew(&progress).await?.len() < progress.len() {
             return Err(RelayError::LeaseLost);
         }
-        self.queue.written(&progress);
-        if has_moved {
+        if self.queue.written(&progress) {
             fail_point::hit("outbox.marked");
         }
         Ok(())
