@@ -1,11 +1,8 @@
-//! Partitions of tables with a row for each event: made ahead of time, and dropped after the retention.
+//! Partitions of tables with a row for each event: made three days ahead, and dropped after the retention.
 
-use std::{error::Error as StdError, time::Duration};
+use std::time::Duration;
 
-use pg::{Columns as _, Error, Pool};
-
-/// Interval of checks. A partition exists three days before its first event.
-const INTERVAL: Duration = Duration::from_mins(1);
+use pg::{Pool, Statement};
 
 const CREATE: &str = "SELECT create_event_partitions($1, $2)";
 
@@ -28,29 +25,12 @@ impl Partitions {
         Self { table: "processed_events", storage: "fillfactor = 100", retention }
     }
 
-    /// Maintains the partitions until it is dropped. A failure, such as a lock that a long transaction holds, is logged and tried again after a
-    /// minute: rows without a partition go to the default one.
+    /// Maintains the partitions until it is dropped ([`pg::run_partitions`]).
     pub async fn run(self, pool: &Pool) {
-        loop {
-            if let Err(error) = self.maintain(pool).await {
-                tracing::warn!(
-                    error = &error as &dyn StdError,
-                    table = self.table,
-                    "the partitions are not maintained"
-                );
-            }
-            tokio::time::sleep(INTERVAL).await;
-        }
-    }
-
-    async fn maintain(self, pool: &Pool) -> Result<(), Error> {
-        pg::write_opt(pool, "create_event_partitions", CREATE, &[&self.table, &self.storage]).await?;
-        let retention = self.retention.as_secs_f64();
-        loop {
-            let row = pg::write_opt(pool, "drop_event_partition", DROP, &[&self.table, &retention]).await?;
-            let dropped: Option<String> = row.map(|row| row.column(0)).transpose()?.flatten();
-            let Some(partition) = dropped else { return Ok(()) };
-            tracing::info!(partition, "dropped a partition");
-        }
+        let Self { table, storage, retention } = self;
+        let retention = retention.as_secs_f64();
+        let create = Statement { name: "create_event_partitions", sql: CREATE, params: &[&table, &storage] };
+        let drop = Statement { name: "drop_event_partition", sql: DROP, params: &[&table, &retention] };
+        pg::run_partitions(pool, pg::Partitions { table, create, drop }).await;
     }
 }
