@@ -168,8 +168,8 @@ impl Victims<'_> {
     /// Fails if a part has ended by itself.
     pub(crate) fn require_alive(&self) -> anyhow::Result<()> {
         let record = self.state.record();
-        let ended: Vec<_> = self.stack.parts.iter().map(|part| part.name).collect();
-        let ended: Vec<_> = ended.into_iter().filter(|part| record.alive(part).is_none()).collect();
+        let parts = self.stack.parts.iter().map(|part| part.name);
+        let ended: Vec<_> = parts.filter(|part| record.alive(part).is_none()).collect();
         if !ended.is_empty() {
             bail!("ended by themselves: {}", ended.join(", "));
         }
