@@ -5,7 +5,6 @@
 mod fingerprint;
 mod key;
 mod local;
-pub mod remote;
 mod response;
 mod retention;
 mod store;
@@ -21,6 +20,8 @@ pub use response::Response;
 pub use retention::{Config, Retention};
 
 /// The schema of this module, under the name `idempotency`.
+///
+/// The columns of V2 have no reader any more. They stay for the previous release and go in the next one.
 pub const MIGRATIONS: &[Migration] = &[
     ("V1__create_idempotency_keys", include_str!("../migrations/http/V1__create_idempotency_keys.sql")),
     ("V2__add_remote_operations", include_str!("../migrations/http/V2__add_remote_operations.sql")),

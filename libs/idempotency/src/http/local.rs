@@ -1,7 +1,5 @@
 //! Requests whose effect is in the database: claim, effect and response are one transaction.
 
-use std::time::Duration;
-
 use actix_web::HttpResponse;
 use api_error::ApiError;
 use futures::try_join;
@@ -10,11 +8,8 @@ use pg::{Pool, Tx, TxError, TxFuture};
 use super::{
     Request, Response, Retention,
     response::Outcome,
-    store::{self, Record, State, run_settled},
+    store::{self, run_settled},
 };
-
-/// `Retry-After` of a request in progress: such a transaction is short.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The effect of a request in the database.
 ///
@@ -98,24 +93,20 @@ async fn claim_and_run<E: Effect>(
     };
     let find = async { Ok(store::find(tx, request).await?) };
     let (locked, record, found) = try_join!(lock, find, effect.read(tx))?;
-    match record {
-        // A finished record does not change, even while another request has the lock.
-        Some(record) if locked || record.is_finished() => return Ok(known(record, request)),
-        None if locked => {}
-        _ => return Ok(Outcome::InProgress(RETRY_AFTER)),
+    // A record does not change, even while another request has the lock.
+    if let Some(record) = record {
+        let differences = record.fingerprint.differences(&request.fingerprint);
+        return Ok(if differences.is_empty() {
+            Outcome::Replayed(record.response)
+        } else {
+            Outcome::Mismatch(differences)
+        });
+    }
+    if !locked {
+        return Ok(Outcome::InProgress);
     }
     fail_point::hit("idempotency.claimed");
     let Stored(response) = effect.run(tx, found, Answer { request, retention }).await?;
     fail_point::hit("idempotency.before_commit");
     Ok(Outcome::Done(response))
-}
-
-fn known(record: Record, request: &Request) -> Outcome {
-    let differences = record.fingerprint.differences(&request.fingerprint);
-    match record.state {
-        _ if !differences.is_empty() => Outcome::Mismatch(differences),
-        State::Finished(response) => Outcome::Replayed(response),
-        // The route had remote operations when the request began.
-        State::Unfinished { lease_left, .. } => Outcome::InProgress(lease_left.max(RETRY_AFTER)),
-    }
 }

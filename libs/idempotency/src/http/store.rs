@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use pg::{Columns as _, Error, Pool, Row, Tx, TxError, TxFuture, types::Json};
-use uuid::Uuid;
 
 use super::{Fingerprint, Request, Response, Retention, fingerprint::Parts};
 
@@ -13,8 +12,7 @@ const TRY_LOCK: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended($1 || 
 
 /// Runs after the lock: under READ COMMITTED it sees what the last holder of the lock has committed.
 const FIND: &str = "\
-SELECT fingerprint_version, method, route, query_hash, body_hash, body_parts, status, headers, body, owner,
-    extract(epoch FROM lease_until - now())::float8 AS lease_left_s
+SELECT fingerprint_version, method, route, query_hash, body_hash, body_parts, status, headers, body
 FROM idempotency_keys WHERE tenant = $1 AND key = $2 AND expires_at > now()";
 
 /// Further runs: six, after less than a second in all. What cut one connection has cut others, and each run may get one of those.
@@ -29,31 +27,13 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now() + make_interval(secs
 ON CONFLICT (tenant, key) DO UPDATE SET
     fingerprint_version = excluded.fingerprint_version, method = excluded.method, route = excluded.route,
     query_hash = excluded.query_hash, body_hash = excluded.body_hash, body_parts = excluded.body_parts, status = excluded.status,
-    headers = excluded.headers, body = excluded.body, created_at = now(), expires_at = excluded.expires_at,
-    operation = NULL, recovery_point = NULL, owner = NULL
+    headers = excluded.headers, body = excluded.body, created_at = now(), expires_at = excluded.expires_at
 WHERE idempotency_keys.expires_at <= now()";
 
 /// A key that is stored and not expired.
 pub(super) struct Record {
     pub(super) fingerprint: Fingerprint,
-    pub(super) state: State,
-}
-
-pub(super) enum State {
-    Finished(Response),
-    /// A remote operation whose owner works on it or has died.
-    Unfinished {
-        owner: Uuid,
-        /// Zero when the lease has expired.
-        lease_left: Duration,
-    },
-}
-
-impl Record {
-    /// Whether the response is stored. Such a record does not change before it expires.
-    pub(super) fn is_finished(&self) -> bool {
-        matches!(self.state, State::Finished(_))
-    }
+    pub(super) response: Response,
 }
 
 /// Locks the key for this transaction; `false` when another transaction has it.
@@ -63,18 +43,7 @@ pub(super) async fn try_lock(tx: &Tx<'_>, request: &Request) -> Result<bool, Err
 
 pub(super) async fn find(tx: &Tx<'_>, request: &Request) -> Result<Option<Record>, Error> {
     let row = tx.query_opt(FIND, &[&request.tenant, &request.key.as_str()]).await?;
-    row.map(|row| Ok(Record { fingerprint: fingerprint(&row)?, state: state(&row)? })).transpose()
-}
-
-fn state(row: &Row) -> Result<State, Error> {
-    let status: Option<i16> = row.column("status")?;
-    Ok(match status {
-        Some(_) => State::Finished(response(row)?),
-        None => State::Unfinished {
-            owner: row.column("owner")?,
-            lease_left: Duration::try_from_secs_f64(row.column("lease_left_s")?).unwrap_or_default(),
-        },
-    })
+    row.map(|row| Ok(Record { fingerprint: fingerprint(&row)?, response: response(&row)? })).transpose()
 }
 
 fn fingerprint(row: &Row) -> Result<Fingerprint, Error> {
@@ -92,12 +61,12 @@ fn fingerprint(row: &Row) -> Result<Fingerprint, Error> {
     })
 }
 
-pub(super) fn response(row: &Row) -> Result<Response, Error> {
+fn response(row: &Row) -> Result<Response, Error> {
     let (status, Json(headers)): (i16, Json<_>) = (row.column("status")?, row.column("headers")?);
     Ok(Response { status: status.unsigned_abs(), headers, body: row.column("body")? })
 }
 
-pub(super) fn status(response: &Response) -> i16 {
+fn status(response: &Response) -> i16 {
     i16::try_from(response.status).unwrap_or(i16::MAX)
 }
 

@@ -7,8 +7,7 @@ BEGIN;
 \startpipeline
 --IDEMPOTENCY
 SELECT pg_try_advisory_xact_lock(hashtextextended('acme' || E'\x1f' || :key::bigint::text, 0));
-SELECT fingerprint_version, method, route, query_hash, body_hash, body_parts, status, headers, body, owner,
-    extract(epoch FROM lease_until - now())::float8 AS lease_left_s
+SELECT fingerprint_version, method, route, query_hash, body_hash, body_parts, status, headers, body
 FROM idempotency_keys WHERE tenant = 'acme' AND key = :key::bigint::text AND expires_at > now();
 --END
 SELECT sku, name, unit_price_minor, currency FROM products WHERE tenant = 'acme' AND sku = ANY(ARRAY['TEA-SENCHA', 'TEA-EARL-GREY']);
@@ -36,8 +35,7 @@ VALUES ('acme', :key::bigint::text, 1, 'POST', '/v1/orders', decode(repeat('cd',
 ON CONFLICT (tenant, key) DO UPDATE SET
     fingerprint_version = excluded.fingerprint_version, method = excluded.method, route = excluded.route,
     query_hash = excluded.query_hash, body_hash = excluded.body_hash, body_parts = excluded.body_parts, status = excluded.status,
-    headers = excluded.headers, body = excluded.body, created_at = now(), expires_at = excluded.expires_at,
-    operation = NULL, recovery_point = NULL, owner = NULL
+    headers = excluded.headers, body = excluded.body, created_at = now(), expires_at = excluded.expires_at
 WHERE idempotency_keys.expires_at <= now();
 --END
 \endpipeline
