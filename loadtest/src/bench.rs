@@ -1,7 +1,7 @@
 //! Benchmarks: figures of the services, each beside a baseline from the same run on the same machine.
 //!
 //! The baseline of orders is pgbench, which executes the statements of the service in a database with the service's schema. The
-//! baseline of mails is a bare SMTP client, that of the outbox a bare producer.
+//! baseline of mails is a bare SMTP client, that of the outbox a bare producer, that of shedding the same mails without promotions.
 
 mod backlog;
 mod closed_loop;
@@ -11,6 +11,9 @@ mod outbox;
 mod pages;
 mod pgbench;
 mod postgres;
+mod publisher;
+mod shedding;
+mod slow_smtp;
 mod table;
 
 use std::{
@@ -23,6 +26,7 @@ pub use backlog::BACKLOG_TOPIC;
 pub use mails::{DEAD_LETTER_TOPIC, EVENTS_TOPIC, RETRY_TOPIC};
 pub use outbox::OUTBOX_TOPIC;
 pub use postgres::Postgres;
+pub use shedding::{ORDERS_TOPIC, PROMOTIONS_TOPIC};
 use tokio::process::Child;
 use uuid::Uuid;
 
@@ -88,6 +92,8 @@ pub enum Group {
     Mails,
     /// Events of the outbox.
     Outbox,
+    /// Mails about orders while promotions exceed what the mail server takes.
+    Shedding,
     /// Resident memory of email-consumer while events wait.
     Backlog,
 }
@@ -130,6 +136,9 @@ pub async fn bench(stack: &Stack<'_>, args: &Args) -> anyhow::Result<String> {
     }
     if wanted(Group::Pages) {
         rows.extend(pages::measure(stack, &api).await.context("pages")?);
+    }
+    if wanted(Group::Shedding) {
+        rows.push(shedding::measure(stack).await.context("shedding")?);
     }
     let memory = if wanted(Group::Backlog) {
         format!("\n\nemail-consumer:\n\n{}", backlog::measure(stack).await.context("backlog")?)

@@ -3,10 +3,11 @@
 use std::{fmt::Write as _, time::Duration};
 
 use anyhow::{Context, ensure};
+use events::orders::event_types;
 use procfs::process::Process;
 use tokio::{process::Child, time::sleep};
 
-use super::{Stack, mails::Publisher};
+use super::{Stack, mails::publish, publisher::Publisher};
 use crate::run::log;
 
 /// The topic of the waiting events, apart from that of the mails, which are counted.
@@ -24,11 +25,11 @@ const NO_SMTP_SERVER: &str = "1";
 /// Measures, and returns the figures as lines of a table.
 pub(super) async fn measure(stack: &Stack<'_>) -> anyhow::Result<String> {
     let events = stack.target.events.as_ref().context("the target names no events")?;
-    let publisher = Publisher::new(events, BACKLOG_TOPIC).await?;
+    let publisher = Publisher::new(events, BACKLOG_TOPIC, &event_types()).await?;
     let mut table = format!("{:>14}  {:>12}  {:>12}\n", "events waiting", "RSS, MiB", "at most");
     let mut n_published = 0;
     for waiting in WAITING {
-        publisher.publish(waiting - n_published).await?;
+        publish(&publisher, waiting - n_published).await?;
         n_published = waiting;
         log(format_args!("email-consumer with {waiting} events that wait"));
         let mut consumer = start(stack, waiting).await?;

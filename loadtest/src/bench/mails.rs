@@ -7,30 +7,20 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use chrono::Utc;
-use events::{
-    Encoder, Envelope, Event, Propagation, Registry,
-    orders::{OrderConfirmed, OrderData, OrderLine, event_types},
-};
+use events::orders::event_types;
 use futures::{
     StreamExt as _, TryStreamExt as _,
     future::{OptionFuture, try_join_all},
     stream,
 };
-use rdkafka::{
-    ClientConfig,
-    message::{Header, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord},
-};
-use tls::Trust;
 use tokio::{
     process::Child,
     time::{sleep, timeout},
 };
-use uuid::Uuid;
 
 use super::{
     CUSTOMER, Figures, Stack,
+    publisher::Publisher,
     table::{Ratio, Row},
 };
 use crate::{
@@ -39,7 +29,6 @@ use crate::{
     recording::{DIGITS, histogram, micros},
     run::log,
     smtp::Smtp,
-    target,
 };
 
 /// Number of events, each of which becomes a mail.
@@ -82,9 +71,9 @@ pub(super) async fn measure(stack: &Stack<'_>, earlier: Option<&Path>) -> anyhow
     let events = stack.target.events.as_ref().context("the target names no events")?;
     let bench = Bench { stack, imap: &mailbox.imap, mailbox: Mailbox::new(api_url)? };
     log(format_args!("Publishing {MAILS} events"));
-    let publisher = Publisher::new(events, EVENTS_TOPIC).await?;
-    publisher.publish_to(SAMPLE).await.context("the sample")?;
-    publisher.publish(MAILS).await?;
+    let publisher = Publisher::new(events, EVENTS_TOPIC, &event_types()).await?;
+    publisher.confirm(SAMPLE).await.context("the sample")?;
+    publish(&publisher, MAILS).await?;
     let ours = bench.drain("ours", None).await.context("email-consumer")?;
     let sample =
         bench.mailbox.mails_to(SAMPLE).await?.pop().context("the mail for the bare client is missing")?;
@@ -166,77 +155,10 @@ impl Bench<'_> {
     }
 }
 
-/// Publishes events of confirmed orders.
-pub(super) struct Publisher {
-    producer: FutureProducer,
-    encoder: Encoder,
-}
-
-impl Publisher {
-    /// Makes a publisher to this topic, and registers the schemas of its events.
-    pub(super) async fn new(events: &target::Events, topic: &'static str) -> anyhow::Result<Self> {
-        let target::Events { bootstrap_servers, registry_url, .. } = events;
-        let encoder = Encoder::new(topic);
-        let config = events::Config { schema_registry_url: registry_url.parse().context("registry_url")? };
-        encoder.register(&Registry::new(&config, &Trust::none()), &event_types()).await?;
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap_servers)
-            .set("linger.ms", "5")
-            .create()
-            .context("the Kafka client")?;
-        Ok(Self { producer, encoder })
-    }
-
-    /// Publishes this many events for the customer.
-    pub(super) async fn publish(&self, number: u32) -> anyhow::Result<()> {
-        let events = stream::iter(0..number).map(|_| self.publish_to(CUSTOMER));
-        events.buffer_unordered(IN_FLIGHT).try_collect().await.context("the events")
-    }
-
-    async fn publish_to(&self, recipient: &str) -> anyhow::Result<()> {
-        let event = confirmed(recipient);
-        let envelope = Envelope {
-            event_id: Uuid::now_v7(),
-            event_type: OrderConfirmed::event_type().name.to_owned(),
-            occurred_at: Utc::now(),
-            propagation: Propagation::default(),
-        };
-        let headers = envelope
-            .to_headers()
-            .into_iter()
-            .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(&value) }));
-        let (key, payload) = (event.order.order_id.to_string(), self.encoder.encode(&event)?);
-        let record = FutureRecord::to(self.encoder.topic()).key(&key).payload(&payload).headers(headers);
-        self.producer.send(record, Duration::from_secs(30)).await.map_err(|(error, _)| error)?;
-        Ok(())
-    }
-}
-
-/// A confirmed order of two lines.
-fn confirmed(recipient: &str) -> OrderConfirmed {
-    let order_id = Uuid::now_v7();
-    let line = |sku: &str, name: &str, quantity, unit_price_minor| OrderLine {
-        sku: sku.to_owned(),
-        name: name.to_owned(),
-        quantity,
-        unit_price_minor,
-    };
-    let order = OrderData {
-        order_id,
-        tenant: "acme".to_owned(),
-        customer_email: recipient.to_owned(),
-        lines: vec![line("TEA-SENCHA", "Sencha", 2, 890), line("TEA-EARL-GREY", "Earl Grey", 1, 690)],
-        total_minor: 2 * 890 + 690,
-        currency: "EUR".to_owned(),
-    };
-    OrderConfirmed {
-        order,
-        tracking_url: format!(
-            "http://127.0.0.1/track/{}?code=0123456789abcdef0123456789abcdef",
-            order_id.simple()
-        ),
-        confirmed_at: Utc::now(),
-    }
+/// Publishes events of this many confirmed orders of the customer.
+pub(super) async fn publish(publisher: &Publisher, number: u32) -> anyhow::Result<()> {
+    let events = stream::iter(0..number).map(|_| publisher.confirm(CUSTOMER));
+    events.buffer_unordered(IN_FLIGHT).try_collect().await.context("the events")
 }
 
 /// Sends mails one after another on one connection; returns the time of each.

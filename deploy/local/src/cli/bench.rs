@@ -2,7 +2,8 @@
 
 use anyhow::ensure;
 use loadtest::bench::{
-    self, Args, BACKLOG_TOPIC, DEAD_LETTER_TOPIC, EVENTS_TOPIC, OUTBOX_TOPIC, Postgres, RETRY_TOPIC,
+    self, Args, BACKLOG_TOPIC, DEAD_LETTER_TOPIC, EVENTS_TOPIC, ORDERS_TOPIC, OUTBOX_TOPIC, PROMOTIONS_TOPIC,
+    Postgres, RETRY_TOPIC,
 };
 
 use super::run::TemporaryStack;
@@ -25,6 +26,8 @@ const TOPICS: &[Topic] = &[
     Topic { name: EVENTS_TOPIC, partitions: 6, retention_ms: "604800000" },
     Topic { name: OUTBOX_TOPIC, partitions: 6, retention_ms: "604800000" },
     Topic { name: BACKLOG_TOPIC, partitions: 6, retention_ms: "604800000" },
+    Topic { name: ORDERS_TOPIC, partitions: 6, retention_ms: "604800000" },
+    Topic { name: PROMOTIONS_TOPIC, partitions: 6, retention_ms: "604800000" },
     Topic { name: RETRY_TOPIC, partitions: 6, retention_ms: "604800000" },
     Topic { name: DEAD_LETTER_TOPIC, partitions: 1, retention_ms: "604800000" },
 ];
