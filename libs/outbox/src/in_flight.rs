@@ -68,7 +68,9 @@ impl InFlight {
             if self.sent.len() >= ROWS || (self.bytes > 0 && self.bytes + head.bytes() > BYTES) {
                 break;
             }
-            if !seen.insert(&head.key) || self.keys.contains(&head.key) {
+            // Many heads are in flight, and a seq takes less time to look up than a key.
+            let is_sent = self.sent.contains_key(&head.seq) || self.keys.contains(&head.key);
+            if is_sent || !seen.insert(&head.key) {
                 continue;
             }
             let Some(place) = place(&head.key) else { continue };

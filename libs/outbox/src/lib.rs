@@ -14,6 +14,7 @@ mod rows;
 mod sender;
 mod session;
 mod term;
+mod topics;
 
 pub use append::{AppendError, Entry, append, append_all};
 pub use backlog::Backlog;

@@ -1,38 +1,24 @@
-//! The Kafka producer of the relay, and the partitions of its topics.
+//! The Kafka producer of the relay.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{mem, sync::Mutex, time::Duration};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use events::{Envelope, Kafka};
-use futures::future::BoxFuture;
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, ClientContext,
     error::{KafkaError, RDKafkaErrorCode},
-    message::{Header, OwnedHeaders},
+    message::{DeliveryResult, Header, OwnedHeaders},
     metadata::MetadataTopic,
-    producer::{FutureProducer, FutureRecord, Producer, PurgeConfig},
+    producer::{BaseRecord, Producer, ProducerContext, PurgeConfig, ThreadedProducer},
 };
 use telemetry::{semconv, trace::Propagation};
-use tracing::{Instrument, Span};
+use tokio::sync::Notify;
+use tracing::Span;
 
-use crate::{
-    in_flight::{self, TopicPartition},
-    metrics,
-    rows::{Head, Key, Pending},
-};
+use crate::{in_flight, metrics, rows::Pending};
 
 /// Time limit for the metadata of a topic.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How long the number of partitions is cached.
-const TOPIC_TTL: Duration = Duration::from_mins(1);
-
-/// Pause after metadata that could not be fetched.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// The outcome of a row.
 #[derive(Debug)]
@@ -52,7 +38,46 @@ pub(crate) enum Fault {
     Producer,
 }
 
-pub(crate) struct Publisher(FutureProducer);
+/// What the producer keeps with a message.
+pub(crate) struct Sent {
+    seq: i64,
+    occurred_at: DateTime<Utc>,
+    /// Ends with the answer.
+    _span: Option<Span>,
+}
+
+/// The broker's answers, which arrive on a thread of the producer, for the task of the relay. Not more than rows in flight.
+#[derive(Default)]
+pub(crate) struct Answers {
+    deliveries: Mutex<Vec<Delivery>>,
+    arrived: Notify,
+}
+
+impl ClientContext for Answers {}
+
+impl ProducerContext for Answers {
+    type DeliveryOpaque = Box<Sent>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
+        let outcome = match result {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(error.clone()),
+        };
+        if outcome.is_ok() {
+            metrics::PUBLISHED.inc();
+            let delay = (Utc::now() - sent.occurred_at).to_std().unwrap_or_default();
+            metrics::DELAY.observe(delay.as_secs_f64());
+        }
+        let mut deliveries = self.deliveries.lock().expect("no panic under this lock");
+        deliveries.push(Delivery { seq: sent.seq, outcome });
+        // The relay takes all at once, so it needs to be woken for the first one only.
+        if deliveries.len() == 1 {
+            self.arrived.notify_one();
+        }
+    }
+}
+
+pub(crate) struct Publisher(ThreadedProducer<Answers>);
 
 impl Publisher {
     /// Makes a producer; it connects by itself.
@@ -73,47 +98,38 @@ impl Publisher {
             .set("socket.timeout.ms", "5000")
             .set("reconnect.backoff.max.ms", "2000")
             .set("topic.metadata.refresh.interval.ms", "60000")
-            .create()
+            .create_with_context(Answers::default())
             .map(Self)
     }
 
-    /// Sends a row. The returned future ends with the broker's answer; it has no timeout.
-    pub(crate) fn send(
-        &self,
-        row: &Pending,
-        partition: i32,
-    ) -> Result<BoxFuture<'static, Delivery>, KafkaError> {
-        let span = publish_span(row);
-        let envelope = Envelope {
-            event_id: row.event_id,
-            event_type: row.event_type.clone(),
-            occurred_at: row.occurred_at,
-            propagation: span.in_scope(Propagation::current).or(&row.propagation),
+    /// Sends a row; the broker's answer is one of the [deliveries](Self::take_deliveries). It has no timeout.
+    pub(crate) fn send(&self, row: &Pending, partition: i32) -> Result<(), KafkaError> {
+        let span = is_recorded(&row.envelope.propagation).then(|| publish_span(row));
+        let headers = match &span {
+            Some(span) => {
+                let propagation = span.in_scope(Propagation::current).or(&row.envelope.propagation);
+                headers(&Envelope { propagation, ..row.envelope.clone() })
+            }
+            None => headers(&row.envelope),
         };
-        let headers = envelope.to_headers().iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
-            headers.insert(Header { key, value: Some(value) })
-        });
-        let record = FutureRecord::to(&row.key.topic)
+        let sent = Box::new(Sent { seq: row.seq, occurred_at: row.envelope.occurred_at, _span: span });
+        let record = BaseRecord::with_opaque_to(&row.key.topic, sent)
             .partition(partition)
             .key(row.key.key.as_ref())
             .payload(&row.payload)
             .headers(headers);
-        let delivery = self.0.send_result(record).map_err(|(error, _)| error)?;
-        let (seq, occurred_at) = (row.seq, row.occurred_at);
-        let acknowledged = async move {
-            let outcome = match delivery.await {
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err((error, _))) => Err(error),
-                Err(_) => Err(KafkaError::Canceled),
-            };
-            if outcome.is_ok() {
-                metrics::PUBLISHED.inc();
-                let delay = (Utc::now() - occurred_at).to_std().unwrap_or_default();
-                metrics::DELAY.observe(delay.as_secs_f64());
-            }
-            Delivery { seq, outcome }
-        };
-        Ok(Box::pin(acknowledged.instrument(span)))
+        self.0.send(record).map_err(|(error, _)| error)
+    }
+
+    /// Takes the answers that have arrived.
+    pub(crate) fn take_deliveries(&self) -> Vec<Delivery> {
+        let mut deliveries = self.0.context().deliveries.lock().expect("no panic under this lock");
+        mem::take(&mut *deliveries)
+    }
+
+    /// Waits until there are answers; they may have been taken already.
+    pub(crate) async fn delivered(&self) {
+        self.0.context().arrived.notified().await;
     }
 
     /// Drops queued and in-flight messages.
@@ -149,6 +165,19 @@ pub(crate) fn fault(error: &KafkaError) -> Fault {
     }
 }
 
+fn headers(envelope: &Envelope) -> OwnedHeaders {
+    envelope
+        .to_headers()
+        .iter()
+        .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
+}
+
+/// Whether the trace of the cause is recorded: a flag in `traceparent`, which this library has stored.
+fn is_recorded(cause: &Propagation) -> bool {
+    let flags = cause.traceparent.as_deref().and_then(|traceparent| traceparent.split('-').nth(3));
+    flags.and_then(|flags| u8::from_str_radix(flags, 16).ok()).is_some_and(|flags| flags & 1 == 1)
+}
+
 /// A producer span in the trace of the event.
 fn publish_span(row: &Pending) -> Span {
     let span = tracing::info_span!(
@@ -158,63 +187,26 @@ fn publish_span(row: &Pending) -> Span {
         { semconv::MESSAGING_SYSTEM } = semconv::KAFKA,
         { semconv::MESSAGING_OPERATION_TYPE } = "send",
         { semconv::MESSAGING_DESTINATION_NAME } = row.key.topic.as_ref(),
-        { semconv::MESSAGING_MESSAGE_ID } = %row.event_id,
+        { semconv::MESSAGING_MESSAGE_ID } = %row.envelope.event_id,
         { semconv::MESSAGING_KAFKA_MESSAGE_KEY } = row.key.key.as_ref(),
-        event.type = row.event_type,
+        event.type = row.envelope.event_type,
     );
-    row.propagation.set_parent(&span);
+    row.envelope.propagation.set_parent(&span);
     span
 }
 
-#[derive(Debug)]
-struct Topic {
-    partitions: Option<u32>,
-    refresh_at: Instant,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The number of partitions by topic.
-#[derive(Debug, Default)]
-pub(crate) struct Topics(HashMap<Arc<str>, Topic>);
-
-impl Topics {
-    /// Fetches the metadata of the topics of these rows, unless it is cached.
-    pub(crate) async fn refresh<'a>(
-        &mut self,
-        heads: impl Iterator<Item = &'a Head>,
-        publisher: &Arc<Publisher>,
-    ) {
-        for topic in heads.map(|head| &head.key.topic) {
-            let known = self.0.get(topic);
-            if known.is_some_and(|known| known.refresh_at > Instant::now()) {
-                continue;
-            }
-            let before = known.and_then(|known| known.partitions);
-            let answer = fetch(publisher, Arc::clone(topic)).await;
-            let pause = if answer.is_some() { TOPIC_TTL } else { PAUSE };
-            let known = Topic { partitions: answer.or(before), refresh_at: Instant::now() + pause };
-            self.0.insert(Arc::clone(topic), known);
-        }
+    #[test]
+    fn only_a_sampled_traceparent_means_that_the_trace_is_recorded() {
+        let is_recorded = |traceparent: &str| {
+            is_recorded(&Propagation { traceparent: Some(traceparent.to_owned()), ..Propagation::default() })
+        };
+        assert!(is_recorded("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        assert!(!is_recorded("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"));
+        assert!(!is_recorded("malformed"));
+        assert!(!super::is_recorded(&Propagation::default()));
     }
-
-    /// The partition of a key; `None` while the topic is unknown.
-    pub(crate) fn place(&self, key: &Key) -> Option<TopicPartition> {
-        let partitions = self.0.get(&key.topic)?.partitions?;
-        Some((Arc::clone(&key.topic), partition(&key.key, partitions)))
-    }
-}
-
-async fn fetch(publisher: &Arc<Publisher>, topic: Arc<str>) -> Option<u32> {
-    let publisher = Arc::clone(publisher);
-    // librdkafka's metadata call blocks its thread.
-    let fetched = tokio::task::spawn_blocking(move || {
-        publisher
-            .partitions(&topic)
-            .map_err(|error| tracing::warn!(%error, %topic, "cannot fetch the metadata of a topic"))
-    });
-    fetched.await.ok()?.ok()
-}
-
-/// The default partitioner of librdkafka (`consistent_random`), so that keys keep their partition.
-fn partition(key: &str, partitions: u32) -> i32 {
-    (crc32fast::hash(key.as_bytes()) % partitions).cast_signed()
 }

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
+use events::Envelope;
 use pg::{Columns as _, Error, Row};
 use telemetry::trace::Propagation;
 use uuid::Uuid;
@@ -117,12 +118,9 @@ impl Head {
 #[derive(Clone, Debug)]
 pub(crate) struct Pending {
     pub(crate) seq: i64,
-    pub(crate) event_id: Uuid,
     pub(crate) key: Key,
-    pub(crate) event_type: String,
     pub(crate) payload: Vec<u8>,
-    pub(crate) propagation: Propagation,
-    pub(crate) occurred_at: DateTime<Utc>,
+    pub(crate) envelope: Envelope,
 }
 
 /// What a transaction can still commit: rows above `upper`, and, if it is one of `writers`, rows up to it.
@@ -177,6 +175,9 @@ impl Session {
 
     /// Returns the first rows of each range, in the order of their seqs within a bucket; small rows whole, if `with_rows`.
     pub(crate) async fn heads(&self, ranges: &[Range], with_rows: bool) -> Result<Vec<Head>, Error> {
+        if ranges.is_empty() {
+            return Ok(Vec::new());
+        }
         let buckets: Vec<i16> = ranges.iter().map(|range| range.bucket).collect();
         let fences: Vec<i64> = ranges.iter().map(|range| range.fence).collect();
         let after: Vec<i64> = ranges.iter().map(|range| range.after).collect();
@@ -263,17 +264,16 @@ fn chosen(row: &Row) -> Result<Pending, Error> {
 }
 
 fn pending(row: &Row, key: Key) -> Result<Pending, Error> {
-    Ok(Pending {
-        seq: row.column("seq")?,
+    let propagation = Propagation {
+        traceparent: row.column("traceparent")?,
+        tracestate: row.column("tracestate")?,
+        baggage: row.column("baggage")?,
+    };
+    let envelope = Envelope {
         event_id: row.column("event_id")?,
-        key,
         event_type: row.column("event_type")?,
-        payload: row.column("payload")?,
-        propagation: Propagation {
-            traceparent: row.column("traceparent")?,
-            tracestate: row.column("tracestate")?,
-            baggage: row.column("baggage")?,
-        },
         occurred_at: row.column("occurred_at")?,
-    })
+        propagation,
+    };
+    Ok(Pending { seq: row.column("seq")?, key, payload: row.column("payload")?, envelope })
 }

@@ -2,14 +2,12 @@
 
 use std::{
     error::Error as StdError,
-    future::pending,
     mem,
     sync::{Arc, Mutex},
     time::Instant,
 };
 
 use events::Kafka;
-use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::Notify;
 
@@ -59,7 +57,8 @@ impl Inputs {
 pub(crate) struct Sender<'a> {
     inputs: &'a Inputs,
     pub(crate) publisher: Arc<Publisher>,
-    deliveries: FuturesUnordered<BoxFuture<'static, Delivery>>,
+    /// Rows that the producer has taken and not answered.
+    n_unanswered: usize,
     pub(crate) in_flight: InFlight,
     /// Acknowledged rows, not taken yet.
     done: Vec<i64>,
@@ -73,7 +72,7 @@ impl<'a> Sender<'a> {
         Ok(Self {
             inputs,
             publisher: inputs.new_publisher()?,
-            deliveries: FuturesUnordered::new(),
+            n_unanswered: 0,
             in_flight: InFlight::default(),
             done: Vec::new(),
             refused: Vec::new(),
@@ -85,7 +84,7 @@ impl<'a> Sender<'a> {
     pub(crate) fn send(&mut self, row: &Pending) -> bool {
         let Some(&(_, partition)) = self.in_flight.place(row.seq) else { return true };
         match self.publisher.send(row, partition) {
-            Ok(delivery) => self.deliveries.push(delivery),
+            Ok(()) => self.n_unanswered += 1,
             Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => return false,
             // Refused by the producer, which checks each message alone.
             Err(error) if fault(&error) == Fault::Message => self.refused.push((row.seq, error)),
@@ -94,25 +93,25 @@ impl<'a> Sender<'a> {
         true
     }
 
-    /// Waits for the next answer of the broker; pending when no row is in flight.
-    pub(crate) async fn next_outcome(&mut self) {
-        match self.deliveries.next().await {
-            Some(delivery) => self.complete(delivery),
-            None => pending().await,
-        }
+    /// Waits for answers of the broker. They may have been taken already.
+    pub(crate) async fn answered(&self) {
+        self.publisher.delivered().await;
     }
 
     /// Takes the answers that have arrived.
     pub(crate) fn complete_ready(&mut self) {
-        while let Some(Some(delivery)) = self.deliveries.next().now_or_never() {
+        for delivery in self.publisher.take_deliveries() {
+            self.n_unanswered -= 1;
             self.complete(delivery);
         }
     }
 
     /// Waits for all answers.
     pub(crate) async fn complete_all(&mut self) {
-        while let Some(delivery) = self.deliveries.next().await {
-            self.complete(delivery);
+        self.complete_ready();
+        while self.n_unanswered > 0 {
+            self.answered().await;
+            self.complete_ready();
         }
     }
 
@@ -154,7 +153,7 @@ impl<'a> Sender<'a> {
     /// Replaces the producer: no row is in flight.
     pub(crate) fn replace_producer(&mut self) -> Result<(), KafkaError> {
         close(mem::replace(&mut self.publisher, self.inputs.new_publisher()?));
-        self.deliveries.clear();
+        self.n_unanswered = 0;
         self.in_flight.clear(Instant::now());
         self.is_broken = false;
         Ok(())

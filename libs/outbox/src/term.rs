@@ -3,14 +3,15 @@
 
 mod leases;
 mod parking;
+mod sending;
 mod stalls;
 
 use std::{
-    collections::HashSet,
     mem,
     time::{Duration, Instant},
 };
 
+use futures::{TryFutureExt as _, future::try_join};
 use rdkafka::error::KafkaError;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -19,11 +20,11 @@ use crate::{
     in_flight,
     lease::BUCKETS,
     metrics,
-    publisher::Topics,
     queue::{MAX_SEEN, Queue},
-    rows::Key,
+    rows::Range,
     sender::{Inputs, Sender},
     session::Session,
+    topics::Topics,
 };
 
 /// Poll interval without a wake-up: for rows whose writer did not call `notify_one`.
@@ -40,6 +41,9 @@ const MIN_READ: usize = 2 * in_flight::ROWS;
 
 /// The same at most, when the first ones belong to stalled partitions.
 const MAX_READ: usize = 100_000;
+
+/// Rows that are read at once, at least, while many wait: a read looks into each bucket of each partition.
+const BATCH: usize = 1_024;
 
 /// Time limit for the rows of healthy partitions before the producer is replaced or the relay stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -122,7 +126,7 @@ impl<'a> Term<'a> {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.sender.next_outcome() => {
+                () = self.answered_after(next.earliest) => {
                     self.sender.complete_ready();
                     next.at = next.earliest;
                 }
@@ -141,6 +145,12 @@ impl<'a> Term<'a> {
         self.end().await
     }
 
+    /// Waits for answers of the broker, which are taken together when the next rows can be sent.
+    async fn answered_after(&self, earliest: Instant) {
+        tokio::time::sleep_until(earliest.into()).await;
+        self.sender.answered().await;
+    }
+
     /// Closes the producer without waiting.
     pub(crate) fn close(self) {
         metrics::show_in_flight(0, 0);
@@ -149,19 +159,25 @@ impl<'a> Term<'a> {
         self.sender.close();
     }
 
-    /// Reads rows and sends those that can be sent.
+    /// Sends rows that were read before, while it reads the next ones. The last ones are sent at once, too.
     async fn publish(&mut self) -> Result<Next, RelayError> {
         let started = Instant::now();
         if mem::take(&mut self.is_news) && self.queue.n_buckets() < BUCKETS {
             self.session.notify().await?;
         }
-        let has_more = self.read().await?;
-        self.park_followers().await?;
-        self.topics.refresh(self.queue.heads(), &self.sender.publisher).await;
-        let topics = &self.topics;
-        let place = |key: &Key| topics.place(key);
-        let chosen = self.sender.in_flight.choose(self.queue.heads(), place, Instant::now());
-        self.send(&chosen).await?;
+        let ranges = self.ranges().await?;
+        let chosen = self.choose().await?;
+        let (mut n_chosen, n_before, is_long) = (chosen.len(), self.queue.len(), self.is_long());
+        let read = self.session.heads(&ranges, !is_long).map_err(RelayError::from);
+        // The first query in the session is the one that has to be answered before rows are sent.
+        let ((), heads) = try_join(chosen.send(&self.session, &mut self.sender), read).await?;
+        let has_more = if ranges.is_empty() { n_before > 0 } else { self.queue.add(heads, &ranges) };
+        let n_read = self.queue.len() - n_before;
+        if n_read > 0 && !has_more {
+            let chosen = self.choose().await?;
+            n_chosen += chosen.len();
+            chosen.send(&self.session, &mut self.sender).await?;
+        }
         let in_flight = &self.sender.in_flight;
         metrics::show_in_flight(in_flight.rows(), in_flight.bytes());
         metrics::show_queue(self.queue.n_buckets(), self.queue.unsettled());
@@ -170,20 +186,23 @@ impl<'a> Term<'a> {
         // Many rows are expensive to read and to choose from, so pause for as long as it took.
         let pause = if self.is_long() { started.elapsed() } else { Duration::ZERO };
         let earliest = (started + PACE).max(now + pause);
-        let is_stuck = chosen.is_empty() && in_flight.rows() == in_flight.stalled(now).rows;
+        if has_more && n_read > 0 {
+            return Ok(Next { earliest, at: earliest });
+        }
+        let is_stuck = n_chosen == 0 && in_flight.rows() == in_flight.stalled(now).rows;
         if is_stuck && has_more && self.n_read < MAX_READ {
             self.n_read = (self.n_read * 4).min(MAX_READ);
             return Ok(Next { earliest, at: earliest });
         }
-        if self.queue.len() < MIN_READ {
+        if self.queue.len() + BATCH <= MIN_READ {
             self.n_read = MIN_READ;
         }
         let wait = if self.queue.unsettled() > 0 { HORIZON } else { POLL };
         Ok(Next { earliest, at: earliest.max(now + wait) })
     }
 
-    /// Reads rows; returns whether there may be more.
-    async fn read(&mut self) -> Result<bool, RelayError> {
+    /// Reads the writers, and returns which rows to read next: none while enough are here.
+    async fn ranges(&mut self) -> Result<Vec<Range>, RelayError> {
         let now = Instant::now();
         if self.queue.unsettled() > 0 && self.horizon_at <= now {
             self.horizon_at = now + HORIZON;
@@ -192,56 +211,15 @@ impl<'a> Term<'a> {
             }
         }
         let is_full = self.queue.unsettled() >= MAX_SEEN && !self.queue.can_settle();
-        if self.queue.len() >= self.n_read || is_full {
-            return Ok(true);
+        if self.queue.len() + BATCH > self.n_read || is_full {
+            return Ok(Vec::new());
         }
-        let ranges = self.queue.ranges(self.n_read);
-        if ranges.is_empty() {
-            return Ok(false);
-        }
-        let heads = self.session.heads(&ranges, !self.is_long()).await?;
-        Ok(self.queue.add(heads, &ranges))
+        Ok(self.queue.ranges(self.n_read))
     }
 
     /// Whether reads have many rows.
     fn is_long(&self) -> bool {
         self.n_read > MIN_READ || self.queue.unsettled() > MIN_READ
-    }
-
-    /// Reads the chosen rows that are not here, and sends all.
-    async fn send(&mut self, seqs: &[i64]) -> Result<(), RelayError> {
-        if seqs.is_empty() {
-            return Ok(());
-        }
-        let (mut rows, others) = self.queue.take_whole(seqs);
-        if !rows.is_empty() && !self.session.still_holds(self.queue.fences()).await? {
-            return Err(RelayError::LeaseLost);
-        }
-        let (places, parked) = self.queue.places(&others);
-        if !places.is_empty() {
-            rows.extend(self.session.rows(&places).await?);
-        }
-        if !parked.is_empty() {
-            rows.extend(self.session.parked_rows(&parked).await?);
-        }
-        if rows.len() < seqs.len() {
-            return Err(RelayError::RowsMissing);
-        }
-        let mut unsent: HashSet<i64> = seqs.iter().copied().collect();
-        for row in &rows {
-            // Checked after the read, in case this process was frozen during it.
-            if !self.session.holds_leases() {
-                return Err(RelayError::LeaseLost);
-            }
-            if !self.sender.send(row) {
-                break;
-            }
-            unsent.remove(&row.seq);
-        }
-        for seq in unsent {
-            self.sender.in_flight.withdraw(seq);
-        }
-        Ok(())
     }
 
     /// Drains the rows in flight, with a time limit, and gives the buckets back.

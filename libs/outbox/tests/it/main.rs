@@ -12,4 +12,5 @@ mod refused;
 mod relays;
 mod restore;
 mod stalled;
+mod waiting;
 mod world;

@@ -1,0 +1,73 @@
+//! The partitions of topics: which one a key has.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    in_flight::TopicPartition,
+    publisher::Publisher,
+    rows::{Head, Key},
+};
+
+/// How long the number of partitions is cached.
+const TTL: Duration = Duration::from_mins(1);
+
+/// Pause after metadata that could not be fetched.
+const PAUSE: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+struct Topic {
+    partitions: Option<u32>,
+    refresh_at: Instant,
+}
+
+/// The number of partitions by topic.
+#[derive(Debug, Default)]
+pub(crate) struct Topics(HashMap<Arc<str>, Topic>);
+
+impl Topics {
+    /// Fetches the metadata of the topics of these rows, unless it is cached.
+    pub(crate) async fn refresh<'a>(
+        &mut self,
+        heads: impl Iterator<Item = &'a Head>,
+        publisher: &Arc<Publisher>,
+    ) {
+        let topics: BTreeSet<&Arc<str>> = heads.map(|head| &head.key.topic).collect();
+        for topic in topics {
+            let known = self.0.get(topic);
+            if known.is_some_and(|known| known.refresh_at > Instant::now()) {
+                continue;
+            }
+            let before = known.and_then(|known| known.partitions);
+            let answer = fetch(publisher, Arc::clone(topic)).await;
+            let pause = if answer.is_some() { TTL } else { PAUSE };
+            let known = Topic { partitions: answer.or(before), refresh_at: Instant::now() + pause };
+            self.0.insert(Arc::clone(topic), known);
+        }
+    }
+
+    /// The partition of a key; `None` while the topic is unknown.
+    pub(crate) fn place(&self, key: &Key) -> Option<TopicPartition> {
+        let partitions = self.0.get(&key.topic)?.partitions?;
+        Some((Arc::clone(&key.topic), partition(&key.key, partitions)))
+    }
+}
+
+async fn fetch(publisher: &Arc<Publisher>, topic: Arc<str>) -> Option<u32> {
+    let publisher = Arc::clone(publisher);
+    // librdkafka's metadata call blocks its thread.
+    let fetched = tokio::task::spawn_blocking(move || {
+        publisher
+            .partitions(&topic)
+            .map_err(|error| tracing::warn!(%error, %topic, "cannot fetch the metadata of a topic"))
+    });
+    fetched.await.ok()?.ok()
+}
+
+/// The default partitioner of librdkafka (`consistent_random`), so that keys keep their partition.
+fn partition(key: &str, partitions: u32) -> i32 {
+    (crc32fast::hash(key.as_bytes()) % partitions).cast_signed()
+}
