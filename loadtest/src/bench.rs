@@ -5,6 +5,7 @@
 
 mod backlog;
 mod closed_loop;
+mod cpu;
 mod mails;
 mod orders;
 mod outbox;
@@ -17,6 +18,7 @@ mod slow_smtp;
 mod table;
 
 use std::{
+    fmt::Write as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -57,6 +59,10 @@ pub struct Stack<'a> {
     pub postgres: Postgres,
     /// The mail server: `host:port`.
     pub smtp: String,
+    /// The process of the order service.
+    pub orders: u32,
+    /// The process of the broker.
+    pub broker: u32,
     /// See [`StartEmailConsumer`].
     pub start_email_consumer: &'a StartEmailConsumer<'a>,
 }
@@ -122,7 +128,7 @@ pub async fn bench(stack: &Stack<'_>, args: &Args) -> anyhow::Result<String> {
     let api = stack.target.api(DURATION)?;
     stack.postgres.create_database().await.context("the database of pgbench")?;
     let wanted = |group| args.only.is_empty() || args.only.contains(&group);
-    let mut rows = Vec::new();
+    let (mut rows, mut tables) = (Vec::new(), String::new());
     if wanted(Group::Orders) {
         rows.extend(orders::measure(stack, &api).await.context("orders")?);
     }
@@ -132,7 +138,9 @@ pub async fn bench(stack: &Stack<'_>, args: &Args) -> anyhow::Result<String> {
         rows.extend(mails::measure(stack, earlier.as_deref()).await.context("mails")?);
     }
     if wanted(Group::Outbox) {
-        rows.extend(outbox::measure(stack).await.context("outbox")?);
+        let (figures, costs) = outbox::measure(stack).await.context("outbox")?;
+        rows.extend(figures);
+        write!(tables, "\n\n{costs}")?;
     }
     if wanted(Group::Pages) {
         rows.extend(pages::measure(stack, &api).await.context("pages")?);
@@ -140,12 +148,10 @@ pub async fn bench(stack: &Stack<'_>, args: &Args) -> anyhow::Result<String> {
     if wanted(Group::Shedding) {
         rows.push(shedding::measure(stack).await.context("shedding")?);
     }
-    let memory = if wanted(Group::Backlog) {
-        format!("\n\nemail-consumer:\n\n{}", backlog::measure(stack).await.context("backlog")?)
-    } else {
-        String::new()
-    };
+    if wanted(Group::Backlog) {
+        write!(tables, "\n\nemail-consumer:\n\n{}", backlog::measure(stack).await.context("backlog")?)?;
+    }
     let build = if cfg!(debug_assertions) { "debug, not for comparison" } else { "release" };
     let (seconds, mails, table) = (MEASURED.as_secs(), mails::MAILS, table::render(&rows));
-    Ok(format!("\nBuild: {build}. Each figure: {seconds} s; mails: {mails}.\n\n{table}{memory}"))
+    Ok(format!("\nBuild: {build}. Each figure: {seconds} s; mails: {mails}.\n\n{table}{tables}"))
 }

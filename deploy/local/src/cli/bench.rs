@@ -1,6 +1,6 @@
 //! `muster bench`: starts a separate stack, runs the benchmarks of `loadtest` on it, and stops it.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use loadtest::bench::{
     self, Args, BACKLOG_TOPIC, DEAD_LETTER_TOPIC, EVENTS_TOPIC, ORDERS_TOPIC, OUTBOX_TOPIC, PROMOTIONS_TOPIC,
     Postgres, RETRY_TOPIC,
@@ -8,7 +8,6 @@ use loadtest::bench::{
 
 use super::run::TemporaryStack;
 use crate::{
-    config::StackConfig,
     console::print,
     endpoints::PostgresEndpoint,
     parts::{
@@ -40,19 +39,26 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let mut interrupts = Interrupts::listen()?;
     let temporary = TemporaryStack::reserve("bench", Stack::for_bench).await?.start(&mut interrupts).await?;
     let outcome = tokio::select! {
-        outcome = measure(&temporary.stack.config, &args) => outcome,
+        outcome = measure(&temporary, &args) => outcome,
         _ = interrupts.next() => Err(anyhow::anyhow!("interrupted")),
     };
     temporary.stop().await?;
     outcome
 }
 
-async fn measure(config: &StackConfig, args: &Args) -> anyhow::Result<()> {
+async fn measure(temporary: &TemporaryStack, args: &Args) -> anyhow::Result<()> {
+    let config = &temporary.stack.config;
+    let record = temporary.state.record();
+    let pid = |part: &str| {
+        record.alive(part).map(|process| process.pid).with_context(|| format!("{part} does not run"))
+    };
     create_topics(&authority(config.ports.kafka()), TOPICS).await?;
     let PostgresEndpoint { host, port, user, password } = PostgresEndpoint::of(config)?;
     let stack = bench::Stack {
         target: target(config)?,
         postgres: Postgres { programs: postgres::PROGRAMS.into(), host, port, user, password },
+        orders: pid("orders")?,
+        broker: pid("kafka")?,
         smtp: authority(config.ports.smtp()),
         start_email_consumer: &|name, program, env| {
             let launch = (services::EMAIL_CONSUMER.launch)(config)?.envs(env);
