@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     manifests::{Manifest, SERVICES, rendered},
-    settings::help,
+    settings::value,
 };
 
 /// A session for a lock that outlasts transactions, outside the pool: `pg::Pool::dedicated`.
@@ -20,16 +20,9 @@ fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
-/// Connections in the pool of one pod: as the overlay says, or by default.
+/// Connections in the pool of one pod.
 fn pool(manifest: &Manifest, service: &str) -> u64 {
-    let maps = manifest.of_kind("ConfigMap").filter(|map| map["data"].get("ADMIN_ADDR").is_some());
-    let mut of_service = maps.filter(|map| map["metadata"]["name"].as_str().unwrap().starts_with(service));
-    number(&of_service.next().unwrap()["data"]["DATABASE_POOL_SIZE"]).unwrap_or_else(|| {
-        let help = help(service);
-        let (_, setting) = help.split_once("[env: DATABASE_POOL_SIZE=").unwrap();
-        let (_, default) = setting.split_once("[default: ").unwrap();
-        default.split(']').next().unwrap().parse().unwrap()
-    })
+    value(manifest, service, "DATABASE_POOL_SIZE").parse().unwrap()
 }
 
 /// Pods of a service at most, those of a roll-out included.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
+mod addresses;
 mod availability;
 mod compose;
 mod connections;
@@ -9,7 +10,9 @@ mod images;
 mod isolation;
 mod manifests;
 mod operators;
+mod policies;
 mod rendered;
 mod schemas;
 mod secrets;
 mod settings;
+mod topics;

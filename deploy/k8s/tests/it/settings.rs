@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, path::PathBuf, process::Command};
 
+use serde_json::Value;
+
 use crate::manifests::{Manifest, SERVICES, directory, rendered};
 
 /// The programs are other packages', so cargo does not build them for these tests.
@@ -12,7 +14,7 @@ fn program(name: &str) -> PathBuf {
     program
 }
 
-pub(crate) fn help(service: &str) -> String {
+fn help(service: &str) -> String {
     let output = Command::new(program(service)).arg("--help").env_clear().output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
@@ -39,11 +41,28 @@ pub(crate) fn secret_settings(service: &str) -> BTreeSet<String> {
     row.split('`').skip(1).step_by(2).filter(is_setting).map(str::to_owned).collect()
 }
 
-/// The settings of a service that are not secret.
-fn settings<'a>(manifest: &'a Manifest, service: &str) -> impl Iterator<Item = &'a String> {
+/// The settings of a service that are not secret, as `ConfigMap`s.
+fn maps<'a>(manifest: &'a Manifest, service: &str) -> impl Iterator<Item = &'a Value> {
     let maps = manifest.of_kind("ConfigMap").filter(|map| map["data"].get("ADMIN_ADDR").is_some());
-    let of_service = maps.filter(move |map| map["metadata"]["name"].as_str().unwrap().starts_with(service));
-    of_service.flat_map(|map| map["data"].as_object().unwrap().keys())
+    maps.filter(move |map| map["metadata"]["name"].as_str().unwrap().starts_with(service))
+}
+
+/// Their names.
+fn settings<'a>(manifest: &'a Manifest, service: &str) -> impl Iterator<Item = &'a String> {
+    maps(manifest, service).flat_map(|map| map["data"].as_object().unwrap().keys())
+}
+
+/// The value of a setting: as the overlay says, or the default of the service.
+pub(crate) fn value(manifest: &Manifest, service: &str, setting: &str) -> String {
+    let given = maps(manifest, service).find_map(|map| map["data"][setting].as_str());
+    given.map_or_else(|| default(service, setting), str::to_owned)
+}
+
+fn default(service: &str, setting: &str) -> String {
+    let help = help(service);
+    let (_, rest) = help.split_once(&format!("[env: {setting}=")).unwrap();
+    let (_, default) = rest.split_once("[default: ").unwrap();
+    default.split(']').next().unwrap().to_owned()
 }
 
 /// The settings in the first column of a document's tables.
@@ -130,10 +149,7 @@ fn production_sends_mail_over_tls_with_a_password_from_a_secret() {
 fn every_service_samples_traces() {
     for service in SERVICES {
         for manifest in rendered().unwrap() {
-            let maps = manifest.of_kind("ConfigMap").filter(|map| map["data"].get("ADMIN_ADDR").is_some());
-            let mut of_service =
-                maps.filter(|map| map["metadata"]["name"].as_str().unwrap().starts_with(service));
-            let settings = &of_service.next().unwrap()["data"];
+            let settings = &maps(&manifest, service).next().unwrap()["data"];
             assert_eq!(settings["OTEL_TRACES_SAMPLER"], "parentbased_traceidratio", "{}", manifest.overlay);
             let ratio: f64 = settings["OTEL_TRACES_SAMPLER_ARG"].as_str().unwrap().parse().unwrap();
             assert!(ratio > 0.0 && ratio <= 0.1, "{} {service}: {ratio}", manifest.overlay);
