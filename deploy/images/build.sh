@@ -7,6 +7,7 @@
 #   build.sh base                BASE itself, from Debian packages: for a machine without a registry
 #   build.sh save DIRECTORY      every image as a tar file, for a node without a registry
 #
+# 'programs prebuilt' and 'parts' need podman: docker cannot be told which ignore file to use. ENGINE=podman selects it beside docker.
 # TAG is the tag of the manifests (0.1.0), REPOSITORY the prefix of the names (localhost/muster).
 # Two builds of one revision on one base have the same digest: an image contains no build time.
 set -euo pipefail
@@ -24,9 +25,16 @@ export SOURCE_DATE_EPOCH
 reproducible=()
 case $engine in *podman) reproducible=(--timestamp "$SOURCE_DATE_EPOCH" --network host) ;; esac
 
+require_podman() {
+    case $engine in *podman) return ;; esac
+    echo "build.sh: $engine has no --ignorefile, which '$1' needs. Install podman, and run this again with ENGINE=podman" >&2
+    exit 1
+}
+
 build_programs() {
     local program options=()
     if [ "${1:-}" = prebuilt ]; then
+        require_podman 'programs prebuilt'
         options=(--build-arg "BUILDER=$base" --ignorefile deploy/images/prebuilt.ignore)
     fi
     for program in "${programs[@]}"; do
@@ -39,6 +47,7 @@ build_programs() {
 
 build_parts() {
     local part
+    require_podman parts
     for part in "${parts[@]}"; do
         "$engine" build "${reproducible[@]}" --file deploy/images/parts.Containerfile --ignorefile deploy/images/parts.ignore \
             --build-arg "DEBIAN=$base" --target "$part" --tag "$repository/$part:$tag" .
@@ -70,5 +79,5 @@ case ${1:-} in
     parts) build_parts ;;
     base) build_base ;;
     save) save "${2:?which directory}" ;;
-    *) sed -n '2,11p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; exit 2 ;;
+    *) sed -n '2,12p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; exit 2 ;;
 esac
