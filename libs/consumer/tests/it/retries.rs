@@ -65,6 +65,7 @@ async fn after_the_last_retry_an_event_becomes_an_unchanged_dead_letter_and_its_
     assert_eq!(letters.len(), 1, "{letters:?}");
     let headers = &letters[0].headers;
     assert_eq!(headers["note"], "kept");
+    assert_eq!(headers["dead-letter-code"], "retries_exhausted");
     assert_eq!(headers["dead-letter-reason"], "the test lets it fail");
     assert_eq!((&*headers["dead-letter-topic"], &*headers["dead-letter-offset"]), (world.topic(), "0"));
     assert_eq!(headers["dead-letter-retries"], "2");

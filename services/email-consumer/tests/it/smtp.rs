@@ -101,6 +101,7 @@ async fn letter_of_a_recipient_refused_with(answer: &str) -> Record {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recipient_refused_by_policy_while_others_are_accepted_makes_a_dead_letter() {
     let letter = letter_of_a_recipient_refused_with("550 5.7.1 <{}> takes no mail from you").await;
+    assert_eq!(letter.headers["dead-letter-code"], "mail_refused");
     assert_eq!(
         letter.headers["dead-letter-reason"],
         "the SMTP server refuses the mail with 550 repeatedly and accepts other mails"
@@ -110,6 +111,7 @@ async fn a_recipient_refused_by_policy_while_others_are_accepted_makes_a_dead_le
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recipient_refused_temporarily_after_all_retries_makes_a_dead_letter() {
     let letter = letter_of_a_recipient_refused_with("452 4.2.2 <{}> is full").await;
+    assert_eq!(letter.headers["dead-letter-code"], "retries_exhausted");
     assert_eq!(
         letter.headers["dead-letter-reason"],
         "the SMTP server refuses the mail for now with 452 and accepts other mails"
