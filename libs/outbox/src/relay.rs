@@ -20,6 +20,9 @@ use crate::{
     term::{RelayError, Term},
 };
 
+/// Interval of reads without a wake-up: for rows whose writer did not call `notify_one`.
+const POLL: Duration = Duration::from_millis(200);
+
 /// Interval of attempts while a relay of the previous release is active.
 const WAIT: Duration = Duration::from_secs(1);
 
@@ -45,13 +48,18 @@ pub struct Relay {
 impl Relay {
     /// Makes a relay; it does nothing before [`run`](Self::run).
     pub fn new(pool: Pool, kafka: Kafka) -> Arc<Self> {
+        Self::with_poll_interval(pool, kafka, POLL)
+    }
+
+    /// The same, with this interval between two reads without a wake-up instead of 200 ms.
+    pub fn with_poll_interval(pool: Pool, kafka: Kafka, poll: Duration) -> Arc<Self> {
         metrics::show();
         let inputs =
-            Inputs { kafka, wake: Arc::default(), notified: Arc::default(), state: Mutex::default() };
+            Inputs { kafka, wake: Arc::default(), notified: Arc::default(), poll, state: Mutex::default() };
         Arc::new(Self { pool, inputs, backlog: watch::Sender::default() })
     }
 
-    /// Wakes this relay: call `notify_one` after COMMIT. A missed call costs one poll interval of 200 ms.
+    /// Wakes this relay: call `notify_one` after COMMIT. A missed call costs one poll interval.
     pub fn wake(&self) -> Arc<Notify> {
         Arc::clone(&self.inputs.wake)
     }

@@ -4,7 +4,7 @@ use std::{
     error::Error as StdError,
     mem,
     sync::{Arc, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use events::Kafka;
@@ -38,6 +38,8 @@ pub(crate) struct Inputs {
     pub(crate) wake: Arc<Notify>,
     /// After a call of [`Session::notify`](crate::session::Session::notify).
     pub(crate) notified: Arc<Notify>,
+    /// Interval of reads without a wake-up.
+    pub(crate) poll: Duration,
     pub(crate) state: Mutex<State>,
 }
 

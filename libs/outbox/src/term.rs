@@ -27,8 +27,8 @@ use crate::{
     topics::Topics,
 };
 
-/// Poll interval without a wake-up: for rows whose writer did not call `notify_one`.
-const POLL: Duration = Duration::from_millis(200);
+/// Longest interval between two looks at leases, positions and stalled partitions.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Shortest interval between two reads, so that rows are batched.
 const PACE: Duration = Duration::from_millis(5);
@@ -139,7 +139,7 @@ impl<'a> Term<'a> {
                     next.at = next.earliest;
                 }
                 () = tokio::time::sleep_until(next.at.into()), if !self.stalls.is_draining() => {}
-                () = tokio::time::sleep(POLL) => {}
+                () = tokio::time::sleep(LOOK) => {}
             }
         }
         self.end().await
@@ -197,7 +197,7 @@ impl<'a> Term<'a> {
         if self.queue.len() + BATCH <= MIN_READ {
             self.n_read = MIN_READ;
         }
-        let wait = if self.queue.unsettled() > 0 { HORIZON } else { POLL };
+        let wait = if self.queue.unsettled() > 0 { HORIZON } else { self.inputs.poll };
         Ok(Next { earliest, at: earliest.max(now + wait) })
     }
 

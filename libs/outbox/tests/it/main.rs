@@ -13,4 +13,5 @@ mod relays;
 mod restore;
 mod stalled;
 mod waiting;
+mod woken;
 mod world;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,13 +14,19 @@ use rdkafka::{
     client::DefaultClientContext,
 };
 use testkit::{Database, Record, Topics, endpoints, pool_at, wait_for};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// How long anything may take that should happen soon, on a machine that is busy.
 pub(crate) const SOON: Duration = Duration::from_secs(40);
+
+/// A poll interval beyond the end of every test.
+const NEVER: Duration = Duration::from_hours(1);
 
 const INSERT: &str = "\
 INSERT INTO outbox (event_id, topic, key, event_type, payload, occurred_at)
@@ -34,12 +41,18 @@ pub(crate) struct World {
 
 /// A relay in a task.
 pub(crate) struct Running {
+    wake: Arc<Notify>,
     backlog: watch::Receiver<Option<Backlog>>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Running {
+    /// Wakes it, as the writer of its replica does after COMMIT.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
     /// Waits until the relay measures a backlog that is as expected.
     pub(crate) async fn measures(&self, what: &str, expected: impl Fn(&Backlog) -> bool) {
         wait_for(what, SOON, async || (*self.backlog.borrow()).filter(&expected)).await;
@@ -83,6 +96,13 @@ impl World {
     /// Starts a relay on the shared broker.
     pub(crate) async fn relay(&self) -> Running {
         start_relay(&self.database.url(), &endpoints().kafka_bootstrap_servers).await
+    }
+
+    /// Starts a relay that reads rows after a wake-up only.
+    pub(crate) async fn relay_without_poll(&self) -> Running {
+        let pool = self.database.pool(&[("outbox", outbox::MIGRATIONS)]).await;
+        let kafka = Kafka::plaintext(&endpoints().kafka_bootstrap_servers);
+        start(Relay::with_poll_interval(pool, kafka, NEVER))
     }
 
     /// How many rows a query finds.
@@ -137,9 +157,17 @@ impl World {
 /// Starts a relay in a task.
 pub(crate) async fn start_relay(database_url: &str, kafka: &str) -> Running {
     let pool = pool_at(database_url, &[("outbox", outbox::MIGRATIONS)]).await;
+    start(Relay::new(pool, Kafka::plaintext(kafka)))
+}
+
+fn start(relay: Arc<Relay>) -> Running {
     let stop = CancellationToken::new();
-    let relay = Relay::new(pool, Kafka::plaintext(kafka));
-    Running { backlog: relay.backlog(), task: tokio::spawn(relay.run(stop.clone())), stop }
+    Running {
+        wake: relay.wake(),
+        backlog: relay.backlog(),
+        task: tokio::spawn(relay.run(stop.clone())),
+        stop,
+    }
 }
 
 /// Key and number of an event.
