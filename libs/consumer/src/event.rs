@@ -66,7 +66,7 @@ impl Event {
             key: self.key.clone().unwrap_or_default(),
             payload: self.payload.clone().unwrap_or_default(),
             attempt,
-            replays: find(events::header::REPLAYS).and_then(|count| count.parse().ok()).unwrap_or_default(),
+            replays: headers::replays(&self.headers),
         })
     }
 

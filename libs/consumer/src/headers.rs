@@ -1,12 +1,15 @@
 //! Headers of a message: those of its producer, which never change, and those of the retry and dead-letter topics, which are replaced.
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use events::header::REPLAYS;
 use rdkafka::message::{Header, Headers as KafkaHeaders, OwnedHeaders};
 
 use crate::source::Origin;
 
 /// Names and values in their order. A name can be repeated, and a value can be missing.
-pub(crate) type Headers = Vec<(String, Option<Vec<u8>>)>;
+pub(crate) type Headers = Vec<Pair>;
+
+type Pair = (String, Option<Vec<u8>>);
 
 /// The prefix of the headers of a retry topic.
 const RETRY: &str = "retry-";
@@ -25,10 +28,21 @@ pub(crate) fn read(headers: &impl KafkaHeaders) -> Headers {
     pairs.map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
 }
 
+/// The same as headers of a message.
+pub(crate) fn write<'a>(headers: impl IntoIterator<Item = &'a Pair>) -> OwnedHeaders {
+    let headers = headers.into_iter();
+    headers.fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: value.as_deref() }))
+}
+
 /// The text of the first header with this name.
 pub(crate) fn text<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
     let (_, value) = headers.iter().find(|(key, _)| key == name)?;
     std::str::from_utf8(value.as_deref()?).ok()
+}
+
+/// How often the event was replayed from the dead-letter topic.
+pub(crate) fn replays(headers: &Headers) -> u32 {
+    text(headers, REPLAYS).and_then(|count| count.parse().ok()).unwrap_or_default()
 }
 
 /// Separates the headers of a retry topic from those of the producer.
@@ -73,9 +87,7 @@ pub(crate) fn with_retry(
 
 /// Replaces all headers with this prefix by these.
 pub(crate) fn replaced(headers: &Headers, prefix: &str, added: &[(&str, String)]) -> OwnedHeaders {
-    let kept = headers.iter().filter(|(name, _)| !name.starts_with(prefix));
-    let kept = kept
-        .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: value.as_deref() }));
+    let kept = write(headers.iter().filter(|(name, _)| !name.starts_with(prefix)));
     added.iter().fold(kept, |all, (name, value)| {
         all.insert(Header { key: &format!("{prefix}{name}"), value: Some(value) })
     })

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     event::Event,
-    headers::{self, Headers},
+    headers::{Headers, text},
     source::Origin,
 };
 
@@ -111,13 +111,10 @@ pub(crate) struct Measured {
     pub(crate) oldest: f64,
 }
 
-/// An event with what the statements need beside it.
+/// An event with what its row has beside it.
 struct Entry<'a> {
     group: &'a str,
     event: &'a Event,
-    event_id: Uuid,
-    header_names: Vec<&'a str>,
-    header_values: Vec<Option<&'a [u8]>>,
     retries: i32,
     /// Seconds.
     delay: f64,
@@ -136,7 +133,7 @@ impl Postponed {
         let entry = self.entry(event, retries, delay, is_late);
         run_tx(&self.pool, "postpone_event", &entry, |tx, entry| {
             Box::pin(async move {
-                lock(tx, entry).await?;
+                lock(tx, entry.group, entry.event).await?;
                 insert(tx, entry).await
             })
         })
@@ -148,7 +145,7 @@ impl Postponed {
         let entry = self.entry(event, event.retries, Duration::ZERO, is_late);
         run_tx(&self.pool, "join_line", &entry, |tx, entry| {
             Box::pin(async move {
-                lock(tx, entry).await?;
+                lock(tx, entry.group, entry.event).await?;
                 let origin = &entry.event.origin;
                 let line = tx.query_one(HAS_LINE, &[&entry.group, &origin.topic, &entry.event.key]).await?;
                 if line.column(0)? { insert(tx, entry).await.map(Some) } else { Ok(None) }
@@ -159,15 +156,12 @@ impl Postponed {
 
     /// Removes a handled event, and returns the next one of its line.
     pub(crate) async fn finish(&self, event: &Event) -> Result<Option<Event>, Error> {
-        let entry = self.entry(event, event.retries, Duration::ZERO, false);
-        run_tx(&self.pool, "finish_postponed", &entry, |tx, entry| {
+        run_tx(&self.pool, "finish_postponed", &(&*self.group, event), |tx, (group, event)| {
             Box::pin(async move {
-                lock(tx, entry).await?;
-                let origin = &entry.event.origin;
-                let place: [&(dyn pg::types::ToSql + Sync); 4] =
-                    [&entry.group, &origin.topic, &origin.partition, &origin.offset];
-                tx.execute(DELETE, &place).await?;
-                let next = tx.query_opt(NEXT, &[&entry.group, &origin.topic, &entry.event.key]).await?;
+                lock(tx, group, event).await?;
+                let Origin { topic, partition, offset, .. } = &event.origin;
+                tx.execute(DELETE, &[group, topic, partition, offset]).await?;
+                let next = tx.query_opt(NEXT, &[group, topic, &event.key]).await?;
                 next.as_ref().map(read).transpose()
             })
         })
@@ -223,12 +217,6 @@ impl Postponed {
         Entry {
             group: &self.group,
             event,
-            // Only for people who look into the table: an event is found by its origin.
-            event_id: headers::text(&event.headers, EVENT_ID)
-                .and_then(|id| id.parse().ok())
-                .unwrap_or_default(),
-            header_names: event.headers.iter().map(|(name, _)| name.as_str()).collect(),
-            header_values: event.headers.iter().map(|(_, value)| value.as_deref()).collect(),
             retries: i32::try_from(retries).unwrap_or(i32::MAX),
             delay: delay.as_secs_f64(),
             is_late,
@@ -236,27 +224,31 @@ impl Postponed {
     }
 }
 
-async fn lock(tx: &Tx<'_>, entry: &Entry<'_>) -> Result<(), Error> {
-    let Some(key) = &entry.event.key else { return Ok(()) };
-    tx.execute(LOCK_LINE, &[&entry.group, &entry.event.origin.topic, key]).await.map(drop)
+async fn lock(tx: &Tx<'_>, group: &str, event: &Event) -> Result<(), Error> {
+    let Some(key) = &event.key else { return Ok(()) };
+    tx.execute(LOCK_LINE, &[&group, &event.origin.topic, key]).await.map(drop)
 }
 
 async fn insert(tx: &Tx<'_>, entry: &Entry<'_>) -> Result<Place, Error> {
-    let Event { origin, key, payload, .. } = entry.event;
+    let Event { origin, key, payload, headers, .. } = entry.event;
+    // Only for people who look into the table: an event is found by its origin.
+    let event_id: Uuid = text(headers, EVENT_ID).and_then(|id| id.parse().ok()).unwrap_or_default();
+    let names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
+    let values: Vec<_> = headers.iter().map(|(_, value)| value.as_deref()).collect();
     let place: [&(dyn pg::types::ToSql + Sync); 5] =
         [&entry.group, &origin.topic, &origin.partition, &origin.offset, key];
     let rest: [&(dyn pg::types::ToSql + Sync); 8] = [
-        &entry.event_id,
+        &event_id,
         payload,
-        &entry.header_names,
-        &entry.header_values,
+        &names,
+        &values,
         &origin.written_at,
         &entry.retries,
         &entry.delay,
         &entry.is_late,
     ];
-    let values = [&place[..], &rest[..]].concat();
-    let (_, first) = try_join(tx.execute(ADD, &values), tx.query_one(IS_FIRST, &place)).await?;
+    let row = [&place[..], &rest[..]].concat();
+    let (_, first) = try_join(tx.execute(ADD, &row), tx.query_one(IS_FIRST, &place)).await?;
     Ok(if first.column(0)? { Place::First } else { Place::Behind })
 }
 

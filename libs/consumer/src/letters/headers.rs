@@ -1,10 +1,8 @@
 //! Headers of a dead letter and of its replay: bookkeeping is replaced, every other header stays byte for byte.
 
 use events::header::REPLAYS;
-use rdkafka::{
-    Message as _,
-    message::{Header, Headers as _, OwnedHeaders, OwnedMessage},
-};
+
+use crate::headers::{Headers, replays};
 
 /// The names of the headers that say why and where an event became a dead letter.
 pub(super) const BOOKKEEPING: [&str; 10] = [
@@ -22,28 +20,11 @@ pub(super) const BOOKKEEPING: [&str; 10] = [
 
 /// The headers of a replay: those of the event, with one more replay. A consumer handles an event that it gave up again because of the
 /// count.
-pub(super) fn replayed(letter: Option<&OwnedHeaders>, replays: u32) -> OwnedHeaders {
-    let headers = without(letter, |name| name == REPLAYS || BOOKKEEPING.contains(&name));
-    let replays = replays.saturating_add(1).to_string();
-    headers.insert(Header { key: REPLAYS, value: Some(&replays) })
-}
-
-/// How often the event was replayed.
-pub(super) fn replays(letter: &OwnedMessage) -> u32 {
-    text(letter, REPLAYS).and_then(|count| count.parse().ok()).unwrap_or_default()
-}
-
-/// The first header of this name, if it is text.
-pub(super) fn text<'a>(message: &'a OwnedMessage, name: &str) -> Option<&'a str> {
-    let header = message.headers()?.iter().find(|header| header.key == name)?;
-    std::str::from_utf8(header.value?).ok()
-}
-
-fn without(headers: Option<&OwnedHeaders>, is_removed: impl Fn(&str) -> bool) -> OwnedHeaders {
-    let headers = headers.into_iter().flat_map(|headers| headers.iter());
-    headers
-        .filter(|header| !is_removed(header.key))
-        .fold(OwnedHeaders::new(), |all, header| all.insert(Header { key: header.key, value: header.value }))
+pub(super) fn replayed(letter: &Headers) -> Headers {
+    let is_kept = |name: &str| name != REPLAYS && !BOOKKEEPING.contains(&name);
+    let kept = letter.iter().filter(|(name, _)| is_kept(name)).cloned();
+    let replays = replays(letter).saturating_add(1).to_string();
+    kept.chain([(REPLAYS.to_owned(), Some(replays.into_bytes()))]).collect()
 }
 
 #[cfg(test)]
@@ -51,31 +32,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::headers::replaced;
+    use crate::headers::{read, replaced};
 
     const PREFIX: &str = "dead-letter-";
 
-    type Plain = Vec<(String, Option<Vec<u8>>)>;
-
-    fn headers(plain: &Plain) -> OwnedHeaders {
-        plain.iter().fold(OwnedHeaders::new(), |all, (key, value)| {
-            all.insert(Header { key, value: value.as_deref() })
-        })
-    }
-
-    fn plain(headers: &OwnedHeaders) -> Plain {
-        headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
-    }
-
-    fn dead(event: &OwnedHeaders, round: u32) -> OwnedHeaders {
+    fn dead(event: &Headers, round: u32) -> Headers {
         let added: Vec<_> = BOOKKEEPING
             .iter()
             .map(|name| (name.strip_prefix(PREFIX).unwrap(), format!("round {round}")))
             .collect();
-        replaced(&plain(event), PREFIX, &added)
+        read(&replaced(event, PREFIX, &added))
     }
 
-    fn bookkeeping(round: u32) -> Plain {
+    fn bookkeeping(round: u32) -> Headers {
         BOOKKEEPING
             .iter()
             .map(|name| ((*name).to_owned(), Some(format!("round {round}").into_bytes())))
@@ -89,24 +58,23 @@ mod tests {
             event in prop::collection::vec(("[a-c]{1,2}", prop::option::of(prop::collection::vec(any::<u8>(), 0..4))), 0..8),
             rounds in 1_u32..6,
         ) {
-            let mut current = headers(&event);
+            let mut current = event.clone();
             for round in 0..rounds {
                 let letter = dead(&current, round);
-                let mut expected = plain(&current);
-                expected.extend(bookkeeping(round));
-                prop_assert_eq!(plain(&letter), expected);
+                current.extend(bookkeeping(round));
+                prop_assert_eq!(&letter, &current);
 
-                current = replayed(Some(&letter), round);
+                current = replayed(&letter);
                 let mut expected = event.clone();
                 expected.push((REPLAYS.to_owned(), Some((round + 1).to_string().into_bytes())));
-                prop_assert_eq!(plain(&current), expected);
+                prop_assert_eq!(&current, &expected);
             }
         }
 
         #[test]
         fn an_event_that_still_has_bookkeeping_gets_each_header_once(round in 0_u32..3) {
-            let letter = dead(&dead(&OwnedHeaders::new(), round), round + 1);
-            prop_assert_eq!(plain(&letter), bookkeeping(round + 1));
+            let letter = dead(&dead(&Headers::new(), round), round + 1);
+            prop_assert_eq!(letter, bookkeeping(round + 1));
         }
     }
 }

@@ -7,18 +7,15 @@ use events::{
     MASK,
     header::{EVENT_ID, EVENT_TYPE, OCCURRED_AT, REPLAYS},
 };
-use rdkafka::{
-    Message as _,
-    message::{Headers as _, OwnedMessage},
-};
+use rdkafka::{Message as _, message::OwnedMessage};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{
-    LetterId,
-    headers::{BOOKKEEPING, replays, text},
+use super::{LetterId, headers::BOOKKEEPING};
+use crate::{
+    headers::{self, Headers},
+    source::Origin,
 };
-use crate::source::Origin;
 
 /// Headers whose values are shown, beside the bookkeeping.
 const SHOWN_HEADERS: [&str; 5] = [EVENT_ID, EVENT_TYPE, OCCURRED_AT, "traceparent", REPLAYS];
@@ -81,13 +78,26 @@ pub struct Row {
 /// A record of the dead-letter topic.
 pub(super) struct Letter {
     pub(super) id: LetterId,
+    /// Without its headers.
     pub(super) message: OwnedMessage,
+    pub(super) headers: Headers,
     pub(super) state: State,
 }
 
 impl Letter {
+    pub(super) fn new(mut message: OwnedMessage, state: State) -> Self {
+        let headers = message.detach_headers().as_ref().map(headers::read).unwrap_or_default();
+        let id = LetterId { partition: message.partition(), offset: message.offset() };
+        Self { id, message, headers, state }
+    }
+
+    /// The first header of this name, if it is text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        headers::text(&self.headers, name)
+    }
+
     pub(super) fn row(&self) -> Row {
-        let shown = |name| text(&self.message, name).map(|value| shown(value).to_owned());
+        let shown = |name| self.header(name).map(|value| shown(value).to_owned());
         let part = |name| shown(name).unwrap_or_else(|| "-".to_owned());
         let (topic, partition, offset) =
             (part("dead-letter-topic"), part("dead-letter-partition"), part("dead-letter-offset"));
@@ -100,7 +110,7 @@ impl Letter {
             event_id: self.event_id(),
             event_type: shown(EVENT_TYPE),
             key: self.key(),
-            replays: replays(&self.message),
+            replays: headers::replays(&self.headers),
             source: format!("{topic}/{partition}/{offset}"),
         }
     }
@@ -111,7 +121,7 @@ impl Letter {
 
     /// Where the event was first read; `None` if the letter does not say so.
     pub(super) fn origin(&self) -> Option<Origin> {
-        let part = |name| text(&self.message, name);
+        let part = |name| self.header(name);
         Some(Origin {
             topic: part("dead-letter-topic")?.to_owned(),
             partition: part("dead-letter-partition")?.parse().ok()?,
@@ -121,7 +131,7 @@ impl Letter {
     }
 
     pub(super) fn event_id(&self) -> Option<Uuid> {
-        text(&self.message, EVENT_ID)?.parse().ok()
+        self.header(EVENT_ID)?.parse().ok()
     }
 
     pub(super) fn key(&self) -> Option<Uuid> {
@@ -130,21 +140,21 @@ impl Letter {
 
     /// Decodes the event.
     pub(super) async fn inspect(&self, inspect: &impl Inspect) -> Result<Inspected, String> {
-        let event_type = text(&self.message, EVENT_TYPE).unwrap_or_default();
+        let event_type = self.header(EVENT_TYPE).unwrap_or_default();
         inspect.inspect(event_type, self.message.payload().unwrap_or_default()).await
     }
 
     /// All headers, in their order; values that are not known to be harmless are masked.
-    pub(super) fn headers(&self) -> Vec<(String, Option<String>)> {
-        let headers = self.message.headers().into_iter().flat_map(|headers| headers.iter());
-        let value = |key: &str, value: &[u8]| match std::str::from_utf8(value) {
-            Ok(value) if BOOKKEEPING.contains(&key) || SHOWN_HEADERS.contains(&key) => {
+    pub(super) fn shown_headers(&self) -> Vec<(String, Option<String>)> {
+        let value = |name: &str, value: &[u8]| match std::str::from_utf8(value) {
+            Ok(value) if BOOKKEEPING.contains(&name) || SHOWN_HEADERS.contains(&name) => {
                 shown(value).to_owned()
             }
             _ => MASK.to_owned(),
         };
+        let headers = self.headers.iter();
         headers
-            .map(|header| (shown(header.key).to_owned(), header.value.map(|bytes| value(header.key, bytes))))
+            .map(|(name, bytes)| (shown(name).to_owned(), bytes.as_ref().map(|bytes| value(name, bytes))))
             .collect()
     }
 }

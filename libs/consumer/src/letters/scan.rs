@@ -92,7 +92,7 @@ impl Scan<'_> {
             }
             range.start = offset + 1;
             let state = self.state(partition, offset).await?;
-            return Ok(Some(Letter { id: LetterId { partition, offset }, message, state }));
+            return Ok(Some(Letter::new(message, state)));
         }
         Ok(None)
     }

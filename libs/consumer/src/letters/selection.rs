@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use events::header::EVENT_TYPE;
 use uuid::Uuid;
 
-use super::{Inspect, LetterId, headers::text, letter::Letter};
+use super::{Inspect, LetterId, letter::Letter};
 
 /// Conditions that all hold. Without a condition: every letter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Selection {
 
     fn admits_undecoded(&self, letter: &Letter) -> bool {
         let has = |header, wanted: &Option<String>| {
-            wanted.as_deref().is_none_or(|wanted| text(&letter.message, header) == Some(wanted))
+            wanted.as_deref().is_none_or(|wanted| letter.header(header) == Some(wanted))
         };
         let at = letter.at();
         self.ids.as_ref().is_none_or(|ids| ids.contains(&letter.id))

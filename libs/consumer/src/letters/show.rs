@@ -45,7 +45,7 @@ impl<I: Inspect> Letters<I> {
                 row: letter.row(),
                 event: letter.inspect(&self.inspect).await,
                 payload_bytes: letter.message.payload().map(<[u8]>::len),
-                headers: letter.headers(),
+                headers: letter.shown_headers(),
             }),
             None if decisions.is_empty() => return Ok(None),
             None => None,

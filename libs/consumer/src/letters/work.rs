@@ -13,12 +13,10 @@ use rdkafka::{
 };
 
 use super::{
-    Action, Error, Inspect, Letters, Position, Row, Selection, State, TIME_OF_A_CALL,
-    decisions::Decisions,
-    headers::{replayed, replays},
-    letter::Letter,
+    Action, Error, Inspect, Letters, Position, Row, Selection, State, TIME_OF_A_CALL, decisions::Decisions,
+    headers::replayed, letter::Letter,
 };
-use crate::headers::{read, with_retry};
+use crate::headers::{with_retry, write};
 
 /// Letters on a page at most.
 const MAX_ROWS: usize = 200;
@@ -159,11 +157,11 @@ impl Deciding {
 
     /// Returns after the acknowledgement of the broker.
     async fn send(&self, letter: &Letter) -> Result<(), Error> {
-        let replayed = replayed(letter.message.headers(), replays(&letter.message));
+        let headers = replayed(&letter.headers);
         // A retry topic needs the origin. Without it, the event counts as one that was first read there.
         let headers = match letter.origin() {
-            Some(origin) => with_retry(&read(&replayed), &origin, 0, Utc::now()),
-            None => replayed,
+            Some(origin) => with_retry(&headers, &origin, 0, Utc::now()),
+            None => write(&headers),
         };
         let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&self.topic).headers(headers);
         record.key = letter.message.key();
