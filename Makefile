@@ -170,6 +170,10 @@ contract: build $(TOOLS)/bin/schemathesis ## Compare every answer of the service
 openapi: ## Write docs/openapi/ from the code
 	MUSTER_WRITE_COMMITTED=1 cargo test --locked -p orders -p url-shortener -p email-consumer --bins the_committed_document
 
+.PHONY: mails
+mails: ## Write services/email-consumer/tests/mails/ from the templates
+	MUSTER_WRITE_COMMITTED=1 cargo test --locked -p email-consumer --bins the_committed_mail
+
 .PHONY: schemas/interop
 schemas/interop: build $(PYTHON_CONSUMER) ## Ask each Avro implementation about libs/events/interop, and write docs/avro-implementations.md
 	MUSTER_WRITE_COMMITTED=1 $(MUSTER) run -- cargo test --locked -p events --test interop

@@ -15,3 +15,14 @@ pub(crate) struct Rendered {
     /// Where a POST ends such mails: for promotions.
     pub(crate) unsubscribe: Option<Url>,
 }
+
+#[cfg(test)]
+impl Rendered {
+    /// Compares both parts with the files in `tests/mails`.
+    fn assert_committed(&self, kind: &str) {
+        for (part, extension) in [(&self.text, "txt"), (&self.html, "html")] {
+            let path = format!("services/email-consumer/tests/mails/{kind}.{extension}");
+            testkit::assert_committed(&path, part, "make mails");
+        }
+    }
+}

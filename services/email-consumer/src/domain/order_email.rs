@@ -81,8 +81,14 @@ impl OrderEmail {
                 Some(on_one_line(reason)),
             ),
         };
-        let content =
-            Content { email: self, verdict, lead, reason, number: short_number(self.order_id), link };
+        let content = Content {
+            email: self,
+            title: format!("Your order {verdict}"),
+            lead,
+            reason,
+            number: short_number(self.order_id),
+            link,
+        };
         Ok(Rendered {
             message_id: self.message_id(domain),
             subject: format!("Your order {} {verdict}", content.number),
@@ -95,7 +101,7 @@ impl OrderEmail {
 
 struct Content<'a> {
     email: &'a OrderEmail,
-    verdict: &'static str,
+    title: String,
     lead: &'static str,
     reason: Option<String>,
     number: String,

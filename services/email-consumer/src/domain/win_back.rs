@@ -12,6 +12,9 @@ use super::Rendered;
 /// The name of the mail in the database and in metrics.
 pub(crate) const KIND: &str = "win_back";
 
+/// The subject, which is the title of both parts too.
+const TITLE: &str = "We would be glad to see you again";
+
 /// Longest `List-Unsubscribe`: a line of a header has at most 998 characters (RFC 5322, section 2.1.1).
 const MAX_URL: usize = 900;
 
@@ -68,13 +71,14 @@ impl WinBack {
     /// Renders the mail. `domain` is the domain of the sender.
     pub(crate) fn render(self, event_id: Uuid, domain: &str) -> Result<Rendered, askama::Error> {
         let content = Content {
+            title: TITLE,
             n_purchases: self.event.n_purchases,
             last_purchase: date(self.event.last_purchase_at),
             unsubscribe: &self.unsubscribe,
         };
         Ok(Rendered {
             message_id: Self::message_id(event_id, domain),
-            subject: "We would be glad to see you again".to_owned(),
+            subject: TITLE.to_owned(),
             text: Text { content: &content }.render()?,
             html: Html { content: &content }.render()?,
             unsubscribe: Some(self.unsubscribe),
@@ -83,6 +87,7 @@ impl WinBack {
 }
 
 struct Content<'a> {
+    title: &'static str,
     n_purchases: i32,
     last_purchase: String,
     unsubscribe: &'a Url,
@@ -120,11 +125,20 @@ mod tests {
         }
     }
 
+    fn render(unsubscribe_url: &str) -> Rendered {
+        let mail = WinBack::new(event(unsubscribe_url)).expect("valid");
+        mail.render(Uuid::from_u128(2), "muster.local").expect("the templates render")
+    }
+
+    #[test]
+    fn the_committed_mail_matches_the_templates() {
+        render("https://shop.example/unsubscribe/token").assert_committed(KIND);
+    }
+
     #[test]
     fn both_parts_say_why_and_how_to_end_it() {
         let link = "https://shop.example/unsubscribe/token";
-        let mail = WinBack::new(event(link)).expect("valid").render(Uuid::from_u128(2), "muster.local");
-        let mail = mail.expect("the templates render");
+        let mail = render(link);
         assert_eq!(mail.message_id, "<win-back-00000000-0000-0000-0000-000000000002@muster.local>");
         assert_eq!(mail.unsubscribe.map(String::from), Some(link.to_owned()));
         for part in [&mail.text, &mail.html] {

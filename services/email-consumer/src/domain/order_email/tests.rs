@@ -63,6 +63,15 @@ fn a_rejection_contains_the_reason() {
 }
 
 #[test]
+fn the_committed_mails_match_the_templates() {
+    let rejected = Outcome::Rejected { reason: "Only 1 teapot is left.".to_owned() };
+    for outcome in [Outcome::Confirmed, rejected] {
+        let kind = outcome.kind();
+        render(&email(outcome, "Darjeeling")).assert_committed(kind);
+    }
+}
+
+#[test]
 fn product_names_are_escaped() {
     let mail =
         render(&email(Outcome::Confirmed, "<script>alert('tea')</script> & \"Co\"\r\n\r\nTotal: €0.00"));
