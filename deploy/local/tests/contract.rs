@@ -1,26 +1,44 @@
 //! Contract test with schemathesis: valid and invalid requests, generated from the OpenAPI document of a service, and a comparison of
 //! every response with the document.
-//!
-//! The API of email-consumer is for operators, and is not tested here.
 
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
+use futures::future::join_all;
+use rdkafka::{
+    ClientConfig,
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord},
+};
 use testkit::{Builder, Database, Keys, Process, Topics, client, endpoints, scratch_dir};
-use tokio::process::Command;
+use tokio::{process::Command, task::AbortHandle};
+use uuid::Uuid;
 
-/// Minimum of requests to both services; fewer mean that the tool stopped early.
+/// Minimum of requests to all services; fewer mean that the tool stopped early.
 const MIN_REQUESTS: f64 = 20_000.0;
+
+/// Time between two events that become dead letters: the tool replays and discards letters, and must find others afterwards.
+const LETTER_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Time limit for the acknowledgement of an event.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+
+const EVENTS: &str = "orders.events";
+const DEAD_LETTERS: &str = "orders.events.email-consumer.dlq";
 
 /// A running service, and a token with all of its scopes.
 struct Target {
     process: Process,
     token: String,
 }
+
+/// Events that become dead letters, one after the other until this value is dropped.
+struct Letters(AbortHandle);
 
 /// The programs belong to other packages, so cargo does not build them for this test.
 fn program(name: &str) -> PathBuf {
@@ -56,6 +74,29 @@ impl Target {
             .env("LINKS_PUBLIC_URL", "http://links.example")
             .env("LINKS_CURSOR_KEYS", format!("test:{}", "33".repeat(32)));
         Self::start(process, keys, &["links:write", "links:read"]).await
+    }
+
+    async fn email_consumer(keys: &Keys, links_url: &str) -> (Self, Letters) {
+        let topics = Topics::create(&[(EVENTS, 3), (DEAD_LETTERS, 2)]).await;
+        topics.create_retry_topics(EVENTS, &["5s"], 3).await;
+        let process = Process::builder(program("email-consumer"))
+            .env("DATABASE_URL", Database::create("email_consumer").await.url())
+            .env("KAFKA_BOOTSTRAP_SERVERS", &endpoints().kafka_bootstrap_servers)
+            .env("SCHEMA_REGISTRY_URL", &endpoints().schema_registry_url)
+            .env("ORDERS_EVENTS_TOPIC", topics.name(EVENTS))
+            .env("EMAIL_GROUP_ID", topics.name(EVENTS))
+            .env("EMAIL_RETRY_TOPIC", format!("{}.retry", topics.name(EVENTS)))
+            .env("EMAIL_RETRY_DELAYS", "5s")
+            .env("EMAIL_DEAD_LETTER_TOPIC", topics.name(DEAD_LETTERS))
+            .env("SMTP_HOST", &endpoints().smtp_host)
+            .env("SMTP_PORT", endpoints().smtp_port.to_string())
+            .env("EMAIL_FROM", "Muster <orders@muster.test>")
+            .env("LINKS_URL", links_url)
+            .env("AUTH_JWKS_FILE", keys.jwks_file())
+            .env("EMAIL_SIGNING_KEY_FILE", keys.email_consumer_key_file())
+            .env("EMAIL_LINK_CODE_KEY", "5a".repeat(32));
+        let target = Self::start(process, keys, &["dead-letters:read", "dead-letters:write"]).await;
+        (target, Letters::keep_arriving(topics.name(EVENTS)))
     }
 
     async fn start(process: Builder, keys: &Keys, scopes: &[&str]) -> Self {
@@ -96,15 +137,54 @@ impl Target {
     }
 }
 
+impl Letters {
+    fn keep_arriving(topic: &str) -> Self {
+        let servers = &endpoints().kafka_bootstrap_servers;
+        let producer: FutureProducer =
+            ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
+        let topic = topic.to_owned();
+        let sending = async move {
+            loop {
+                send_garbled(&producer, &topic).await;
+                tokio::time::sleep(LETTER_INTERVAL).await;
+            }
+        };
+        Self(tokio::spawn(sending).abort_handle())
+    }
+}
+
+impl Drop for Letters {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Writes an event that is not Avro.
+async fn send_garbled(producer: &FutureProducer, topic: &str) {
+    let headers = [
+        ("event-id", Uuid::now_v7().to_string()),
+        ("event-type", "muster.orders.OrderConfirmed".to_owned()),
+        ("occurred-at", "2026-11-30T01:00:00Z".to_owned()),
+    ];
+    let headers = headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+        headers.insert(Header { key, value: Some(value) })
+    });
+    let key = Uuid::now_v7().to_string();
+    let record = FutureRecord::to(topic).key(&key).payload("garbled").headers(headers);
+    producer.send(record, SEND_TIMEOUT).await.unwrap();
+}
+
 #[tokio::test]
 async fn every_response_matches_the_openapi_document() {
     let keys = Keys::generate(&scratch_dir("contract-keys"));
-    let targets = [Target::orders(&keys).await, Target::url_shortener(&keys).await];
+    let url_shortener = Target::url_shortener(&keys).await;
+    let (email_consumer, _letters) = Target::email_consumer(&keys, &url_shortener.process.http_url()).await;
+    let targets = [Target::orders(&keys).await, url_shortener, email_consumer];
 
-    let (orders, url_shortener) = tokio::join!(targets[0].run_schemathesis(), targets[1].run_schemathesis());
+    let found = join_all(targets.iter().map(Target::run_schemathesis)).await;
 
-    let found: Vec<_> = [orders, url_shortener].into_iter().flatten().collect();
+    let found: Vec<_> = found.into_iter().flatten().collect();
     assert!(found.is_empty(), "{}", found.join("\n\n"));
-    let n_requests = targets[0].n_requests().await + targets[1].n_requests().await;
+    let n_requests: f64 = join_all(targets.iter().map(Target::n_requests)).await.iter().sum();
     assert!(n_requests >= MIN_REQUESTS, "{n_requests} requests only");
 }
