@@ -33,6 +33,15 @@ pub async fn start_private(dir: &Path, jars: &Path) -> anyhow::Result<PrivateBro
     start(node(dir, jars)?).await
 }
 
+/// Like [`start_private`], for clients that connect through a proxy on this port.
+pub async fn start_private_behind(
+    dir: &Path,
+    jars: &Path,
+    advertised_port: u16,
+) -> anyhow::Result<PrivateBroker> {
+    start(Node { advertised_port, ..node(dir, jars)? }).await
+}
+
 /// Like [`start_private`], with two more listeners: TLS, and TLS with SASL. `keystore` has the private key and the certificate, as PEM;
 /// `user` is the name and the password for SASL.
 pub async fn start_private_with_tls(

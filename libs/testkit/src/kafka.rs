@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use loadtest::kafka::{Start, TopicReader};
-use muster::kafka::{PrivateBroker, start_private, start_private_with_tls};
+use muster::kafka::{PrivateBroker, start_private, start_private_behind, start_private_with_tls};
 use rdkafka::{
     ClientConfig, Message,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -138,6 +138,12 @@ impl PrivateKafka {
     pub async fn start() -> Self {
         let broker = start_private(&scratch_dir("kafka"), &endpoints().kafka_jars).await;
         Self(broker.expect("a broker starts"))
+    }
+
+    /// Starts a broker whose clients go through a proxy on this port.
+    pub async fn start_behind(advertised_port: u16) -> Self {
+        let (directory, jars) = (scratch_dir("kafka"), &endpoints().kafka_jars);
+        Self(start_private_behind(&directory, jars, advertised_port).await.expect("a broker starts"))
     }
 
     /// Starts a broker that also has two ports with TLS and this certificate: one without login, one for `user`, a name and a password.
