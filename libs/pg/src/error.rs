@@ -1,6 +1,6 @@
 //! Database errors, classified by SQLSTATE and never by message text. Each variant is a decision of the caller.
 
-use std::{error::Error as StdError, sync::Arc};
+use std::{error::Error as StdError, iter::successors, sync::Arc};
 
 use deadpool_postgres::PoolError;
 use thiserror::Error;
@@ -140,10 +140,10 @@ impl Error {
     /// retried, because each attempt locks its tables.
     pub(crate) fn from_migration(error: refinery::Error) -> Self {
         let passes = |code: &SqlState| is_unavailable(code) && *code != SqlState::QUERY_CANCELED;
-        let cause = match error.kind() {
-            refinery::error::Kind::Connection(_, cause) => cause.downcast_ref::<tokio_postgres::Error>(),
-            _ => None,
-        };
+        // The failure of a look at the history is inside two errors of the library.
+        let causes = successors(Some(&error as &dyn StdError), |cause| (*cause).source());
+        let mut causes = causes.filter_map(|cause| cause.downcast_ref::<tokio_postgres::Error>());
+        let cause = causes.next();
         if cause.is_some_and(|cause| cause.code().map_or_else(|| is_connection_failure(cause), passes)) {
             Self::Unavailable(source(error))
         } else {

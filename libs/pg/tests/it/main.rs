@@ -8,6 +8,7 @@ mod changed_schema;
 mod deadline;
 mod failed_migration;
 mod first_failure;
+mod interrupted_migration;
 mod pipeline;
 mod pooler;
 mod read;
