@@ -82,12 +82,28 @@ impl InboxWatch {
         Ok(Self { times, task: AbortOnDropHandle::new(task) })
     }
 
+    /// Returns a view of the arrivals for another task.
+    pub fn arrivals(&self) -> Arrivals {
+        Arrivals(Arc::clone(&self.times))
+    }
+
     /// Returns the arrivals so far. Fails when the watch has failed.
     pub async fn times(&mut self) -> anyhow::Result<MailTimes> {
         if self.task.is_finished() {
             return Err((&mut self.task).await.context("the watch of the mailbox panicked")?);
         }
         Ok(self.times.lock().expect("no panic while locked").clone())
+    }
+}
+
+/// The mails that an [`InboxWatch`] has recorded.
+#[derive(Clone, Debug)]
+pub struct Arrivals(Arc<Mutex<MailTimes>>);
+
+impl Arrivals {
+    /// Whether a mail with this `Message-ID` has arrived.
+    pub fn contain(&self, message_id: &str) -> bool {
+        self.0.lock().expect("no panic while locked").contains_key(message_id)
     }
 }
 

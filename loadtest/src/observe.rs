@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{
     api::Api,
     connections::{Connections, Limits, get},
-    imap::InboxWatch,
+    imap::{Arrivals, InboxWatch},
     reconcile::{ClientLog, Observed, Order},
     target::Target,
 };
@@ -56,6 +56,11 @@ impl Observer {
             events: OptionFuture::from(events).await.transpose().context("events")?,
             settling,
         })
+    }
+
+    /// The mails of the run, as they arrive; none without a mailbox.
+    pub fn arrivals(&self) -> Option<Arrivals> {
+        self.inbox.as_ref().map(InboxWatch::arrivals)
     }
 
     /// Waits until the system holds everything in the log, or makes no more progress, and returns what it holds.

@@ -1,6 +1,6 @@
 //! `muster dead-letters`: finds, shows, replays and discards dead letters through the API of email-consumer.
 
-mod client;
+pub(crate) mod client;
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use auth::TokenRequest;
 
 use self::client::{Client, Letter};
-use crate::{checkout::Checkout, config::secrets, console::print, place::Place};
+use crate::{checkout::Checkout, config::secrets, console::print, place::Place, secrets::Secrets};
 
 /// The lifetime of a token: longer than a replay of 10,000 letters at 10 per second.
 const TOKEN_TTL: Duration = Duration::from_hours(1);
@@ -131,7 +131,7 @@ pub(crate) async fn run(place: Place, args: Args, url: String) -> anyhow::Result
             let token = std::fs::read_to_string(path);
             token.with_context(|| format!("{} cannot be read", path.display()))?.trim().to_owned()
         }
-        None => development_token(place, args.actor)?,
+        None => development_token(&secrets(place, &Checkout::find()?)?, args.actor)?,
     };
     let client = Client { base: url, token };
     match args.command {
@@ -152,7 +152,8 @@ pub(crate) async fn run(place: Place, args: Args, url: String) -> anyhow::Result
     Ok(())
 }
 
-fn development_token(place: Place, actor: String) -> anyhow::Result<String> {
+/// A token of the development key, for this person.
+pub(crate) fn development_token(secrets: &Secrets, actor: String) -> anyhow::Result<String> {
     let request = TokenRequest {
         subject: actor,
         // The scopes span all tenants; a token needs one nevertheless.
@@ -160,8 +161,7 @@ fn development_token(place: Place, actor: String) -> anyhow::Result<String> {
         scopes: vec!["dead-letters:read".to_owned(), "dead-letters:write".to_owned()],
         ttl: TOKEN_TTL,
     };
-    let key = secrets(place, &Checkout::find()?)?.client_key()?;
-    key.sign(&request).context("the token cannot be signed")
+    secrets.client_key()?.sign(&request).context("the token cannot be signed")
 }
 
 fn print_letter(letter: &Letter) {
@@ -186,7 +186,7 @@ fn print_decision(letters: &[Letter], action: &str, yes: bool) {
 }
 
 /// The number of letters, by code.
-struct Summary<'a>(&'a [Letter]);
+pub(crate) struct Summary<'a>(pub(crate) &'a [Letter]);
 
 impl Display for Summary<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

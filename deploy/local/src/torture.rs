@@ -8,6 +8,7 @@ mod connections;
 mod faults;
 mod html;
 mod links;
+mod operator;
 mod plan;
 mod report;
 mod volume;
@@ -21,9 +22,10 @@ use tokio::time::{sleep, timeout};
 pub(crate) use volume::unmount;
 
 use self::{
-    audit::{Auditor, dead_letters},
+    audit::Auditor,
     faults::{Played, Victims},
     links::LinkClient,
+    operator::{Decisions, Operator},
     plan::plan,
     report::{Report, Violation},
     volume::Volume,
@@ -105,15 +107,19 @@ pub(crate) async fn run(
     let took_s = began.elapsed().as_secs();
     print("The faults are over. Waiting until nothing is open.");
 
-    let (log, observed) =
-        timeout(DRY_WITHIN, traffic.stop()).await.context("clients still have no answer")??;
+    let operator = Operator::connect(config, traffic.arrivals()?).await?;
+    let mut letters = Decisions::default();
+    let (log, observed) = tokio::select! {
+        stopped = timeout(DRY_WITHIN, traffic.stop()) => stopped.context("clients still have no answer")??,
+        Err(error) = operator.keep_deciding(&mut letters) => return Err(error.context("the dead letters")),
+    };
     let mut orders = reconcile(&log, &observed);
     let auditor = Auditor::connect(config).await?.with_stock(stock);
     let (link_counts, link_faults) = links.into_result();
     let mut found = std::mem::take(&mut orders.faults);
     found.extend(link_faults);
     found.extend(auditor.faults(&log, &observed.mails.unwrap_or_default()).await?);
-    found.extend(dead_letters(config).await?);
+    found.extend(operator.faults().await?);
     found.extend(unplayed(&played, &victims));
     let violations: Vec<_> =
         found.into_iter().map(|fault| Violation::new(fault, &log, began, &played)).collect();
@@ -125,6 +131,7 @@ pub(crate) async fn run(
         faults: played,
         orders,
         links: link_counts,
+        letters,
         violations,
         logs: config.state_dir.join("logs").display().to_string(),
     };

@@ -16,6 +16,7 @@ use chrono::Utc;
 use loadtest::{
     connections::{Connections, Limits},
     engine::{self, Progress},
+    imap::Arrivals,
     observe::Observer,
     reconcile::{ClientLog, Observed},
     scenario::{Kind, Operation, Prepare},
@@ -109,6 +110,11 @@ impl Traffic {
     /// Whether the clients have ended, which they do not before [`Self::stop`] unless the machine is too slow.
     pub(crate) fn has_ended(&self) -> bool {
         self.clients.is_finished()
+    }
+
+    /// The mails to the clients, as they arrive.
+    pub(crate) fn arrivals(&self) -> anyhow::Result<Arrivals> {
+        self.observer.arrivals().context("the target has no mailbox")
     }
 
     /// Stops the clients; returns what they were answered, and what the system holds.

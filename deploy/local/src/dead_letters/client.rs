@@ -14,13 +14,13 @@ const LIMIT: &str = "200";
 
 /// A letter. Its `Display` is one line.
 #[derive(Debug, Deserialize)]
-pub(super) struct Letter {
-    id: String,
-    pub(super) state: String,
+pub(crate) struct Letter {
+    pub(crate) id: String,
+    pub(crate) state: String,
     at: Option<String>,
-    pub(super) code: Option<String>,
+    pub(crate) code: Option<String>,
     reason: Option<String>,
-    event_id: Option<String>,
+    pub(crate) event_id: Option<String>,
     event_type: Option<String>,
     key: Option<String>,
     replays: u32,
@@ -36,21 +36,21 @@ struct Page {
 /// Parameters of a query.
 type Query = Vec<(&'static str, String)>;
 
-pub(super) struct Client {
-    pub(super) base: String,
-    pub(super) token: String,
+pub(crate) struct Client {
+    pub(crate) base: String,
+    pub(crate) token: String,
 }
 
 impl Client {
-    pub(super) async fn list(&self, query: Query, each: impl Fn(&Letter)) -> anyhow::Result<Vec<Letter>> {
+    pub(crate) async fn list(&self, query: Query, each: impl Fn(&Letter)) -> anyhow::Result<Vec<Letter>> {
         self.pages("", query, |url| self.request(Method::GET, url), each).await
     }
 
-    pub(super) async fn replay(&self, query: Query, each: impl Fn(&Letter)) -> anyhow::Result<Vec<Letter>> {
+    pub(crate) async fn replay(&self, query: Query, each: impl Fn(&Letter)) -> anyhow::Result<Vec<Letter>> {
         self.pages("/replay", query, |url| self.request(Method::POST, url), each).await
     }
 
-    pub(super) async fn discard(
+    pub(crate) async fn discard(
         &self,
         query: Query,
         reason: &str,
@@ -61,7 +61,7 @@ impl Client {
     }
 
     /// Returns a letter as indented JSON.
-    pub(super) async fn show(&self, id: &str) -> anyhow::Result<String> {
+    pub(crate) async fn show(&self, id: &str) -> anyhow::Result<String> {
         let shown: Value = answer(self.request(Method::GET, self.url(&format!("/{id}"), &[])?)).await?;
         serde_json::to_string_pretty(&shown).context("the letter as JSON")
     }

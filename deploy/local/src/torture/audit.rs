@@ -1,4 +1,4 @@
-//! What the databases and the topic of dead letters say after a run: nothing waits, stock adds up, copies of mails are explained.
+//! What the databases say after a run: nothing waits, stock adds up, copies of mails are explained.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,21 +6,12 @@ use std::{
 };
 
 use anyhow::Context as _;
-use loadtest::{
-    kafka::{Start, TopicReader},
-    reconcile::{ClientLog, Fault, FaultKind, MailTimes},
-};
+use loadtest::reconcile::{ClientLog, Fault, FaultKind, MailTimes};
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::{
-    config::StackConfig,
-    endpoints::PostgresEndpoint,
-    parts::{kafka::DEAD_LETTERS, postgres},
-    ports::authority,
-    target::TENANT,
-};
+use crate::{config::StackConfig, endpoints::PostgresEndpoint, parts::postgres, target::TENANT};
 
 /// Limit of a session with PostgreSQL.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -175,15 +166,6 @@ impl Auditor {
         }
         Ok(faults)
     }
-}
-
-/// A fault if the topic of dead letters is not empty.
-pub(crate) async fn dead_letters(config: &StackConfig) -> anyhow::Result<Vec<Fault>> {
-    let servers = authority(config.ports.all_to_kafka());
-    let reader = TopicReader::open(&servers, DEAD_LETTERS, Start::End).await?;
-    let count: i64 = reader.offsets().await?.values().map(|(first, end)| end - first).sum();
-    let what = format!("{count} dead letters");
-    Ok((count > 0).then(|| Fault::new(FaultKind::Unfinished, what)).into_iter().collect())
 }
 
 #[cfg(test)]

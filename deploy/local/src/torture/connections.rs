@@ -133,23 +133,31 @@ fn kafka_node(config: &StackConfig) -> Node {
 fn orders(config: &StackConfig) -> anyhow::Result<Launch> {
     let postgres = config.ports.orders_to_postgres();
     let launch = (services::ORDERS.launch)(config)?;
-    Ok(with_events(launch, config).env("DATABASE_URL", database_url(config, "orders", postgres)?))
+    with_database(with_events(launch, config), config, "orders", postgres)
 }
 
 fn url_shortener(config: &StackConfig) -> anyhow::Result<Launch> {
     let postgres = config.ports.url_shortener_to_postgres();
     let launch = (services::URL_SHORTENER.launch)(config)?;
-    Ok(launch.env("DATABASE_URL", database_url(config, "url-shortener", postgres)?))
+    with_database(launch, config, "url-shortener", postgres)
 }
 
 fn email_consumer(config: &StackConfig) -> anyhow::Result<Launch> {
     let ports = config.ports;
     let postgres = ports.email_consumer_to_postgres();
     let launch = (services::EMAIL_CONSUMER.launch)(config)?;
-    Ok(with_events(launch, config)
-        .env("DATABASE_URL", database_url(config, "email-consumer", postgres)?)
+    let launch = with_events(launch, config)
         .env("SMTP_PORT", ports.email_consumer_to_smtp().to_string())
-        .env("LINKS_URL", https_url(ports.email_consumer_to_links())))
+        .env("LINKS_URL", https_url(ports.email_consumer_to_links()));
+    with_database(launch, config, "email-consumer", postgres)
+}
+
+/// Few traces, because their store keeps them in memory, which a long run would fill.
+fn with_database(launch: Launch, config: &StackConfig, service: &str, port: u16) -> anyhow::Result<Launch> {
+    Ok(launch
+        .env("DATABASE_URL", database_url(config, service, port)?)
+        .env("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+        .env("OTEL_TRACES_SAMPLER_ARG", "0.01"))
 }
 
 fn with_events(launch: Launch, config: &StackConfig) -> Launch {

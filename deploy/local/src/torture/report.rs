@@ -11,7 +11,7 @@ use loadtest::reconcile::{ClientLog, Fault};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{faults::Played, html, links::LinkCounts};
+use super::{faults::Played, html, links::LinkCounts, operator::Decisions};
 
 /// Time before and after the placement of an order whose faults a violation names, in milliseconds.
 const NEAR_MS: i64 = 10_000;
@@ -27,6 +27,7 @@ pub(crate) struct Report {
     pub(crate) faults: Vec<Played>,
     pub(crate) orders: loadtest::reconcile::Report,
     pub(crate) links: LinkCounts,
+    pub(crate) letters: Decisions,
     pub(crate) violations: Vec<Violation>,
     /// Where the logs of every process are, until the next run.
     pub(crate) logs: String,
@@ -93,7 +94,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, n_kills, took_s, faults, orders, links, violations, .. } = self;
+        let Self { seed, n_kills, took_s, faults, orders, links, letters, violations, .. } = self;
         let n_faults = faults.len();
         writeln!(formatter, "seed                  {seed}")?;
         writeln!(formatter, "faults                {n_faults}, of which {n_kills} kills, in {took_s} s")?;
@@ -104,6 +105,8 @@ impl fmt::Display for Report {
             "changes of links      {changes} acknowledged, {unknown} without a known outcome"
         )?;
         writeln!(formatter, "reads of links        {reads} answered, {failed_reads} failed")?;
+        let Decisions { discarded, replayed } = letters;
+        writeln!(formatter, "dead letters          {discarded} discarded, {replayed} replayed")?;
         writeln!(formatter, "violations            {}", violations.len())?;
         for violation in violations {
             let Violation { fault, .. } = violation;
