@@ -46,8 +46,8 @@ async fn met_the_lock(app: &App) {
     wait_for("orders to be tried", SOON, async || (app.count(tried).await >= 4).then_some(())).await;
 }
 
-async fn all_final(app: &App) {
-    wait_for("all orders to be final", AT_ONCE, async || (pending(app).await == 0).then_some(())).await;
+async fn all_final(app: &App, within: Duration) {
+    wait_for("all orders to be final", within, async || (pending(app).await == 0).then_some(())).await;
 }
 
 async fn confirmed_at_once(app: &App, what: &str, placed: &Value) {
@@ -75,7 +75,7 @@ async fn a_locked_stock_row_delays_only_the_orders_that_need_it() {
     assert_eq!(steps(&app, "failed").await, 0, "a lock counts as a failure of an order");
 
     drop(lock);
-    all_final(&app).await;
+    all_final(&app, AT_ONCE).await;
     assert_eq!(app.count("SELECT count(*) FROM orders WHERE state = 'confirmed'").await, 2 + 3);
     assert_eq!(app.count("SELECT count(*) FROM stock_reservations WHERE sku = 'CUP'").await, 3);
 }
@@ -104,7 +104,7 @@ async fn orders_are_final_soon_after_an_outage() {
     drop(lock);
     proxy.restore();
 
-    all_final(&app).await;
+    all_final(&app, AT_ONCE).await;
     assert_eq!(app.count("SELECT count(*) FROM stock_reservations").await, 40);
     assert_eq!(app.count("SELECT available FROM stock WHERE tenant = 'acme' AND sku = 'TEA'").await, 99_960);
 }
@@ -202,7 +202,7 @@ async fn three_replicas_share_a_backlog() {
     place_many(&app, "TEA", 200).await;
     drop(lock);
 
-    all_final(&app).await;
+    all_final(&app, SOON).await;
     assert_eq!(app.count("SELECT count(DISTINCT order_id) FROM stock_reservations").await, 200);
     assert_eq!(app.count("SELECT available FROM stock WHERE tenant = 'acme' AND sku = 'TEA'").await, 99_800);
     app.published().await;
