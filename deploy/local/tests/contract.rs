@@ -20,7 +20,7 @@ use tokio::{process::Command, task::AbortHandle};
 use uuid::Uuid;
 
 /// Minimum of requests to all services; fewer mean that the tool stopped early.
-const MIN_REQUESTS: f64 = 10_000.0;
+const MIN_REQUESTS: f64 = 7_000.0;
 
 /// Time between two events that become dead letters: the tool replays and discards letters, and must find others afterwards.
 const LETTER_INTERVAL: Duration = Duration::from_millis(200);
