@@ -168,9 +168,13 @@ fn print_letter(letter: &Letter) {
     print(letter);
 }
 
+/// Letters of an answer that are decided; others may be in a decision that a killed process has begun.
+pub(crate) fn n_decided(letters: &[Letter]) -> usize {
+    letters.iter().filter(|letter| letter.state == "decided").count()
+}
+
 fn print_decision(letters: &[Letter], action: &str, yes: bool) {
-    let n_decided = letters.iter().filter(|letter| letter.state == "decided").count();
-    let n_letters = letters.len();
+    let (n_decided, n_letters) = (n_decided(letters), letters.len());
     if letters.is_empty() {
         print("No open letter matches.");
     } else if !yes {

@@ -16,7 +16,7 @@ use crate::{
     dead_letters::{
         Summary,
         client::{Client, Letter},
-        development_token,
+        development_token, n_decided,
     },
     endpoints::PostgresEndpoint,
     parts::postgres,
@@ -96,9 +96,4 @@ impl Operator {
         let fault = (!open.is_empty()).then(|| Fault::new(FaultKind::Unfinished, Summary(&open).to_string()));
         Ok(fault.into_iter().collect())
     }
-}
-
-/// Letters of an answer that are decided; others may be in a decision that a killed process has begun.
-fn n_decided(letters: &[Letter]) -> usize {
-    letters.iter().filter(|letter| letter.state == "decided").count()
 }
