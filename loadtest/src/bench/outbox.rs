@@ -38,7 +38,7 @@ const PAYLOAD: usize = 500;
 pub(super) async fn measure(stack: &Stack<'_>) -> anyhow::Result<(Vec<Row>, String)> {
     let target::Events { bootstrap_servers, .. } =
         stack.target.events.as_ref().context("the target names no events")?;
-    // As that of the relay.
+    // As that of the relay, but idempotent (ADR 0050).
     let producer: FutureProducer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap_servers)
         .set("acks", "all")
