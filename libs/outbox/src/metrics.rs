@@ -30,7 +30,7 @@ telemetry::metrics! {
     pub(crate) PARKED_ROWS: IntGauge = "outbox_parked_rows";
     /// Events that the broker refused, and that were set aside.
     pub(crate) PARKED: IntCounter = "outbox_parked_total";
-    /// Times the relay failed and began again, replaced its producer, or was refused an event.
+    /// Times the relay failed and began again, or replaced its producer, and events that their partition did not take.
     pub(crate) FAILURES: IntCounter = "outbox_relay_failures_total";
     /// Time from an event to its acknowledgement by the broker.
     pub(crate) DELAY: Histogram = "outbox_publish_delay_seconds",
