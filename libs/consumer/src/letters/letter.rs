@@ -71,7 +71,7 @@ pub struct Row {
     pub key: Option<Uuid>,
     /// How often it was replayed before.
     pub replays: u32,
-    /// The record that the consumer gave up, as `TOPIC/PARTITION/OFFSET`.
+    /// Where the event was first read, as `TOPIC/PARTITION/OFFSET`.
     pub source: String,
 }
 
