@@ -19,6 +19,10 @@ use crate::{
 pub const MIGRATIONS: &[Migration] = &[
     ("V1__create_postponed_events", include_str!("../migrations/V1__create_postponed_events.sql")),
     ("V2__create_dead_letter_decisions", include_str!("../migrations/V2__create_dead_letter_decisions.sql")),
+    (
+        "V3__identify_letters_of_decisions",
+        include_str!("../migrations/V3__identify_letters_of_decisions.sql"),
+    ),
 ];
 
 /// How long the first event of a line may be overdue before its copy in the retry topic counts as lost.

@@ -19,7 +19,7 @@ use crate::{
 /// Time limit for messages to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Time limit for the creation of topics.
+/// Time limit for the creation and the deletion of topics.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A message of a topic.
@@ -106,6 +106,21 @@ impl Topics {
         create(&endpoints().kafka_bootstrap_servers, &new.collect::<Vec<_>>()).await;
     }
 
+    /// Deletes a topic and creates it again with one partition: empty, as after the loss of its volume.
+    pub async fn recreate(&self, topic: &str) {
+        let (admin, options, name) =
+            (admin(&endpoints().kafka_bootstrap_servers), options(), self.name(topic));
+        let deleted = admin.delete_topics(&[name], &options).await.expect("the broker answers");
+        assert!(deleted.iter().all(Result::is_ok), "cannot delete topic {topic}: {deleted:?}");
+        let new = [NewTopic::new(name, 1, TopicReplication::Fixed(1))];
+        // The broker ends the deletion after its answer.
+        wait_for(&format!("topic {name} to be created again"), CREATE_TIMEOUT, async || {
+            let outcomes = admin.create_topics(&new, &options).await.ok()?;
+            outcomes.iter().all(Result::is_ok).then_some(())
+        })
+        .await;
+    }
+
     /// Returns the name of a topic in this test.
     pub fn name(&self, topic: &str) -> &str {
         self.names.get(topic).unwrap_or_else(|| panic!("this test has no topic {topic}"))
@@ -116,15 +131,19 @@ async fn create(bootstrap_servers: &str, topics: &[NewTopic<'_>]) {
     if topics.is_empty() {
         return;
     }
-    let options =
-        AdminOptions::new().operation_timeout(Some(CREATE_TIMEOUT)).request_timeout(Some(CREATE_TIMEOUT));
-    let mut config = ClientConfig::new();
-    let admin: AdminClient<DefaultClientContext> =
-        config.set("bootstrap.servers", bootstrap_servers).create().expect("the configuration is valid");
-    let outcomes = admin.create_topics(topics, &options).await.expect("the broker answers");
-    for outcome in outcomes {
+    let outcomes = admin(bootstrap_servers).create_topics(topics, &options()).await;
+    for outcome in outcomes.expect("the broker answers") {
         outcome.unwrap_or_else(|(topic, error)| panic!("cannot create topic {topic}: {error}"));
     }
+}
+
+fn admin(bootstrap_servers: &str) -> AdminClient<DefaultClientContext> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap_servers).create().expect("the configuration is valid")
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(CREATE_TIMEOUT)).request_timeout(Some(CREATE_TIMEOUT))
 }
 
 /// A broker for one test, which can be stopped. It ends when it is dropped.

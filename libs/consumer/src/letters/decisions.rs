@@ -6,15 +6,16 @@
 //!    |           +---+ again after LEASE
 //!    +----------> discarded
 //! ```
+//!
+//! A decision is about the letter with its offset and its timestamp: a topic that is created again has other letters at the same offsets.
 
 use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use pg::{Columns as _, Error, Pool, Row, run_tx, types::ToSql, write_opt};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use super::LetterId;
+use super::{LetterId, State, letter::Letter};
 
 /// How long a begun replay excludes other decisions: longer than the producer's timeout.
 const LEASE: Duration = Duration::from_secs(30);
@@ -29,11 +30,12 @@ const MAX_SHOWN: i64 = 100;
 const BEGIN: &str = "\
 -- begin_decision()
 INSERT INTO dead_letter_decisions
-    (topic, partition, letter_offset, attempt, event_id, action, reason, actor, finished_at)
-SELECT $1::text, $2::int4, $3::int8, coalesce(max(attempt), 0) + 1, $4::uuid, $5::text, $6::text, $7::text,
-    CASE WHEN $5::text = 'discarded' THEN now() END
+    (topic, partition, letter_offset, attempt, written_at, event_id, action, reason, actor, finished_at)
+SELECT $1::text, $2::int4, $3::int8, coalesce(max(attempt), 0) + 1, $4::timestamptz, $5::uuid, $6::text, $7::text, $8::text,
+    CASE WHEN $6::text = 'discarded' THEN now() END
 FROM dead_letter_decisions WHERE topic = $1::text AND partition = $2::int4 AND letter_offset = $3::int8
-HAVING coalesce(bool_and(finished_at IS NULL AND began_at < now() - make_interval(secs => $8)), true)
+HAVING coalesce(bool_and(finished_at IS NULL AND began_at < now() - make_interval(secs => $9))
+    FILTER (WHERE written_at IS NULL OR written_at = $4::timestamptz), true)
 ON CONFLICT DO NOTHING
 RETURNING attempt";
 
@@ -43,27 +45,23 @@ UPDATE dead_letter_decisions SET finished_at = now()
 WHERE topic = $1 AND partition = $2 AND letter_offset = $3 AND attempt = $4 AND finished_at IS NULL";
 
 const STATES: &str = "\
-SELECT letter_offset, bool_or(finished_at IS NOT NULL) AS is_finished
+SELECT letter_offset, written_at, finished_at IS NOT NULL AS is_finished
 FROM dead_letter_decisions
-WHERE topic = $1 AND partition = $2 AND letter_offset >= $3 AND letter_offset < $4
-GROUP BY letter_offset";
+WHERE topic = $1 AND partition = $2 AND letter_offset >= $3 AND letter_offset < $4";
 
-/// The first open letter is behind the finished ones that follow each other from the start on.
+/// Leaves out decisions about letters that are older than the one in front of these offsets: they were in an earlier topic with this name.
+/// A decided letter of a writer whose clock is behind is left out too, but only until the letter in front is decided.
 const COUNT: &str = "\
-WITH finished AS (
-    SELECT DISTINCT letter_offset FROM dead_letter_decisions
-    WHERE topic = $1 AND partition = $2 AND letter_offset >= $3 AND letter_offset < $4 AND finished_at IS NOT NULL)
-SELECT (SELECT count(*) FROM finished) AS n_finished,
-    CASE WHEN EXISTS (SELECT FROM finished WHERE letter_offset = $3)
-        THEN (SELECT min(letter_offset) + 1 FROM finished AS last
-              WHERE NOT EXISTS (SELECT FROM finished WHERE letter_offset = last.letter_offset + 1))
-        ELSE $3 END AS first_open";
+SELECT count(DISTINCT letter_offset) AS n_finished FROM dead_letter_decisions
+WHERE topic = $1 AND partition = $2 AND letter_offset >= $3 AND letter_offset < $4
+    AND (written_at IS NULL OR written_at >= $5) AND finished_at IS NOT NULL";
 
 const HISTORY: &str = "\
 SELECT partition, letter_offset, action, reason, actor, began_at, finished_at
 FROM dead_letter_decisions
-WHERE topic = $1 AND (partition = $2 AND letter_offset = $3 OR event_id = $4)
-ORDER BY began_at, attempt LIMIT $5";
+WHERE topic = $1 AND (event_id = $4 OR partition = $2 AND letter_offset = $3
+    AND (written_at IS NULL OR $5::timestamptz IS NULL OR written_at = $5))
+ORDER BY began_at, attempt LIMIT $6";
 
 const PURGE: &str = "\
 DELETE FROM dead_letter_decisions WHERE ctid = ANY(ARRAY(
@@ -106,13 +104,8 @@ pub struct Decision {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
-/// The letters of a partition from the first one on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Count {
-    pub(super) n_finished: i64,
-    /// The lowest offset without a finished decision; may be the end.
-    pub(super) first_open: i64,
-}
+/// Decisions about the letters of a partition, by offset: the timestamp of the letter, and what the decision makes of it.
+pub(super) type Known = HashMap<i64, Vec<(Option<DateTime<Utc>>, State)>>;
 
 /// The decisions about the letters of one topic. Clones share the pool.
 #[derive(Clone)]
@@ -125,8 +118,7 @@ impl Decisions {
     /// Begins a replay, or records a discard. Returns the attempt; `None` when another decision is made or finished.
     pub(super) async fn begin(
         &self,
-        letter: LetterId,
-        event_id: Option<Uuid>,
+        letter: &Letter,
         action: &Action,
         actor: &str,
     ) -> Result<Option<i32>, Error> {
@@ -135,13 +127,14 @@ impl Decisions {
             Action::Discard(reason) => Some(reason),
         };
         let name = action.name();
-        let LetterId { partition, offset } = letter;
+        let LetterId { partition, offset } = letter.id;
+        let (written_at, event_id) = (letter.at(), letter.event_id());
         let lease = LEASE.as_secs_f64();
         let row = write_opt(
             &self.pool,
             "begin_decision",
             BEGIN,
-            &[&&*self.topic, &partition, &offset, &event_id, &name, &reason, &actor, &lease],
+            &[&&*self.topic, &partition, &offset, &written_at, &event_id, &name, &reason, &actor, &lease],
         )
         .await?;
         row.map(|row| row.column("attempt")).transpose()
@@ -153,46 +146,52 @@ impl Decisions {
         write_opt(&self.pool, "finish_decision", FINISH, &parameters).await.map(drop)
     }
 
-    /// Returns the letters about which something was decided, and whether that is finished.
-    pub(super) async fn states(
-        &self,
-        partition: i32,
-        offsets: Range<i64>,
-    ) -> Result<HashMap<i64, bool>, Error> {
+    /// Returns what was decided about letters at these offsets.
+    pub(super) async fn known(&self, partition: i32, offsets: Range<i64>) -> Result<Known, Error> {
         let context = (&*self.topic, partition, offsets.start, offsets.end);
         run_tx(&self.pool, "dead_letter_states", &context, |tx, (topic, partition, start, end)| {
             Box::pin(async move {
-                let rows = tx.query(STATES, &[topic, partition, start, end]).await?;
-                rows.iter()
-                    .map(|row| Ok((row.column("letter_offset")?, row.column("is_finished")?)))
-                    .collect()
+                let mut known = Known::new();
+                for row in tx.query(STATES, &[topic, partition, start, end]).await? {
+                    let state = if row.column("is_finished")? { State::Decided } else { State::InProgress };
+                    let of_offset = known.entry(row.column("letter_offset")?).or_default();
+                    of_offset.push((row.column("written_at")?, state));
+                }
+                Ok(known)
             })
         })
         .await
     }
 
-    pub(super) async fn count(&self, partition: i32, offsets: Range<i64>) -> Result<Count, Error> {
-        let context = (&*self.topic, partition, offsets.start, offsets.end);
-        run_tx(&self.pool, "count_dead_letters", &context, |tx, (topic, partition, start, end)| {
+    /// Counts the decided letters at these offsets, which are behind a letter that was written at `since`.
+    pub(super) async fn count(
+        &self,
+        partition: i32,
+        offsets: Range<i64>,
+        since: Option<DateTime<Utc>>,
+    ) -> Result<i64, Error> {
+        let context = (&*self.topic, partition, offsets.start, offsets.end, since);
+        run_tx(&self.pool, "count_dead_letters", &context, |tx, (topic, partition, start, end, since)| {
             Box::pin(async move {
-                let row = tx.query_one(COUNT, &[topic, partition, start, end]).await?;
-                Ok(Count { n_finished: row.column("n_finished")?, first_open: row.column("first_open")? })
+                let row = tx.query_one(COUNT, &[topic, partition, start, end, since]).await?;
+                row.column("n_finished")
             })
         })
         .await
     }
 
-    /// Returns the decisions about a letter, and about other letters of its event.
+    /// Returns the decisions about a letter, and about other letters of its event. Without the letter, all decisions about its id.
     pub(super) async fn history(
         &self,
-        letter: LetterId,
-        event_id: Option<Uuid>,
+        id: LetterId,
+        letter: Option<&Letter>,
     ) -> Result<Vec<Decision>, Error> {
-        let context = (&*self.topic, letter, event_id);
-        run_tx(&self.pool, "dead_letter_history", &context, |tx, (topic, letter, event_id)| {
+        let (event_id, written_at) = (letter.and_then(Letter::event_id), letter.and_then(Letter::at));
+        let context = (&*self.topic, id, event_id, written_at);
+        run_tx(&self.pool, "dead_letter_history", &context, |tx, (topic, id, event_id, written_at)| {
             Box::pin(async move {
-                let parameters: [&(dyn ToSql + Sync); 5] =
-                    [topic, &letter.partition, &letter.offset, event_id, &MAX_SHOWN];
+                let parameters: [&(dyn ToSql + Sync); 6] =
+                    [topic, &id.partition, &id.offset, event_id, written_at, &MAX_SHOWN];
                 tx.query(HISTORY, &parameters).await?.iter().map(decision).collect()
             })
         })

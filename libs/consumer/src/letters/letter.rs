@@ -40,7 +40,7 @@ pub struct Inspected {
 }
 
 /// Whether something was decided about a letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// Nothing.
     Open,
@@ -85,10 +85,11 @@ pub(super) struct Letter {
 }
 
 impl Letter {
-    pub(super) fn new(mut message: OwnedMessage, state: State) -> Self {
+    /// A letter about which no decision is known yet.
+    pub(super) fn new(mut message: OwnedMessage) -> Self {
         let headers = message.detach_headers().as_ref().map(headers::read).unwrap_or_default();
         let id = LetterId { partition: message.partition(), offset: message.offset() };
-        Self { id, message, headers, state }
+        Self { id, message, headers, state: State::Open }
     }
 
     /// The first header of this name, if it is text.

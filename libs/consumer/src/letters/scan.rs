@@ -1,15 +1,14 @@
 //! One search: the records of the topic from a position on, each with what was decided about it.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    ops::Range,
-};
+use std::{collections::VecDeque, ops::Range};
 
 use rdkafka::Message as _;
 use tokio::sync::MutexGuard;
 
 use super::{
-    Error, Inspect, LetterId, Letters, Position, Selection, State, decisions::Decisions, letter::Letter,
+    Error, Inspect, LetterId, Letters, Position, Selection, State,
+    decisions::{Decisions, Known},
+    letter::Letter,
     reader::Reader,
 };
 
@@ -26,7 +25,7 @@ pub(super) struct Scan<'a> {
     is_assigned: bool,
     /// The offsets of the current partition whose decisions are known.
     window: Range<i64>,
-    known: HashMap<i64, bool>,
+    known: Known,
 }
 
 impl<I: Inspect> Letters<I> {
@@ -59,7 +58,7 @@ impl<I: Inspect> Letters<I> {
             ends,
             is_assigned: false,
             window: 0..0,
-            known: HashMap::new(),
+            known: Known::new(),
         })
     }
 }
@@ -91,10 +90,19 @@ impl Scan<'_> {
                 continue;
             }
             range.start = offset + 1;
-            let state = self.state(partition, offset).await?;
-            return Ok(Some(Letter::new(message, state)));
+            let mut letter = Letter::new(message);
+            letter.state = self.state(&letter).await?;
+            return Ok(Some(letter));
         }
         Ok(None)
+    }
+
+    /// Leaves out the offsets of the current partition that are not read, and returns them.
+    pub(super) fn skip_rest(&mut self) -> Range<i64> {
+        let Some((_, range)) = self.ranges.front_mut() else { return 0..0 };
+        let rest = range.clone();
+        range.start = range.end;
+        rest
     }
 
     /// Where another search continues; `None` when this one has found every letter.
@@ -104,16 +112,15 @@ impl Scan<'_> {
         Some(Position { next, ends: self.ends.clone() })
     }
 
-    async fn state(&mut self, partition: i32, offset: i64) -> Result<State, Error> {
+    async fn state(&mut self, letter: &Letter) -> Result<State, Error> {
+        let LetterId { partition, offset } = letter.id;
         if !self.window.contains(&offset) {
             self.window = offset..offset + WINDOW;
-            self.known = self.decisions.states(partition, self.window.clone()).await?;
+            self.known = self.decisions.known(partition, self.window.clone()).await?;
         }
-        Ok(match self.known.get(&offset) {
-            None => State::Open,
-            Some(false) => State::InProgress,
-            Some(true) => State::Decided,
-        })
+        let of_offset = self.known.get(&offset).into_iter().flatten();
+        let about = of_offset.filter(|(written_at, _)| written_at.is_none() || *written_at == letter.at());
+        Ok(about.map(|(_, state)| *state).max().unwrap_or(State::Open))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rdkafka::Message as _;
 
-use super::{Decision, Error, Inspect, Inspected, LetterId, Letters, Row, Selection, letter::Letter};
+use super::{Decision, Error, Inspect, Inspected, LetterId, Letters, Row, Selection};
 
 /// A letter with its event, its headers and its decisions.
 #[derive(Clone, Debug)]
@@ -38,8 +38,7 @@ impl<I: Inspect> Letters<I> {
             let selection = Selection { ids: Some(BTreeSet::from([id])), ..Selection::default() };
             self.scan(&selection, None).await?.next().await?
         };
-        let event_id = letter.as_ref().and_then(Letter::event_id);
-        let decisions = self.decisions.history(id, event_id).await?;
+        let decisions = self.decisions.history(id, letter.as_ref()).await?;
         let letter = match letter {
             Some(letter) => Some(Content {
                 row: letter.row(),

@@ -1,12 +1,17 @@
 //! In the background: counts the open letters, deletes those that are decided, and purges old decisions.
 
-use std::{collections::BTreeSet, convert::Infallible, error::Error as StdError, time::Duration};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    error::Error as StdError,
+    time::{Duration, Instant},
+};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use rdkafka::{Offset, TopicPartitionList, admin::AdminOptions};
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, Inspect, LetterId, Letters, Selection};
+use super::{Error, Inspect, Letters, Selection, State, TIME_OF_A_CALL};
 use crate::metrics;
 
 /// How often the letters are counted.
@@ -16,12 +21,13 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const DELETE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The state of the topic.
+#[derive(Default)]
 struct Observed {
     n_open: i64,
-    /// The first open letter of each partition that has one.
-    first_open: BTreeSet<LetterId>,
+    /// When the oldest open letter was written.
+    oldest: Option<DateTime<Utc>>,
     /// The offset below which a partition has decided letters only, for each that has some.
-    decided: TopicPartitionList,
+    decided: BTreeMap<i32, i64>,
 }
 
 impl<I: Inspect> Letters<I> {
@@ -47,53 +53,51 @@ impl<I: Inspect> Letters<I> {
         let observed = self.observe().await?;
         let topic = [self.settings.dead_letter_topic.as_str()];
         metrics::DEAD_LETTERS.with_label_values(&topic).set(observed.n_open);
-        let age = self.age_of_oldest(&observed.first_open).await?;
-        metrics::OLDEST_DEAD_LETTER.with_label_values(&topic).set(age.as_secs_f64());
+        let age = observed.oldest.and_then(|oldest| (Utc::now() - oldest).to_std().ok());
+        metrics::OLDEST_DEAD_LETTER.with_label_values(&topic).set(age.unwrap_or_default().as_secs_f64());
         if let Err(error) = self.delete(&observed.decided).await {
             tracing::warn!(error = &error as &dyn StdError, "decided dead letters stay in the topic");
         }
         Ok(())
     }
 
+    /// Reads each partition up to its first open letter, and counts those behind it: the topic says which letters exist, and a row that
+    /// belongs to none of them is no decision about it. Many decided letters, which cannot be deleted, take several rounds.
     async fn observe(&self) -> Result<Observed, Error> {
-        let topic = &self.settings.dead_letter_topic;
-        let bounds = self.reader.lock().await.bounds().await?;
-        let mut observed =
-            Observed { n_open: 0, first_open: BTreeSet::new(), decided: TopicPartitionList::new() };
-        for (partition, (first, end)) in bounds {
-            let count = self.decisions.count(partition, first..end).await?;
-            observed.n_open += end - first - count.n_finished;
-            if count.first_open < end {
-                observed.first_open.insert(LetterId { partition, offset: count.first_open });
+        let started = Instant::now();
+        let mut observed = Observed::default();
+        let mut scan = self.scan(&Selection::default(), None).await?;
+        while let Some(letter) = scan.next().await? {
+            let (partition, at) = (letter.id.partition, letter.at());
+            let is_open = letter.state != State::Decided;
+            if is_open {
+                observed.n_open += 1;
+                observed.oldest = observed.oldest.into_iter().chain(at).min();
+            } else {
+                observed.decided.insert(partition, letter.id.offset + 1);
             }
-            if count.first_open > first {
-                observed.decided.add_partition_offset(topic, partition, Offset::Offset(count.first_open))?;
+            if is_open || started.elapsed() >= TIME_OF_A_CALL {
+                let rest = scan.skip_rest();
+                let n_decided = self.decisions.count(partition, rest.clone(), at).await?;
+                observed.n_open += rest.end - rest.start - n_decided;
             }
         }
         Ok(observed)
     }
 
-    /// Returns the age of the oldest open letter; zero when there is none.
-    async fn age_of_oldest(&self, first_open: &BTreeSet<LetterId>) -> Result<Duration, Error> {
-        let mut oldest = None;
-        for id in first_open {
-            let selection = Selection { ids: Some(BTreeSet::from([*id])), ..Selection::default() };
-            let letter = self.scan(&selection, None).await?.next().await?;
-            let at = letter.and_then(|letter| letter.at());
-            oldest = oldest.into_iter().chain(at).min();
-        }
-        let age = oldest.map(|oldest| Utc::now() - oldest);
-        Ok(age.and_then(|age| age.to_std().ok()).unwrap_or_default())
-    }
-
     /// Deletes decided letters from the topic, because their payloads hold personal data.
-    async fn delete(&self, decided: &TopicPartitionList) -> Result<(), Error> {
-        if decided.count() == 0 {
+    async fn delete(&self, decided: &BTreeMap<i32, i64>) -> Result<(), Error> {
+        if decided.is_empty() {
             return Ok(());
+        }
+        let mut below = TopicPartitionList::new();
+        for (partition, end) in decided {
+            let topic = &self.settings.dead_letter_topic;
+            below.add_partition_offset(topic, *partition, Offset::Offset(*end))?;
         }
         let options =
             AdminOptions::new().operation_timeout(Some(DELETE_TIMEOUT)).request_timeout(Some(DELETE_TIMEOUT));
-        let deleted = self.admin.delete_records(decided, &options).await?;
+        let deleted = self.admin.delete_records(&below, &options).await?;
         for partition in deleted.elements() {
             partition.error()?;
         }

@@ -141,8 +141,7 @@ struct Deciding {
 
 impl Deciding {
     async fn run(&self, letter: &Letter) -> Result<State, Error> {
-        let event_id = letter.event_id();
-        let begun = self.decisions.begin(letter.id, event_id, &self.action, &self.actor).await?;
+        let begun = self.decisions.begin(letter, &self.action, &self.actor).await?;
         let Some(attempt) = begun else { return Ok(State::InProgress) };
         if self.action == Action::Replay {
             fail_point::hit("consumer.replay_begun");
@@ -150,7 +149,7 @@ impl Deciding {
             fail_point::hit("consumer.replay_sent");
             self.decisions.finish(letter.id, attempt).await?;
         }
-        let event_id = event_id.map(tracing::field::display);
+        let event_id = letter.event_id().map(tracing::field::display);
         tracing::info!(letter = %letter.id, event_id, action = self.action.name(), actor = self.actor, attempt, "decided about a dead letter");
         Ok(State::Decided)
     }

@@ -10,6 +10,7 @@ mod group;
 mod https;
 mod leases;
 mod letter_crashes;
+mod letter_faults;
 mod letters;
 mod listener;
 mod mails;

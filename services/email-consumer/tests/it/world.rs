@@ -104,6 +104,11 @@ impl World {
         self.topics.name(DEAD_LETTERS)
     }
 
+    /// Deletes the dead-letter topic and creates it again, without letters.
+    pub(crate) async fn recreate_dead_letter_topic(&self) {
+        self.topics.recreate(DEAD_LETTERS).await;
+    }
+
     /// Makes a token with these scopes.
     pub(crate) fn token(&self, scopes: &[&str]) -> String {
         self.keys.token("operators", scopes)

@@ -1,0 +1,49 @@
+//! Dead letters after the loss of their topic, and while a dependency is down.
+
+use events::orders::OrderConfirmed;
+use serde_json::{Value, json};
+use testkit::{Process, wait_for};
+
+use crate::{
+    operator::{Operator, id},
+    orders::{Order, envelope},
+    world::{SOON, World, metric},
+};
+
+/// Publishes two events that cannot be read, and waits until each is a letter.
+async fn two_letters(world: &World, operator: &Operator) -> Vec<Value> {
+    for _ in 0..2 {
+        world.publisher.send(&Order::new(), b"ping", &envelope::<OrderConfirmed>().to_headers()).await;
+    }
+    operator.wait_for(2).await
+}
+
+async fn wait_until_counted(world: &World, consumer: &Process, n_open: u64) {
+    let open = format!("consumer_dead_letters{{topic=\"{}\"}}", world.dead_letter_topic());
+    wait_for(&format!("{n_open} open letters to be counted"), SOON, async || {
+        (metric(consumer, &open).await == n_open).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_of_a_topic_that_was_created_again_are_open_although_their_offsets_were_decided() {
+    let (world, mut consumer) = World::with_consumer().await;
+    let operator = Operator::of(&world, &consumer);
+    let before = two_letters(&world, &operator).await;
+    let discard =
+        async |operator: &Operator| operator.discard("&all=true&dry_run=false", "written by hand").await;
+    assert_eq!(discard(&operator).await.len(), 2);
+    consumer.terminate().await;
+    world.recreate_dead_letter_topic().await;
+    consumer.restart().await;
+
+    let operator = Operator::of(&world, &consumer);
+    let letters = two_letters(&world, &operator).await;
+    assert_eq!(letters.iter().map(id).collect::<Vec<_>>(), before.iter().map(id).collect::<Vec<_>>());
+    assert_eq!(operator.show(&letters[0]).await["decisions"], json!([]));
+    wait_until_counted(&world, &consumer, 2).await;
+    let discarded = discard(&operator).await;
+    assert!(discarded.iter().all(|letter| letter["state"] == "decided"), "{discarded:?}");
+    wait_until_counted(&world, &consumer, 0).await;
+}
