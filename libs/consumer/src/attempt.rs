@@ -41,8 +41,10 @@ pub(crate) const OWN_CODES: [&str; 3] = [MALFORMED_ENVELOPE, HANDLER_PANICKED, R
 /// The result of handling a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The effect happened, now or in an earlier attempt.
+    /// The effect happened, now or in an earlier attempt. The dependencies answered.
     Done,
+    /// The message needs no effect, so no dependency was asked. Counts as done.
+    Ignored,
     /// A dependency is down, for every message. The reason is logged.
     Unavailable(String),
     /// Another attempt has the message, or had it until its process died. The reason is logged.
@@ -101,8 +103,11 @@ impl<H: Handler> PartitionAttempts<H> {
 }
 
 impl<H: Handler> Processor for PartitionAttempts<H> {
-    async fn admit(&self, record: &Record) -> Pass<'_> {
+    async fn wait_until_due(&self, record: &Record) {
         tokio::time::sleep(record.delay(self.shared.retries.longest_delay())).await;
+    }
+
+    async fn admit(&self) -> Pass<'_> {
         self.shared.circuit.admit().await
     }
 
@@ -179,20 +184,21 @@ impl<H: Handler> Attempts<H> {
         };
         metrics::DURATION.with_label_values(&[topic]).observe(started.elapsed().as_secs_f64());
         metrics::HANDLED.with_label_values(&[topic, label(&outcome)]).inc();
+        match &outcome {
+            Outcome::Done | Outcome::Retry(_) => pass.succeeded(),
+            Outcome::Unavailable(_) => pass.failed(event.key.as_deref()),
+            // Possible without an answer of a dependency.
+            Outcome::Ignored | Outcome::Busy(_) | Outcome::DeadLetter { .. } => {}
+        }
         match outcome {
-            Outcome::Unavailable(reason) => {
-                pass.failed(event.key.as_deref());
-                return Err(reason);
+            Outcome::Done | Outcome::Ignored => Ok(Handled::Finished),
+            Outcome::Unavailable(reason) | Outcome::Busy(reason) => Err(reason),
+            Outcome::Retry(reason) => Ok(Handled::Failed(reason)),
+            Outcome::DeadLetter { code, reason } => {
+                self.give_up(event, code, &reason, attempt).await?;
+                Ok(Handled::Finished)
             }
-            Outcome::Busy(reason) => return Err(reason),
-            Outcome::Done | Outcome::Retry(_) | Outcome::DeadLetter { .. } => pass.succeeded(),
         }
-        match outcome {
-            Outcome::Retry(reason) => return Ok(Handled::Failed(reason)),
-            Outcome::DeadLetter { code, reason } => self.give_up(event, code, &reason, attempt).await?,
-            _ => {}
-        }
-        Ok(Handled::Finished)
     }
 
     async fn call(&self, message: &Message) -> Outcome {
@@ -284,7 +290,7 @@ impl<H: Handler> Attempts<H> {
 
 fn label(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Done => "done",
+        Outcome::Done | Outcome::Ignored => "done",
         Outcome::Unavailable(_) => "unavailable",
         Outcome::Busy(_) => "busy",
         Outcome::Retry(_) => "retry",

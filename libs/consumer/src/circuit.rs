@@ -38,7 +38,8 @@ enum State {
 /// The permission for one attempt.
 pub(crate) struct Pass<'a> {
     circuit: &'a Circuit,
-    _probe: Option<SemaphorePermit<'a>>,
+    /// Of the one attempt of an open circuit.
+    probe: Option<SemaphorePermit<'a>>,
 }
 
 impl Circuit {
@@ -51,14 +52,14 @@ impl Circuit {
     /// Waits while the circuit is open: for the turn of this attempt and for the end of the pause.
     pub(crate) async fn admit(&self) -> Pass<'_> {
         if self.pause().is_none() {
-            return Pass { circuit: self, _probe: None };
+            return Pass { circuit: self, probe: None };
         }
         let probe = self.probe.acquire().await.expect("the semaphore is never closed");
         match self.pause() {
-            None => Pass { circuit: self, _probe: None },
+            None => Pass { circuit: self, probe: None },
             Some(pause) => {
                 tokio::time::sleep(pause).await;
-                Pass { circuit: self, _probe: Some(probe) }
+                Pass { circuit: self, probe: Some(probe) }
             }
         }
     }
@@ -87,7 +88,7 @@ impl Pass<'_> {
         *state = State::Closed { failed: HashSet::new() };
     }
 
-    /// A dependency failed for a message with this key.
+    /// A dependency failed for a message with this key. Attempts from before the circuit opened do not lengthen its pause.
     pub(crate) fn failed(&self, key: Option<&[u8]>) {
         let mut state = self.circuit.state.lock().expect("no panic under this lock");
         match &mut *state {
@@ -102,7 +103,10 @@ impl Pass<'_> {
                     *state = State::Open { pauses: BACKOFF.build(), next: Instant::now() };
                 }
             }
-            State::Open { pauses, next } => *next = Instant::now() + pauses.next().unwrap_or_default(),
+            State::Open { pauses, next } if self.probe.is_some() => {
+                *next = Instant::now() + pauses.next().unwrap_or_default();
+            }
+            State::Open { .. } => {}
         }
     }
 }
@@ -147,6 +151,17 @@ mod tests {
         drop(probe);
         let (_first, _second) = (circuit.admit().await, circuit.admit().await);
         assert!(!circuit.is_open());
+    }
+
+    #[tokio::test]
+    async fn late_failures_of_earlier_attempts_do_not_lengthen_the_pause() {
+        let circuit = Circuit::new("late");
+        let late = circuit.admit().await;
+        fail(&circuit, 0..5).await;
+        late.failed(Some(b"late"));
+        assert_eq!(circuit.pause(), Some(Duration::ZERO));
+        circuit.admit().await.failed(Some(b"probe"));
+        assert!(circuit.pause() > Some(Duration::ZERO));
     }
 
     #[tokio::test(start_paused = true)]

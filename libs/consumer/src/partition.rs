@@ -39,8 +39,11 @@ const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
 
 /// Handles the records of a partition.
 pub(crate) trait Processor: Send + Sync + 'static {
+    /// Waits until the record is due.
+    fn wait_until_due(&self, record: &Record) -> impl Future<Output = ()> + Send;
+
     /// Waits until an attempt may be made.
-    fn admit(&self, record: &Record) -> impl Future<Output = Pass<'_>> + Send;
+    fn admit(&self) -> impl Future<Output = Pass<'_>> + Send;
 
     /// Makes one attempt. `Ok` is final; `Err` is the reason for another attempt.
     fn attempt(
@@ -154,12 +157,14 @@ impl<P: Processor> Task<P> {
     }
 
     /// Makes attempts until one is final; `false` when the partition stops before that. Each attempt holds a permit; a pause
-    /// holds none, so a key that waits does not block other keys.
+    /// holds none, so a key that waits does not block other keys. The permit comes first, because the circuit can open during the
+    /// wait for it.
     async fn process(&self, record: Record) -> (Record, bool) {
         for (attempt, pause) in (1..).zip(BACKOFF.build()) {
             let admitted = async {
-                let pass = self.processor.admit(&record).await;
-                (pass, self.permits.acquire().await.expect("the semaphore is never closed"))
+                self.processor.wait_until_due(&record).await;
+                let permit = self.permits.acquire().await.expect("the semaphore is never closed");
+                (self.processor.admit().await, permit)
             };
             let (pass, permit) = tokio::select! {
                 biased;

@@ -40,21 +40,18 @@ impl Handler for MailHandler {
     const DEAD_LETTER_CODES: &'static [&'static str] = CODES;
 
     async fn handle(&self, message: &Message) -> EventOutcome {
-        match self.process(message).await {
-            Ok(()) => EventOutcome::Done,
-            Err(error) => error.outcome(),
-        }
+        self.process(message).await.unwrap_or_else(Error::outcome)
     }
 }
 
 impl MailHandler {
-    async fn process(&self, message: &Message) -> Result<(), Error> {
+    async fn process(&self, message: &Message) -> Result<EventOutcome, Error> {
         let event_id = message.envelope.event_id;
         let email = match decode(&self.decoder, message).await? {
             Decoded::Email(email) => email,
             Decoded::Ignored(reason) => {
                 metrics::IGNORED.with_label_values(&[reason]).inc();
-                return Ok(());
+                return Ok(EventOutcome::Ignored);
             }
         };
         let code = self.link_codes.code(email.order_id);
@@ -82,7 +79,7 @@ impl MailHandler {
         } else {
             metrics::REPEATED.inc();
         }
-        Ok(())
+        Ok(EventOutcome::Done)
     }
 
     async fn send(&self, ready: ReadyMail) -> Result<bool, Error> {

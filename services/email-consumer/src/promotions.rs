@@ -62,7 +62,11 @@ impl Handler for PromotionHandler {
             },
         };
         metrics::PROMOTIONS.with_label_values(&[<&str>::from(end)]).inc();
-        Outcome::Done
+        match end {
+            End::Sent | End::Repeated => Outcome::Done,
+            // Possible without an answer of the database.
+            _ => Outcome::Ignored,
+        }
     }
 }
 

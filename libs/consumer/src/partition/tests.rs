@@ -45,7 +45,9 @@ impl Drop for InFlight<'_> {
 }
 
 impl Processor for Gate {
-    async fn admit(&self, _: &Record) -> Pass<'_> {
+    async fn wait_until_due(&self, _: &Record) {}
+
+    async fn admit(&self) -> Pass<'_> {
         self.circuit.admit().await
     }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "test harness")]
 
+mod circuit;
 mod due;
 mod keys;
 mod lost;

@@ -149,7 +149,12 @@ impl World {
     }
 
     /// Starts a consumer.
-    pub(crate) fn start(&self, recorder: &Recorder, drain: Duration, due_after: Duration) -> Running {
+    pub(crate) fn start<H: Handler + Clone>(
+        &self,
+        handler: &H,
+        drain: Duration,
+        due_after: Duration,
+    ) -> Running {
         let settings = Settings {
             topic: self.topic().to_owned(),
             group: self.topic().to_owned(),
@@ -160,7 +165,7 @@ impl World {
             due_after,
         };
         let kafka = Kafka::plaintext(&endpoints().kafka_bootstrap_servers);
-        let consumer = Consumer::new(&kafka, self.pool.clone(), settings, recorder.clone()).unwrap();
+        let consumer = Consumer::new(&kafka, self.pool.clone(), settings, handler.clone()).unwrap();
         let stop = CancellationToken::new();
         let task = tokio::spawn(consumer.run(stop.clone()));
         Running { stop, task }
