@@ -26,7 +26,7 @@ use tokio::sync::Mutex;
 use self::{decisions::Decisions, reader::Reader};
 pub use self::{
     decisions::{Action, Decision},
-    letter::{Inspect, Inspected, Row, State},
+    letter::{Inspect, InspectError, Inspected, Row, State},
     position::{LetterId, Position},
     selection::Selection,
     show::{Content, Shown},
@@ -60,6 +60,9 @@ pub enum Error {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] pg::Error),
+    /// Whether a letter is selected is not known: its event cannot be decoded now.
+    #[error("letter {0} cannot be selected")]
+    Undecided(LetterId, #[source] InspectError),
     /// A task panicked.
     #[error("a task of this call ended unexpectedly")]
     Interrupted,

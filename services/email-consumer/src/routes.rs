@@ -34,6 +34,7 @@ fn failure(error: Error) -> ApiError {
     match error {
         Error::Store(error) => error.into(),
         Error::Kafka(_) | Error::Silent(_) => ApiError::unavailable("Kafka").with_source(error),
+        Error::Undecided(..) => ApiError::unavailable("the schema registry").with_source(error),
         Error::Interrupted => ApiError::internal(error),
     }
 }

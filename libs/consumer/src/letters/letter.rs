@@ -22,12 +22,23 @@ const SHOWN_HEADERS: [&str; 5] = [EVENT_ID, EVENT_TYPE, OCCURRED_AT, "traceparen
 
 /// Reads the events of a topic for people.
 pub trait Inspect: Send + Sync + 'static {
-    /// Decodes an event. An error says why that is impossible, without data of the event.
+    /// Decodes an event.
     fn inspect(
         &self,
         event_type: &str,
         payload: &[u8],
-    ) -> impl Future<Output = Result<Inspected, String>> + Send;
+    ) -> impl Future<Output = Result<Inspected, InspectError>> + Send;
+}
+
+/// Why an event is not decoded, without data of the event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InspectError {
+    /// It can never be decoded.
+    #[error("{0}")]
+    Undecodable(String),
+    /// What is needed for that does not answer: it may be decoded later.
+    #[error("{0}")]
+    Unavailable(String),
 }
 
 /// An event for people.
@@ -140,7 +151,7 @@ impl Letter {
     }
 
     /// Decodes the event.
-    pub(super) async fn inspect(&self, inspect: &impl Inspect) -> Result<Inspected, String> {
+    pub(super) async fn inspect(&self, inspect: &impl Inspect) -> Result<Inspected, InspectError> {
         let event_type = self.header(EVENT_TYPE).unwrap_or_default();
         inspect.inspect(event_type, self.message.payload().unwrap_or_default()).await
     }

@@ -97,6 +97,14 @@ impl Scan<'_> {
         Ok(None)
     }
 
+    /// Continues with this letter, the last one, once more.
+    pub(super) fn step_back(&mut self, id: LetterId) {
+        if let Some((_, range)) = self.ranges.front_mut() {
+            range.start = id.offset;
+        }
+        self.is_assigned = false;
+    }
+
     /// Leaves out the offsets of the current partition that are not read, and returns them.
     pub(super) fn skip_rest(&mut self) -> Range<i64> {
         let Some((_, range)) = self.ranges.front_mut() else { return 0..0 };

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use events::header::EVENT_TYPE;
 use uuid::Uuid;
 
-use super::{Inspect, LetterId, letter::Letter};
+use super::{Inspect, InspectError, LetterId, letter::Letter};
 
 /// Conditions that all hold. Without a condition: every letter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,8 +38,9 @@ impl Selection {
         }
     }
 
-    pub(super) async fn admits(&self, letter: &Letter, inspect: &impl Inspect) -> bool {
-        self.admits_undecoded(letter) && self.admits_tenant(letter, inspect).await
+    /// Returns whether the letter is selected; an error while its event cannot be decoded and that decides.
+    pub(super) async fn admits(&self, letter: &Letter, inspect: &impl Inspect) -> Result<bool, InspectError> {
+        Ok(self.admits_undecoded(letter) && self.admits_tenant(letter, inspect).await?)
     }
 
     fn admits_undecoded(&self, letter: &Letter) -> bool {
@@ -55,8 +56,12 @@ impl Selection {
             && self.until.is_none_or(|until| at.is_some_and(|at| at < until))
     }
 
-    async fn admits_tenant(&self, letter: &Letter, inspect: &impl Inspect) -> bool {
-        let Some(wanted) = &self.tenant else { return true };
-        letter.inspect(inspect).await.is_ok_and(|event| event.tenant == *wanted)
+    async fn admits_tenant(&self, letter: &Letter, inspect: &impl Inspect) -> Result<bool, InspectError> {
+        let Some(wanted) = &self.tenant else { return Ok(true) };
+        match letter.inspect(inspect).await {
+            Ok(event) => Ok(event.tenant == *wanted),
+            Err(InspectError::Undecodable(_)) => Ok(false),
+            Err(error @ InspectError::Unavailable(_)) => Err(error),
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rdkafka::Message as _;
 
-use super::{Decision, Error, Inspect, Inspected, LetterId, Letters, Row, Selection};
+use super::{Decision, Error, Inspect, InspectError, Inspected, LetterId, Letters, Row, Selection};
 
 /// A letter with its event, its headers and its decisions.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct Content {
     /// As in a list.
     pub row: Row,
     /// The event, or why it cannot be decoded.
-    pub event: Result<Inspected, String>,
+    pub event: Result<Inspected, InspectError>,
     /// The size of the payload; `None` without a payload.
     pub payload_bytes: Option<usize>,
     /// All headers in their order. Unknown values are masked.

@@ -24,6 +24,9 @@ const MAX_ROWS: usize = 200;
 /// Time limit for the acknowledgement of a replay; below the lease of a decision.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Pause before a letter is inspected again that cannot be decoded now.
+const INSPECT_PAUSE: Duration = Duration::from_millis(100);
+
 /// Decisions of one call per second: 1 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate(NonZeroU8);
@@ -92,18 +95,35 @@ pub struct Page {
 }
 
 impl<I: Inspect> Letters<I> {
-    /// Carries out a call. It ends after two seconds, and its next page continues there.
+    /// Carries out a call. It ends after two seconds, and its next page continues there: at the first letter of which it is not known
+    /// whether it is selected, if there is one.
     ///
     /// # Errors
-    /// Kafka or the database does not answer. What was decided before that stays decided.
+    /// Kafka or the database does not answer, or this is not known of the letter with which the call begins. What was decided before that
+    /// stays decided.
     pub async fn work(&self, order: &Order) -> Result<Page, Error> {
         let started = Instant::now();
         let mut scan = self.scan(&order.selection, order.from.as_ref()).await?;
-        let mut rows = Vec::new();
+        let (mut rows, mut first, mut undecided) = (Vec::new(), None, None);
         while rows.len() < order.limit.min(MAX_ROWS) && started.elapsed() < TIME_OF_A_CALL {
             let Some(letter) = scan.next().await? else { break };
-            if letter.state == State::Decided || !order.selection.admits(&letter, &self.inspect).await {
+            first.get_or_insert(letter.id);
+            if letter.state == State::Decided {
                 continue;
+            }
+            match order.selection.admits(&letter, &self.inspect).await {
+                Ok(is_selected) => {
+                    undecided = None;
+                    if !is_selected {
+                        continue;
+                    }
+                }
+                Err(error) => {
+                    undecided = Some((letter.id, error));
+                    scan.step_back(letter.id);
+                    tokio::time::sleep(INSPECT_PAUSE).await;
+                    continue;
+                }
             }
             let mut row = letter.row();
             if let Act::Decide { action, actor, rate } = &order.act {
@@ -113,7 +133,10 @@ impl<I: Inspect> Letters<I> {
             }
             rows.push(row);
         }
-        Ok(Page { rows, next: scan.position() })
+        match undecided {
+            Some((id, error)) if first == Some(id) => Err(Error::Undecided(id, error)),
+            _ => Ok(Page { rows, next: scan.position() }),
+        }
     }
 
     /// Decides about a letter, in a task of its own: a client that disconnects does not interrupt it.

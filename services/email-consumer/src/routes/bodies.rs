@@ -140,7 +140,7 @@ impl From<Shown> for ShownBody {
         let Some(Content { row, event, payload_bytes, headers }) = shown.letter else { return empty };
         let (event, event_error) = match event {
             Ok(event) => (Some(event.shown), None),
-            Err(error) => (None, Some(error)),
+            Err(error) => (None, Some(error.to_string())),
         };
         let headers = headers.into_iter().map(|(name, value)| HeaderBody { name, value }).collect();
         Self { letter: Some(row.into()), event, event_error, payload_bytes, headers, ..empty }

@@ -1,13 +1,14 @@
 //! Dead letters after the loss of their topic, and while a dependency is down.
 
 use events::orders::OrderConfirmed;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::{Process, wait_for};
 
 use crate::{
     operator::{Operator, id},
     orders::{Order, envelope},
-    world::{SOON, World, metric},
+    world::{SOON, World, metric, wait_until_missing},
 };
 
 /// Publishes two events that cannot be read, and waits until each is a letter.
@@ -46,4 +47,29 @@ async fn letters_of_a_topic_that_was_created_again_are_open_although_their_offse
     let discarded = discard(&operator).await;
     assert!(discarded.iter().all(|letter| letter["state"] == "decided"), "{discarded:?}");
     wait_until_counted(&world, &consumer, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_by_tenant_fails_while_the_registry_is_down_and_leaves_no_letter_out() {
+    let (world, mut consumer) = World::with_consumer().await;
+    let unreachable = Order::of("ada at example.com");
+    world.publisher.publish(&unreachable, &unreachable.confirmed()).await;
+    Operator::of(&world, &consumer).wait_for(1).await;
+    consumer.terminate().await;
+    world.registry.cut();
+
+    let consumer = world.consumer().without_readiness().spawn().await;
+    wait_until_missing(&consumer, "schema-registry").await;
+    let operator = Operator::of(&world, &consumer);
+    assert_eq!(operator.list("").await.len(), 1);
+    let of_tenant = async || operator.send(Method::GET, "?tenant=acme", None).await;
+    let (status, answer) = of_tenant().await;
+    assert_eq!((status, &answer["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")));
+    world.registry.restore();
+    let found = wait_for("the registry to answer", SOON, async || {
+        let (status, answer) = of_tenant().await;
+        (status == StatusCode::OK).then_some(answer)
+    })
+    .await;
+    assert_eq!(found["items"][0]["key"], unreachable.id.to_string());
 }
