@@ -58,6 +58,7 @@ pub struct Consumer<H> {
     settings: Settings,
     attempts: Arc<Attempts<H>>,
     budget: Budget,
+    retry_budget: Budget,
     /// Notified when a paused partition may have room.
     has_room: Arc<Notify>,
 }
@@ -102,7 +103,8 @@ impl<H: Handler> Consumer<H> {
             assignment,
             settings,
             attempts,
-            budget: Budget::default(),
+            budget: Budget::of_topic(),
+            retry_budget: Budget::of_retries(),
             has_room: Arc::default(),
         })
     }
@@ -161,7 +163,8 @@ impl<H: Handler> Consumer<H> {
             let assigned = partitions.entry(source.clone()).or_insert_with(|| self.assignment.assigned());
             let running = assigned.running.get_or_insert_with(|| {
                 let attempts = PartitionAttempts::new(&self.attempts, &source, is_retry);
-                Partition::start(Arc::new(attempts), self.budget.of_partition(), Arc::clone(&self.has_room))
+                let budget = if is_retry { &self.retry_budget } else { &self.budget };
+                Partition::start(Arc::new(attempts), budget.of_partition(), Arc::clone(&self.has_room))
             });
             (running.queue.clone(), Record::new(message, is_retry, &running.budget))
         };

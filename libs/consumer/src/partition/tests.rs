@@ -90,7 +90,7 @@ impl World {
     fn new(failing: &[i64]) -> Self {
         let state = State { failing: failing.to_vec(), ..State::default() };
         let gate = Arc::new(Gate { state: watch::Sender::new(state), circuit: Circuit::new("records") });
-        Self { gate, assignment: Assignment::default(), has_room: Arc::default(), budget: Budget::default() }
+        Self { gate, assignment: Assignment::default(), has_room: Arc::default(), budget: Budget::of_topic() }
     }
 
     /// Receives a record as the receive loop does; returns whether the partition has to be paused.

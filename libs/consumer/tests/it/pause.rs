@@ -39,3 +39,25 @@ async fn a_full_partition_is_paused_and_resumes_and_holds_no_other_up() {
         "one at a time"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_events_that_wait_in_a_retry_topic_hold_no_other_key_up() {
+    const DELAY: Duration = Duration::from_hours(1);
+    let mut world = World::new(1).await;
+    world.retries[0].1 = DELAY;
+    // More than the bytes of the topic and of its retry topics together.
+    let large = "x".repeat(900_000);
+    let keys: Vec<_> = (0..60).map(|number| format!("large{number}")).collect();
+    futures::future::join_all(keys.iter().map(|key| world.send_to_retry(key, &large, DELAY))).await;
+    world.send(0, "a", "blocked").await;
+    let recorder = Recorder::blocking(&["blocked"]);
+    let running = world.start(&recorder, Duration::from_secs(5), Duration::from_mins(1));
+    recorder.wait_until("the blocked event", |log| log.begun == ["blocked"]).await;
+    // One after the other, while the retry topic is read.
+    for number in 0..50 {
+        world.send(0, "b", &format!("b{number}")).await;
+        recorder.wait_until("the event of another key", |log| log.done.len() == number + 1).await;
+    }
+    recorder.release();
+    running.stop().await;
+}

@@ -209,15 +209,29 @@ impl World {
 
     /// Writes a record that is as old as this.
     pub(crate) async fn send_at(&self, partition: i32, key: &str, payload: &str, at: DateTime<Utc>) {
-        self.write(partition, key, payload, at, OwnedHeaders::new()).await;
+        self.write((self.topic(), partition), key, payload, at, OwnedHeaders::new()).await;
     }
 
     /// Writes a record with headers of its own before those of the envelope.
     pub(crate) async fn send_with(&self, partition: i32, key: &str, payload: &str, headers: OwnedHeaders) {
-        self.write(partition, key, payload, Utc::now(), headers).await;
+        self.write((self.topic(), partition), key, payload, Utc::now(), headers).await;
     }
 
-    async fn write(&self, partition: i32, key: &str, payload: &str, at: DateTime<Utc>, own: OwnedHeaders) {
+    /// Writes a record to the first retry topic, which is due after this time.
+    pub(crate) async fn send_to_retry(&self, key: &str, payload: &str, delay: Duration) {
+        let due = (Utc::now() + delay).to_rfc3339();
+        let own = OwnedHeaders::new().insert(Header { key: "retry-not-before", value: Some(&due) });
+        self.write((self.topics.name(RETRY_TOPICS[0]), 0), key, payload, Utc::now(), own).await;
+    }
+
+    async fn write(
+        &self,
+        (topic, partition): (&str, i32),
+        key: &str,
+        payload: &str,
+        at: DateTime<Utc>,
+        own: OwnedHeaders,
+    ) {
         let envelope = Envelope {
             event_id: Uuid::now_v7(),
             event_type: "test".to_owned(),
@@ -228,7 +242,7 @@ impl World {
         let headers = headers
             .iter()
             .fold(own, |all, (key, value)| all.insert(Header { key, value: Some(value.as_str()) }));
-        let record = FutureRecord::to(self.topic())
+        let record = FutureRecord::to(topic)
             .partition(partition)
             .key(key)
             .payload(payload)
