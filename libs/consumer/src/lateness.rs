@@ -9,7 +9,7 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     sync::{Arc, Weak},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use chrono::Utc;
@@ -61,7 +61,7 @@ struct Count {
     late: u64,
 }
 
-/// Counts until dropped. While the broker does not answer, `consumer_observed_timestamp_seconds` does not change.
+/// Counts until dropped. While the broker or the database does not answer, `consumer_observed_timestamp_seconds` does not change.
 pub(crate) async fn run_count(
     settings: &Settings,
     consumer: Weak<StreamConsumer<Context>>,
@@ -77,9 +77,12 @@ pub(crate) async fn run_count(
         match tokio::task::spawn_blocking(move || fetch(&settings, &consumer, &assigned)).await {
             Ok(Ok(offsets)) => {
                 let oldest = count(labels, assignment, &positions, &offsets, &mut counted);
-                observe(labels, oldest.as_secs_f64().max(count_postponed(labels, postponed).await));
+                match count_postponed(labels, postponed).await {
+                    Ok(of_postponed) => observe(labels, oldest.as_secs_f64().max(of_postponed)),
+                    Err(error) => tracing::warn!(%error, "cannot count the postponed events"),
+                }
             }
-            Ok(Err(error)) => tracing::debug!(%error, "cannot count the due records"),
+            Ok(Err(error)) => tracing::warn!(%error, "cannot count the due records"),
             Err(error) => tracing::warn!(%error, "counting the due records panicked"),
         }
         tokio::time::sleep(INTERVAL).await;
@@ -170,26 +173,18 @@ fn count(
 }
 
 /// Counts the postponed events, which have left the topic, and returns the age of the oldest in seconds.
-async fn count_postponed(labels: [&str; 2], postponed: &Postponed) -> f64 {
+async fn count_postponed(labels: [&str; 2], postponed: &Postponed) -> Result<f64, pg::Error> {
     let [_, topic] = labels;
-    match postponed.measure(topic).await {
-        Ok(measured) => {
-            metrics::LATE.with_label_values(&labels).inc_by(measured.late.unsigned_abs());
-            metrics::POSTPONED.with_label_values(&labels).set(measured.events);
-            metrics::BLOCKED_KEYS.with_label_values(&labels).set(measured.keys);
-            measured.oldest
-        }
-        Err(error) => {
-            tracing::debug!(%error, "cannot count the postponed events");
-            0.0
-        }
-    }
+    let measured = postponed.measure(topic).await?;
+    metrics::LATE.with_label_values(&labels).inc_by(measured.late.unsigned_abs());
+    metrics::POSTPONED.with_label_values(&labels).set(measured.events);
+    metrics::BLOCKED_KEYS.with_label_values(&labels).set(measured.keys);
+    Ok(measured.oldest)
 }
 
 fn observe(labels: [&str; 2], oldest: f64) {
     metrics::OLDEST.with_label_values(&labels).set(oldest);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    metrics::OBSERVED.with_label_values(&labels).set(now.as_secs_f64());
+    metrics::OBSERVED.with_label_values(&labels).set(metrics::now());
 }
 
 /// Of the records that became due since the last count, those from the lowest unfinished one on are late.

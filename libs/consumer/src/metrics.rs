@@ -1,5 +1,7 @@
 //! Every metric of this library.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 telemetry::metrics! {
     /// Calls of the handler, by outcome.
     pub(crate) HANDLED: IntCounterVec = "consumer_handled_total" [topic, outcome];
@@ -27,6 +29,8 @@ telemetry::metrics! {
     pub(crate) DEAD_LETTERS: IntGaugeVec = "consumer_dead_letters" [topic];
     /// Age of the oldest open letter, 0 when there is none.
     pub(crate) OLDEST_DEAD_LETTER: GaugeVec = "consumer_oldest_dead_letter_seconds" [topic];
+    /// When the open letters were last counted, in seconds since 1970.
+    pub(crate) DEAD_LETTERS_OBSERVED: GaugeVec = "consumer_dead_letters_observed_timestamp_seconds" [topic];
     // Their offsets cannot be stored, so another consumer gets these messages again.
     /// Messages finished after their partition was taken away.
     pub(crate) LATE_OFFSETS: IntCounterVec = "consumer_late_offsets_total" [topic];
@@ -38,6 +42,11 @@ telemetry::metrics! {
     pub(crate) OLDEST: GaugeVec = "consumer_oldest_unhandled_seconds" [group, topic];
     /// When the due records were last counted, in seconds since 1970.
     pub(crate) OBSERVED: GaugeVec = "consumer_observed_timestamp_seconds" [group, topic];
+}
+
+/// The time, in seconds since 1970.
+pub(crate) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// Shows the counters at zero, so that the first record which is late is an increase.

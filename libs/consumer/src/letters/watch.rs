@@ -39,11 +39,11 @@ impl<I: Inspect> Letters<I> {
         }
     }
 
-    /// While Kafka or the database does not answer, the gauges keep their values.
+    /// While Kafka or the database does not answer, the gauges keep their values, and that of the time says how old they are.
     async fn observe_repeatedly(&self) -> Infallible {
         loop {
             if let Err(error) = self.observe_once().await {
-                tracing::debug!(error = &error as &dyn StdError, "cannot count the dead letters");
+                tracing::warn!(error = &error as &dyn StdError, "cannot count the dead letters");
             }
             tokio::time::sleep(INTERVAL).await;
         }
@@ -55,6 +55,7 @@ impl<I: Inspect> Letters<I> {
         metrics::DEAD_LETTERS.with_label_values(&topic).set(observed.n_open);
         let age = observed.oldest.and_then(|oldest| (Utc::now() - oldest).to_std().ok());
         metrics::OLDEST_DEAD_LETTER.with_label_values(&topic).set(age.unwrap_or_default().as_secs_f64());
+        metrics::DEAD_LETTERS_OBSERVED.with_label_values(&topic).set(metrics::now());
         if let Err(error) = self.delete(&observed.decided).await {
             tracing::warn!(error = &error as &dyn StdError, "decided dead letters stay in the topic");
         }

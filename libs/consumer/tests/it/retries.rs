@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use rdkafka::message::{Header, OwnedHeaders};
 use testkit::wait_for;
 
@@ -134,5 +135,39 @@ async fn a_postponed_event_is_counted_as_late_once() {
     })
     .await;
     assert_eq!((late(), metric("consumer_due_total", &of_topic)), (Some(1.0), Some(1.0)));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_that_fails_at_the_table_of_postponed_events_is_no_observation() {
+    let mut world = World::new(1).await;
+    world.retries[0].1 = Duration::from_hours(1);
+    let recorder = Recorder::failing("a1", 1);
+    let running = world.start(&recorder, DRAIN, DUE_AFTER);
+    let old = Utc::now() - chrono::Duration::hours(1);
+    world.send_at(0, "a", "a1", old).await;
+    world.wait_until_postponed(&["a1"]).await;
+    let labels = [("topic", world.topic()), ("group", world.topic())];
+    let until = async |name: &str, value: f64| {
+        let what = format!("{name} to be {value}");
+        wait_for(&what, SOON, async || (metric(name, &labels) == Some(value)).then_some(())).await;
+    };
+    until("consumer_postponed_events", 1.0).await;
+
+    world.database.connect().await.batch_execute("DROP TABLE postponed_events").await.unwrap();
+    let observed = || {
+        ["consumer_oldest_unhandled_seconds", "consumer_observed_timestamp_seconds"]
+            .map(|name| metric(name, &labels))
+    };
+    // Each is due at once, and the counts after the first one have begun without the table.
+    world.send_at(0, "b", "b1", old).await;
+    until("consumer_due_total", 2.0).await;
+    let before = observed();
+    for (key, due) in [("c", 3.0), ("d", 4.0)] {
+        world.send_at(0, key, key, old).await;
+        until("consumer_due_total", due).await;
+    }
+    assert_eq!(observed(), before);
+    assert!(before[0] > Some(3_000.0), "{before:?}");
     running.stop().await;
 }

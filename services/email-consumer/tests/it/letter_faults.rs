@@ -8,7 +8,7 @@ use testkit::{Process, wait_for};
 use crate::{
     operator::{Operator, id},
     orders::{Order, envelope},
-    world::{SOON, World, metric, wait_until_missing},
+    world::{SOON, World, metric, metric_text, wait_until_missing},
 };
 
 /// Publishes two events that cannot be read, and waits until each is a letter.
@@ -72,4 +72,26 @@ async fn a_search_by_tenant_fails_while_the_registry_is_down_and_leaves_no_lette
     })
     .await;
     assert_eq!(found["items"][0]["key"], unreachable.id.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_of_letters_that_fails_is_logged_and_is_no_observation() {
+    let (world, consumer) = World::with_consumer().await;
+    let topic = world.dead_letter_topic();
+    let series = format!("consumer_dead_letters_observed_timestamp_seconds{{topic=\"{topic}\"}}");
+    let observed = async || metric_text(&consumer, &series).await;
+    wait_for("a count", SOON, async || observed().await.map(drop)).await;
+    world.execute("DROP TABLE dead_letter_decisions").await;
+    // A letter, because without one the database is not asked.
+    world.publisher.send(&Order::new(), b"ping", &envelope::<OrderConfirmed>().to_headers()).await;
+    let until_failed = async |times: usize| {
+        wait_for(&format!("{times} counts to fail"), SOON, async || {
+            (consumer.logs().matches("cannot count the dead letters").count() >= times).then_some(())
+        })
+        .await;
+    };
+    until_failed(1).await;
+    let before = observed().await;
+    until_failed(3).await;
+    assert_eq!(observed().await, before);
 }
