@@ -1,6 +1,9 @@
 //! What is not published yet, over all replicas. Each relay measures it, also one without buckets.
 
-use std::time::{Duration, Instant};
+use std::{
+    error::Error as StdError,
+    time::{Duration, Instant},
+};
 
 use pg::{Columns as _, Error, Pool, Row};
 use tokio::sync::watch;
@@ -10,8 +13,12 @@ use crate::metrics;
 /// Shortest interval between two measurements.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// A measurement takes at most this share of the time.
+/// A measurement takes at most this share of the time, up to [`MAX_PAUSE`].
 const MAX_SHARE: u32 = 10;
+
+/// Longest pause between two measurements, also after a slow or failed one: in a drill, an alert fires when the last one is ten seconds
+/// old.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// Time in which the rate of publishing follows a change, by 63 %.
 const SMOOTHING: Duration = Duration::from_secs(10);
@@ -61,19 +68,27 @@ pub struct Backlog {
     pub published_per_second: f64,
 }
 
-/// Measures until it is dropped. A failure leaves the last value as it is.
+/// Measures until it is dropped. A failure is logged, and leaves the last values and `outbox_observed_timestamp_seconds` as they are.
 pub(crate) async fn measure(pool: &Pool, backlog: &watch::Sender<Option<Backlog>>) {
     let mut rate = Rate::default();
     loop {
         let started = Instant::now();
-        let measured = pg::query_opt(pool, "outbox_backlog", MEASURE, &[&MAX_COUNTED, &MIN_FRONT]).await;
-        if let Ok(Some(row)) = measured
-            && let Ok(measured) = show(&row, &mut rate)
-        {
-            backlog.send_replace(Some(measured));
+        match measure_once(pool, &mut rate).await {
+            Ok(measured) => {
+                backlog.send_replace(measured);
+            }
+            Err(error) => tracing::warn!(
+                error = &error as &dyn StdError,
+                "the backlog of the outbox cannot be measured, trying again"
+            ),
         }
-        tokio::time::sleep(INTERVAL.max(started.elapsed() * MAX_SHARE)).await;
+        tokio::time::sleep((started.elapsed() * MAX_SHARE).clamp(INTERVAL, MAX_PAUSE)).await;
     }
+}
+
+async fn measure_once(pool: &Pool, rate: &mut Rate) -> Result<Option<Backlog>, Error> {
+    let row = pg::query_opt(pool, "outbox_backlog", MEASURE, &[&MAX_COUNTED, &MIN_FRONT]).await?;
+    row.map(|row| show(&row, rate)).transpose()
 }
 
 fn show(row: &Row, rate: &mut Rate) -> Result<Backlog, Error> {
@@ -83,6 +98,7 @@ fn show(row: &Row, rate: &mut Rate) -> Result<Backlog, Error> {
     metrics::PARKED_ROWS.set(row.column("parked")?);
     metrics::UNPUBLISHED_ROWS.set(unpublished);
     metrics::FRONT_AGE.set(front_age);
+    metrics::show_observed();
     Ok(Backlog {
         unpublished: unpublished.unsigned_abs(),
         front_age: Duration::try_from_secs_f64(front_age).unwrap_or_default(),

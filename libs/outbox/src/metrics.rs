@@ -1,5 +1,7 @@
 //! Every metric of this library.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use telemetry::metrics::register;
 
 telemetry::metrics! {
@@ -12,6 +14,8 @@ telemetry::metrics! {
     // Zero while fewer than ten events wait there. An event that others have overtaken does not count.
     /// Age of the oldest event that is newer than every published one.
     pub(crate) FRONT_AGE: Gauge = "outbox_front_age_seconds";
+    /// Time of the last measurement of the backlog, in seconds since 1970; before the first one, the start of the process.
+    OBSERVED: Gauge = "outbox_observed_timestamp_seconds";
     /// Events acknowledged by the broker.
     pub(crate) PUBLISHED: IntCounter = "outbox_published_total";
     /// Events in the producer that the broker has not acknowledged.
@@ -47,9 +51,16 @@ pub(crate) fn show_in_flight(rows: usize, bytes: usize) {
     IN_FLIGHT_BYTES.set(bytes.try_into().unwrap_or(i64::MAX));
 }
 
-/// Shows the counters at zero, so that the first failure is an increase.
+pub(crate) fn show_observed() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    OBSERVED.set(now.as_secs_f64());
+}
+
+/// Shows the counters at zero, so that the first failure is an increase, and the time of the start, so that an alert notices a
+/// measurement that never succeeds.
 pub(crate) fn show() {
     register(&[&PUBLISHED, &PARKED, &FAILURES]);
     register(&[&BUCKETS, &UNSETTLED_ROWS, &STALLED_PARTITIONS]);
     show_in_flight(0, 0);
+    show_observed();
 }

@@ -303,8 +303,9 @@ fn large_numbers_have_no_exponent() {
 
 #[test]
 fn an_unmeasured_journey_pages_after_eleven_minutes() {
-    const COUNTED: [(&str, &str); 2] = [
+    const COUNTED: [(&str, &str); 3] = [
         ("orders", r#"orders_journey_observed_timestamp_seconds{job="orders",instance="a"}"#),
+        ("orders", r#"outbox_observed_timestamp_seconds{job="orders",instance="a"}"#),
         (
             "email-consumer",
             r#"consumer_observed_timestamp_seconds{job="email-consumer",group="email-consumer",topic="orders.events"}"#,
@@ -317,9 +318,9 @@ fn an_unmeasured_journey_pages_after_eleven_minutes() {
             times[14] = minutes(pace, 14.0);
             let firing = Firing {
                 labels: labels(job, "page", []),
-                summary: format!("Late work of {job} is not counted"),
+                summary: format!("Late or waiting work of {job} is not counted"),
                 description: format!(
-                    "Impact: the objective that uses the count cannot page; last counted {} ago.\n\
+                    "Impact: the objective or alert that uses the count cannot page; last counted {} ago.\n\
                      Budget left: unknown.",
                     pace.either("12m 0s", "12s")
                 ),

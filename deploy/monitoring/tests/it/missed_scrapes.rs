@@ -34,7 +34,7 @@ const PUBLISHED: &str = r#"outbox_published_total{job="orders",instance="a"}"#;
 const LAG: &str = r#"consumer_lag{job="email-consumer",topic="orders.events",partition="0"}"#;
 const HANDLED: &str = r#"consumer_handled_total{job="email-consumer",topic="orders.events",outcome="done"}"#;
 
-const GAUGES: [Gauge; 18] = [
+const GAUGES: [Gauge; 19] = [
     Gauge {
         alert: "OutboxStuck",
         severity: "ticket",
@@ -81,6 +81,13 @@ const GAUGES: [Gauge; 18] = [
         alert: "JourneyUnmeasured",
         severity: "page",
         series: r#"orders_journey_observed_timestamp_seconds{job="orders",instance="a"}"#,
+        value: |_, _| 0.0,
+        beside: &[],
+    },
+    Gauge {
+        alert: "JourneyUnmeasured",
+        severity: "page",
+        series: r#"outbox_observed_timestamp_seconds{job="orders",instance="a"}"#,
         value: |_, _| 0.0,
         beside: &[],
     },

@@ -1,4 +1,4 @@
-//! Counts of late orders, also across a restart.
+//! Counts of late orders, also across a restart, and of events that wait.
 
 use testkit::{client, wait_for};
 
@@ -59,4 +59,31 @@ async fn an_order_that_is_stuck_counts_as_late_once() {
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
     let age = now as f64 - observed;
     assert!(age.abs() < 30.0, "{age}");
+}
+
+#[tokio::test]
+async fn a_backlog_that_cannot_be_measured_is_logged_and_the_time_of_its_measurement_stands_still() {
+    let parts = Parts::make().await;
+    let process = parts.service().spawn().await;
+    let app = parts.with(process);
+    let observed = async || metric(&app, "outbox_observed_timestamp_seconds").await;
+    let failures = async |n_failures: usize| {
+        wait_for(&format!("{n_failures} failed measurements"), SOON, async || {
+            let logs = app.process.logs();
+            let failed = logs.matches("the backlog of the outbox cannot be measured").count();
+            (failed >= n_failures).then_some(())
+        })
+        .await;
+    };
+
+    let mut other = app.database.connect().await;
+    let lock = other.transaction().await.unwrap();
+    lock.batch_execute("LOCK TABLE outbox_bucket IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    failures(1).await;
+    let before = observed().await.expect("the time of the last measurement");
+    failures(2).await;
+    assert_eq!(observed().await, Some(before));
+
+    drop(lock);
+    wait_for("a measurement", SOON, async || observed().await.filter(|now| *now > before)).await;
 }
