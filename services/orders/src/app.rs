@@ -12,7 +12,6 @@ use futures::future::OptionFuture;
 use outbox::Relay;
 use pg::Pool;
 use service::Runtime;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -46,7 +45,7 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
     let encoder = Encoder::new(&config.orders_events_topic);
     let relay = Relay::new(pool.clone(), config.kafka.kafka(runtime.trust())?);
     let events = OrderEvents { encoder: encoder.clone(), tracking: tracking.clone() };
-    let win_back = win_back(&config, &pool, &tracking.public_url, relay.wake());
+    let win_back = win_back(&config, &pool, &tracking.public_url, &relay);
     let process = OrderProcess::new(pool.clone(), events, relay.wake());
     let back_pressure = BackPressure::new(config.back_pressure.clone());
     let catalogue_loaded = Arc::new(OnceLock::new());
@@ -95,11 +94,18 @@ pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Resu
 }
 
 /// The search for customers to win back, if there is one.
-fn win_back(config: &Config, pool: &Pool, public_url: &str, relay: Arc<Notify>) -> Option<WinBack> {
+fn win_back(config: &Config, pool: &Pool, public_url: &str, relay: &Relay) -> Option<WinBack> {
     let every = Duration::from_secs(config.orders_win_back_every_s?.into());
     let encoder = Encoder::new(&config.orders_promotions_topic);
     let events = PromotionEvents { encoder, public_url: public_url.to_owned() };
-    Some(WinBack { pool: pool.clone(), events, relay, every })
+    Some(WinBack {
+        pool: pool.clone(),
+        events,
+        relay: relay.wake(),
+        every,
+        backlog: relay.backlog(),
+        bounds: config.back_pressure.clone(),
+    })
 }
 
 /// The schemas of orders first: no order is accepted without them.

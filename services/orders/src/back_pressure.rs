@@ -16,6 +16,9 @@ use crate::metrics;
 /// Orders are accepted again at this share of the bounds.
 const REOPEN: f64 = 0.8;
 
+/// Share of the bounds from which events that can wait are not appended any more: the rest is for orders.
+const DEFERRABLE: f64 = 0.5;
+
 /// Age of a measurement after which it blocks nothing: an order that the database still takes is not refused because of old numbers.
 const STALE: Duration = Duration::from_secs(30);
 
@@ -43,6 +46,11 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
+    /// Returns whether there is room for events that can wait.
+    pub(crate) fn has_room(&self, backlog: &Backlog) -> bool {
+        self.fill(backlog) < DEFERRABLE
+    }
+
     /// Returns how full the backlog is: from 1 on, a bound is reached.
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     fn fill(&self, backlog: &Backlog) -> f64 {

@@ -23,7 +23,7 @@ telemetry::metrics! {
     OLDEST_UNFINISHED: Gauge = "orders_oldest_unfinished_seconds";
     /// Events about customers to win back.
     pub(crate) WIN_BACK_EMITTED: IntCounter = "orders_win_back_emitted_total";
-    // Outcomes: done, failed.
+    // Outcomes: done, failed, deferred (too many events are not published).
     /// Searches for customers to win back, by outcome.
     WIN_BACK_SEARCHES: IntCounterVec = "orders_win_back_searches_total" [outcome];
     /// End of the last search that succeeded, in seconds since 1970; before the first one, the start of the search.
@@ -59,15 +59,15 @@ pub(crate) fn observe_lateness(unfinished: &Unfinished, counted: &Counted, now: 
 /// Shows the series of the search for customers to win back, and the time of its start.
 pub(crate) fn show_win_back() {
     register(&[&WIN_BACK_EMITTED]);
-    for outcome in ["done", "failed"] {
+    for outcome in ["done", "failed", "deferred"] {
         WIN_BACK_SEARCHES.with_label_values(&[outcome]);
     }
     WIN_BACK_SEARCHED.set(seconds(Utc::now()));
 }
 
-pub(crate) fn observe_search(has_succeeded: bool, now: DateTime<Utc>) {
-    WIN_BACK_SEARCHES.with_label_values(&[if has_succeeded { "done" } else { "failed" }]).inc();
-    if has_succeeded {
+pub(crate) fn observe_search(outcome: &str, now: DateTime<Utc>) {
+    WIN_BACK_SEARCHES.with_label_values(&[outcome]).inc();
+    if outcome == "done" {
         WIN_BACK_SEARCHED.set(seconds(now));
     }
 }

@@ -1,18 +1,20 @@
 //! Win-back: emits an event for each customer who bought often and has not been seen lately.
 //!
 //! Every replica searches, and each customer is claimed by the row of the recipient, in the transaction that appends the event. A process that
-//! dies before COMMIT has changed nothing, and the next search of any replica finds the customer again.
+//! dies before COMMIT has changed nothing, and the next search of any replica finds the customer again. While half of the backlog that orders
+//! may fill is full, nothing is emitted: an outage of Kafka must not refuse orders because of promotions.
 
 use std::{collections::HashMap, error::Error as StdError, sync::Arc, time::Duration};
 
 use chrono::{SubsecRound, Utc};
 use events::{EncodeError, Encoder, promotions::CustomerLapsed};
-use outbox::AppendError;
+use outbox::{AppendError, Backlog};
 use pg::{Pool, Tx};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    back_pressure::Bounds,
     domain::{Lapse, LapsedCustomer},
     metrics,
     store::{self, promotions::Recipient},
@@ -24,8 +26,8 @@ const FOUND: i64 = 1_000;
 /// Customers in one transaction: an unsubscribe waits for its end.
 const CLAIMED: usize = 100;
 
-/// How often the schema is asked for until it is registered.
-const REGISTERED: Duration = Duration::from_secs(1);
+/// How often the schema and the backlog are asked for until one is registered and the other measured.
+const PREPARED: Duration = Duration::from_secs(1);
 
 /// Searches the database of this service. Each replica runs one.
 pub(crate) struct WinBack {
@@ -33,6 +35,16 @@ pub(crate) struct WinBack {
     pub(crate) events: PromotionEvents,
     pub(crate) relay: Arc<Notify>,
     pub(crate) every: Duration,
+    pub(crate) backlog: watch::Receiver<Option<Backlog>>,
+    pub(crate) bounds: Bounds,
+}
+
+/// How a search ended that did not fail.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Done,
+    /// Too many events are not published. The next search finds the customers that are left.
+    Deferred,
 }
 
 /// Makes the outbox entries of promotions.
@@ -57,43 +69,59 @@ impl WinBack {
 
     async fn search_regularly(&self) {
         metrics::show_win_back();
-        while !self.events.encoder.is_ready() {
-            tokio::time::sleep(REGISTERED).await;
+        while !self.events.encoder.is_ready() || self.backlog.borrow().is_none() {
+            tokio::time::sleep(PREPARED).await;
         }
         loop {
-            let outcome = self.search().await;
-            if let Err(error) = &outcome {
-                tracing::warn!(
-                    error = error as &dyn StdError,
-                    "lapsed customers cannot be searched, trying again later"
-                );
-            }
-            metrics::observe_search(outcome.is_ok(), Utc::now());
+            let outcome = match self.search().await {
+                Ok(End::Done) => "done",
+                Ok(End::Deferred) => "deferred",
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn StdError,
+                        "lapsed customers cannot be searched, trying again later"
+                    );
+                    "failed"
+                }
+            };
+            metrics::observe_search(outcome, Utc::now());
             // With jitter, so that the replicas do not all search at the same time.
             tokio::time::sleep(self.every.mul_f64(rand::random_range(0.75..1.25))).await;
         }
     }
 
-    /// Searches every tenant, also after the failure of one, and returns the first failure.
-    async fn search(&self) -> Result<(), AppendError> {
-        let mut outcome = Ok(());
+    /// Searches every tenant, also after the failure of one, and returns the first failure. Ends when the backlog has no room.
+    async fn search(&self) -> Result<End, AppendError> {
+        let mut outcome = Ok(End::Done);
         for tenant in store::promotions::tenants(&self.pool).await? {
-            outcome = outcome.and(self.search_tenant(&tenant).await);
+            let end = self.search_tenant(&tenant).await;
+            let is_deferred = matches!(end, Ok(End::Deferred));
+            outcome = outcome.and(end);
+            if is_deferred {
+                break;
+            }
         }
         outcome
     }
 
-    async fn search_tenant(&self, tenant: &str) -> Result<(), AppendError> {
+    async fn search_tenant(&self, tenant: &str) -> Result<End, AppendError> {
         let mut after = String::new();
         loop {
             let found = self.find(tenant, &after).await?;
             for customers in found.chunks(CLAIMED) {
+                if !self.has_room() {
+                    return Ok(End::Deferred);
+                }
                 self.emit(&Batch { events: &self.events, tenant, customers }).await?;
             }
             let is_full = found.len() as u64 >= FOUND.unsigned_abs();
-            let Some(last) = found.last().filter(|_| is_full) else { return Ok(()) };
+            let Some(last) = found.last().filter(|_| is_full) else { return Ok(End::Done) };
             last.email.as_str().clone_into(&mut after);
         }
+    }
+
+    fn has_room(&self) -> bool {
+        self.backlog.borrow().is_some_and(|backlog| self.bounds.has_room(&backlog))
     }
 
     async fn find(&self, tenant: &str, after: &str) -> Result<Vec<LapsedCustomer>, pg::Error> {

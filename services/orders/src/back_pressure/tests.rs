@@ -29,6 +29,13 @@ fn orders_are_blocked_at_a_bound_and_accepted_again_below_80_percent_of_both() {
 }
 
 #[test]
+fn events_that_can_wait_leave_half_of_both_bounds_to_orders() {
+    for (unpublished, age, has_room) in [(499, 49, true), (500, 0, false), (10, 50, false)] {
+        assert_eq!(BOUNDS.has_room(&backlog(unpublished, age, 10.0)), has_room, "{unpublished}, {age} s");
+    }
+}
+
+#[test]
 fn a_measurement_that_is_too_old_blocks_nothing() {
     let pressure = BackPressure::new(BOUNDS);
     pressure.observe(Some(backlog(2_000, 0, 10.0)));

@@ -82,8 +82,13 @@ pub(crate) async fn searched(process: &Process) {
 
 /// Searches of a service that succeeded; `None` before its first metrics.
 pub(crate) async fn searches(process: &Process) -> Option<f64> {
+    searches_with(process, "done").await
+}
+
+/// Searches of a service with this outcome.
+pub(crate) async fn searches_with(process: &Process, outcome: &str) -> Option<f64> {
     let text =
         client().get(format!("{}/metrics", process.admin_url())).send().await.ok()?.text().await.ok()?;
-    let name = "orders_win_back_searches_total{outcome=\"done\"} ";
-    text.lines().find_map(|line| line.strip_prefix(name)?.parse().ok())
+    let name = format!("orders_win_back_searches_total{{outcome=\"{outcome}\"}} ");
+    text.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok())
 }

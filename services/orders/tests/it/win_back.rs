@@ -8,7 +8,7 @@ use testkit::wait_for;
 
 use crate::{
     app::SOON,
-    shop::{Shop, searched, searches},
+    shop::{Shop, searched, searches, searches_with},
 };
 
 /// Timeout for the process to reach its fail point.
@@ -144,6 +144,32 @@ async fn a_kill_during_the_search_loses_and_repeats_nothing() {
         "orders.win_back.committed",
     ];
     join_all(points.map(survives_death_at)).await;
+}
+
+/// Sixty events of orders that wait for Kafka.
+const WAITING: &str = "\
+INSERT INTO outbox (event_id, topic, key, event_type, payload, occurred_at)
+SELECT gen_random_uuid(), 'TOPIC', 'key-' || n, 'test', '', now() FROM generate_series(1, 60) AS n";
+
+#[tokio::test]
+async fn promotions_leave_half_of_the_backlog_to_orders() {
+    let mut shop = Shop::open().await;
+    assert!(shop.quiet.terminate().await.success());
+    shop.ordered("acme", "ada@example.com", "confirmed", THREE).await;
+    shop.sql(&WAITING.replace("TOPIC", shop.parts.topics.name("orders.events"))).await;
+
+    // Nothing answers at this port.
+    let without_kafka = shop.searching().env("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1");
+    let mut service = without_kafka.env("ORDERS_MAX_UNPUBLISHED_EVENTS", "100").spawn().await;
+    wait_for("two deferred searches", SOON, async || {
+        (searches_with(&service, "deferred").await? >= 2.0).then_some(())
+    })
+    .await;
+    assert_eq!(shop.n_events().await, 0);
+    assert!(service.terminate().await.success());
+
+    let _service = shop.searching().spawn().await;
+    shop.wait_for_events(1).await;
 }
 
 /// 300,000 orders of two tenants over a year, and statistics about them.
