@@ -1,5 +1,7 @@
 //! A slow or refusing SMTP server: retries, and possible duplicates.
 
+use std::convert::Infallible;
+
 use events::orders::OrderConfirmed;
 use testkit::{Kafka, Process, Record, wait_for};
 
@@ -71,6 +73,30 @@ async fn a_server_that_refuses_all_mails_causes_no_dead_letters() {
     assert_eq!(attempts_and_handovers(&world).await, (8, 1));
 }
 
+/// Waits until the only mail that is not sent has this many attempts.
+async fn wait_for_attempts(world: &World, attempts: i32) -> i32 {
+    let database = world.database.connect().await;
+    wait_for(&format!("{attempts} attempts"), SOON, async || {
+        let row =
+            database.query_opt("SELECT attempts FROM mails WHERE state <> 'sent'", &[]).await.ok()??;
+        Some(row.get::<_, i32>(0)).filter(|found| *found >= attempts)
+    })
+    .await
+}
+
+/// Publishes orders whose mails are accepted: the next one when another mail was refused.
+async fn publish_others(world: &World) -> Infallible {
+    let mut accepted = 0;
+    loop {
+        let other = Order::new();
+        world.publisher.publish(&other, &other.confirmed()).await;
+        accepted += 1;
+        world.wait_until_recorded(accepted).await;
+        let attempts = wait_for_attempts(world, 1).await;
+        wait_for_attempts(world, attempts + 1).await;
+    }
+}
+
 /// Refuses one recipient repeatedly while the server accepts other mails; returns the dead letter.
 async fn letter_of_a_recipient_refused_with(answer: &str) -> Record {
     let world = World::new().await;
@@ -79,23 +105,47 @@ async fn letter_of_a_recipient_refused_with(answer: &str) -> Record {
     let order = Order::new();
     stub.refuse(&order.email, &answer.replace("{}", &order.email));
     world.publisher.publish(&order, &order.confirmed()).await;
-    wait_for("four attempts", SOON, async || {
-        let row =
-            world.database.connect().await.query_opt("SELECT attempts FROM mails", &[]).await.ok()??;
-        (row.get::<_, i32>(0) >= 4).then_some(())
-    })
-    .await;
+    wait_for_attempts(&world, 4).await;
     // No mail was accepted, so the server may refuse all mails.
     assert_eq!(dead_letters(&consumer, &world).await, 0);
 
-    let other = Order::new();
-    world.publisher.publish(&other, &other.confirmed()).await;
-    let letter = Kafka::read(world.dead_letter_topic(), 1).await.pop().unwrap();
+    let mut letters = tokio::select! {
+        letters = Kafka::read(world.dead_letter_topic(), 1) => letters,
+        never = publish_others(&world) => match never {},
+    };
+    let letter = letters.pop().unwrap();
     assert_eq!(letter.key, Some(order.id.to_string()));
     assert!(!letter.headers["dead-letter-reason"].contains(&order.email));
-    assert_eq!(world.sent_kinds(other.id).await, ["confirmed"]);
     assert!(!consumer.logs().contains(&order.email));
     letter
+}
+
+/// Refuses one mail, accepts another one, and then refuses every recipient with this answer for a while.
+async fn no_letter_when_all_are_refused_with(answer: &str) {
+    let world = World::new().await;
+    let stub = SmtpStub::start(&[]).await;
+    let consumer = consumer_at(&world, &stub).await;
+    let (order, other) = (Order::new(), Order::new());
+    stub.refuse(&order.email, answer);
+    world.publisher.publish(&order, &order.confirmed()).await;
+    wait_for_attempts(&world, 2).await;
+    world.publisher.publish(&other, &other.confirmed()).await;
+    world.wait_until_recorded(1).await;
+
+    stub.refuse("RCPT", answer);
+    let attempts = wait_for_attempts(&world, 2).await;
+    wait_for_attempts(&world, attempts + 6).await;
+    assert_eq!(dead_letters(&consumer, &world).await, 0);
+    stub.accept_all();
+    world.wait_until_recorded(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_was_refused_before_the_server_refuses_all_makes_no_dead_letter() {
+    tokio::join!(
+        no_letter_when_all_are_refused_with("550 5.7.1 relay access denied"),
+        no_letter_when_all_are_refused_with("451 4.3.0 try again later"),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
