@@ -26,12 +26,12 @@ struct Topic {
     verified: Arc<OnceLock<()>>,
 }
 
-/// Why a payload was not decoded.
-#[derive(Debug, Error)]
+/// Why a payload was not decoded. Payloads that wait for the same lookup share its error.
+#[derive(Clone, Debug, Error)]
 pub enum DecodeError {
     /// The writer's schema cannot be fetched now: retry later.
     #[error("the writer's schema cannot be fetched")]
-    Unavailable(#[source] RegistryError),
+    Unavailable(#[source] Arc<RegistryError>),
     /// Too many schemas were looked up in the last second: retry later.
     #[error("the writer's schema is looked up later, because the lookups of this second are used up")]
     TooManyLookups,
@@ -40,7 +40,7 @@ pub enum DecodeError {
     NotVerified,
     /// The schema id of the payload is not registered.
     #[error("the payload names a schema that the registry does not know")]
-    UnknownSchema(#[source] RegistryError),
+    UnknownSchema(#[source] Arc<RegistryError>),
     /// The payload is not in Confluent wire format.
     #[error("the payload is not in Confluent wire format")]
     Framing,
@@ -49,7 +49,7 @@ pub enum DecodeError {
     TrailingBytes(usize),
     /// The payload cannot be read as the requested event.
     #[error("the payload cannot be read as {0}")]
-    Mismatch(&'static str, #[source] Box<apache_avro::Error>),
+    Mismatch(&'static str, #[source] Arc<apache_avro::Error>),
 }
 
 impl DecodeError {
@@ -82,7 +82,7 @@ impl Decoder {
         for event_type in types {
             let subject = event_type.subject(&topic.name);
             // A missing login or the refusal of a proxy is no conflict: the consumer waits, as it does while the registry is down.
-            let verify = || self.lookups.registry.verify(&subject, event_type.text);
+            let verify = || self.lookups.registry().verify(&subject, event_type.text);
             until_available(verify, |error| !error.is_conflict()).await?;
         }
         topic.verified.get_or_init(|| ());
@@ -100,11 +100,11 @@ impl Decoder {
             .maybe_reader_schema((!writer.is_readers).then_some(&reader.schema))
             .build()
             .and_then(|datum_reader| datum_reader.read_value(&mut datum))
-            .map_err(|error| DecodeError::Mismatch(reader.name, Box::new(error)))?;
+            .map_err(|error| DecodeError::Mismatch(reader.name, Arc::new(error)))?;
         if !datum.is_empty() {
             return Err(DecodeError::TrailingBytes(datum.len()));
         }
-        from_value(&value).map_err(|error| DecodeError::Mismatch(reader.name, Box::new(error)))
+        from_value(&value).map_err(|error| DecodeError::Mismatch(reader.name, Arc::new(error)))
     }
 
     async fn writer(&self, id: u32, reader: &'static EventType) -> Result<Arc<Writer>, DecodeError> {
@@ -112,7 +112,7 @@ impl Decoder {
         if !is_verified {
             return Err(DecodeError::NotVerified);
         }
-        let topic = self.topic.as_ref().map(|topic| &*topic.name);
+        let topic = self.topic.as_ref().map(|topic| &topic.name);
         self.lookups.writer(id, reader, topic).await
     }
 }

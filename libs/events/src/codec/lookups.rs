@@ -3,6 +3,10 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use apache_avro::Schema;
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use moka::sync::Cache;
 
@@ -21,6 +25,9 @@ const RATE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// Schema id and type name of the reader.
 type Key = (u32, &'static str);
 
+/// A lookup in progress, or its result. All who need it await the same one, and it goes on when one of them is cancelled.
+type Lookup = Shared<BoxFuture<'static, Result<Arc<Writer>, DecodeError>>>;
+
 /// The schema of a writer.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -29,24 +36,34 @@ pub(super) struct Writer {
     pub(super) is_readers: bool,
 }
 
-/// Looks schemas up. Clones share the caches and the rate.
+/// Looks schemas up, each once at a time. Clones share the caches and the rate.
 #[derive(Clone, Debug)]
 pub(super) struct Lookups {
-    pub(super) registry: Registry,
+    source: Source,
+    writers: Cache<Key, Lookup>,
+}
+
+/// The registry, asked at a bounded rate.
+#[derive(Clone, Debug)]
+struct Source {
+    registry: Registry,
     limiter: Arc<DefaultDirectRateLimiter>,
-    writers: Cache<Key, Arc<Writer>>,
     /// Ids that the registry does not know. A timeout or a refusal is not cached.
     unknown: Cache<Key, ()>,
 }
 
 impl Lookups {
     pub(super) fn new(registry: Registry) -> Self {
-        Self {
+        let source = Source {
             registry,
             limiter: Arc::new(RateLimiter::direct(Quota::per_second(RATE))),
-            writers: Cache::new(MAX_CACHED),
             unknown: Cache::builder().max_capacity(MAX_CACHED).time_to_live(UNKNOWN_FOR).build(),
-        }
+        };
+        Self { source, writers: Cache::new(MAX_CACHED) }
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.source.registry
     }
 
     /// Returns the schema with this id. If the registry does not know it, that is an error of the payload only if the registry has
@@ -55,14 +72,30 @@ impl Lookups {
         &self,
         id: u32,
         reader: &'static EventType,
-        topic: Option<&str>,
+        topic: Option<&Arc<str>>,
     ) -> Result<Arc<Writer>, DecodeError> {
         let key = (id, reader.name);
-        if let Some(writer) = self.writers.get(&key) {
-            return Ok(writer);
+        let lookup = self.writers.get_with(key, || {
+            let (source, topic) = (self.source.clone(), topic.cloned());
+            async move { source.writer(key, reader, topic.as_deref()).await }.boxed().shared()
+        });
+        let writer = lookup.await;
+        if writer.is_err() {
+            self.writers.invalidate(&key);
         }
+        writer
+    }
+}
+
+impl Source {
+    async fn writer(
+        &self,
+        key: Key,
+        reader: &'static EventType,
+        topic: Option<&str>,
+    ) -> Result<Arc<Writer>, DecodeError> {
         if self.unknown.contains_key(&key) {
-            return Err(unknown(id));
+            return Err(unknown(key.0));
         }
         if self.limiter.check().is_err() {
             count("limited");
@@ -91,13 +124,11 @@ impl Lookups {
                 self.unknown.insert(key, ());
                 return Err(unknown(key.0));
             }
-            Err(other) => return Err(DecodeError::Unavailable(other)),
+            Err(other) => return Err(DecodeError::Unavailable(Arc::new(other))),
         };
         let schema = Schema::parse_str(&text)
-            .map_err(|error| DecodeError::Mismatch("an Avro schema", Box::new(error)))?;
-        let writer = Arc::new(Writer { is_readers: schema == reader.schema, schema });
-        self.writers.insert(key, Arc::clone(&writer));
-        Ok(writer)
+            .map_err(|error| DecodeError::Mismatch("an Avro schema", Arc::new(error)))?;
+        Ok(Arc::new(Writer { is_readers: schema == reader.schema, schema }))
     }
 
     /// Fails when the registry does not have the schema of the reader.
@@ -112,15 +143,15 @@ impl Lookups {
             Ok(_id) => Ok(()),
             Err(RegistryError::Unknown(_)) => {
                 let missing = format!("it does not have the released schema of {subject}");
-                Err(DecodeError::Unavailable(RegistryError::Unavailable(missing.into())))
+                Err(DecodeError::Unavailable(Arc::new(RegistryError::Unavailable(missing.into()))))
             }
-            Err(other) => Err(DecodeError::Unavailable(other)),
+            Err(other) => Err(DecodeError::Unavailable(Arc::new(other))),
         }
     }
 }
 
 fn unknown(id: u32) -> DecodeError {
-    DecodeError::UnknownSchema(RegistryError::Unknown(format!("schema {id}")))
+    DecodeError::UnknownSchema(Arc::new(RegistryError::Unknown(format!("schema {id}"))))
 }
 
 fn count(outcome: &str) {

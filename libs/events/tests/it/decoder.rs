@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use events::{DecodeError, Decoder, Encoder, Event as _, orders::OrderPlaced};
+use futures::{FutureExt as _, future::join_all};
 use testkit::{FaultProxy, endpoints};
 use uuid::Uuid;
 
@@ -102,4 +103,29 @@ async fn unknown_ids_are_looked_up_at_a_bounded_rate() {
     let allowed = 10.0 + 10.0 * started.elapsed().as_secs_f64();
     assert!(f64::from(n_lookups) <= allowed && n_limited > 0, "{n_lookups} lookups, {allowed} allowed");
     world.decode(&world.payload).await.expect("what is cached needs no lookup");
+}
+
+#[tokio::test]
+async fn events_that_need_the_same_schema_at_once_share_one_lookup() {
+    let world = World::start().await;
+    world.verify().await;
+    for decoded in join_all((0..100).map(|_| world.decode(&world.payload))).await {
+        decoded.expect("one lookup is within the rate");
+    }
+    let payload = unknown(0);
+    for decoded in join_all((0..100).map(|_| world.decode(&payload))).await {
+        assert!(matches!(decoded, Err(DecodeError::UnknownSchema(_))), "{decoded:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_lookup_goes_on_when_the_first_who_needs_it_is_cancelled() {
+    let world = World::start().await;
+    world.verify().await;
+    let mut first = Box::pin(world.decode(&world.payload));
+    assert!(first.as_mut().now_or_never().is_none(), "it waits for the registry");
+    let mut second = Box::pin(world.decode(&world.payload));
+    assert!(second.as_mut().now_or_never().is_none(), "it waits for the same answer");
+    drop(first);
+    second.await.unwrap();
 }
