@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::future::join_all;
+
 use crate::{
     in_flight::TopicPartition,
     publisher::Publisher,
@@ -29,20 +31,21 @@ struct Topic {
 pub(crate) struct Topics(HashMap<Arc<str>, Topic>);
 
 impl Topics {
-    /// Fetches the metadata of the topics of these rows, unless it is cached.
+    /// Fetches the metadata of the topics of these rows, unless it is cached. All at once: each can take a second, and the
+    /// leases are not renewed meanwhile.
     pub(crate) async fn refresh<'a>(
         &mut self,
         heads: impl Iterator<Item = &'a Head>,
         publisher: &Arc<Publisher>,
     ) {
-        let topics: BTreeSet<&Arc<str>> = heads.map(|head| &head.key.topic).collect();
-        for topic in topics {
-            let known = self.0.get(topic);
-            if known.is_some_and(|known| known.refresh_at > Instant::now()) {
-                continue;
-            }
-            let before = known.and_then(|known| known.partitions);
+        let mut topics: BTreeSet<&Arc<str>> = heads.map(|head| &head.key.topic).collect();
+        topics.retain(|topic| self.0.get(*topic).is_none_or(|known| known.refresh_at <= Instant::now()));
+        let fetched = topics.into_iter().map(|topic| async move {
             let answer = fetch(publisher, Arc::clone(topic)).await;
+            (topic, answer)
+        });
+        for (topic, answer) in join_all(fetched).await {
+            let before = self.0.get(topic).and_then(|known| known.partitions);
             let pause = if answer.is_some() { TTL } else { PAUSE };
             let known = Topic { partitions: answer.or(before), refresh_at: Instant::now() + pause };
             self.0.insert(Arc::clone(topic), known);

@@ -1,6 +1,6 @@
-//! Partitions that take nothing, and a producer that is full of their rows.
+//! Partitions that take nothing, a producer that is full of their rows, and a broker that does not answer.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use outbox::Backlog;
 use rdkafka::{
@@ -99,4 +99,27 @@ async fn partitions_without_a_leader_hold_up_no_other_and_a_full_producer_loses_
         records.into_iter().partition(|record| dead.contains(record.key.as_ref().unwrap()));
     assert_complete(&of_dead, dead.len(), 6);
     assert_complete(&of_alive, alive.len(), 18);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_are_renewed_while_the_metadata_of_many_topics_cannot_be_fetched() {
+    let world = World::new(&[]).await;
+    for number in 0..10 {
+        world.append_to(&format!("topic-{number}"), "key", 0, 10).await;
+    }
+    // Nothing answers at this port.
+    let relay = start_relay(&world.database.url(), "127.0.0.1:1").await;
+    world.shared_by(1).await;
+
+    let client = world.database.connect().await;
+    let sql = "SELECT bool_and(lease_until > clock_timestamp()), max(lease_until)::text FROM outbox_bucket";
+    let mut renewals = HashSet::new();
+    wait_for("five renewals", SOON, async || {
+        let row = client.query_one(sql, &[]).await.unwrap();
+        assert!(row.get::<_, bool>(0), "a lease has ended after {} renewals", renewals.len());
+        renewals.insert(row.get::<_, String>(1));
+        (renewals.len() > 5).then_some(())
+    })
+    .await;
+    relay.stop().await;
 }
