@@ -112,8 +112,8 @@ fn promotions_that_wait_open_one_ticket_and_no_page() {
             labels: labels("email-consumer", "ticket", [("topic", "orders.promotions")]),
             summary: "email-consumer does not handle an event of orders.promotions".to_owned(),
             description: format!(
-                "Impact: the oldest event has waited for {}; promotions are dropped an hour after their event.\nBudget left: no \
-                 objective counts promotions.",
+                "Impact: the oldest event has waited for {}; promotions are dropped 45 minutes after their event, unread ones after \
+                 an hour.\nBudget left: no objective counts promotions.",
                 pace.either("16m 0s", "16s")
             ),
         };
