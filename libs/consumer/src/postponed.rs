@@ -23,6 +23,7 @@ pub const MIGRATIONS: &[Migration] = &[
         "V3__identify_letters_of_decisions",
         include_str!("../migrations/V3__identify_letters_of_decisions.sql"),
     ),
+    ("V4__describe_due_at", include_str!("../migrations/V4__describe_due_at.sql")),
 ];
 
 /// How long the first event of a line may be overdue before its copy in the retry topic counts as lost.

@@ -1,0 +1,1 @@
+COMMENT ON COLUMN postponed_events.due_at IS 'Of the first event of a key: when its copy in the retry topic is due; if it is long overdue, the copy was lost and is sent again. Of an event behind it: when it was added.';
