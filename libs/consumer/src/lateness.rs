@@ -184,7 +184,7 @@ async fn count_postponed(labels: [&str; 2], postponed: &Postponed) -> Result<f64
 
 fn observe(labels: [&str; 2], oldest: f64) {
     metrics::OLDEST.with_label_values(&labels).set(oldest);
-    metrics::OBSERVED.with_label_values(&labels).set(metrics::now());
+    metrics::OBSERVED.with_label_values(&labels).set(telemetry::metrics::now());
 }
 
 /// Of the records that became due since the last count, those from the lowest unfinished one on are late.

@@ -1,7 +1,5 @@
 //! Every metric of this library.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 telemetry::metrics! {
     /// Calls of the handler, by outcome.
     pub(crate) HANDLED: IntCounterVec = "consumer_handled_total" [topic, outcome];
@@ -42,11 +40,6 @@ telemetry::metrics! {
     pub(crate) OLDEST: GaugeVec = "consumer_oldest_unhandled_seconds" [group, topic];
     /// When the due records were last counted, in seconds since 1970.
     pub(crate) OBSERVED: GaugeVec = "consumer_observed_timestamp_seconds" [group, topic];
-}
-
-/// The time, in seconds since 1970.
-pub(crate) fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// Shows the counters at zero, so that the first record which is late is an increase.

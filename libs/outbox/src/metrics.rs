@@ -1,8 +1,6 @@
 //! Every metric of this library.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use telemetry::metrics::register;
+use telemetry::metrics::{now, register};
 
 telemetry::metrics! {
     // Events behind a refused event of their key are not counted. The first sign that publishing has stopped.
@@ -52,8 +50,7 @@ pub(crate) fn show_in_flight(rows: usize, bytes: usize) {
 }
 
 pub(crate) fn show_observed() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    OBSERVED.set(now.as_secs_f64());
+    OBSERVED.set(now());
 }
 
 /// Shows the counters at zero, so that the first failure is an increase, and the time of the start, so that an alert notices a

@@ -37,8 +37,12 @@ pub(crate) fn show(service: &str, version: &str) {
 
 /// Sets the gauge of the clock. Each scrape compares it with its own time.
 pub(crate) fn show_clock() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    CLOCK.set(now.as_secs_f64());
+    CLOCK.set(now());
+}
+
+/// The time for a gauge, in seconds since 1970.
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// Registers metrics, so that a counter reports 0 before its first event: an alert then sees the first event as an increase.

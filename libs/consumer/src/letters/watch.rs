@@ -55,7 +55,7 @@ impl<I: Inspect> Letters<I> {
         metrics::DEAD_LETTERS.with_label_values(&topic).set(observed.n_open);
         let age = observed.oldest.and_then(|oldest| (Utc::now() - oldest).to_std().ok());
         metrics::OLDEST_DEAD_LETTER.with_label_values(&topic).set(age.unwrap_or_default().as_secs_f64());
-        metrics::DEAD_LETTERS_OBSERVED.with_label_values(&topic).set(metrics::now());
+        metrics::DEAD_LETTERS_OBSERVED.with_label_values(&topic).set(telemetry::metrics::now());
         if let Err(error) = self.delete(&observed.decided).await {
             tracing::warn!(error = &error as &dyn StdError, "decided dead letters stay in the topic");
         }
