@@ -1,14 +1,16 @@
 //! Admission control: load shedding by class of route, and a rate limit per tenant. The decision needs the head of a request only.
 
 mod concurrency;
+mod place_in_line;
 mod quota;
 
 use std::{sync::Arc, time::Duration};
 
 use actix_web::{
-    Error, HttpRequest, Route,
+    Error, HttpRequest, HttpResponse, Route,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
+    http::header::{self, HeaderValue},
     middleware::{Next, from_fn},
 };
 use api_error::{ApiError, Code};
@@ -21,11 +23,8 @@ use self::{
 };
 use crate::{
     caller,
-    metrics::{IN_FLIGHT, SHED, THROTTLED},
+    metrics::{IN_FLIGHT, LIMIT, SHED, THROTTLED},
 };
-
-/// The longest `Retry-After` of a shed request. Each client gets a random time up to it, so that they do not all return at once.
-const MAX_RETRY_AFTER_SECONDS: u64 = 3;
 
 /// The limits of one process. The defaults are for one process in front of one database; the README says how to size them.
 #[derive(Clone, Debug, Args)]
@@ -41,7 +40,8 @@ pub struct Config {
     #[arg(long, env, value_name = "N", default_value_t = 4_000, value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub quota_burst: u32,
 
-    /// Requests in flight at a time. Beyond it (writes: beyond 80 % of it): 503 `overloaded`.
+    /// Requests in flight at a time, at most. Beyond it (writes: beyond 80 % of it): 503 `overloaded`. The limit is lower while admitted
+    /// requests run out of time.
     #[arg(long, env, value_name = "N", default_value_t = 512, value_parser = value_parser!(u32).range(10..=100_000))]
     pub max_requests_in_flight: u32,
 }
@@ -96,7 +96,7 @@ impl Admission {
             SHED.with_label_values(&[class.label()]);
         }
         register(&[&THROTTLED]);
-        register(&[&IN_FLIGHT]);
+        register(&[&IN_FLIGHT, &LIMIT]);
         Self(Arc::new(Limits {
             config: config.clone(),
             quota: Quota::new(config),
@@ -121,9 +121,8 @@ impl Admission {
     fn shed(&self, class: Class) -> ApiError {
         SHED.with_label_values(&[class.label()]).inc();
         let limit = self.0.concurrency.limit(class);
-        let seconds = rand::random_range(1..=MAX_RETRY_AFTER_SECONDS);
         ApiError::new(Code::Overloaded, format!("{limit} requests are in flight"))
-            .with_retry_after(Duration::from_secs(seconds))
+            .with_retry_after(self.0.concurrency.wait(class))
     }
 
     fn throttle(&self, wait: Duration) -> ApiError {
@@ -177,11 +176,24 @@ async fn handle(
     };
     match admitted {
         // The permit is given back when this future or the response's body is dropped.
-        Ok(permit) => {
-            let response = next.call(request).await?;
+        Ok(mut permit) => {
+            let mut response = next.call(request).await?;
+            if !is_unserved(response.response()) {
+                permit.answered();
+            } else if let Some(wait) = permit.wait_after_failure() {
+                // Whole seconds, rounded up, as for every error.
+                let seconds = HeaderValue::from(wait.as_secs() + 1);
+                response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            }
             Ok(response.map_body(|_, body| BoxBody::new(PermitBody::new(body.boxed(), permit))))
         }
         // As a response, so that the middleware around the route adds its headers to it.
         Err(error) => Ok(request.error_response(error)),
     }
+}
+
+/// Whether the request found a dependency unavailable, or no time left. Other errors, a refusal included, are answers.
+fn is_unserved<B>(response: &HttpResponse<B>) -> bool {
+    let error = response.error().and_then(|error| error.as_error::<ApiError>());
+    error.is_some_and(|error| matches!(error.code(), Code::Unavailable | Code::DeadlineExceeded))
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use testkit::{Builder, Database, Keys, Process, Topics, client, endpoints, scratch_dir, wait_for};
 
 /// Timeout for an order to become final, and for the service to recover.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 const CATALOGUE: &str = r#"{
   "acme": [

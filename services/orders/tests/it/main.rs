@@ -22,6 +22,7 @@ mod matrix;
 mod messages;
 mod money;
 mod outcomes;
+mod overload;
 mod previous_release;
 mod process;
 mod python_consumer;
