@@ -18,6 +18,7 @@ use rand::{
     distr::{Distribution as _, weighted::WeightedIndex},
     rngs::SmallRng,
 };
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
@@ -44,7 +45,10 @@ const MAX_REPEATABLE: usize = 64;
 const MAX_FAULTS: usize = 1_000;
 
 /// Maximum pause that a server can request with `Retry-After`.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(10);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// Maximum of the clients' own backoff. With a shorter one, thousands of clients in retries keep an overloaded service overloaded.
+const MAX_BACKOFF_MS: u64 = 10_000;
 
 /// The state of all clients of a run.
 #[derive(Debug)]
@@ -59,6 +63,7 @@ pub struct Shop {
     links: Vec<Link>,
     readable: VecDeque<Uuid>,
     repeatable: VecDeque<Uuid>,
+    gave_up: CancellationToken,
     log: ClientLog,
 }
 
@@ -94,8 +99,16 @@ impl Shop {
             links: Vec::new(),
             readable: VecDeque::new(),
             repeatable: VecDeque::new(),
+            gave_up: CancellationToken::new(),
             log: ClientLog::default(),
         }
+    }
+
+    /// Clients that repeat no request when `gave_up` is cancelled.
+    #[must_use]
+    pub fn until(mut self, gave_up: CancellationToken) -> Self {
+        self.gave_up = gave_up;
+        self
     }
 
     /// Returns what all clients were answered.
@@ -190,7 +203,7 @@ impl Workload for Shop {
 
 /// Backoff with full jitter, added to the server's `Retry-After`.
 fn backoff(n_tries: u32, answer: &Result<Answer, Failure>) -> Duration {
-    let max_ms = 100_u64.saturating_mul(1 << n_tries.min(10)).min(2_000);
+    let max_ms = 100_u64.saturating_mul(1 << n_tries.min(10)).min(MAX_BACKOFF_MS);
     let requested = answer.as_ref().ok().and_then(|answer| answer.header(RETRY_AFTER).parse().ok());
     let requested = Duration::from_secs(requested.unwrap_or(0)).min(MAX_RETRY_AFTER);
     requested + Duration::from_millis(rand::random_range(0..=max_ms))

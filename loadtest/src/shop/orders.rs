@@ -66,8 +66,9 @@ impl Shop {
                 None
             }
             Ok(_) | Err(Failure::Timeout | Failure::Connect | Failure::Broken) => {
+                let gave_up = self.gave_up.is_cancelled();
                 let record = self.log.orders.get_mut(&key)?;
-                let retry = record.ids.is_empty() && n_tries <= retries;
+                let retry = record.ids.is_empty() && n_tries <= retries && !gave_up;
                 record.n_sends += u32::from(retry);
                 retry.then(|| backoff(n_tries, answer))
             }
