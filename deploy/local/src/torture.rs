@@ -17,7 +17,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 pub(crate) use connections::{Proxies, stack};
-use loadtest::reconcile::{Fault, FaultKind, reconcile};
+use loadtest::reconcile::{ClientLog, Fault, FaultKind, reconcile};
 use tokio::time::{sleep, timeout};
 pub(crate) use volume::unmount;
 
@@ -45,7 +45,7 @@ const RATES: Rates = Rates { redirects: 5.0, reads: 3.0, orders: 6.0 };
 /// Traffic without faults at the beginning and at the end; the end is longer than the bound of redirects.
 const QUIET: Duration = Duration::from_secs(4);
 
-/// Limit for the answers, mails and events that are open after the last fault.
+/// Limit for the answers that are open after the last fault, and then for the mails and events.
 const DRY_WITHIN: Duration = Duration::from_mins(10);
 
 /// Pieces of the scarce product for each kill: they are gone after about half of the run.
@@ -110,7 +110,7 @@ pub(crate) async fn run(
     let operator = Operator::connect(config, traffic.arrivals()?).await?;
     let mut letters = Decisions::default();
     let (log, observed) = tokio::select! {
-        stopped = timeout(DRY_WITHIN, traffic.stop()) => stopped.context("clients still have no answer")??,
+        stopped = timeout(3 * DRY_WITHIN, traffic.stop(DRY_WITHIN)) => stopped.context("what the system holds changes still")??,
         Err(error) = operator.keep_deciding(&mut letters) => return Err(error.context("the dead letters")),
     };
     let mut orders = reconcile(&log, &observed);
@@ -121,6 +121,7 @@ pub(crate) async fn run(
     found.extend(auditor.faults(&log, &observed.mails.unwrap_or_default()).await?);
     found.extend(operator.faults().await?);
     found.extend(unplayed(&played, &victims));
+    found.extend(unanswered(&log));
     let violations: Vec<_> =
         found.into_iter().map(|fault| Violation::new(fault, &log, began, &played)).collect();
     let report = Report {
@@ -167,4 +168,12 @@ fn unplayed(played: &[Played], victims: &Victims<'_>) -> Vec<Fault> {
     });
     let ended = victims.require_alive().err().map(|error| fault(format!("{error:#}")));
     errors.chain(ended).collect()
+}
+
+/// Clients that repeated their request until the end and still had no answer.
+fn unanswered(log: &ClientLog) -> Option<Fault> {
+    let n_clients =
+        log.orders.values().filter(|order| order.ids.is_empty() && order.refusal.is_none()).count();
+    let what = || format!("{n_clients} clients still had no answer {DRY_WITHIN:?} after the last fault");
+    (n_clients > 0).then(|| Fault::new(FaultKind::Unfinished, what()))
 }

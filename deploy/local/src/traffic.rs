@@ -25,7 +25,8 @@ use loadtest::{
     target::Target,
 };
 use serde::Deserialize;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 /// Links that visitors follow.
 const LINKS: u32 = 50;
@@ -57,6 +58,7 @@ pub(crate) struct Rates {
 /// Clients that run in the background.
 pub(crate) struct Traffic {
     is_over: Arc<AtomicBool>,
+    gave_up: CancellationToken,
     clients: JoinHandle<anyhow::Result<ClientLog>>,
     observer: Observer,
 }
@@ -83,7 +85,9 @@ impl Traffic {
         .filter(|operation| operation.share > 0.0)
         .collect();
         let rate = operations.iter().map(|operation| operation.share).sum();
-        let mut shop = Shop::new(operations.clone(), seed, target, api, &customer);
+        let gave_up = CancellationToken::new();
+        let shop = Shop::new(operations.clone(), seed, target, api, &customer);
+        let mut shop = shop.until(gave_up.clone());
         let servers = || {
             let server = |url| Connections::new(url, Limits::WAITING);
             anyhow::Ok(vec![server(&target.orders_url)?, server(&target.links_url)?])
@@ -104,7 +108,7 @@ impl Traffic {
             let (_, shop) = engine::run(schedule, servers, shop, operations.len(), watch).await?;
             Ok(shop.into_log())
         });
-        Ok(Self { is_over, clients, observer })
+        Ok(Self { is_over, gave_up, clients, observer })
     }
 
     /// Whether the clients have ended, which they do not before [`Self::stop`] unless the machine is too slow.
@@ -117,10 +121,18 @@ impl Traffic {
         self.observer.arrivals().context("the target has no mailbox")
     }
 
-    /// Stops the clients; returns what they were answered, and what the system holds.
-    pub(crate) async fn stop(self) -> anyhow::Result<(ClientLog, Observed)> {
+    /// Stops the clients; returns what they were answered, and what the system holds. Clients without an answer repeat their requests for the
+    /// time of `patience`.
+    pub(crate) async fn stop(mut self, patience: Duration) -> anyhow::Result<(ClientLog, Observed)> {
         self.is_over.store(true, Ordering::Relaxed);
-        let log = self.clients.await.context("the clients failed")??;
+        let log = match timeout(patience, &mut self.clients).await {
+            Ok(ended) => ended,
+            Err(_elapsed) => {
+                self.gave_up.cancel();
+                self.clients.await
+            }
+        };
+        let log = log.context("the clients failed")??;
         let observed = self.observer.observe(&log).await?;
         Ok((log, observed))
     }

@@ -36,6 +36,9 @@ const POLL: Duration = Duration::from_millis(500);
 /// Limit for the time from the warm-up until the objectives are met, before anything is injected.
 const WELL_WITHIN: Duration = Duration::from_mins(3);
 
+/// Limit for the answers that clients still wait for when the fault is gone.
+const ANSWERED_WITHIN: Duration = Duration::from_mins(10);
+
 /// The reason of an abort before anything was injected.
 pub(crate) const NOT_WELL: &str = "the system was not well before the fault";
 
@@ -129,7 +132,7 @@ impl Run<'_> {
         fail_point::hit("drill.recovered");
         revert(self.drill, self.draws, self.config, self.journal).await?;
         fail_point::hit("drill.reverted");
-        let (log, observed) = traffic.stop().await?;
+        let (log, observed) = traffic.stop(ANSWERED_WITHIN).await?;
         let report = reconcile(&log, &observed);
         let faults = report.faults.iter().map(|fault| format!("{}: {}", fault.kind, fault.what)).collect();
         self.journal.append(Event::Reconciled { faults, report: report.to_string() })?;
