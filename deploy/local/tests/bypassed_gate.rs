@@ -24,7 +24,7 @@ use tls::Trust;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-const SOON: Duration = Duration::from_secs(40);
+const SOON: Duration = Duration::from_secs(90);
 
 /// Declares a version of the event `muster.tests.Paid`, with these fields besides the order.
 macro_rules! version {

@@ -18,7 +18,7 @@ use rdkafka::{
 use testkit::{Database, Keys, Process, Topics, endpoints, scratch_dir, wait_for};
 use uuid::Uuid;
 
-const SOON: Duration = Duration::from_secs(40);
+const SOON: Duration = Duration::from_secs(90);
 const EVENTS: &str = "orders.events";
 const DEAD_LETTERS: &str = "orders.events.email-consumer.dlq";
 

@@ -16,7 +16,7 @@ use testkit::{
 };
 use uuid::Uuid;
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(90);
 const EVENTS: &str = "orders.events";
 const DEAD_LETTERS: &str = "orders.events.email-consumer.dlq";
 

@@ -11,7 +11,7 @@ use std::{
 use serde_json::json;
 use testkit::{Database, Keys, Process, Topics, client, endpoints, scratch_dir, wait_for};
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(90);
 
 const FAULT: &str = "ALTER TABLE stock_reservations ADD CONSTRAINT broken CHECK (false)";
 

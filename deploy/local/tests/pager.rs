@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use testkit::wait_for;
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(90);
 
 /// An alert that nothing inhibits here.
 const OTHER_SERVICE: &str = "RedirectsLatencyBurn";

@@ -40,8 +40,8 @@ pub fn scratch_dir(name: &str) -> PathBuf {
 pub fn client() -> reqwest::Client {
     Trust::none()
         .http()
-        .connect_timeout(Duration::from_secs(2))
-        .timeout(Duration::from_secs(10))
+        .connect_timeout(Duration::from_secs(10))
+        .timeout(Duration::from_secs(30))
         .redirect(redirect::Policy::none())
         .no_proxy()
         .build()

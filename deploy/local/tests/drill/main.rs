@@ -13,7 +13,7 @@ use testkit::wait_for;
 
 use crate::stack::Stack;
 
-const SOON: Duration = Duration::from_mins(1);
+const SOON: Duration = Duration::from_secs(90);
 
 /// One stack for every check: a second would cost minutes and a gigabyte. The check that kills a service comes last.
 #[tokio::test]

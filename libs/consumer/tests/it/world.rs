@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// How long anything may take that should happen soon, on a machine that is busy.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 const RETRY_TOPICS: [&str; 2] = ["records.retry.1", "records.retry.2"];
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::{NoContext, Timestamp, Uuid};
 
 const DAY: Duration = Duration::from_hours(24);
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(90);
 
 /// An event id of this many days ago.
 fn id_of(days: u32) -> Uuid {

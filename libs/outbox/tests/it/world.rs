@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// How long anything may take that should happen soon, on a machine that is busy.
-pub(crate) const SOON: Duration = Duration::from_secs(40);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 /// A poll interval beyond the end of every test.
 const NEVER: Duration = Duration::from_hours(1);

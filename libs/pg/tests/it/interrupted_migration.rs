@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::{MIGRATIONS, connect, migrated};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(90);
 
 /// Ends sessions of this database that wait for a lock, as a stop of the server does.
 const END_WAITING: &str = "\

@@ -16,7 +16,7 @@ const DEAD_LETTERS: &str = "orders.events.email-consumer.dlq";
 const RETRY_DELAYS: [&str; 3] = ["200ms", "400ms", "800ms"];
 
 /// Timeout for anything that should happen soon, on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(40);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 /// The parts around the service.
 pub(crate) struct World {

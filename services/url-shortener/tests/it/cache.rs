@@ -14,7 +14,7 @@ const NEW: &str = "https://new.example/";
 /// The default of `LINKS_CACHE_MAX_AGE_MS`.
 const MAX_AGE: Duration = Duration::from_secs(2);
 
-const SOON: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(90);
 
 /// So long that during a test only an invalidation removes an entry.
 const A_MINUTE: &str = "60000";

@@ -11,7 +11,7 @@ use crate::service::Service;
 const QUICKLY: Duration = Duration::from_secs(5);
 
 /// Timeout for the service to notice.
-const SOON: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(90);
 
 async fn start_behind_proxy() -> (Service, FaultProxy) {
     let proxy = FaultProxy::start(Database::server()).await;

@@ -14,7 +14,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream, rustls::pki_types::ServerNam
 
 use crate::service::{PUBLIC_URL, Service};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(90);
 const HOST: &str = "127.0.0.1";
 const EXPIRY: &str = "tls_certificate_expiry_timestamp_seconds";
 const FAILURES: &str = "tls_certificate_reload_failures_total";

@@ -10,7 +10,7 @@ use testkit::{Database, wait_for};
 
 use crate::service::Service;
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(90);
 
 /// Runs the job with only the settings of the database.
 fn migrate(database_url: &str) -> Output {

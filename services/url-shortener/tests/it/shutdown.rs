@@ -9,7 +9,7 @@ use testkit::wait_for;
 
 use crate::service::Service;
 
-const SOON: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(90);
 
 /// Waits until the service refuses new connections.
 async fn refused(probe: RequestBuilder) {
