@@ -184,4 +184,11 @@ impl ClientLog {
     pub fn acknowledged(&self) -> BTreeMap<Uuid, &OrderRecord> {
         self.orders.values().flat_map(|record| record.ids.iter().map(move |id| (*id, record))).collect()
     }
+
+    /// The fault of an order that no client was answered with: the second order of a key, unless a client gave up before it had its first.
+    pub fn unknown_order(&self) -> FaultKind {
+        let has_given_up =
+            self.orders.values().any(|record| record.ids.is_empty() && record.refusal.is_none());
+        if has_given_up { FaultKind::Unfinished } else { FaultKind::Duplicate }
+    }
 }

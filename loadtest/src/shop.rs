@@ -104,7 +104,7 @@ impl Shop {
         }
     }
 
-    /// Clients that repeat no request when `gave_up` is cancelled.
+    /// Clients that plan no retry after `gave_up` is cancelled. One that waits for its next try sends it.
     #[must_use]
     pub fn until(mut self, gave_up: CancellationToken) -> Self {
         self.gave_up = gave_up;

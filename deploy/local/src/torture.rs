@@ -17,7 +17,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 pub(crate) use connections::{Proxies, stack};
-use loadtest::reconcile::{ClientLog, Fault, FaultKind, reconcile};
+use loadtest::reconcile::{Fault, FaultKind, reconcile};
 use tokio::time::{sleep, timeout};
 pub(crate) use volume::unmount;
 
@@ -121,7 +121,6 @@ pub(crate) async fn run(
     found.extend(auditor.faults(&log, &observed.mails.unwrap_or_default()).await?);
     found.extend(operator.faults().await?);
     found.extend(unplayed(&played, &victims));
-    found.extend(unanswered(&log));
     let violations: Vec<_> =
         found.into_iter().map(|fault| Violation::new(fault, &log, began, &played)).collect();
     let report = Report {
@@ -168,12 +167,4 @@ fn unplayed(played: &[Played], victims: &Victims<'_>) -> Vec<Fault> {
     });
     let ended = victims.require_alive().err().map(|error| fault(format!("{error:#}")));
     errors.chain(ended).collect()
-}
-
-/// Clients that repeated their request until the end and still had no answer.
-fn unanswered(log: &ClientLog) -> Option<Fault> {
-    let n_clients =
-        log.orders.values().filter(|order| order.ids.is_empty() && order.refusal.is_none()).count();
-    let what = || format!("{n_clients} clients still had no answer {DRY_WITHIN:?} after the last fault");
-    (n_clients > 0).then(|| Fault::new(FaultKind::Unfinished, what()))
 }

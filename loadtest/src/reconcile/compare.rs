@@ -18,14 +18,14 @@ pub fn reconcile(log: &ClientLog, observed: &Observed) -> Report {
             Some(order) => compare_order(order, record, observed, &mut report),
         }
     }
-    // Mails and events of other orders: the second order of an idempotency key.
+    let unknown = log.unknown_order();
     for mail in observed.mails.iter().flat_map(BTreeMap::keys) {
         if order_of(mail).is_none_or(|id| !acknowledged.contains_key(&id)) {
-            report.fault(Duplicate, format!("mail {mail} is about an order that no client has"));
+            report.fault(unknown, format!("mail {mail} is about an order that no client has"));
         }
     }
     for id in observed.events.iter().flat_map(BTreeMap::keys).filter(|id| !acknowledged.contains_key(id)) {
-        report.fault(Duplicate, format!("order {id} has events, and no client has this order"));
+        report.fault(unknown, format!("order {id} has events, and no client has this order"));
     }
     for (code, target) in &log.links {
         match observed.links.get(code) {

@@ -140,14 +140,14 @@ impl Auditor {
         Ok(faults)
     }
 
-    /// Orders that no client knows: every request was repeated until it had an answer.
+    /// Orders that no client knows.
     async fn unknown_orders(&self, log: &ClientLog) -> anyhow::Result<Vec<Fault>> {
         let known: BTreeSet<Uuid> = log.acknowledged().into_keys().collect();
         let rows = self.orders.query("SELECT id FROM orders", &[]).await.context("the orders")?;
         let ids: Vec<Uuid> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
         let unknown = ids.into_iter().filter(|id| !known.contains(id));
         let what = |id| format!("order {id} exists, and no client has it");
-        Ok(unknown.map(|id| Fault::new(FaultKind::Duplicate, what(id))).collect())
+        Ok(unknown.map(|id| Fault::new(log.unknown_order(), what(id))).collect())
     }
 
     /// Copies of a mail that was handed over once. A mail may be in the mailbox as often as it was handed over: email-consumer says so in
