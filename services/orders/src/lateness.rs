@@ -11,8 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{metrics, store};
 
-/// Interval between two counts: short enough for a drill. A count reads only the newest orders.
+/// Interval between two counts: short enough for a drill.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How far back the first count of a process goes: longer than a restart, and not so long that it reads all orders since one that never ends.
+const FIRST_RANGE: chrono::Duration = chrono::Duration::minutes(10);
 
 pub(crate) struct LatenessMonitor {
     pub(crate) pool: Pool,
@@ -42,13 +45,15 @@ impl LatenessMonitor {
 
     /// Counts the orders that became due after `counted_until`, and returns the time of this count.
     ///
-    /// The first count of a process starts at the oldest unfinished order, so an order that waited through a restart is late.
+    /// The first count of a process starts at the oldest unfinished order of the last ten minutes, so an order that waited through a restart is late.
     async fn count(&self, counted_until: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, pg::Error> {
         let due_until = Utc::now() - self.final_within;
         let unfinished = store::process::count_unfinished(&self.pool, due_until).await?;
         let now = Utc::now();
-        let from = counted_until
-            .unwrap_or_else(|| unfinished.oldest.map_or(due_until, |oldest| oldest.min(due_until)));
+        let from = counted_until.unwrap_or_else(|| {
+            let oldest = unfinished.oldest.unwrap_or(due_until);
+            oldest.clamp(due_until - FIRST_RANGE, due_until)
+        });
         let counted = store::process::count_due(&self.pool, from, due_until, self.final_within).await?;
         metrics::observe_lateness(&unfinished, &counted, now);
         Ok(due_until.max(from))
