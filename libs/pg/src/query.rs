@@ -37,7 +37,8 @@ pub async fn query_opt(
 /// Runs one statement that writes, and returns its row, if it has one. The statement commits by itself; the metrics count it as a
 /// transaction, under `name`.
 ///
-/// For a statement that is complete in itself, such as `INSERT ... ON CONFLICT ... RETURNING`. The limits and the retry after
+/// For a statement that is complete in itself, such as `INSERT ... ON CONFLICT ... RETURNING`. After a deadline it can run on, and commit, until
+/// the statement timeout of the server; a transaction ends with its deadline. The limits and the retry after
 /// a conflict are those of [`run_tx`](crate::run_tx()).
 ///
 /// # Errors
@@ -72,6 +73,7 @@ async fn write(pool: &Pool, sql: &'static str, params: &[&(dyn ToSql + Sync)]) -
     let budget = TimeoutBudget::at_most(pool.transaction_timeout);
     let preparing = timeout(budget.limit, connection.prepare_cached(sql)).await;
     let statement = preparing.map_err(|elapsed| budget.exceeded(elapsed))??;
+    let budget = TimeoutBudget::at_most(pool.transaction_timeout);
     let answered = timeout(budget.limit, connection.query(&statement, params)).await;
     let answered = answered.map_err(|elapsed| Error::CommitUnknown(source(elapsed)))?;
     let rows = answered.map_err(Error::from_commit);
