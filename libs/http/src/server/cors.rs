@@ -20,7 +20,7 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PAT
 
 /// Request headers that a page may send, besides those that browsers always allow.
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "authorization, content-type, idempotency-key, if-none-match, api-version, x-request-id, \
+    "authorization, content-type, idempotency-key, if-match, if-none-match, api-version, x-request-id, \
      x-request-deadline-ms, traceparent, tracestate, baggage",
 );
 

@@ -77,7 +77,7 @@ async fn a_listed_origin_can_read_every_outcome() {
     assert_eq!(headers["access-control-allow-origin"], SHOP);
     assert!(headers["access-control-allow-methods"].to_str().unwrap().contains("POST"));
     let allowed = headers["access-control-allow-headers"].to_str().unwrap();
-    for name in ["authorization", "idempotency-key", "if-none-match", "x-request-deadline-ms"] {
+    for name in ["authorization", "idempotency-key", "if-match", "if-none-match", "x-request-deadline-ms"] {
         assert!(allowed.contains(name), "{allowed}");
     }
     assert_eq!(headers["access-control-max-age"], "600");
