@@ -80,14 +80,15 @@ impl Answer {
         self.put_into(HttpResponse::Ok().finish())
     }
 
-    /// Gives a response the status, headers and body of the error, and keeps its other headers.
+    /// Gives a response the status, headers and body of the error, and keeps its other headers, and a `Retry-After` that it has:
+    /// admission control asks for a longer pause than the error.
     pub(crate) fn put_into<B>(self, mut response: HttpResponse<B>) -> HttpResponse {
         *response.status_mut() = self.status;
         for (name, value) in self.headers {
             if name == header::VARY {
                 // The other values of `Vary` stay.
                 add_once(&mut response, name, value);
-            } else {
+            } else if name != header::RETRY_AFTER || !response.headers().contains_key(&name) {
                 response.headers_mut().insert(name, value);
             }
         }

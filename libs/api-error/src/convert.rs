@@ -69,6 +69,8 @@ impl From<pg::Error> for ApiError {
     fn from(error: pg::Error) -> Self {
         if matches!(error, pg::Error::DeadlineExceeded(_)) {
             Self::new(Code::DeadlineExceeded, "no time was left in the database").with_source(error)
+        } else if error.is_pool_exhausted() {
+            Self::unavailable("PostgreSQL").with_source(error).with_overload()
         } else if error.is_transient() {
             Self::unavailable("PostgreSQL").with_source(error)
         } else {

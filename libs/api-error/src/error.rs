@@ -46,6 +46,7 @@ struct Parts {
     retry_after: Option<Duration>,
     headers: Vec<(HeaderName, HeaderValue)>,
     source: Option<Source>,
+    overload: bool,
 }
 
 impl ApiError {
@@ -58,6 +59,7 @@ impl ApiError {
             retry_after: code.retryable().then_some(DEFAULT_RETRY_AFTER),
             headers: Vec::new(),
             source: None,
+            overload: false,
         }))
     }
 
@@ -97,6 +99,18 @@ impl ApiError {
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
         self.0.source = Some(source.into());
         self
+    }
+
+    /// Marks the error of a request that waited in vain for a resource that all requests share. Admission control then admits fewer.
+    #[must_use]
+    pub fn with_overload(mut self) -> Self {
+        self.0.overload = true;
+        self
+    }
+
+    /// Whether the request waited in vain for a resource that all requests share.
+    pub fn is_overload(&self) -> bool {
+        self.0.overload
     }
 
     /// Returns the code.

@@ -40,8 +40,8 @@ pub struct Config {
     #[arg(long, env, value_name = "N", default_value_t = 4_000, value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub quota_burst: u32,
 
-    /// Requests in flight at a time, at most. Beyond it (writes: beyond 80 % of it): 503 `overloaded`. The limit is lower while admitted
-    /// requests run out of time.
+    /// Requests in flight at a time, at most. Beyond it (writes: beyond 80 % of it): 503 `overloaded`. The limit is lower while requests
+    /// wait in vain for a connection to the database, and for some seconds afterwards.
     #[arg(long, env, value_name = "N", default_value_t = 512, value_parser = value_parser!(u32).range(10..=100_000))]
     pub max_requests_in_flight: u32,
 }
@@ -106,7 +106,8 @@ impl Admission {
 
     /// Admits a request, or refuses it with 503, 401, 403 or 429.
     ///
-    /// The permit comes first, because it costs least: an overloaded process checks no signatures. The quota comes last, because
+    /// The permit comes first, because it costs least: an overloaded process checks no signatures (nor does `request_telemetry`,
+    /// see [`Admission::is_shedding`]). The quota comes last, because
     /// only a verified token says which tenant's it is.
     fn admit(&self, request: &HttpRequest, admit: Admit) -> Result<Permit, ApiError> {
         let permit = self.0.concurrency.take(admit.class).ok_or_else(|| self.shed(admit.class))?;
@@ -116,6 +117,11 @@ impl Admission {
             self.0.quota.take(&caller.tenant).map_err(|wait| self.throttle(wait))?;
         }
         Ok(permit)
+    }
+
+    /// Whether new writes are shed now. Nothing else that costs time is done for a request then.
+    pub(crate) fn is_shedding(&self) -> bool {
+        self.0.concurrency.is_reached(Class::Write)
     }
 
     fn shed(&self, class: Class) -> ApiError {
@@ -176,24 +182,24 @@ async fn handle(
     };
     match admitted {
         // The permit is given back when this future or the response's body is dropped.
-        Ok(mut permit) => {
+        Ok(permit) => {
             let mut response = next.call(request).await?;
-            if !is_unserved(response.response()) {
-                permit.answered();
-            } else if let Some(wait) = permit.wait_after_failure() {
+            if is_overload(response.response()) {
                 // Whole seconds, rounded up, as for every error.
-                let seconds = HeaderValue::from(wait.as_secs() + 1);
+                let seconds = HeaderValue::from(permit.failed().as_secs() + 1);
                 response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            } else {
+                permit.answered();
             }
-            Ok(response.map_body(|_, body| BoxBody::new(PermitBody::new(body.boxed(), permit))))
+            // A client without a token must not hold a permit by reading slowly.
+            let held = (admit.class != Class::Public).then_some(permit);
+            Ok(response.map_body(|_, body| BoxBody::new(PermitBody::new(body.boxed(), held))))
         }
         // As a response, so that the middleware around the route adds its headers to it.
         Err(error) => Ok(request.error_response(error)),
     }
 }
 
-/// Whether the request found a dependency unavailable, or no time left. Other errors, a refusal included, are answers.
-fn is_unserved<B>(response: &HttpResponse<B>) -> bool {
-    let error = response.error().and_then(|error| error.as_error::<ApiError>());
-    error.is_some_and(|error| matches!(error.code(), Code::Unavailable | Code::DeadlineExceeded))
+fn is_overload<B>(response: &HttpResponse<B>) -> bool {
+    response.error().and_then(|error| error.as_error::<ApiError>()).is_some_and(ApiError::is_overload)
 }

@@ -8,7 +8,7 @@ telemetry::metrics! {
     // Until the response has been written.
     /// Requests that hold a slot, of any class.
     pub(crate) IN_FLIGHT: IntGauge = "admitted_requests_in_flight";
-    /// Requests that may hold a slot now: the configured maximum, or less while admitted requests run out of time.
+    /// Requests that may hold a slot now: the configured maximum, or less after requests waited in vain for a connection to the database.
     pub(crate) LIMIT: IntGauge = "admission_limit";
     /// Requests to operations that have a version, however the version was chosen.
     pub(crate) BY_VERSION: IntCounterVec = "http_requests_by_version_total" [path, version];

@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, iter::successors, sync::Arc};
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{PoolError, TimeoutType};
 use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
@@ -115,6 +115,14 @@ impl Error {
                 | Self::UnknownValue { .. }
                 | Self::DeadlineExceeded(_)
         )
+    }
+
+    /// Whether no connection of the pool became free within the configured time: more callers wait than the database can serve.
+    ///
+    /// A caller whose own deadline was shorter says nothing about the pool.
+    pub fn is_pool_exhausted(&self) -> bool {
+        let Self::Unavailable(cause) = self else { return false };
+        matches!(cause.downcast_ref(), Some(PoolError::Timeout(TimeoutType::Wait)))
     }
 
     /// The constraint that refused a write.

@@ -1,14 +1,14 @@
 //! The concurrency limit: a number of permits, of which each class may use its share. The number adapts to how requests end.
 //!
 //! Additive increase, multiplicative decrease, as TCP does (D. Chiu and R. Jain, "Analysis of the Increase and Decrease Algorithms for
-//! Congestion Avoidance in Computer Networks", 1989). A request that got no answer in time means that more are admitted than the process
-//! can finish: each of them used time, and all were in vain.
+//! Congestion Avoidance in Computer Networks", 1989). A request that waited in vain for a resource that all share means that more are admitted
+//! than the process can finish: each of them used time, and all were in vain.
 
 use std::{
     pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
     },
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -26,17 +26,10 @@ use crate::metrics;
 /// The limit never falls below this, or below the configured maximum where that is less: some requests must try whether the cause is gone.
 const MIN_LIMIT: u32 = 16;
 
-/// The limit after a decrease, in per cent of the one before.
-const DECREASE_PERCENT: u64 = 50;
+/// After this time without a decrease the limit doubles, so that a short stall does not lower it for long: few requests in flight
+/// would never raise it.
+const RECOVERY: Duration = Duration::from_secs(5);
 
-/// Time between two decreases. The requests that were admitted under the old limit fail together, and count once.
-const DECREASE_INTERVAL: Duration = Duration::from_millis(250);
-
-/// A request without an answer counts from this duration on. A shorter one did not wait: a dependency is down, or the client set a short
-/// deadline, which must not lower the limit of others.
-const IN_VAIN: Duration = Duration::from_millis(250);
-
-/// The limit is kept in thousandths of a permit, because one success increases it by less than one.
 const MILLI: u64 = 1_000;
 
 /// The permits of one process.
@@ -44,11 +37,19 @@ const MILLI: u64 = 1_000;
 pub(super) struct ConcurrencyLimit {
     taken: AtomicU32,
     max: u32,
-    limit_milli: AtomicU64,
-    /// When the limit was last decreased, in milliseconds since `started`.
-    decreased_ms: AtomicU64,
-    started: Instant,
+    /// The limit now.
+    limit: AtomicU32,
+    /// Locked only while the limit is below its maximum, or falls.
+    adapting: Mutex<Adapting>,
     lines: [Line; Class::ALL.len()],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Adapting {
+    /// The limit in thousandths of a permit: one answer raises it by less than one.
+    limit_milli: u64,
+    /// The last decrease, or the last doubling after it.
+    changed: Instant,
 }
 
 /// One request in flight; dropping it frees the place.
@@ -57,21 +58,18 @@ pub(super) struct Permit {
     limit: Arc<ConcurrencyLimit>,
     class: Class,
     since: Instant,
-    answered: bool,
 }
 
 impl ConcurrencyLimit {
     pub(super) fn new(max: u32) -> Arc<Self> {
-        let limit = Self {
+        metrics::LIMIT.set(max.into());
+        Arc::new(Self {
             taken: AtomicU32::new(0),
             max,
-            limit_milli: AtomicU64::new(u64::from(max) * MILLI),
-            decreased_ms: AtomicU64::new(0),
-            started: Instant::now(),
+            limit: AtomicU32::new(max),
+            adapting: Mutex::new(Adapting { limit_milli: milli(max), changed: Instant::now() }),
             lines: Class::ALL.map(|_| Line::default()),
-        };
-        metrics::LIMIT.set(max.into());
-        Arc::new(limit)
+        })
     }
 
     /// Takes a permit; `None` when the rest is reserved for other classes. A request never waits here: it waits for a connection to
@@ -81,88 +79,94 @@ impl ConcurrencyLimit {
         let take = |taken| (taken < limit).then_some(taken + 1);
         self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).ok()?;
         metrics::IN_FLIGHT.inc();
-        Some(Permit { limit: Arc::clone(self), class, since: Instant::now(), answered: false })
+        Some(Permit { limit: Arc::clone(self), class, since: Instant::now() })
+    }
+
+    /// Whether a request of this class would get no permit now.
+    pub(super) fn is_reached(&self, class: Class) -> bool {
+        self.taken.load(Ordering::Relaxed) >= self.limit(class)
     }
 
     /// Returns how many permits, of all classes, may be taken before this class gets no more.
     pub(super) fn limit(&self, class: Class) -> u32 {
-        let share = self.limit_milli.load(Ordering::Relaxed) * class.share_percent() / 100 / MILLI;
+        let share = u64::from(self.limit.load(Ordering::Relaxed)) * class.share_percent() / 100;
         u32::try_from(share).unwrap_or(self.max)
     }
 
-    /// Returns when a shed request of this class should come back: when its turn would be if all shed requests waited in line.
+    /// Returns when a request of this class that was not served should come back: when its turn would be if all such requests waited in line.
     pub(super) fn wait(&self, class: Class) -> Duration {
         self.lines[class as usize].join(Instant::now(), self.limit(class))
     }
 
     /// One permit more after as many answers as there are permits; only while at least half of them are in use, because answers say nothing
     /// about a limit that is not reached.
-    fn increase(&self) {
-        let limit = self.limit_milli.load(Ordering::Relaxed);
-        let max = u64::from(self.max) * MILLI;
-        if limit < max && u64::from(self.taken.load(Ordering::Relaxed)) * MILLI * 2 >= limit {
-            let step = (MILLI * MILLI / limit).max(1);
-            // Of two answers at the same time one may be lost, which changes nothing that matters.
-            self.set(limit, (limit + step).min(max));
-        }
-    }
-
-    fn decrease(&self) {
-        let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let interval_ms = u64::try_from(DECREASE_INTERVAL.as_millis()).unwrap_or(u64::MAX);
-        let due = |last| (now_ms >= last + interval_ms || last == 0).then_some(now_ms.max(1));
-        if self.decreased_ms.fetch_update(Ordering::AcqRel, Ordering::Acquire, due).is_err() {
+    fn increase(&self, now: Instant) {
+        if self.limit.load(Ordering::Relaxed) >= self.max {
             return;
         }
-        let limit = self.limit_milli.load(Ordering::Relaxed);
-        let min = u64::from(MIN_LIMIT.min(self.max)) * MILLI;
-        self.set(limit, (limit * DECREASE_PERCENT / 100).max(min));
+        let is_used = self.taken.load(Ordering::Relaxed) >= self.limit.load(Ordering::Relaxed) / 2;
+        self.adapt(|it| {
+            if now.saturating_duration_since(it.changed) >= RECOVERY {
+                *it = Adapting { limit_milli: it.limit_milli * 2, changed: now };
+            } else if is_used {
+                it.limit_milli += MILLI * MILLI / it.limit_milli;
+            }
+        });
     }
 
-    fn set(&self, from: u64, to: u64) {
-        let set = self.limit_milli.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
-        if set.is_ok() && from / MILLI != to / MILLI {
-            metrics::LIMIT.set(i64::try_from(to / MILLI).unwrap_or(i64::MAX));
-        }
+    /// Half of the limit, unless the request was admitted before the last decrease: those that were admitted together fail together, and
+    /// count once.
+    fn decrease(&self, admitted: Instant, now: Instant) {
+        self.adapt(|it| {
+            if admitted >= it.changed {
+                *it = Adapting { limit_milli: it.limit_milli / 2, changed: now };
+            }
+        });
+    }
+
+    fn adapt(&self, change: impl FnOnce(&mut Adapting)) {
+        let mut adapting = self.adapting.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut adapting);
+        adapting.limit_milli = adapting.limit_milli.clamp(milli(MIN_LIMIT.min(self.max)), milli(self.max));
+        let limit = u32::try_from(adapting.limit_milli / MILLI).unwrap_or(self.max);
+        self.limit.store(limit, Ordering::Relaxed);
+        metrics::LIMIT.set(limit.into());
     }
 }
 
+fn milli(limit: u32) -> u64 {
+    u64::from(limit) * MILLI
+}
+
 impl Permit {
-    /// Returns when the client should come back, if the request has waited so long that it counts as in vain.
-    pub(super) fn wait_after_failure(&self) -> Option<Duration> {
-        self.has_waited().then(|| self.limit.wait(self.class))
+    /// The process did what was asked, or said why not.
+    pub(super) fn answered(&self) {
+        self.limit.lines[self.class as usize].served();
+        self.limit.increase(Instant::now());
     }
 
-    fn has_waited(&self) -> bool {
-        self.since.elapsed() >= IN_VAIN
-    }
-
-    /// The process did what was asked, or said why not. The place stays taken until the response has been written.
-    pub(super) fn answered(&mut self) {
-        self.answered = true;
+    /// The request waited in vain for something that all share. Returns when the client should come back.
+    pub(super) fn failed(&self) -> Duration {
+        self.limit.decrease(self.since, Instant::now());
+        self.limit.wait(self.class)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.answered {
-            self.limit.lines[self.class as usize].served();
-            self.limit.increase();
-        } else if self.has_waited() {
-            self.limit.decrease();
-        }
         self.limit.taken.fetch_sub(1, Ordering::AcqRel);
         metrics::IN_FLIGHT.dec();
     }
 }
+
 /// A response body that holds a permit until it has been written, or dropped.
 pub(super) struct PermitBody {
     body: BoxBody,
-    _permit: Permit,
+    _permit: Option<Permit>,
 }
 
 impl PermitBody {
-    pub(super) fn new(body: BoxBody, permit: Permit) -> Self {
+    pub(super) fn new(body: BoxBody, permit: Option<Permit>) -> Self {
         Self { body, _permit: permit }
     }
 }

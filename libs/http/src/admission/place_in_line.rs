@@ -21,7 +21,7 @@ const SAMPLE: Duration = Duration::from_secs(1);
 /// The lowest rate of the line, in requests per second: that of a process that answers nothing.
 const MIN_RATE: f64 = 10.0;
 
-/// A line without a new request for this time begins anew.
+/// An empty line without a new request for this time begins anew.
 const FORGOTTEN: Duration = Duration::from_secs(10);
 
 /// The line of one class of requests.
@@ -54,7 +54,9 @@ impl Line {
     pub(super) fn join(&self, now: Instant, permits: u32) -> Duration {
         let n_served = self.n_served.load(Ordering::Relaxed);
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = places.filter(|line| now.saturating_duration_since(line.sampled) < FORGOTTEN);
+        let is_known =
+            |line: &Places| line.end > now || now.saturating_duration_since(line.sampled) < FORGOTTEN;
+        let line = places.filter(is_known);
         let mut line = line.unwrap_or_else(|| Places::new(now, f64::from(permits), n_served));
         let wait = line.join(now, n_served);
         *places = Some(line);
@@ -142,6 +144,15 @@ mod tests {
         for _ in 0..200 {
             assert!(line.join(now + FORGOTTEN, 400) < ms(500 + 2_000));
         }
+    }
+
+    #[test]
+    fn a_line_in_which_requests_wait_is_not_forgotten() {
+        let now = Instant::now();
+        let mut long = Places::new(now, MIN_RATE, 0);
+        long.end = now + MAX_WAIT;
+        let line = Line { places: Mutex::new(Some(long)), ..Line::default() };
+        assert!(line.join(now + FORGOTTEN, 400) > ms(10_000));
     }
 
     #[test]

@@ -58,6 +58,38 @@ async fn a_permit_is_held_until_the_response_has_been_written() {
 }
 
 #[actix_web::test]
+async fn a_slow_reader_without_a_token_holds_no_permit() {
+    let server = Server::start(ten_permits());
+    let mut streaming = Vec::new();
+    for _ in 0..20 {
+        streaming.push(server.send("GET", "/public-stream").await);
+    }
+    assert_eq!(server.send("GET", "/quick").await.status(), StatusCode::NO_CONTENT);
+    server.open_body();
+    for response in streaming {
+        assert_eq!(response.text().await.unwrap(), "begin end");
+    }
+}
+
+#[actix_web::test]
+async fn a_request_that_waited_in_vain_joins_the_line() {
+    let server = Server::start(ten_permits());
+    let failing = server.begin_failures(8).await;
+    let mut longest = 0;
+    for _ in 0..100 {
+        let (retry_after, _) = error(server.send("GET", "/quick").await, 503, "overloaded").await;
+        longest = longest.max(retry_after);
+    }
+    assert!((8..=13).contains(&longest), "a hundred requests at ten a second: {longest} s");
+
+    server.open_handler();
+    for response in join_all(failing).await {
+        let (retry_after, _) = error(response.unwrap(), 503, "unavailable").await;
+        assert!(retry_after >= 5, "behind the line: {retry_after} s");
+    }
+}
+
+#[actix_web::test]
 async fn the_permit_of_a_client_that_disconnected_is_free_after_the_deadline() {
     let server = Server::start(ten_permits());
     let waiting = server.begin_writes_within(Duration::from_secs(1), 8).await;

@@ -71,6 +71,8 @@ impl Server {
                 .app_data(admission.clone())
                 .app_data(data.clone())
                 .route("/wait", Admit::write("write").protect(web::post().to(wait)))
+                .route("/fail", Admit::write("write").protect(web::post().to(fail)))
+                .route("/public-stream", Admit::public().protect(web::get().to(stream)))
                 .route("/stream", Admit::write("write").protect(web::get().to(stream)))
                 .route("/quick", Admit::write("write").protect(web::get().to(HttpResponse::NoContent)))
                 .route("/write", Admit::write("write").protect(web::post().to(write)))
@@ -124,6 +126,14 @@ impl Server {
         begun
     }
 
+    /// Sends this many requests to `/fail`, as [`Self::begin_writes`].
+    pub(crate) async fn begin_failures(&self, count: usize) -> Vec<JoinHandle<Response>> {
+        let request = || self.request("POST", "/fail").bearer_auth(self.token("acme")).send();
+        let begun = (0..count).map(|_| tokio::spawn(request().map(Result::unwrap))).collect();
+        until(async || (self.gates.begun.load(Ordering::Relaxed) == count).then_some(())).await;
+        begun
+    }
+
     /// Waits until another write is admitted.
     pub(crate) async fn until_free(&self) {
         until(async || self.send("GET", "/quick").await.status().is_success().then_some(())).await;
@@ -172,6 +182,12 @@ async fn wait(gates: Data<Gates>) -> HttpResponse {
     gates.begun.fetch_add(1, Ordering::Relaxed);
     gates.handler.acquire().await.unwrap().forget();
     HttpResponse::NoContent().finish()
+}
+
+/// As [`wait`], and then there was no connection to the database in time.
+async fn fail(gates: Data<Gates>) -> Result<HttpResponse, ApiError> {
+    wait(gates).await;
+    Err(ApiError::unavailable("PostgreSQL").with_overload())
 }
 
 /// A response whose body stops in the middle.

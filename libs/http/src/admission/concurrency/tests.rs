@@ -13,17 +13,16 @@ fn answer_each(limit: &Arc<ConcurrencyLimit>, n_requests: u32) {
     }
 }
 
-/// Lets a request wait in vain.
-fn fail(mut permit: Permit) {
-    permit.since -= IN_VAIN;
+/// Fails one request after another, each admitted after the decrease before it.
+fn fail_until_low(limit: &Arc<ConcurrencyLimit>) {
+    for _ in 0..10 {
+        limit.take(Class::Read).unwrap().failed();
+    }
 }
 
-/// Fails one request after another, with the interval between them over.
-fn fail_until_low(limit: &Arc<ConcurrencyLimit>) {
-    for _ in 0..50 {
-        fail(limit.take(Class::Read).unwrap());
-        limit.decreased_ms.store(0, Ordering::Relaxed);
-    }
+/// Lets the last decrease be this long ago.
+fn pass(limit: &ConcurrencyLimit, time: Duration) {
+    limit.adapting.lock().unwrap().changed -= time;
 }
 
 #[test]
@@ -53,9 +52,11 @@ fn a_dropped_permit_is_free_again() {
 }
 
 #[test]
-fn requests_that_fail_together_decrease_the_limit_once() {
+fn requests_that_were_admitted_together_decrease_the_limit_once() {
     let limit = ConcurrencyLimit::new(400);
-    take_all(&limit, Class::Read).into_iter().for_each(fail);
+    for permit in take_all(&limit, Class::Read) {
+        permit.failed();
+    }
     assert_eq!(limit.limit(Class::Read), 200);
 }
 
@@ -89,17 +90,22 @@ fn answers_of_a_full_process_raise_the_limit_to_its_maximum() {
 }
 
 #[test]
-fn answers_of_an_idle_process_do_not_raise_the_limit() {
-    let limit = ConcurrencyLimit::new(400);
+fn answers_of_an_idle_process_double_the_limit_after_a_time_without_a_failure() {
+    let limit = ConcurrencyLimit::new(100);
     fail_until_low(&limit);
-    for _ in 0..10_000 {
-        limit.take(Class::Write).unwrap().answered();
+    for expected in [32, 64, 100, 100] {
+        for _ in 0..1_000 {
+            limit.take(Class::Read).unwrap().answered();
+        }
+        assert!(limit.limit(Class::Read) < expected || expected == 100, "too early");
+        pass(&limit, RECOVERY);
+        limit.take(Class::Read).unwrap().answered();
+        assert_eq!(limit.limit(Class::Read), expected);
     }
-    assert_eq!(limit.limit(Class::Read), MIN_LIMIT);
 }
 
 #[test]
-fn a_request_that_fails_at_once_does_not_change_the_limit() {
+fn a_request_without_an_outcome_does_not_change_the_limit() {
     let limit = ConcurrencyLimit::new(400);
     drop(limit.take(Class::Write));
     assert_eq!(limit.limit(Class::Read), 400);
