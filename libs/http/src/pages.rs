@@ -1,15 +1,22 @@
 //! The documentation that every API serves: its OpenAPI document, Swagger UI, the pages of error codes, the policy of versions.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    borrow::Cow,
+    convert::Infallible,
+    iter,
+    sync::{Arc, LazyLock},
+};
 
 use actix_web::{
     HttpResponse,
+    body::{MessageBody, SizedStream},
     http::header::{
         CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     },
     web::{Bytes, Data, Path},
 };
 use api_error::{ApiError, Code};
+use futures::stream;
 use utoipa_swagger_ui::Config;
 
 use crate::{Operation, operation};
@@ -28,6 +35,9 @@ const NOSNIFF: (HeaderName, &str) = (X_CONTENT_TYPE_OPTIONS, "nosniff");
 /// Scripts and requests of this origin only. Swagger UI sets styles on its elements, and has its icons in the style sheet.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// A file is sent in pieces of this size. actix copies a body as a whole, also for a client that does not read it.
+const PIECE: usize = 16 * 1024;
 
 /// `validator_url` of `none` keeps Swagger UI from sending the document to a validator on the internet.
 static SWAGGER_UI: LazyLock<Arc<Config<'static>>> =
@@ -55,7 +65,10 @@ pub(crate) fn operations() -> Vec<Operation> {
     responses((status = 200, description = "The document.", body = Object, content_type = "application/json")),
 )]
 async fn openapi_json(document: Data<Document>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").insert_header(CACHE).body(document.0.clone())
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .insert_header(CACHE)
+        .body(in_pieces(document.0.clone()))
 }
 
 /// The policy of API versions.
@@ -114,7 +127,19 @@ fn serve(name: &str) -> Result<HttpResponse, ApiError> {
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
         .insert_header((REFERRER_POLICY, "no-referrer"))
         .insert_header(NOSNIFF)
-        .body(file.bytes.into_owned()))
+        .body(in_pieces(match file.bytes {
+            Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+            Cow::Owned(bytes) => Bytes::from(bytes),
+        })))
+}
+
+fn in_pieces(mut bytes: Bytes) -> impl MessageBody {
+    let length = bytes.len() as u64;
+    let pieces = iter::from_fn(move || {
+        let piece = bytes.split_to(bytes.len().min(PIECE));
+        (!piece.is_empty()).then_some(Ok::<_, Infallible>(piece))
+    });
+    SizedStream::new(length, stream::iter(pieces))
 }
 
 /// The page of an error code: its meaning, what the client does, what the operator checks.

@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 
 pub use self::cors::{InvalidOrigin, Origin};
 use self::{connection::RequestInFlight, cors::Cors, https::Https, response_headers::ResponseHeaders};
-use crate::caller;
+use crate::{Admission, caller};
 
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -201,8 +201,10 @@ fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
 }
 
 /// The trace of an authenticated caller is continued, and its baggage passed on. The verified token is kept, so the handler's `Caller` costs nothing.
+/// An overloaded process checks no signatures.
 fn is_authenticated(request: &ServiceRequest) -> bool {
-    caller::authenticate(request.request()).is_ok()
+    let is_shedding = request.app_data::<Admission>().is_some_and(Admission::is_shedding);
+    !is_shedding && caller::authenticate(request.request()).is_ok()
 }
 
 /// Counts the request in flight on its connection, and puts `Connection: close` on the last response.
