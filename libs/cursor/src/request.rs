@@ -1,6 +1,6 @@
 //! Parameters of a list request: scope (tenant, route, filters), order and limit.
 
-use std::str::FromStr;
+use std::{borrow::Cow, str::FromStr};
 
 use strum::{EnumString, IntoStaticStr};
 use thiserror::Error;
@@ -13,15 +13,15 @@ use crate::{TimeRange, Timestamp};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Scope {
     pub(crate) tenant: String,
-    pub(crate) route: &'static str,
+    pub(crate) route: Cow<'static, str>,
     pub(crate) sort: Sort,
     pub(crate) filters: Vec<(&'static str, String)>,
 }
 
 impl Scope {
-    /// Makes the scope of a list without filters. `route` is the request path.
-    pub fn new(tenant: &str, route: &'static str, sort: Sort) -> Self {
-        Self { tenant: tenant.to_owned(), route, sort, filters: Vec::new() }
+    /// Makes the scope of a list without filters. `route` is the request path, with the values of its parameters.
+    pub fn new(tenant: &str, route: impl Into<Cow<'static, str>>, sort: Sort) -> Self {
+        Self { tenant: tenant.to_owned(), route: route.into(), sort, filters: Vec::new() }
     }
 
     /// Adds a filter, if it is set, under the name of its query parameter.

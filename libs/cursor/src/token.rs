@@ -103,7 +103,7 @@ impl<K: TieBreaker> Token<K> {
 }
 
 fn owner(key: &Key, scope: &Scope) -> Hash {
-    hash(key, Purpose::Owner, [&scope.tenant, scope.route])
+    hash(key, Purpose::Owner, [scope.tenant.as_str(), &scope.route])
 }
 
 fn query(key: &Key, scope: &Scope) -> Hash {

@@ -52,7 +52,9 @@ fn a_cursor_is_valid_until_it_expires() {
 #[test]
 fn a_cursor_of_another_tenant_or_route_is_foreign() {
     let cursor = cursors(&[1]).encode(&scope(), &position(), at(0));
-    for (tenant, route) in [("rival", "/v1/orders"), ("acme", "/v1/links"), ("acme/", "v1/orders")] {
+    for (tenant, route) in
+        [("rival", "/v1/orders"), ("acme", "/v1/links"), ("acme", "/v1/orders/7"), ("acme/", "v1/orders")]
+    {
         let other = Scope::new(tenant, route, Sort::Newest).filter("state", Some("pending"));
         assert_eq!(decode(&cursor, &other, 0), Err(CursorError::Foreign), "{tenant} {route}");
         assert_eq!(
