@@ -59,7 +59,7 @@ impl Node<'_> {
                 text.parse().map_or_else(|error: T::Err| self.refuse(error.to_string()), Some)
             }
             Tree::InvalidText => None,
-            Tree::Null | Tree::Bool | Tree::Number(_) | Tree::Array(_) | Tree::Object(_) => {
+            Tree::Null | Tree::Bool(_) | Tree::Number(_) | Tree::Array(_) | Tree::Object(_) => {
                 self.is_not("a string")
             }
         }
@@ -79,6 +79,12 @@ impl Node<'_> {
                 self.refuse(format!("must be {} to {}", range.start(), range.end()))
             }
         }
+    }
+
+    /// Reads `true` or `false`.
+    pub fn boolean(self) -> Option<bool> {
+        let Tree::Bool(value) = self.tree else { return self.is_not("a boolean") };
+        Some(*value)
     }
 
     /// Adds a fault of this value; the message continues its pointer.
@@ -103,14 +109,11 @@ pub struct Members<'a> {
 impl Members<'_> {
     /// Reads a required member.
     pub fn required<T>(&mut self, name: &'static str, read: impl FnOnce(Node<'_>) -> Option<T>) -> Option<T> {
-        self.known.push(name);
-        let place = Place::Member(self.node.place, name);
-        let member = self.present.iter().find(|(present, _)| present == name);
-        let Some((_, tree)) = member else {
-            self.node.problems.add(place.to_string(), "is required");
-            return None;
-        };
-        read(Node { tree, place: &place, ..self.node })
+        let value = self.optional(name, read)?;
+        if value.is_none() {
+            self.node.problems.add(Place::Member(self.node.place, name).to_string(), "is required");
+        }
+        value
     }
 
     /// Reads a required member with [`Node::text`].
@@ -122,6 +125,39 @@ impl Members<'_> {
         self.required(name, |node| node.text())
     }
 
+    /// Reads a required member with [`Node::boolean`].
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method itself has one lifetime, and `required` needs any"
+    )]
+    pub fn required_boolean(&mut self, name: &'static str) -> Option<bool> {
+        self.required(name, |node| node.boolean())
+    }
+
+    /// Reads a member with [`Node::text`] that can be left out; `Some(None)` when it is absent. `null` is refused.
+    #[expect(clippy::option_option, reason = "the outer one is a fault, the inner one an absent member")]
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method itself has one lifetime, and `optional` needs any"
+    )]
+    pub fn optional_text<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Option<Option<T>> {
+        self.optional(name, |node| node.text())
+    }
+
+    /// Reads a member; `Some(None)` when it is absent.
+    #[expect(clippy::option_option, reason = "the outer one is a fault, the inner one an absent member")]
+    fn optional<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Node<'_>) -> Option<T>,
+    ) -> Option<Option<T>> {
+        self.known.push(name);
+        let member = self.present.iter().find(|(present, _)| present == name);
+        let Some((_, tree)) = member else { return Some(None) };
+        let place = Place::Member(self.node.place, name);
+        read(Node { tree, place: &place, ..self.node }).map(Some)
+    }
+
     fn refuse_others(&self) {
         for (name, _) in self.present {
             if !self.known.contains(&name.as_str()) {
@@ -130,5 +166,45 @@ impl Members<'_> {
                 self.node.problems.add(place.to_string(), message);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::decode;
+
+    #[derive(Debug, PartialEq)]
+    struct Parcel {
+        gift: bool,
+        note: Option<String>,
+    }
+
+    impl FromJson for Parcel {
+        fn from_json(body: Node<'_>) -> Option<Self> {
+            body.object(|parcel| {
+                let gift = parcel.required_boolean("gift");
+                let note = parcel.optional_text("note");
+                Some(Self { gift: gift?, note: note? })
+            })
+        }
+    }
+
+    #[test]
+    fn booleans_and_optional_members_are_read() {
+        let parcel = |gift, note: Option<&str>| Parcel { gift, note: note.map(str::to_owned) };
+        assert_eq!(decode::<Parcel>(br#"{"gift": true}"#).unwrap(), parcel(true, None));
+        let body = br#"{"gift": false, "note": "fragile"}"#;
+        assert_eq!(decode::<Parcel>(body).unwrap(), parcel(false, Some("fragile")));
+    }
+
+    #[test]
+    fn an_optional_member_is_not_null_and_a_boolean_is_no_text() {
+        let error = decode::<Parcel>(br#"{"gift": "true", "note": null}"#).unwrap_err();
+        let details = error.details().iter();
+        let details: Vec<_> = details.map(|detail| (detail.pointer.as_str(), &*detail.message)).collect();
+        let expected =
+            [("/gift", "must be a boolean, not a string"), ("/note", "must be a string, not null")];
+        assert_eq!(details, expected);
     }
 }

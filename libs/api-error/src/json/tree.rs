@@ -21,7 +21,7 @@ const MAX_STRING_BYTES: usize = 8 * 1_024;
 #[derive(Debug)]
 pub(super) enum Tree<'a> {
     Null,
-    Bool,
+    Bool(bool),
     /// Its text.
     Number(&'a str),
     Text(String),
@@ -37,7 +37,7 @@ impl Tree<'_> {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
-            Self::Bool => "a boolean",
+            Self::Bool(_) => "a boolean",
             Self::Number(_) => "a number",
             Self::Text(_) | Self::InvalidText => "a string",
             Self::Array(_) => "an array",
@@ -61,7 +61,7 @@ impl Tree<'_> {
                     member.check_numbers(&Place::Member(place, name), problems);
                 }
             }
-            Self::Null | Self::Bool | Self::Number(_) | Self::Text(_) | Self::InvalidText => {}
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) | Self::InvalidText => {}
         }
     }
 }
@@ -106,7 +106,7 @@ impl Reader<'_> {
             Some(b'[') => self.array(text, place, depth),
             Some(b'"') => Ok(self.text(text, place, "a string")?.map_or(Tree::InvalidText, Tree::Text)),
             Some(b'n') => Ok(Tree::Null),
-            Some(b't' | b'f') => Ok(Tree::Bool),
+            Some(b't' | b'f') => Ok(Tree::Bool(text == "true")),
             _ => Ok(Tree::Number(text)),
         }
     }
