@@ -82,6 +82,13 @@ codes! {
     MethodNotAllowed, "method_not_allowed", 405, retryable: false, "Method not allowed";
     RequestTimeout, "request_timeout", 408, retryable: true, "Request body too slow";
     Conflict, "conflict", 409, retryable: false, "Conflict";
+    InsufficientFunds, "insufficient_funds", 409, retryable: false, "Insufficient funds";
+    AccountFrozen, "account_frozen", 409, retryable: false, "Account frozen";
+    AccountClosed, "account_closed", 409, retryable: false, "Account closed";
+    AccountInUse, "account_in_use", 409, retryable: false, "Account in use";
+    BalanceLimit, "balance_limit", 409, retryable: false, "Balance limit exceeded";
+    NotReversible, "not_reversible", 409, retryable: false, "Transfer not reversible";
+    AlreadyReversed, "already_reversed", 409, retryable: false, "Transfer already reversed";
     RequestInProgress, "request_in_progress", 409, retryable: true, "Request in progress";
     PreconditionFailed, "precondition_failed", 412, retryable: false, "Precondition failed";
     PayloadTooLarge, "payload_too_large", 413, retryable: false, "Request body too large";
@@ -89,6 +96,8 @@ codes! {
     UnsupportedMediaType, "unsupported_media_type", 415, retryable: false, "Unsupported media type";
     IdempotencyKeyReused, "idempotency_key_reused", 422, retryable: false, "Idempotency key reused";
     UnknownSku, "unknown_sku", 422, retryable: false, "Unknown SKU";
+    UnknownAccount, "unknown_account", 422, retryable: false, "Unknown account";
+    CurrencyMismatch, "currency_mismatch", 422, retryable: false, "Currency mismatch";
     QuotaExceeded, "quota_exceeded", 429, retryable: true, "Quota exceeded";
     HeadersTooLarge, "headers_too_large", 431, retryable: false, "Request headers too large";
     Internal, "internal", 500, retryable: false, "Internal error";
