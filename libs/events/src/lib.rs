@@ -6,6 +6,7 @@ mod kafka;
 mod mask;
 mod metrics;
 pub mod orders;
+pub mod payments;
 pub mod promotions;
 mod registry;
 mod retry;

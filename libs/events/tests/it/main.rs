@@ -16,13 +16,19 @@ use chrono::{DateTime, Utc};
 use events::{
     Event,
     orders::{OrderConfirmed, OrderData, OrderLine, OrderPlaced, OrderRejected},
+    payments::{TransferData, TransferFailed, TransferReversed, TransferSucceeded},
     promotions::CustomerLapsed,
 };
 use uuid::Uuid;
 
 #[test]
 fn each_event_type_has_a_schema_file_and_no_file_is_unused() {
-    let types = [&events::orders::event_types()[..], &events::promotions::event_types()].concat();
+    let types = [
+        &events::orders::event_types()[..],
+        &events::payments::event_types(),
+        &events::promotions::event_types(),
+    ]
+    .concat();
     let types = types.iter().map(|event_type| event_type.name.replace("muster.", ""));
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("schemas");
     let files: BTreeSet<String> = names_in(&root)
@@ -90,4 +96,20 @@ fn an_event_survives_its_schema() {
         unsubscribe_url: "http://localhost/unsubscribe/x".to_owned(),
         expires_at: now(),
     });
+    let transfer = TransferData {
+        transfer_id: Uuid::now_v7(),
+        tenant: "acme".to_owned(),
+        source: Uuid::now_v7(),
+        destination: Uuid::now_v7(),
+        amount_minor: 499,
+        currency: "EUR".to_owned(),
+        reference: "Invoice 7".to_owned(),
+    };
+    round_trip(&TransferSucceeded { transfer: transfer.clone(), succeeded_at: now() });
+    round_trip(&TransferFailed {
+        transfer: transfer.clone(),
+        reason: "account_frozen".to_owned(),
+        failed_at: now(),
+    });
+    round_trip(&TransferReversed { transfer, reversal_id: Uuid::now_v7(), reversed_at: now() });
 }
