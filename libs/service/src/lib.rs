@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
-mod migrate;
+mod job;
 mod open_files;
 mod runtime;
 mod shutdown;
@@ -21,6 +21,7 @@ use telemetry::{Admin, Readiness, ServiceInfo};
 use tls::Trust;
 
 pub use config::{Config, HasConfig};
+pub use job::{is_called, job};
 pub use runtime::Runtime;
 
 use crate::shutdown::{Cause, Ending, FLUSH_TIMEOUT, Signals};
@@ -48,7 +49,7 @@ where
     C: Parser + HasConfig,
     B: AsyncFnOnce(C, &mut Runtime) -> anyhow::Result<()>,
 {
-    if migrate::is_requested() { migrate::main(info, schemas) } else { main(info, build) }
+    if is_called(job::MIGRATE) { job::migrate(info, schemas) } else { main(info, build) }
 }
 
 /// Runs a program on its own runtime. An error is one from before the log existed.
