@@ -173,7 +173,7 @@ contract: build $(TOOLS)/bin/schemathesis ## Compare every answer of the service
 
 .PHONY: openapi
 openapi: ## Write docs/openapi/ from the code
-	MUSTER_WRITE_COMMITTED=1 cargo test --locked -p orders -p url-shortener -p email-consumer --bins the_committed_document
+	MUSTER_WRITE_COMMITTED=1 cargo test --locked -p orders -p url-shortener -p email-consumer -p ledger --bins the_committed_document
 
 .PHONY: mails
 mails: ## Write services/email-consumer/tests/mails/ from the templates
