@@ -22,7 +22,10 @@ use crate::{
 #[schema(as = NewAccount, example = json!({ "name": "Ada", "kind": "customer", "currency": "EUR", "may_overdraw": false }))]
 pub(super) struct NewAccountBody {
     /// For people; optional.
-    #[schema(value_type = Option<String>, nullable = false, min_length = 1, max_length = 200)]
+    #[schema(
+        value_type = Option<String>, nullable = false, min_length = 1, max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"
+    )]
     name: Option<AccountName>,
     #[schema(value_type = KindSchema)]
     kind: AccountKind,

@@ -38,7 +38,7 @@ pub(super) struct NewTransfer {
     #[schema(value_type = MoneyBody)]
     amount: Money,
     /// What the transfer is for.
-    #[schema(value_type = String, min_length = 1, max_length = 140)]
+    #[schema(value_type = String, min_length = 1, max_length = 140, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     reference: Reference,
 }
 

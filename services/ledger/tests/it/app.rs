@@ -38,10 +38,16 @@ pub(crate) struct Stall(Client);
 
 impl App {
     pub(crate) async fn start() -> Self {
+        Self::start_with(async |_, service| service).await
+    }
+
+    /// Starts the service with other settings; they can depend on the database.
+    pub(crate) async fn start_with(settings: impl AsyncFnOnce(&Database, Builder) -> Builder) -> Self {
         let database = Database::create("ledger").await;
         let topics = Topics::create(&[("payments.events", 3)]).await;
         let keys = Keys::generate(&scratch_dir("ledger-keys"));
-        let process = service(&database, &topics, &keys).spawn().await;
+        let builder = service(&database, &topics, &keys);
+        let process = settings(&database, builder).await.spawn().await;
         Self { process, database, topics, keys }
     }
 
