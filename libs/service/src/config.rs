@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use actix_web::web;
 use anyhow::ensure;
 use clap::Args;
 use telemetry::Environment;
@@ -10,6 +11,11 @@ use telemetry::Environment;
 pub trait HasConfig {
     /// Returns the settings of the process.
     fn service(&self) -> &Config;
+
+    /// Returns what adds the program's own pages to the admin port, such as switches of faults; by default there are none.
+    fn admin_pages(&self) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static {
+        |_: &mut web::ServiceConfig| ()
+    }
 }
 
 /// The settings of a process. Each is a flag and an environment variable; `--help` lists them.

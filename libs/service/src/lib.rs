@@ -97,7 +97,8 @@ where
     }
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let readiness = Readiness::new();
-    let admin = Admin::start(settings.admin_addr, readiness.clone()).with_context(|| {
+    let admin = Admin::start(settings.admin_addr, readiness.clone(), config.admin_pages());
+    let admin = admin.with_context(|| {
         format!("cannot bind the admin port {}; set ADMIN_ADDR to a free one", settings.admin_addr)
     })?;
 

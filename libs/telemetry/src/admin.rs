@@ -10,7 +10,7 @@ use actix_web::{
     App, FromRequest, Handler, HttpResponse, HttpServer, Resource,
     dev::ServerHandle,
     http::header::ALLOW,
-    web::{self, Data},
+    web::{self, Data, ServiceConfig},
 };
 use prometheus::{Encoder as _, TextEncoder};
 use serde_json::json;
@@ -28,8 +28,11 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Binds the port and serves `/metrics`, `/live` and `/ready`, on the current tokio runtime.
-    pub fn start(address: SocketAddr, readiness: Readiness) -> io::Result<Self> {
+    /// Binds the port and serves `/metrics`, `/live`, `/ready` and what `pages` adds, on the current tokio runtime.
+    pub fn start<F>(address: SocketAddr, readiness: Readiness, pages: F) -> io::Result<Self>
+    where
+        F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let server = HttpServer::new(move || {
@@ -38,6 +41,7 @@ impl Admin {
                 .service(page("/metrics", metrics))
                 .service(page("/live", live))
                 .service(page("/ready", ready))
+                .configure(pages.clone())
                 .default_service(web::to(HttpResponse::NotFound))
         })
         .workers(1)
