@@ -144,9 +144,9 @@ impl Members<'_> {
         self.optional(name, |node| node.text())
     }
 
-    /// Reads a member; `Some(None)` when it is absent.
+    /// Reads a member that can be left out; `Some(None)` when it is absent. `null` is refused.
     #[expect(clippy::option_option, reason = "the outer one is a fault, the inner one an absent member")]
-    fn optional<T>(
+    pub fn optional<T>(
         &mut self,
         name: &'static str,
         read: impl FnOnce(Node<'_>) -> Option<T>,

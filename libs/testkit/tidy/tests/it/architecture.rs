@@ -16,6 +16,7 @@ const DEPENDENTS: [(&str, &[&str]); 5] = [
         "actix-web",
         &[
             "api-error",
+            "bank",
             "email-consumer",
             "http-api",
             "idempotency",
@@ -27,7 +28,7 @@ const DEPENDENTS: [(&str, &[&str]); 5] = [
             "url-shortener",
         ],
     ),
-    ("utoipa", &["api-error", "email-consumer", "http-api", "ledger", "orders", "url-shortener"]),
+    ("utoipa", &["api-error", "bank", "email-consumer", "http-api", "ledger", "orders", "url-shortener"]),
     ("deadpool-postgres", &["outbox", "pg"]),
     ("tokio-postgres", &["loadtest", "muster", "pg", "testkit"]),
     ("rdkafka", &["consumer", "loadtest", "muster", "outbox", "testkit"]),
