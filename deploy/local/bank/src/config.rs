@@ -75,7 +75,7 @@ impl Config {
     }
 
     pub(crate) fn check_misbehaviour(&self) -> anyhow::Result<()> {
-        self.misbehaviour.check().context("the flags of the misbehaviour cannot be used")
+        self.misbehaviour.check().context("BANK_DELAY_MIN_MS cannot be used")
     }
 }
 

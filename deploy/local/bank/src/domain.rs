@@ -8,4 +8,4 @@ mod misbehaviour;
 pub(crate) use fate::{Decision, Fate, Notice, Reason, draw};
 pub(crate) use identifier::{Identifier, InvalidIdentifier};
 pub(crate) use instruction::{Acceptance, Terms};
-pub(crate) use misbehaviour::Misbehaviour;
+pub(crate) use misbehaviour::{MAX_DELAY_MS, Misbehaviour};

@@ -120,6 +120,8 @@ impl Webhooks {
                 Ok(false)
             }
             Err(error) => {
+                // A URL can contain a secret of its receiver.
+                let error = error.without_url();
                 tracing::info!(webhook = id, %error, "a webhook cannot be delivered");
                 Ok(false)
             }

@@ -154,16 +154,19 @@ async fn the_misbehaviour_is_read_and_replaced_on_the_admin_port() {
     });
     assert_eq!(send(bank.http.get(&url)).await.body, good);
 
-    for (wrong, named) in [
-        (json!({"twice_percent": 101}), "twice_percent"),
-        (json!({"delay_min_ms": 2000, "delay_max_ms": 1999}), "delay_min_ms"),
-        (json!({"delay_max_ms": 3_600_001}), "delay_max_ms"),
-        (json!({"twise_percent": 1}), "twise_percent"),
-        (json!({"down": "yes"}), "boolean"),
+    for (wrong, pointers) in [
+        (json!({"twice_percent": 101, "seed": -1, "down": "yes"}), &["/seed", "/twice_percent", "/down"][..]),
+        (json!({"delay_min_ms": 2000, "delay_max_ms": 1999}), &["/delay_min_ms"]),
+        (json!({"delay_max_ms": 3_600_001}), &["/delay_max_ms"]),
+        (json!({"refused": 1}), &["/refused"]),
     ] {
         let answer = send(bank.http.put(&url).json(&wrong)).await;
         answer.assert_error(400, "invalid_request");
-        assert!(answer.body["details"][0]["message"].as_str().unwrap().contains(named), "{answer:?}");
+        let details = answer.body["details"].as_array().unwrap().iter();
+        assert!(
+            details.map(|detail| detail["pointer"].as_str().unwrap()).eq(pointers.iter().copied()),
+            "{answer:?}"
+        );
         assert_eq!(answer.body["request_id"], answer.header("x-request-id"), "{answer:?}");
     }
     assert_eq!(send(bank.http.get(&url)).await.body, good, "nothing has changed");

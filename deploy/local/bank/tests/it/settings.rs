@@ -22,7 +22,10 @@ async fn impossible_misbehaviour_is_refused_and_named() {
     let output = builder().env("BANK_REFUSED_PERCENT", "101").expect_refusal().await;
     assert!(output.contains("--refused-percent"), "{output}");
     let output = builder().env("BANK_DELAY_MIN_MS", "1").expect_refusal().await;
-    assert!(output.contains("delay_min_ms must be at most delay_max_ms"), "{output}");
+    assert!(
+        output.contains("BANK_DELAY_MIN_MS cannot be used: must be at most delay_max_ms (0)"),
+        "{output}"
+    );
 }
 
 #[tokio::test]
