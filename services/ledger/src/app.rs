@@ -11,7 +11,9 @@ use pg::Pool;
 use service::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use crate::{backlog, config::Config, metrics, routes, settlement::Settlement, state::State, store};
+use crate::{
+    backlog, bank::Bank, config::Config, metrics, routes, settlement::Settlement, state::State, store,
+};
 
 /// Timeout of the broker in a readiness check; shorter than the timeout of the check itself.
 const PING_TIMEOUT: Duration = Duration::from_millis(800);
@@ -20,14 +22,22 @@ const PING_TIMEOUT: Duration = Duration::from_millis(800);
 pub(crate) async fn build(config: Config, runtime: &mut Runtime) -> anyhow::Result<()> {
     let cursors = config.cursors()?;
     let retention = config.idempotency.retention()?;
+    let webhook_keys = config.webhook_keys()?;
+    let bank = Bank::new(config.bank(), runtime.trust())?;
     let verifier = Verifier::from_file(&config.auth.auth_jwks_file, config.service.environment)?;
     let admission = Admission::new(&config.admission);
     let pool = pg::connect(&config.database, runtime.trust(), "ledger")?;
     let registry = Registry::new(&config.registry, runtime.trust());
     let encoder = Encoder::new(&config.ledger_events_topic);
     let relay = Relay::new(pool.clone(), config.kafka.kafka(runtime.trust())?);
-    let settlement = Settlement::new(pool.clone(), encoder.clone(), relay.wake());
-    let state = Data::new(State { pool: pool.clone(), cursors, retention, settlement: settlement.wake() });
+    let settlement = Settlement::new(pool.clone(), bank, encoder.clone(), relay.wake());
+    let state = Data::new(State {
+        pool: pool.clone(),
+        cursors,
+        retention,
+        settlement: settlement.wake(),
+        webhook_keys,
+    });
 
     metrics::show();
     watch_dependencies(runtime, &pool, (registry.clone(), encoder.clone()), &relay);

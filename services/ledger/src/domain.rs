@@ -8,9 +8,9 @@ mod transfer;
 pub(crate) use account::{
     Account, AccountKind, AccountState, ChangeError, MAX_MINOR, NewAccount, StateChange, Unfit,
 };
-pub(crate) use books::{Books, Refusal, Side};
+pub(crate) use books::{Books, Checked, Refusal, Side};
 pub(crate) use text::{AccountName, Reference};
 pub(crate) use transfer::{
-    Details, FailureReason, Instruction, Outcome, Pending, Posting, ReversalError, Settled, Snapshot,
-    Transfer, TransferFilter, TransferState,
+    Decision, Details, FailureReason, Instructed, Instruction, Outcome, Pending, Posting, ReversalError,
+    Settled, Snapshot, Transfer, TransferFilter, TransferState,
 };

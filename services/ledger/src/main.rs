@@ -2,6 +2,7 @@
 
 mod app;
 mod backlog;
+mod bank;
 mod check;
 mod config;
 mod domain;

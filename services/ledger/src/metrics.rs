@@ -8,9 +8,12 @@ use telemetry::metrics::now;
 use crate::store::settlements::Backlog;
 
 telemetry::metrics! {
-    // Outcomes: succeeded, failed (the transfer), postponed (its settlement failed and runs again later).
+    // Outcomes: succeeded, failed (the transfer), postponed (an attempt failed, and another one follows).
     /// Settlements of transfers, by outcome.
     pub(crate) SETTLED: IntCounterVec = "ledger_settlements_total" [outcome];
+    // Calls: instruct, poll. Outcomes: accepted, settled, refused, not_found (poll), unknown (no answer, or none that says what became of it).
+    /// Calls to the bank, by call and outcome.
+    pub(crate) BANK_CALLS: IntCounterVec = "ledger_bank_calls_total" [call, outcome];
     /// Transfers that are accepted and not settled.
     PENDING: IntGauge = "ledger_pending_transfers";
     /// Age of the oldest pending transfer; zero without one.
@@ -25,6 +28,11 @@ pub(crate) fn show() {
     for outcome in ["succeeded", "failed", "postponed"] {
         SETTLED.with_label_values(&[outcome]);
     }
+    for outcome in ["accepted", "settled", "refused", "unknown"] {
+        BANK_CALLS.with_label_values(&["instruct", outcome]);
+        BANK_CALLS.with_label_values(&["poll", outcome]);
+    }
+    BANK_CALLS.with_label_values(&["poll", "not_found"]);
     OBSERVED.set(now());
 }
 

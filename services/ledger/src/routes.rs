@@ -2,6 +2,7 @@
 
 mod accept;
 mod account_body;
+mod bank_notification;
 mod change_account;
 mod create_account;
 mod create_transfer;
@@ -47,6 +48,11 @@ pub(crate) fn api() -> Api {
                 .scope("transfers:write")
                 .errors(&[Code::NotFound, Code::NotReversible, Code::AlreadyReversed])
                 .errors(REFUSED),
+        )
+        .operation(
+            operation!(bank_notification::receive_notification)
+                .public("the bank signs its webhooks, and has no token of an issuer")
+                .errors(&[Code::Unauthenticated]),
         )
 }
 

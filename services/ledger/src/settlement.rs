@@ -1,47 +1,69 @@
-//! The settlement: takes pending transfers to their end, across crashes and outages.
+//! The settlement: takes pending transfers to their end through the bank, across crashes and outages.
 //!
-//! It settles inside the books: no other system takes part. Each replica claims due transfers by row locks, a group at a time, and in one
-//! transaction locks their accounts, posts the amounts, releases the holds, and writes the events. A process that dies before COMMIT has changed
-//! nothing, and its locks end with its connection. A transfer that cannot be settled now is postponed, so it does not delay others.
+//! An attempt has three steps. A transaction claims a due transfer, under a lease with a fence; before the first call it also checks the accounts, and
+//! reserves room at the destination. Then the bank is called, without a transaction: instructed, or asked what it has decided. Another transaction
+//! posts the amount or releases the hold, if the fence is still the newest. A process may die between any two lines: the row says what remains, and
+//! the bank treats a repeated instruction as one. While the bank has not decided, or its answer is missing, another attempt follows, for ever.
 
+mod begin;
+mod end;
 mod error;
-mod group;
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use events::Encoder;
+use futures::future::join_all;
 use pg::Pool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
+use tracing::Instrument as _;
 
 use self::{
-    error::GroupError,
-    group::{Group, GroupResult, Selection},
+    begin::{Begin, Begun, Call},
+    end::End,
+    error::AttemptError,
 };
-use crate::{metrics, store};
+use crate::{
+    bank::{self, Answer, Bank},
+    domain::Decision,
+    metrics,
+    store::{self, settlements::Attempt},
+};
 
-/// How often an idle settlement looks for due transfers, such as those of other replicas and postponed ones.
-const POLL: Duration = Duration::from_millis(500);
+/// Attempts at a time in a replica, so that a slow bank or a locked account does not delay all transfers.
+const MAX_ATTEMPTS: usize = 8;
 
-/// Average pause after an outage. Short, because it delays all transfers after the end of the outage.
+/// Length of the lease of an attempt: longer than its calls, so that no other replica makes them too. After a crash, a transfer waits this long.
+const LEASE: Duration = Duration::from_secs(10);
+
+const _: () = assert!(bank::TIMEOUT.as_secs() * 2 < LEASE.as_secs(), "an attempt makes up to two calls");
+
+/// Lock timeout of each statement. Other transactions hold accounts for some milliseconds; longer locks are not waited for.
+const LOCK_WAIT: Duration = Duration::from_millis(100);
+
+/// Average interval in which an idle worker looks for due transfers, such as those of other replicas and postponed ones. The workers do so at different
+/// times.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Average pause after an outage of the database. Short, because it delays all transfers after the end of the outage.
 const OUTAGE_PAUSE: Duration = Duration::from_millis(500);
 
-/// First and longest pause before a transfer that could not be settled is tried again.
-const FAILURE_PAUSE: Duration = Duration::from_millis(500);
-const MAX_FAILURE_PAUSE: Duration = Duration::from_secs(10);
+/// First and longest pause between two attempts of a transfer.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Settles the transfers of one database. Each replica runs one.
 pub(crate) struct Settlement {
     pool: Pool,
+    bank: Bank,
     encoder: Encoder,
     relay: Arc<Notify>,
     wake: Arc<Notify>,
 }
 
 impl Settlement {
-    pub(crate) fn new(pool: Pool, encoder: Encoder, relay: Arc<Notify>) -> Self {
-        Self { pool, encoder, relay, wake: Arc::default() }
+    pub(crate) fn new(pool: Pool, bank: Bank, encoder: Encoder, relay: Arc<Notify>) -> Self {
+        Self { pool, bank, encoder, relay, wake: Arc::default() }
     }
 
     /// Wakes the settlement: call `notify_one` after COMMIT.
@@ -49,80 +71,125 @@ impl Settlement {
         Arc::clone(&self.wake)
     }
 
-    /// Runs until `stop`, and finishes the group that is in progress.
+    /// Runs until `stop`, and finishes the attempts that are in progress.
     pub(crate) async fn run(self, stop: CancellationToken) {
+        join_all((0..MAX_ATTEMPTS).map(|_| self.work(&stop))).await;
+    }
+
+    /// Makes one attempt after the other.
+    async fn work(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            match self.poll_once().await {
-                Ok(0) => self.wait(&stop).await,
-                Ok(_) => {}
+            match self.attempt().await {
+                Ok(false) => self.wait(stop).await,
+                Ok(true) => {}
                 Err(error) => {
                     tracing::warn!(
                         error = &error as &dyn StdError,
                         "due transfers cannot be settled, trying again"
                     );
-                    let pause = OUTAGE_PAUSE.mul_f64(rand::random_range(0.5..1.5));
-                    stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+                    stop.run_until_cancelled(tokio::time::sleep(jittered(OUTAGE_PAUSE))).await;
                 }
             }
         }
     }
 
-    /// Waits until it is woken, for [`POLL`] at most.
+    /// Waits until it is woken, for [`POLL`] on average.
     async fn wait(&self, stop: &CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.wake.notified() => {}
-            () = tokio::time::sleep(POLL) => {}
+            () = tokio::time::sleep(jittered(POLL)) => {}
         }
     }
 
-    /// Claims due transfers and settles them; returns how many it has claimed. An error is an outage.
-    async fn poll_once(&self) -> Result<usize, GroupError> {
+    /// Makes an attempt for a due transfer; returns whether there was one. An error is an outage.
+    async fn attempt(&self) -> Result<bool, AttemptError> {
         if !self.encoder.is_ready() {
             // No transfer can be settled without its event.
-            return Ok(0);
+            return Ok(false);
         }
-        match self.run_group(Selection::Due).await {
-            Ok(result) => Ok(result.n_claimed),
-            Err(error) if error.is_outage() => Err(error),
-            Err(error) => self.run_one_by_one(error).await,
+        match Box::pin(self.try_attempt()).await {
+            Err(AttemptError { attempt: Some(attempt), cause }) if !error::is_outage(&cause) => {
+                tracing::warn!(
+                    error = &cause as &dyn StdError,
+                    transfer.id = %attempt.transfer_id,
+                    "the transfer cannot be settled, trying again later"
+                );
+                metrics::SETTLED.with_label_values(&["postponed"]).inc();
+                self.postpone(attempt).await?;
+                Ok(true)
+            }
+            result => result,
         }
     }
 
-    /// Settles each transfer of a failed group in its own transaction, so that one transfer does not block the others.
-    async fn run_one_by_one(&self, group: GroupError) -> Result<usize, GroupError> {
-        tracing::debug!(error = &group as &dyn StdError, "a group failed, trying its transfers one by one");
-        for transfer_id in &group.transfers {
-            match self.run_group(Selection::One(*transfer_id)).await {
-                Ok(_) => {}
-                Err(error) if error.is_outage() => return Err(error),
-                Err(error) => self.postpone(*transfer_id, &error).await?,
+    async fn try_attempt(&self) -> Result<bool, AttemptError> {
+        let begin = Begin { encoder: &self.encoder };
+        match pg::run_tx(&self.pool, "instruct", &begin, |tx, begin| Box::pin(begin.run(tx))).await? {
+            Begun::Idle => return Ok(false),
+            Begun::Failed => self.record_end("failed"),
+            Begun::Leased(call) => {
+                fail_point::hit("ledger.settlement.leased");
+                let span = call.span.clone();
+                self.finish(&call).instrument(span).await?;
             }
         }
-        Ok(group.transfers.len())
+        Ok(true)
     }
 
-    async fn run_group(&self, selection: Selection) -> Result<GroupResult, GroupError> {
-        let group = Group { encoder: &self.encoder, selection };
-        let result = pg::run_tx(&self.pool, "settle", &group, |tx, group| Box::pin(group.run(tx))).await?;
-        for (outcome, _) in &result.settled {
-            metrics::SETTLED.with_label_values(&[outcome]).inc();
+    /// Calls the bank, and does what it has decided.
+    async fn finish(&self, call: &Call) -> Result<(), AttemptError> {
+        let answer = self.ask(call).await;
+        fail_point::hit("ledger.settlement.answered");
+        let transfer_id = call.attempt.transfer_id;
+        let decision = match answer {
+            Ok(Answer::Accepted) => return self.postpone(call.attempt).await,
+            Ok(Answer::Settled) => Decision::Settled,
+            Ok(Answer::Refused { reason }) => {
+                tracing::info!(transfer.id = %transfer_id, reason, "the bank has refused a transfer");
+                Decision::Refused
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn StdError,
+                    transfer.id = %transfer_id,
+                    "it is not known what the bank has decided, asking again later"
+                );
+                return self.postpone(call.attempt).await;
+            }
+        };
+        let end = End { encoder: &self.encoder, call, decision };
+        let ended = pg::run_tx(&self.pool, "settle", &end, |tx, end| Box::pin(end.run(tx))).await?;
+        if let Some(state) = ended {
+            self.record_end(state);
         }
-        if !result.settled.is_empty() {
-            fail_point::hit("ledger.settlement.committed");
-            self.relay.notify_one();
-        }
-        Ok(result)
-    }
-
-    async fn postpone(&self, transfer_id: Uuid, error: &GroupError) -> Result<(), GroupError> {
-        metrics::SETTLED.with_label_values(&["postponed"]).inc();
-        tracing::warn!(
-            error = error as &dyn StdError,
-            transfer.id = %transfer_id,
-            "the transfer cannot be settled, trying again later"
-        );
-        store::settlements::record_failure(&self.pool, transfer_id, FAILURE_PAUSE, MAX_FAILURE_PAUSE).await?;
         Ok(())
     }
+
+    /// Instructs the bank, or asks what it has decided. A bank that does not know the transfer was not reached by an earlier attempt.
+    async fn ask(&self, call: &Call) -> Result<Answer, bank::Error> {
+        if !call.is_first
+            && let Some(answer) = self.bank.poll(call.attempt.transfer_id).await?
+        {
+            return Ok(answer);
+        }
+        self.bank.instruct(&call.transfer.details).await
+    }
+
+    /// After the COMMIT that has ended a transfer.
+    fn record_end(&self, state: &str) {
+        metrics::SETTLED.with_label_values(&[state]).inc();
+        fail_point::hit("ledger.settlement.committed");
+        self.relay.notify_one();
+    }
+
+    async fn postpone(&self, attempt: Attempt) -> Result<(), AttemptError> {
+        store::settlements::postpone(&self.pool, attempt, FIRST_PAUSE, LONGEST_PAUSE).await?;
+        Ok(())
+    }
+}
+
+/// Draws a pause with this average.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(rand::random_range(0.5..1.5))
 }

@@ -6,6 +6,7 @@ use cursor::Cursors;
 use idempotency::http::Retention;
 use pg::Pool;
 use tokio::sync::Notify;
+use webhook::Keys;
 
 pub(crate) struct State {
     pub(crate) pool: Pool,
@@ -13,4 +14,6 @@ pub(crate) struct State {
     pub(crate) retention: Retention,
     /// Wakes the settlement: call `notify_one` after COMMIT.
     pub(crate) settlement: Arc<Notify>,
+    /// Keys of the webhooks of the bank.
+    pub(crate) webhook_keys: Keys,
 }

@@ -17,6 +17,7 @@ const MIGRATIONS: &[Migration] = &[
     ("V1__create_accounts", include_str!("../migrations/V1__create_accounts.sql")),
     ("V2__create_transfers", include_str!("../migrations/V2__create_transfers.sql")),
     ("V3__create_postings", include_str!("../migrations/V3__create_postings.sql")),
+    ("V4__settle_through_the_bank", include_str!("../migrations/V4__settle_through_the_bank.sql")),
 ];
 
 /// All schemas in the database of the service.

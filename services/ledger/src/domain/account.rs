@@ -84,11 +84,21 @@ pub(crate) struct Account {
     pub(crate) posted: i64,
     /// Sum of the pending transfers from the account.
     pub(crate) held: i64,
+    /// Sum of the instructed transfers to the account: room that is reserved for them.
+    pub(crate) incoming: i64,
     /// Increases with every change.
     pub(crate) version: i64,
     pub(crate) created_at: DateTime<Utc>,
     /// Increases with every change, also if the clocks of two replicas differ.
     pub(crate) updated_at: DateTime<Utc>,
+}
+
+/// What is added to a balance; negative to take it away.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Change {
+    pub(super) posted: i64,
+    pub(super) held: i64,
+    pub(super) incoming: i64,
 }
 
 /// Why an account cannot take part in a transfer.
@@ -126,6 +136,7 @@ impl Account {
             state: AccountState::Open,
             posted: 0,
             held: 0,
+            incoming: 0,
             version: 1,
             created_at: now,
             updated_at: now,
@@ -156,15 +167,16 @@ impl Account {
         }
     }
 
-    /// Checks that the account can receive this amount.
+    /// Checks that the account can receive this amount, also when every instructed transfer to it succeeds.
     pub(super) fn require_room(&self, amount: i64) -> Result<(), Unfit> {
-        if self.posted > MAX_MINOR - amount { Err(Unfit::BalanceLimit) } else { Ok(()) }
+        if self.posted + self.incoming > MAX_MINOR - amount { Err(Unfit::BalanceLimit) } else { Ok(()) }
     }
 
     /// Changes the balance, which the caller has checked.
-    pub(super) fn change_balance(&mut self, posted: i64, held: i64, at: DateTime<Utc>) {
-        self.posted += posted;
-        self.held += held;
+    pub(super) fn change_balance(&mut self, change: Change, at: DateTime<Utc>) {
+        self.posted += change.posted;
+        self.held += change.held;
+        self.incoming += change.incoming;
         self.touch(at);
     }
 

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Account, FailureReason, Instruction, MAX_MINOR, Outcome, Pending, Settled, Transfer, Unfit};
+use super::{
+    Account, Decision, FailureReason, Instructed, Instruction, MAX_MINOR, Outcome, Pending, Settled,
+    Transfer, Unfit, account::Change,
+};
 
 /// Accounts that one transaction has locked. It decides about transfers one after the other; each one sees the balances that the earlier ones left.
 #[derive(Debug, Default)]
@@ -31,6 +34,15 @@ pub(crate) enum Refusal {
     Unfit(Side, Unfit),
     /// The available balance of the source is too low.
     InsufficientFunds,
+}
+
+/// A pending transfer, when its accounts have been checked again.
+#[derive(Debug)]
+pub(crate) enum Checked {
+    /// The bank can be instructed.
+    Fit(Transfer<Instructed>),
+    /// An account does not take part any more, so the transfer has failed. The bank does not know it.
+    Unfit(Transfer<Settled>),
 }
 
 impl Books {
@@ -71,37 +83,56 @@ impl Books {
             return Err(Refusal::Unfit(Side::Source, Unfit::BalanceLimit));
         }
         let at = source.next_change(now);
-        self.change(instruction.source, 0, amount, at);
+        self.change(instruction.source, Change { held: amount, ..Change::default() }, at);
         Ok(Transfer::accept(tenant, instruction, at))
     }
 
-    /// Settles a transfer: releases its hold, and moves the amount unless an account does not take part any more.
+    /// Prepares a transfer for the bank: reserves room for it at the destination, so that it can be posted when the bank has settled it. It fails if an
+    /// account does not take part any more.
+    ///
+    /// # Errors
+    /// An account of the transfer is not in these books.
+    pub(crate) fn instruct(
+        &mut self,
+        transfer: Transfer<Pending>,
+        now: DateTime<Utc>,
+    ) -> Result<Checked, Refusal> {
+        let Instruction { source: from, destination: to, amount, .. } = transfer.details.instruction;
+        let (source, destination) = self.sides(&transfer.details.instruction)?;
+        let at = source.next_change(now).max(destination.next_change(now));
+        let amount = amount.minor();
+        let fit = source
+            .require_open()
+            .and_then(|()| destination.require_open())
+            .and_then(|()| destination.require_room(amount));
+        if let Err(unfit) = fit {
+            self.change(from, Change { held: -amount, ..Change::default() }, at);
+            return Ok(Checked::Unfit(transfer.settle(Outcome::Failed(unfit.into()), at)));
+        }
+        self.change(to, Change { incoming: amount, ..Change::default() }, at);
+        Ok(Checked::Fit(transfer.instruct()))
+    }
+
+    /// Does what the bank has decided, also if an account is frozen by now: the money has moved, or it has not.
     ///
     /// # Errors
     /// An account of the transfer is not in these books.
     pub(crate) fn settle(
         &mut self,
-        transfer: Transfer<Pending>,
+        transfer: Transfer<Instructed>,
+        decision: Decision,
         now: DateTime<Utc>,
     ) -> Result<Transfer<Settled>, Refusal> {
-        let instruction = &transfer.details.instruction;
-        let (source, destination) = self.sides(instruction)?;
+        let Instruction { source: from, destination: to, amount, .. } = transfer.details.instruction;
+        let (source, destination) = self.sides(&transfer.details.instruction)?;
         let at = source.next_change(now).max(destination.next_change(now));
-        let amount = instruction.amount.minor();
-        let fit = source
-            .require_open()
-            .and_then(|()| destination.require_open())
-            .and_then(|()| destination.require_room(amount));
-        let outcome = match fit {
-            Ok(()) => Outcome::Succeeded,
-            Err(unfit) => Outcome::Failed(unfit.into()),
+        let amount = amount.minor();
+        let (outcome, moved) = match decision {
+            Decision::Settled => (Outcome::Succeeded, amount),
+            Decision::Refused => (Outcome::Failed(FailureReason::RefusedByBank), 0),
         };
-        let moved = if outcome == Outcome::Succeeded { amount } else { 0 };
-        let (source, destination) = (instruction.source, instruction.destination);
-        self.change(source, -moved, -amount, at);
-        if moved > 0 {
-            self.change(destination, moved, 0, at);
-        }
+        self.change(from, Change { posted: -moved, held: -amount, incoming: 0 }, at);
+        self.change(to, Change { posted: moved, held: 0, incoming: -amount }, at);
         Ok(transfer.settle(outcome, at))
     }
 
@@ -110,9 +141,9 @@ impl Books {
         Ok((find(&instruction.source, Side::Source)?, find(&instruction.destination, Side::Destination)?))
     }
 
-    fn change(&mut self, id: Uuid, posted: i64, held: i64, at: DateTime<Utc>) {
+    fn change(&mut self, id: Uuid, change: Change, at: DateTime<Utc>) {
         if let Some(account) = self.accounts.get_mut(&id) {
-            account.change_balance(posted, held, at);
+            account.change_balance(change, at);
             self.changed.insert(id);
         }
     }
@@ -220,35 +251,68 @@ mod tests {
         }
     }
 
-    /// Accepts a transfer of 500, changes its accounts, and settles it: outcome, and posted and held of both.
-    fn settle(change: impl Fn(&mut Account, &mut Account)) -> (Outcome, [(i64, i64); 2]) {
-        let (mut source, mut destination) = (account(700), account(0));
-        let mut books = Books::new([source.clone(), destination.clone()]);
-        let instruction = instruction(&source, &destination, 500);
-        let transfer = books.accept("acme", instruction, Utc::now()).unwrap();
-        source.held = 500;
-        change(&mut source, &mut destination);
-        let mut books = Books::new([source.clone(), destination.clone()]);
-        let settled = books.settle(transfer, Utc::now()).unwrap();
-        let total: i64 = settled.postings().iter().map(|posting| posting.amount.minor()).sum();
-        assert_eq!(total, 0);
-        let balance = |account: &Account| {
-            let account = &books.accounts[&account.id];
-            (account.posted, account.held)
-        };
-        (settled.state.outcome, [balance(&source), balance(&destination)])
+    /// A pending transfer of 500, with its accounts.
+    fn pending() -> (Transfer<Pending>, Account, Account) {
+        let (source, destination) = (account(700), account(0));
+        let wanted = instruction(&source, &destination, 500);
+        let transfer =
+            Books::new([source.clone(), destination.clone()]).accept("acme", wanted, Utc::now()).unwrap();
+        (transfer, Account { held: 500, ..source }, destination)
+    }
+
+    /// The balance of each account: posted, held and incoming.
+    fn balances(books: &Books, accounts: [&Account; 2]) -> [(i64, i64, i64); 2] {
+        accounts.map(|account| {
+            let Account { posted, held, incoming, .. } = books.accounts[&account.id];
+            (posted, held, incoming)
+        })
     }
 
     #[test]
-    fn a_settled_transfer_moves_its_amount_or_releases_it() {
-        assert_eq!(settle(|_, _| ()), (Outcome::Succeeded, [(200, 0), (500, 0)]));
-        let frozen = Outcome::Failed(FailureReason::AccountFrozen);
-        assert_eq!(settle(|source, _| source.state = AccountState::Frozen), (frozen, [(700, 0), (0, 0)]));
-        assert_eq!(settle(|_, to| to.state = AccountState::Frozen), (frozen, [(700, 0), (0, 0)]));
-        let closed = Outcome::Failed(FailureReason::AccountClosed);
-        assert_eq!(settle(|_, to| to.state = AccountState::Closed), (closed, [(700, 0), (0, 0)]));
-        let full = Outcome::Failed(FailureReason::BalanceLimit);
-        assert_eq!(settle(|_, to| to.posted = MAX_MINOR), (full, [(700, 0), (MAX_MINOR, 0)]));
+    fn a_transfer_whose_account_does_not_take_part_any_more_fails_before_the_bank_knows_it() {
+        type Edit = fn(&mut Account, &mut Account);
+        let cases: [(Edit, FailureReason); 5] = [
+            (|source, _| source.state = AccountState::Frozen, FailureReason::AccountFrozen),
+            (|_, to| to.state = AccountState::Frozen, FailureReason::AccountFrozen),
+            (|_, to| to.state = AccountState::Closed, FailureReason::AccountClosed),
+            (|_, to| to.posted = MAX_MINOR - 499, FailureReason::BalanceLimit),
+            (|_, to| to.incoming = MAX_MINOR - 499, FailureReason::BalanceLimit),
+        ];
+        for (edit, reason) in cases {
+            let (transfer, mut source, mut destination) = pending();
+            edit(&mut source, &mut destination);
+            let mut books = Books::new([source.clone(), destination.clone()]);
+            let Checked::Unfit(failed) = books.instruct(transfer, Utc::now()).unwrap() else {
+                panic!("{reason:?}")
+            };
+            assert_eq!(failed.state.outcome, Outcome::Failed(reason));
+            let untouched = (destination.posted, 0, destination.incoming);
+            assert_eq!(balances(&books, [&source, &destination]), [(700, 0, 0), untouched], "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn the_decision_of_the_bank_holds_also_for_accounts_that_were_frozen_meanwhile() {
+        let refused = Outcome::Failed(FailureReason::RefusedByBank);
+        for (decision, outcome, settled) in [
+            (Decision::Settled, Outcome::Succeeded, [(200, 0, 0), (500, 0, 0)]),
+            (Decision::Refused, refused, [(700, 0, 0), (0, 0, 0)]),
+        ] {
+            let (transfer, source, destination) = pending();
+            let mut books = Books::new([source.clone(), destination.clone()]);
+            let Checked::Fit(transfer) = books.instruct(transfer, Utc::now()).unwrap() else { panic!() };
+            assert_eq!(balances(&books, [&source, &destination]), [(700, 500, 0), (0, 0, 500)]);
+            for account in books.accounts.values_mut() {
+                account.state = AccountState::Frozen;
+            }
+
+            let transfer = books.settle(transfer, decision, Utc::now()).unwrap();
+
+            assert_eq!(transfer.state.outcome, outcome);
+            assert_eq!(balances(&books, [&source, &destination]), settled);
+            let total: i64 = transfer.postings().iter().map(|posting| posting.amount.minor()).sum();
+            assert_eq!(total, 0);
+        }
     }
 
     #[test]
@@ -258,7 +322,8 @@ mod tests {
         let wanted = || instruction(&source, &destination, 300);
         let first = books.accept("acme", wanted(), Utc::now()).unwrap();
         assert_eq!(books.accept("acme", wanted(), Utc::now()).unwrap_err(), Refusal::InsufficientFunds);
-        let settled = books.settle(first, Utc::now()).unwrap();
+        let Checked::Fit(first) = books.instruct(first, Utc::now()).unwrap() else { panic!() };
+        let settled = books.settle(first, Decision::Settled, Utc::now()).unwrap();
         assert!(settled.state.at > settled.details.created_at);
     }
 }

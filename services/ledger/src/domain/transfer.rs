@@ -42,6 +42,19 @@ pub(crate) struct Transfer<S> {
 #[derive(Clone, Debug)]
 pub(crate) struct Pending;
 
+/// The amount is held on the source, and the destination has room for it. From here on the bank alone decides: it may have moved the money.
+#[derive(Clone, Debug)]
+pub(crate) struct Instructed;
+
+/// What the bank has decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// The money has moved.
+    Settled,
+    /// No money moves.
+    Refused,
+}
+
 /// The hold is released.
 #[derive(Clone, Debug)]
 pub(crate) struct Settled {
@@ -67,6 +80,8 @@ pub(crate) enum FailureReason {
     AccountClosed,
     /// The balance of the destination would have exceeded [`MAX_MINOR`](super::MAX_MINOR).
     BalanceLimit,
+    /// The bank has refused it.
+    RefusedByBank,
 }
 
 impl FailureReason {
@@ -91,6 +106,19 @@ impl Transfer<Pending> {
     pub(super) fn accept(tenant: &str, instruction: Instruction, at: DateTime<Utc>) -> Self {
         let details = Details { id: Uuid::now_v7(), tenant: tenant.to_owned(), instruction, created_at: at };
         Self { details, version: 1, state: Pending }
+    }
+
+    /// The bank may learn of the transfer.
+    pub(super) fn instruct(self) -> Transfer<Instructed> {
+        Transfer { details: self.details, version: self.version, state: Instructed }
+    }
+}
+
+impl<S> Transfer<S> {
+    /// Its source and its destination.
+    pub(crate) fn accounts(&self) -> [Uuid; 2] {
+        let Instruction { source, destination, .. } = self.details.instruction;
+        [source, destination]
     }
 
     /// The hold is released, and the amount posted if the transfer succeeded.

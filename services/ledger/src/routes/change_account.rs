@@ -44,8 +44,8 @@ impl FromJson for AccountChangeBody {
 
 /// Freezes, opens or closes an account.
 ///
-/// A frozen account sends and receives nothing: new transfers are refused, and pending ones fail. Closing is final, and needs a balance of
-/// zero and no pending transfer. Setting the state that the account has changes nothing. With `If-Match`, the request changes only the version
+/// A frozen account sends and receives nothing: new transfers are refused, and pending ones fail, except those that the bank may have settled
+/// already. Closing is final, and needs a balance of zero and no pending transfer. Setting the state that the account has changes nothing. With `If-Match`, the request changes only the version
 /// that the client knows; every transfer makes a new one.
 #[utoipa::path(
     patch, path = "/v1/accounts/{account_id}", tag = "accounts",

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{domain::TransferState, state::State, store};
 
-/// Seconds until a client should ask again: transfers are settled within a second.
+/// Seconds until a client should ask again: the bank decides later.
 const PENDING_RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// Returns a transfer.

@@ -57,6 +57,7 @@ pub(super) enum FailureReason {
     AccountFrozen,
     AccountClosed,
     BalanceLimit,
+    RefusedByBank,
 }
 
 /// An amount of money.

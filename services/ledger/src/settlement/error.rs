@@ -1,35 +1,28 @@
-//! Why a group of transfers failed, and which reaction follows.
+//! Why an attempt failed, and which reaction follows.
 
 use outbox::AppendError;
 use thiserror::Error;
-use uuid::Uuid;
 
-/// The transaction of a group failed and changed nothing.
+use crate::store::settlements::Attempt;
+
+/// A transaction of an attempt failed and changed nothing.
 #[derive(Debug, Error)]
-#[error("the transaction of a group of {} transfers failed", transfers.len())]
-pub(super) struct GroupError {
-    /// The transfers that were claimed; empty if the transaction failed before that.
-    pub(super) transfers: Vec<Uuid>,
+#[error("a transaction of the settlement failed")]
+pub(super) struct AttemptError {
+    /// The attempt; `None` if the transaction failed before the claim or at its COMMIT, or did not belong to one.
+    pub(super) attempt: Option<Attempt>,
     #[source]
     pub(super) cause: AppendError,
 }
 
-impl GroupError {
-    /// Returns whether no transfer is the cause. Else a transfer is, or a lock that it needs: an immediate retry would fail in the same way.
-    pub(super) fn is_outage(&self) -> bool {
-        if self.transfers.is_empty() {
-            return true;
-        }
-        match &self.cause {
-            AppendError::Encode(events::EncodeError::NotRegistered(_)) => true,
-            AppendError::Encode(events::EncodeError::Mismatch(..)) => false,
-            AppendError::Database(error) => is_outage(error),
-        }
-    }
-}
-
-fn is_outage(error: &pg::Error) -> bool {
+/// Returns whether no transfer is the cause. Else a transfer is, or a lock that it needs: an immediate retry would fail in the same way.
+pub(super) fn is_outage(error: &AppendError) -> bool {
     use pg::Error;
+    let error = match error {
+        AppendError::Encode(events::EncodeError::NotRegistered(_)) => return true,
+        AppendError::Encode(events::EncodeError::Mismatch(..)) => return false,
+        AppendError::Database(error) => error,
+    };
     match error {
         Error::Locked(_)
         | Error::Conflict(_)
@@ -47,14 +40,13 @@ fn is_outage(error: &pg::Error) -> bool {
     }
 }
 
-/// A failure before the claim, or of the COMMIT.
-impl From<pg::Error> for GroupError {
+impl From<pg::Error> for AttemptError {
     fn from(error: pg::Error) -> Self {
-        Self { transfers: Vec::new(), cause: AppendError::Database(error) }
+        Self { attempt: None, cause: AppendError::Database(error) }
     }
 }
 
-impl pg::TxError for GroupError {
+impl pg::TxError for AttemptError {
     fn database(&self) -> Option<&pg::Error> {
         self.cause.database()
     }

@@ -11,7 +11,7 @@ use crate::domain::Account;
 macro_rules! scan {
     ($comparison:literal, $direction:literal) => {
         concat!(
-            "SELECT id, tenant, name, kind, currency, may_overdraw, state, posted, held, version, created_at, updated_at
+            "SELECT id, tenant, name, kind, currency, may_overdraw, state, posted, held, incoming, version, created_at, updated_at
 FROM accounts
 WHERE tenant = $1
     AND ($2::timestamptz IS NULL OR created_at >= $2)

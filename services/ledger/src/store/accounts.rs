@@ -8,32 +8,33 @@ use crate::domain::{Account, AccountName, Books, NewAccount};
 
 const INSERT: &str = "\
 INSERT INTO accounts
-    (id, tenant, name, kind, currency, may_overdraw, state, posted, held, version, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    (id, tenant, name, kind, currency, may_overdraw, state, posted, held, incoming, version, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
 const FIND: &str = "\
-SELECT id, tenant, name, kind, currency, may_overdraw, state, posted, held, version, created_at, updated_at
+SELECT id, tenant, name, kind, currency, may_overdraw, state, posted, held, incoming, version, created_at, updated_at
 FROM accounts WHERE id = $1 AND tenant = $2";
 
 const LOCK: &str = "\
-SELECT id, tenant, name, kind, currency, may_overdraw, state, posted, held, version, created_at, updated_at
+SELECT id, tenant, name, kind, currency, may_overdraw, state, posted, held, incoming, version, created_at, updated_at
 FROM accounts WHERE id = $1 AND tenant = $2 FOR NO KEY UPDATE";
 
 /// The one order of all row locks of accounts, so that transfers in opposite directions do not deadlock. NO KEY, so that the foreign keys of
 /// new transfers and postings do not wait.
 const LOCK_OF_TENANT: &str = "\
-SELECT id, tenant, name, kind, currency, may_overdraw, state, posted, held, version, created_at, updated_at
+SELECT id, tenant, name, kind, currency, may_overdraw, state, posted, held, incoming, version, created_at, updated_at
 FROM accounts WHERE id = ANY($1) AND tenant = $2 ORDER BY id FOR NO KEY UPDATE";
 
 /// In the same order.
 const LOCK_ALL: &str = "\
-SELECT id, tenant, name, kind, currency, may_overdraw, state, posted, held, version, created_at, updated_at
+SELECT id, tenant, name, kind, currency, may_overdraw, state, posted, held, incoming, version, created_at, updated_at
 FROM accounts WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
 
 const UPDATE_BALANCES: &str = "\
-UPDATE accounts SET posted = new.posted, held = new.held, version = new.version, updated_at = new.updated_at
-FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[])
-    AS new (id, posted, held, version, updated_at)
+UPDATE accounts
+SET posted = new.posted, held = new.held, incoming = new.incoming, version = new.version, updated_at = new.updated_at
+FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[])
+    AS new (id, posted, held, incoming, version, updated_at)
 WHERE accounts.id = new.id";
 
 const UPDATE_STATE: &str = "UPDATE accounts SET state = $2, version = $3, updated_at = $4 WHERE id = $1";
@@ -43,11 +44,12 @@ SELECT EXISTS (SELECT FROM transfers WHERE source = $1 AND state = 'pending')
     OR EXISTS (SELECT FROM transfers WHERE destination = $1 AND state = 'pending') AS has_pending";
 
 pub(crate) async fn insert(tx: &Tx<'_>, account: &Account) -> Result<(), Error> {
-    let Account { id, tenant, facts, state, posted, held, version, created_at, updated_at } = account;
+    let Account { id, tenant, facts, state, posted, held, incoming, version, created_at, updated_at } =
+        account;
     let NewAccount { name, kind, currency, may_overdraw } = facts;
     let (name, kind) = (name.as_ref().map(AccountName::as_str), kind.as_str());
     let (currency, state) = (currency.code(), state.as_str());
-    let params: [&(dyn pg::types::ToSql + Sync); 12] = [
+    let params: [&(dyn pg::types::ToSql + Sync); 13] = [
         id,
         tenant,
         &name,
@@ -57,6 +59,7 @@ pub(crate) async fn insert(tx: &Tx<'_>, account: &Account) -> Result<(), Error> 
         &state,
         posted,
         held,
+        incoming,
         version,
         created_at,
         updated_at,
@@ -98,17 +101,19 @@ fn books(rows: &[Row]) -> Result<Books, Error> {
 
 /// Stores the balances that have changed. This transaction has locked the accounts.
 pub(crate) async fn update_balances(tx: &Tx<'_>, books: &Books) -> Result<(), Error> {
-    let (mut ids, mut posted, mut held, mut versions) = (vec![], vec![], vec![], vec![]);
+    let (mut ids, mut posted, mut held, mut incoming, mut versions) =
+        (vec![], vec![], vec![], vec![], vec![]);
     let mut times: Vec<DateTime<Utc>> = Vec::new();
     for account in books.changed() {
         ids.push(account.id);
         posted.push(account.posted);
         held.push(account.held);
+        incoming.push(account.incoming);
         versions.push(account.version);
         times.push(account.updated_at);
     }
     let count = ids.len() as u64;
-    tx.execute_exactly(count, UPDATE_BALANCES, &[&ids, &posted, &held, &versions, &times]).await
+    tx.execute_exactly(count, UPDATE_BALANCES, &[&ids, &posted, &held, &incoming, &versions, &times]).await
 }
 
 /// Stores the state. This transaction has locked the account.
@@ -138,6 +143,7 @@ pub(super) fn account(row: &Row) -> Result<Account, Error> {
         state: super::known(row, "state")?,
         posted: row.column("posted")?,
         held: row.column("held")?,
+        incoming: row.column("incoming")?,
         version: row.column("version")?,
         created_at: row.column("created_at")?,
         updated_at: row.column("updated_at")?,

@@ -21,6 +21,9 @@ WITH entries AS (
     SELECT account_id, sum(amount)::bigint AS posted FROM postings GROUP BY account_id),
 holds AS (
     SELECT source, sum(amount)::bigint AS held FROM transfers WHERE state = 'pending' GROUP BY source),
+arrivals AS (
+    SELECT destination, sum(amount)::bigint AS incoming FROM transfers JOIN settlements ON transfer_id = id
+    WHERE state = 'pending' AND instructed_at IS NOT NULL GROUP BY destination),
 totals AS (
     SELECT transfer_id, currency, sum(amount)::bigint AS total FROM postings GROUP BY transfer_id, currency),
 moved AS (
@@ -37,6 +40,9 @@ FROM accounts LEFT JOIN entries ON account_id = id WHERE accounts.posted <> coal
 UNION ALL
 SELECT 'hold', id, coalesce(holds.held, 0), accounts.held
 FROM accounts LEFT JOIN holds ON source = id WHERE accounts.held <> coalesce(holds.held, 0)
+UNION ALL
+SELECT 'incoming', id, coalesce(arrivals.incoming, 0), accounts.incoming
+FROM accounts LEFT JOIN arrivals ON destination = id WHERE accounts.incoming <> coalesce(arrivals.incoming, 0)
 UNION ALL
 SELECT 'unbalanced', transfer_id, 0, total FROM totals WHERE total <> 0
 UNION ALL

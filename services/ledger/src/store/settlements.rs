@@ -4,27 +4,47 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::future::try_join;
-use pg::{Columns as _, Error, Pool, Row, Tx};
+use pg::{Columns as _, Error, Pool, Row, Tx, types::ToSql};
 use telemetry::trace::Propagation;
 use uuid::Uuid;
 
 use super::transfers;
-use crate::domain::{Pending, Transfer};
+use crate::domain::Transfer;
 
-/// A pending transfer, whose rows this transaction has locked.
+/// A due transfer, whose rows this transaction has locked.
 pub(crate) struct Claim {
     pub(crate) transfer_id: Uuid,
     pub(crate) attempts: i32,
+    /// Whether the bank may know the transfer.
+    pub(crate) is_instructed: bool,
+    /// That of the last claim.
+    pub(crate) fence: i64,
+    due_at: DateTime<Utc>,
     pub(crate) propagation: Propagation,
     row: Row,
 }
 
 impl Claim {
-    /// Reads the transfer. Reading is separate from the claim, so a transfer that this release cannot read does not block the others.
-    pub(crate) fn transfer(&self) -> Result<Transfer<Pending>, Error> {
-        let (row, state) = (&self.row, Pending);
-        Ok(Transfer { details: transfers::details(row)?, version: row.column("version")?, state })
+    /// The attempt with this fence.
+    pub(crate) fn attempt(&self, fence: i64) -> Attempt {
+        Attempt { transfer_id: self.transfer_id, fence, due_at: self.due_at }
     }
+
+    /// Reads the transfer, in the state that `is_instructed` says. Reading is separate from the claim, so a transfer that this release cannot
+    /// read does not block the others.
+    pub(crate) fn transfer<S>(&self, state: S) -> Result<Transfer<S>, Error> {
+        Ok(Transfer { details: transfers::details(&self.row)?, version: self.row.column("version")?, state })
+    }
+}
+
+/// An attempt to settle a transfer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) transfer_id: Uuid,
+    /// It writes only while the row has this fence.
+    pub(crate) fence: i64,
+    /// When it was due. Another time in the row means that the transfer was woken since then.
+    due_at: DateTime<Utc>,
 }
 
 /// Transfers that are not settled.
@@ -42,31 +62,39 @@ const LIMIT_WAITS: &str = "\
 SELECT set_config('lock_timeout', $1, true), set_config('enable_seqscan', 'off', true),
     set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)";
 
-/// The row locks are the claim: they end with the transaction, also when its process dies.
-macro_rules! claim {
-    ($which:literal) => {
-        concat!(
-            "SELECT s.transfer_id, s.attempts, s.traceparent, s.tracestate, s.baggage,
+/// Skips what other transactions have locked: they work on it.
+const CLAIM: &str = "\
+SELECT s.transfer_id, s.attempts, s.instructed_at IS NOT NULL AS is_instructed, s.fence, s.due_at,
+    s.traceparent, s.tracestate, s.baggage,
     t.id, t.tenant, t.source, t.destination, t.amount, t.currency, t.reference, t.reverses, t.version, t.created_at
 FROM settlements AS s JOIN transfers AS t ON t.id = s.transfer_id
-WHERE t.state = 'pending' AND ",
-            $which,
-            " FOR NO KEY UPDATE OF s, t SKIP LOCKED"
-        )
-    };
-}
+WHERE t.state = 'pending' AND s.due_at <= now() AND (s.lease_until IS NULL OR s.lease_until <= now())
+ORDER BY s.due_at LIMIT 1 FOR NO KEY UPDATE OF s, t SKIP LOCKED";
 
-const CLAIM_DUE: &str = claim!("s.due_at <= now() ORDER BY s.due_at LIMIT $1");
-const CLAIM_ONE: &str = claim!("s.transfer_id = $1");
+/// By the clock of the database, as every lease.
+const LEASE: &str = "\
+UPDATE settlements
+SET fence = fence + 1, lease_until = clock_timestamp() + make_interval(secs => $2), instructed_at = coalesce(instructed_at, now())
+WHERE transfer_id = $1
+RETURNING fence";
 
-const END: &str = "DELETE FROM settlements WHERE transfer_id = ANY($1)";
+/// Without a row, a later attempt has the transfer, or has settled it.
+const LOCK: &str = "\
+SELECT s.fence FROM settlements AS s JOIN transfers AS t ON t.id = s.transfer_id
+WHERE s.transfer_id = $1 AND s.fence = $2 FOR NO KEY UPDATE OF s, t";
 
-/// The delay doubles with every failure up to its maximum, with jitter of up to a half, so that transfers that failed together are not tried
-/// together. Skips a row that another transaction has locked: it settles the transfer.
-const RECORD_FAILURE: &str = "\
-UPDATE settlements SET attempts = attempts + 1,
-    due_at = now() + least(make_interval(secs => $2) * power(2, least(attempts, 20)), make_interval(secs => $3)) * (0.5 + random() / 2)
-WHERE transfer_id = (SELECT transfer_id FROM settlements WHERE transfer_id = $1 FOR UPDATE SKIP LOCKED)";
+const END: &str = "DELETE FROM settlements WHERE transfer_id = $1";
+
+/// The pause doubles with every attempt up to its maximum, with jitter of up to a half, so that transfers that were tried together are not tried
+/// together again. A transfer that was woken during the attempt stays due.
+const POSTPONE: &str = "\
+UPDATE settlements SET attempts = attempts + 1, lease_until = NULL,
+    due_at = CASE WHEN due_at = $3
+        THEN now() + least(make_interval(secs => $4) * power(2, least(attempts, 20)), make_interval(secs => $5)) * (0.5 + random() / 2)
+        ELSE due_at END
+WHERE transfer_id = $1 AND fence = $2";
+
+const WAKE: &str = "UPDATE settlements SET due_at = now() WHERE transfer_id = $1";
 
 /// Ids of older transfers are lower (UUIDv7), so only one row of `transfers` is read.
 const COUNT: &str = "\
@@ -78,30 +106,35 @@ pub(crate) async fn insert(tx: &Tx<'_>, transfer_id: Uuid, propagation: &Propaga
     tx.execute_exactly(1, INSERT, &[&transfer_id, traceparent, tracestate, baggage]).await
 }
 
-/// Claims up to `limit` due transfers, those that have been due for longest first. Sets the lock timeout of the transaction to `lock_wait`.
-pub(crate) async fn claim_due(tx: &Tx<'_>, limit: i64, lock_wait: Duration) -> Result<Vec<Claim>, Error> {
-    let ((), rows) = try_join(limit_waits(tx, lock_wait), tx.query(CLAIM_DUE, &[&limit])).await?;
-    rows.into_iter().map(claim).collect()
+/// Claims the transfer that has been due for longest. Sets the lock timeout of the transaction to `lock_wait`.
+pub(crate) async fn claim(tx: &Tx<'_>, lock_wait: Duration) -> Result<Option<Claim>, Error> {
+    let ((), row) = try_join(limit_waits(tx, lock_wait), tx.query_opt(CLAIM, &[])).await?;
+    row.map(read).transpose()
 }
 
-/// Claims one transfer; returns nothing if another transaction has locked it, or if it is settled.
-pub(crate) async fn claim_one(
-    tx: &Tx<'_>,
-    transfer_id: Uuid,
-    lock_wait: Duration,
-) -> Result<Vec<Claim>, Error> {
-    let ((), rows) = try_join(limit_waits(tx, lock_wait), tx.query(CLAIM_ONE, &[&transfer_id])).await?;
-    rows.into_iter().map(claim).collect()
+/// Begins an attempt of a claimed transfer, which from now on the bank may know; returns its fence.
+pub(crate) async fn lease(tx: &Tx<'_>, transfer_id: Uuid, length: Duration) -> Result<i64, Error> {
+    tx.query_one(LEASE, &[&transfer_id, &length.as_secs_f64()]).await?.column("fence")
+}
+
+/// Locks a transfer if this is still its last attempt; returns whether it is. Sets the lock timeout of the transaction to `lock_wait`.
+pub(crate) async fn lock(tx: &Tx<'_>, attempt: Attempt, lock_wait: Duration) -> Result<bool, Error> {
+    let params: [&(dyn ToSql + Sync); 2] = [&attempt.transfer_id, &attempt.fence];
+    let ((), row) = try_join(limit_waits(tx, lock_wait), tx.query_opt(LOCK, &params)).await?;
+    Ok(row.is_some())
 }
 
 async fn limit_waits(tx: &Tx<'_>, lock_wait: Duration) -> Result<(), Error> {
     tx.query_one(LIMIT_WAITS, &[&lock_wait.as_millis().to_string()]).await.map(drop)
 }
 
-fn claim(row: Row) -> Result<Claim, Error> {
+fn read(row: Row) -> Result<Claim, Error> {
     Ok(Claim {
         transfer_id: row.column("transfer_id")?,
         attempts: row.column("attempts")?,
+        is_instructed: row.column("is_instructed")?,
+        fence: row.column("fence")?,
+        due_at: row.column("due_at")?,
         propagation: Propagation {
             traceparent: row.column("traceparent")?,
             tracestate: row.column("tracestate")?,
@@ -111,21 +144,27 @@ fn claim(row: Row) -> Result<Claim, Error> {
     })
 }
 
-/// Ends the wait of these transfers, which this transaction has claimed.
-pub(crate) async fn end(tx: &Tx<'_>, transfer_ids: &[Uuid]) -> Result<(), Error> {
-    tx.execute_exactly(transfer_ids.len() as u64, END, &[&transfer_ids]).await
+/// Ends the wait of a transfer, which this transaction has locked.
+pub(crate) async fn end(tx: &Tx<'_>, transfer_id: Uuid) -> Result<(), Error> {
+    tx.execute_exactly(1, END, &[&transfer_id]).await
 }
 
-/// Counts a failure of a transfer, and makes it due after a pause that grows from `first` to `longest`.
-pub(crate) async fn record_failure(
+/// Ends an attempt that did not settle its transfer. The next one is due after a pause that grows from `first` to `longest`.
+pub(crate) async fn postpone(
     pool: &Pool,
-    transfer_id: Uuid,
+    attempt: Attempt,
     first: Duration,
     longest: Duration,
 ) -> Result<(), Error> {
-    let params: [&(dyn pg::types::ToSql + Sync); 3] =
-        [&transfer_id, &first.as_secs_f64(), &longest.as_secs_f64()];
-    pg::write_opt(pool, "note_failed_settlement", RECORD_FAILURE, &params).await.map(drop)
+    let Attempt { transfer_id, fence, due_at } = attempt;
+    let params: [&(dyn ToSql + Sync); 5] =
+        [&transfer_id, &fence, &due_at, &first.as_secs_f64(), &longest.as_secs_f64()];
+    pg::write_opt(pool, "postpone_settlement", POSTPONE, &params).await.map(drop)
+}
+
+/// Makes a transfer due at once if it is pending.
+pub(crate) async fn wake(pool: &Pool, transfer_id: Uuid) -> Result<(), Error> {
+    pg::write_opt(pool, "wake_settlement", WAKE, &[&transfer_id]).await.map(drop)
 }
 
 /// Counts the pending transfers.

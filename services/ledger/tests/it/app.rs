@@ -1,4 +1,4 @@
-//! Starts a ledger with its own database, topic and keys, and a client.
+//! Starts a ledger with its own database, topic, keys and bank, and a client.
 
 use std::{
     process::{Command, Output},
@@ -11,6 +11,8 @@ use testkit::{Builder, Database, Keys, Process, Topics, client, endpoints, scrat
 use tokio_postgres::Client;
 use uuid::Uuid;
 
+use crate::bank::{self, Bank};
+
 /// Timeout for a transfer to be settled, and for the service to recover.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
@@ -22,6 +24,7 @@ pub(crate) struct App {
     pub(crate) database: Database,
     pub(crate) topics: Topics,
     pub(crate) keys: Keys,
+    pub(crate) bank: Bank,
 }
 
 /// A complete response.
@@ -33,7 +36,7 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
-/// While it exists, no transfer is settled: the table of its event is locked.
+/// Until [`Stall::end`], new transfers are not due.
 pub(crate) struct Stall(Client);
 
 impl App {
@@ -43,17 +46,25 @@ impl App {
 
     /// Starts the service with other settings; they can depend on the database.
     pub(crate) async fn start_with(settings: impl AsyncFnOnce(&Database, Builder) -> Builder) -> Self {
+        Self::start_at(Bank::start().await, settings).await
+    }
+
+    /// The same with this bank.
+    pub(crate) async fn start_at(
+        bank: Bank,
+        settings: impl AsyncFnOnce(&Database, Builder) -> Builder,
+    ) -> Self {
         let database = Database::create("ledger").await;
         let topics = Topics::create(&[("payments.events", 3)]).await;
         let keys = Keys::generate(&scratch_dir("ledger-keys"));
-        let builder = service(&database, &topics, &keys);
+        let builder = service(&database, &topics, &keys, &bank);
         let process = settings(&database, builder).await.spawn().await;
-        Self { process, database, topics, keys }
+        Self { process, database, topics, keys, bank }
     }
 
     /// Starts a second replica on the same database.
     pub(crate) async fn replica(&self) -> Process {
-        service(&self.database, &self.topics, &self.keys).spawn().await
+        service(&self.database, &self.topics, &self.keys, &self.bank).spawn().await
     }
 
     /// Restarts the service with these fail points.
@@ -160,10 +171,13 @@ impl App {
         send(request.json(&json!({ "state": state }))).await
     }
 
-    /// Prevents settlements until [`Stall::end`].
+    /// Prevents that the bank learns of new transfers, until [`Stall::end`].
     pub(crate) async fn stall(&self) -> Stall {
+        let stall = "\
+CREATE OR REPLACE FUNCTION stall() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.due_at := 'infinity'; RETURN NEW; END $$;
+CREATE OR REPLACE TRIGGER stall BEFORE INSERT ON settlements FOR EACH ROW EXECUTE FUNCTION stall()";
         let session = self.database.connect().await;
-        session.batch_execute("BEGIN; LOCK TABLE outbox IN SHARE MODE").await.unwrap();
+        session.batch_execute(stall).await.unwrap();
         Stall(session)
     }
 
@@ -194,9 +208,10 @@ SELECT count(*) FROM (SELECT currency FROM postings GROUP BY tenant, currency HA
 }
 
 impl Stall {
-    /// Lets settlements continue, and makes those that were postponed due.
+    /// Makes the transfers due.
     pub(crate) async fn end(self) {
-        self.0.batch_execute("COMMIT; UPDATE settlements SET due_at = now()").await.unwrap();
+        let end = "DROP TRIGGER stall ON settlements; UPDATE settlements SET due_at = now()";
+        self.0.batch_execute(end).await.unwrap();
     }
 }
 
@@ -221,7 +236,7 @@ impl Answer {
     }
 }
 
-fn service(database: &Database, topics: &Topics, keys: &Keys) -> Builder {
+fn service(database: &Database, topics: &Topics, keys: &Keys, bank: &Bank) -> Builder {
     Process::builder(env!("CARGO_BIN_EXE_ledger"))
         .env("DATABASE_URL", database.url())
         .env("KAFKA_BOOTSTRAP_SERVERS", &endpoints().kafka_bootstrap_servers)
@@ -229,6 +244,11 @@ fn service(database: &Database, topics: &Topics, keys: &Keys) -> Builder {
         .env("AUTH_JWKS_FILE", keys.jwks_file())
         .env("LEDGER_EVENTS_TOPIC", topics.name("payments.events"))
         .env("LEDGER_CURSOR_KEYS", format!("test:{}", "22".repeat(32)))
+        .env("LEDGER_BANK_URL", bank.url())
+        .env("LEDGER_BANK_KEY", bank::KEY)
+        // Nothing listens there; tests of webhooks name another one.
+        .env("LEDGER_WEBHOOK_URL", "http://127.0.0.1:9/v1/bank/notifications")
+        .env("LEDGER_WEBHOOK_KEYS", bank::WEBHOOK_KEY)
 }
 
 pub(crate) async fn send(request: RequestBuilder) -> Answer {

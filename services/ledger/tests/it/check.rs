@@ -60,6 +60,11 @@ async fn every_kind_of_break_is_found() {
             vec![("hold", 100, 101)],
         ),
         (
+            "UPDATE accounts SET incoming = 1 WHERE held = 100",
+            "UPDATE accounts SET incoming = 0 WHERE held = 100",
+            vec![("incoming", 0, 1)],
+        ),
+        (
             "UPDATE postings SET amount = 299 WHERE amount = 300",
             "UPDATE postings SET amount = 300 WHERE amount = 299",
             vec![("balance", 299, 300), ("postings", 2, 1), ("unbalanced", 0, -1)],

@@ -37,6 +37,11 @@ async fn transfer_survives_death_at(point: &str) {
     assert_eq!(settled["state"], "succeeded", "{point}");
     assert_eq!(app.count("SELECT count(*) FROM transfers").await, 1, "{point}");
     assert_eq!(app.count("SELECT count(*) FROM postings").await, 2, "{point}");
+    assert_eq!(
+        app.bank.settled().await,
+        BTreeSet::from([transfer["id"].as_str().unwrap().to_owned()]),
+        "{point}"
+    );
     assert_eq!(app.balance(&source).await, (-300, -300), "{point}");
     assert_eq!(app.balance(&destination).await, (300, 300), "{point}");
     app.assert_sound().await;
@@ -64,6 +69,10 @@ async fn a_kill_while_a_transfer_is_accepted_loses_and_repeats_nothing() {
 async fn a_kill_while_a_transfer_is_settled_loses_and_repeats_nothing() {
     let points = [
         "ledger.settlement.claimed",
+        "ledger.settlement.checked",
+        "ledger.settlement.reserved",
+        "ledger.settlement.leased",
+        "ledger.settlement.answered",
         "ledger.settlement.locked",
         "ledger.settlement.posted",
         "ledger.settlement.balanced",

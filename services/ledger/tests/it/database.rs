@@ -92,6 +92,7 @@ async fn illegal_changes_of_accounts_are_refused() {
         ("may_overdraw = true", "posted > 0", "accounts_immutable_facts"),
         ("tenant = 'globex'", "posted > 0", "accounts_immutable_facts"),
         ("held = posted + 1", "posted > 0", "accounts_available_is_not_negative"),
+        ("incoming = 9007199254740991", "posted > 0", "accounts_incoming_has_room"),
         ("state = 'closed'", "posted > 0", "accounts_closed_is_empty"),
         ("state = 'open'", "state = 'closed'", "accounts_closed_is_final"),
         ("posted = 1", "state = 'closed'", "accounts_closed_is_final"),

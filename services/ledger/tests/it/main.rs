@@ -4,10 +4,12 @@
 
 mod accounts;
 mod app;
+mod bank;
 mod check;
 mod concurrency;
 mod crashes;
 mod database;
+mod decisions;
 mod dependencies;
 mod events;
 mod idempotency;
@@ -16,6 +18,7 @@ mod matrix;
 mod messages;
 mod model;
 mod money;
+mod notifications;
 mod refusals;
 mod reversals;
 mod settlement;

@@ -5,7 +5,8 @@ use testkit::Matrix;
 use crate::app::{App, new_key};
 
 /// The operations without a token. A new one must be added here.
-const PUBLIC: [(&str, &str); 6] = [
+const PUBLIC: [(&str, &str); 7] = [
+    ("POST", "/v1/bank/notifications"),
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
     ("GET", "/docs/"),
@@ -13,6 +14,9 @@ const PUBLIC: [(&str, &str); 6] = [
     ("GET", "/docs/{file}"),
     ("GET", "/problems/{code}"),
 ];
+
+/// Those that need a signature instead.
+const SIGNED: [(&str, &str); 1] = [("POST", "/v1/bank/notifications")];
 
 /// The accounts of the example of a transfer in the document.
 const EXAMPLES: &str = "\
@@ -33,6 +37,7 @@ async fn every_operation_is_for_its_callers_only() {
     let n_combinations = Matrix::of(app.process.http_url(), &app.keys)
         .await
         .public(&PUBLIC)
+        .signed(&SIGNED)
         .resource("account_id", &account, new_key())
         .resource("transfer_id", &transfer, new_key())
         .check()

@@ -5,7 +5,7 @@ use testkit::{client, wait_for};
 use crate::app::{App, SOON};
 
 /// Returns the value of a metric without labels, or of the line that starts with this text; `None` before the first one.
-async fn metric(app: &App, name: &str) -> Option<f64> {
+pub(crate) async fn metric(app: &App, name: &str) -> Option<f64> {
     let url = format!("{}/metrics", app.process.admin_url());
     let text = client().get(url).send().await.unwrap().text().await.unwrap();
     text.lines().find_map(|line| line.strip_prefix(&format!("{name} "))?.parse().ok())
