@@ -38,8 +38,11 @@ const LEASE: Duration = Duration::from_secs(10);
 
 const _: () = assert!(bank::TIMEOUT.as_secs() * 2 < LEASE.as_secs(), "an attempt makes up to two calls");
 
-/// Lock timeout of each statement. Other transactions hold accounts for some milliseconds; longer locks are not waited for.
-const LOCK_WAIT: Duration = Duration::from_millis(100);
+/// Lock timeout of each statement: longer than the queue of all attempts of some replicas at one busy account, each of which has it for some milliseconds.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+
+/// Pause after a lock timeout. It does not grow: the next attempt does not fail more likely than this one.
+const LOCKED_PAUSE: Duration = Duration::from_millis(200);
 
 /// Average interval in which an idle worker looks for due transfers, such as those of other replicas and postponed ones. The workers do so at different
 /// times.
@@ -116,7 +119,8 @@ impl Settlement {
                     "the transfer cannot be settled, trying again later"
                 );
                 metrics::SETTLED.with_label_values(&["postponed"]).inc();
-                self.postpone(attempt).await?;
+                let longest = if error::is_lock_timeout(&cause) { LOCKED_PAUSE } else { LONGEST_PAUSE };
+                self.postpone(attempt, longest).await?;
                 Ok(true)
             }
             result => result,
@@ -143,7 +147,7 @@ impl Settlement {
         fail_point::hit("ledger.settlement.answered");
         let transfer_id = call.attempt.transfer_id;
         let decision = match answer {
-            Ok(Answer::Accepted) => return self.postpone(call.attempt).await,
+            Ok(Answer::Accepted) => return self.postpone(call.attempt, LONGEST_PAUSE).await,
             Ok(Answer::Settled) => Decision::Settled,
             Ok(Answer::Refused { reason }) => {
                 tracing::info!(transfer.id = %transfer_id, reason, "the bank has refused a transfer");
@@ -155,7 +159,7 @@ impl Settlement {
                     transfer.id = %transfer_id,
                     "it is not known what the bank has decided, asking again later"
                 );
-                return self.postpone(call.attempt).await;
+                return self.postpone(call.attempt, LONGEST_PAUSE).await;
             }
         };
         let end = End { encoder: &self.encoder, call, decision };
@@ -183,8 +187,9 @@ impl Settlement {
         self.relay.notify_one();
     }
 
-    async fn postpone(&self, attempt: Attempt) -> Result<(), AttemptError> {
-        store::settlements::postpone(&self.pool, attempt, FIRST_PAUSE, LONGEST_PAUSE).await?;
+    /// The pause grows with each attempt, up to `longest`.
+    async fn postpone(&self, attempt: Attempt, longest: Duration) -> Result<(), AttemptError> {
+        store::settlements::postpone(&self.pool, attempt, FIRST_PAUSE, longest).await?;
         Ok(())
     }
 }

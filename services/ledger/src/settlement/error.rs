@@ -40,6 +40,11 @@ pub(super) fn is_outage(error: &AppendError) -> bool {
     }
 }
 
+/// Returns whether other transactions had a lock for too long.
+pub(super) fn is_lock_timeout(error: &AppendError) -> bool {
+    matches!(error, AppendError::Database(pg::Error::Locked(_)))
+}
+
 impl From<pg::Error> for AttemptError {
     fn from(error: pg::Error) -> Self {
         Self { attempt: None, cause: AppendError::Database(error) }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::bank::{self, Bank};
 
 /// Timeout for a transfer to be settled, and for the service to recover.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 const SCOPES: [&str; 4] = ["accounts:read", "accounts:write", "transfers:read", "transfers:write"];
 

@@ -9,7 +9,7 @@ use testkit::{Builder, Process, wait_for};
 pub(crate) const KEY: &str = "key-of-the-test-bank";
 pub(crate) const WEBHOOK_KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 /// A running bank.
 pub(crate) struct Bank {
