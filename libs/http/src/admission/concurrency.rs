@@ -100,10 +100,11 @@ impl ConcurrencyLimit {
 
     /// One permit more after as many answers as there are permits; only while at least half of them are in use, because answers say nothing
     /// about a limit that is not reached.
-    fn increase(&self, now: Instant) {
+    fn increase(&self) {
         if self.limit.load(Ordering::Relaxed) >= self.max {
             return;
         }
+        let now = Instant::now();
         let is_used = self.taken.load(Ordering::Relaxed) >= self.limit.load(Ordering::Relaxed) / 2;
         self.adapt(|it| {
             if now.saturating_duration_since(it.changed) >= RECOVERY {
@@ -116,10 +117,10 @@ impl ConcurrencyLimit {
 
     /// Half of the limit, unless the request was admitted before the last decrease: those that were admitted together fail together, and
     /// count once.
-    fn decrease(&self, admitted: Instant, now: Instant) {
+    fn decrease(&self, admitted: Instant) {
         self.adapt(|it| {
             if admitted >= it.changed {
-                *it = Adapting { limit_milli: it.limit_milli / 2, changed: now };
+                *it = Adapting { limit_milli: it.limit_milli / 2, changed: Instant::now() };
             }
         });
     }
@@ -142,12 +143,12 @@ impl Permit {
     /// The process did what was asked, or said why not.
     pub(super) fn answered(&self) {
         self.limit.lines[self.class as usize].served();
-        self.limit.increase(Instant::now());
+        self.limit.increase();
     }
 
     /// The request waited in vain for something that all share. Returns when the client should come back.
     pub(super) fn failed(&self) -> Duration {
-        self.limit.decrease(self.since, Instant::now());
+        self.limit.decrease(self.since);
         self.limit.wait(self.class)
     }
 }
